@@ -1,0 +1,30 @@
+#pragma once
+#include <compare>
+#include <functional>
+#include <utility>
+
+namespace backstitch {
+
+/// A named number or text: two of them with different tags do not mix.
+///   using Epoch = StrongType<struct EpochTag, std::int64_t>;
+template <class Tag, class T>
+class StrongType {
+ public:
+  using value_type = T;
+  StrongType() = default;
+  explicit StrongType(T value) : value_(std::move(value)) {}
+  const T& get() const { return value_; }
+  auto operator<=>(const StrongType&) const = default;
+
+ private:
+  T value_{};
+};
+
+}  // namespace backstitch
+
+template <class Tag, class T>
+struct std::hash<backstitch::StrongType<Tag, T>> {
+  std::size_t operator()(const backstitch::StrongType<Tag, T>& v) const {
+    return std::hash<T>{}(v.get());
+  }
+};

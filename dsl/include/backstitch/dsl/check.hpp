@@ -1,0 +1,37 @@
+#pragma once
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include <backstitch/dsl/definition.hpp>
+#include <backstitch/dsl/finding.hpp>
+#include <backstitch/dsl/parse.hpp>
+
+namespace backstitch::dsl {
+
+/// What the checker may ask about the environment a definition is registered in. An unset function
+/// means: nothing is known there, and the rules that need it are left out (`validate` on a file).
+struct CheckContext {
+  /// The registered service of that name; nullptr: none (E303).
+  std::function<std::shared_ptr<const Service>(const std::string& name)> service;
+  /// The registered definition (version 0: the active one); nullptr: none (E404).
+  std::function<std::shared_ptr<const Definition>(const std::string& name, std::int64_t version)> definition;
+  /// Why a base URL may not be called here; empty: allowed (E303).
+  std::function<std::string(const std::string& base_url)> refuse_url;
+  /// Whether a secret of that name exists (E303).
+  std::function<bool(const std::string& secret)> has_secret;
+  /// Whether a local operation is registered (E306).
+  std::function<bool(const std::string& service, const std::string& operation)> has_operation;
+};
+
+/// Every rule of the language beyond its grammar. Pure, thread-safe, linear in the size of the
+/// definition. Lines are filled from `places`.
+std::vector<Finding> check_definition(const Definition& definition, const SourceMap& places,
+                                      const CheckContext& context = {});
+
+/// parse_definition, then check_definition if that found no error. What `validate` and registration use.
+Parsed parse_and_check(std::string_view text, const CheckContext& context = {},
+                       const DefinitionLimits& limits = {});
+
+}  // namespace backstitch::dsl

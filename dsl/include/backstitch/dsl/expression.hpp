@@ -1,0 +1,79 @@
+#pragma once
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <variant>
+#include <vector>
+
+#include <backstitch/base/json.hpp>
+#include <backstitch/base/result.hpp>
+
+namespace backstitch::dsl {
+
+struct Node;  // <backstitch/dsl/expression_ast.hpp>, for the checker
+
+inline constexpr std::size_t expression_chars_max = 4000;
+inline constexpr std::size_t expression_nesting_max = 32;
+inline constexpr std::size_t macro_nesting_max = 4;
+inline constexpr std::uint32_t evaluation_steps_max = 100'000;
+inline constexpr std::size_t result_bytes_max = 256 * 1024;
+
+/// What an evaluation may still spend. One budget for all expressions of one template.
+struct Budget {
+  std::uint32_t steps = evaluation_steps_max;
+  std::size_t result_bytes = result_bytes_max;
+};
+
+/// Where the names of an expression get their values. Implemented by whoever evaluates; every
+/// pointer returned stays valid and unchanged until the evaluation returns.
+class Scope {
+ public:
+  virtual ~Scope() = default;
+  /// A root name other than `steps`: `input`, `saga`, `self`, `response`, `failure`, `signal` or a
+  /// `forEach` variable. nullptr: not defined here.
+  virtual const Json* find(std::string_view name) const = 0;
+  /// `steps.<step>` as {output, status, startedAt, completedAt, attempts}; nullptr until the step
+  /// succeeded (the expression then sees null).
+  virtual const Json* step(std::string_view step) const = 0;
+  /// Shortcut for the hot path `steps.<step>.output`; nullptr until the step succeeded.
+  virtual const Json* step_output(std::string_view step) const = 0;
+};
+
+/// `omit` or a value.
+struct Omit {};
+using Evaluated = std::variant<Json, Omit>;
+
+/// A root name or step that an expression reads, with its place in the source.
+struct Reference {
+  std::string root;  ///< `input`, `steps`, `self`, ...
+  std::string step;  ///< for root `steps`: the step's name
+  std::uint32_t offset = 0;
+};
+
+/// One compiled `${ … }` (the text between the braces). Immutable, cheap to copy, thread-safe.
+/// Total: evaluation always ends, within the Budget, without clock, chance or I/O.
+class Expression {
+ public:
+  /// @return invalid/E401 with the offset in the message and in details[0].pointer ("@17")
+  static Result<Expression> compile(std::string_view source);
+
+  /// @return invalid/EXPRESSION_FAILED naming the expression, the position and the values read
+  Result<Evaluated> evaluate(const Scope& scope, Budget& budget) const;
+  /// The same where `omit` has no meaning (conditions, keys): omit is an error.
+  Result<Json> evaluate_value(const Scope& scope, Budget& budget) const;
+  /// A condition: anything but a boolean is an error.
+  Result<bool> evaluate_condition(const Scope& scope, Budget& budget) const;
+
+  const std::string& source() const;
+  const Node& root() const;
+  const std::vector<Reference>& references() const;
+
+ private:
+  struct Compiled;
+  explicit Expression(std::shared_ptr<const Compiled> compiled) : compiled_(std::move(compiled)) {}
+  std::shared_ptr<const Compiled> compiled_;
+};
+
+}  // namespace backstitch::dsl

@@ -1,0 +1,23 @@
+#pragma once
+#include <cstddef>
+#include <string_view>
+
+#include <backstitch/base/json.hpp>
+#include <backstitch/base/result.hpp>
+
+namespace backstitch::dsl {
+
+struct GateLimits {
+  std::size_t bytes_max = 256 * 1024;
+  std::size_t depth_max = 64;
+};
+
+/// Untrusted text to JSON: the only way in. Refuses what the JSON library would let pass: duplicate
+/// keys, U+0000, integers outside signed 64 bits, nesting over the bound, invalid UTF-8.
+/// Iterative: 100,000 levels of nesting cost nothing. Thread-safe.
+/// @return invalid with reason one of json-syntax, json-encoding, json-too-large, json-too-deep,
+///         json-duplicate-key, json-nul, json-integer-range; the message has line and column, and
+///         details[0].pointer the place.
+Result<Json> parse_json(std::string_view text, const GateLimits& limits = {});
+
+}  // namespace backstitch::dsl

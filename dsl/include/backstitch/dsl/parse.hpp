@@ -1,0 +1,54 @@
+#pragma once
+#include <memory>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <vector>
+
+#include <backstitch/dsl/definition.hpp>
+#include <backstitch/dsl/finding.hpp>
+
+namespace backstitch::dsl {
+
+struct DefinitionLimits {
+  std::size_t bytes_max = 256 * 1024;
+  std::size_t steps_max = 500;
+  std::size_t block_nesting_max = 10;
+  std::size_t json_depth_max = 64;
+  std::size_t services_max = 32;
+};
+
+struct Place {
+  std::uint32_t line = 0;
+  std::uint32_t column = 0;
+};
+/// Where each JSON pointer of a document stands in its text. Filled by the parser.
+class SourceMap {
+ public:
+  /// @return the place of the nearest pointer at or above `pointer`
+  Place find(const std::string& pointer) const;
+  void add(std::string pointer, Place place);
+
+ private:
+  std::unordered_map<std::string, Place> places_;
+};
+
+struct Parsed {
+  std::shared_ptr<const Definition> definition;  ///< null if the findings have errors
+  std::vector<Finding> findings;                 ///< codes E0xx, E1xx, E401, E402, E5xx; every one
+  SourceMap places;
+};
+
+/// Text to model. Strict: unknown keys, wrong types and bad names are findings, and all mistakes of
+/// the document are reported at once, with the nearest known key as hint. Thread-safe, pure.
+Parsed parse_definition(std::string_view text, const DefinitionLimits& limits = {});
+
+struct ParsedService {
+  std::shared_ptr<const Service> service;  ///< null if the findings have errors
+  std::vector<Finding> findings;
+  Json document;
+};
+/// The body of PUT /v1/services/{name}. `use` is refused here.
+ParsedService parse_service(std::string_view text);
+
+}  // namespace backstitch::dsl

@@ -1,0 +1,44 @@
+#pragma once
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include <backstitch/dsl/expression.hpp>
+
+namespace backstitch::dsl {
+
+/// An expression inside a template, with the JSON pointer (below the template) of its string.
+struct TemplateExpression {
+  std::string pointer;
+  Expression expression;
+  bool interpolated = false;  ///< part of a longer text, so null, arrays and objects are errors
+};
+
+/// A JSON value whose strings may hold `${ … }`. Immutable, cheap to copy, thread-safe.
+class Template {
+ public:
+  /// Compiles every expression; all mistakes at once in `details` (pointer below the template).
+  static Result<Template> compile(const Json& source);
+  /// A string template that always gives text (path, header or query values, messages).
+  static Result<Template> compile_text(std::string_view source);
+
+  /// @return invalid/EXPRESSION_FAILED. An `omit` at the very top is an error.
+  Result<Json> render(const Scope& scope, Budget& budget) const;
+  /// For compile_text templates. `encode` is applied to each `${ }` part, not to constant text.
+  Result<std::string> render_text(const Scope& scope, Budget& budget,
+                                  std::string (*encode)(std::string_view) = nullptr) const;
+
+  bool is_constant() const;  ///< no expression inside
+  const Json& source() const;
+  const std::vector<TemplateExpression>& expressions() const;
+  /// Constant text of a text template with every `${ }` left out as `\x01`, for path checks.
+  std::string skeleton() const;
+
+ private:
+  struct Compiled;
+  explicit Template(std::shared_ptr<const Compiled> compiled) : compiled_(std::move(compiled)) {}
+  std::shared_ptr<const Compiled> compiled_;
+};
+
+}  // namespace backstitch::dsl

@@ -1,0 +1,62 @@
+#pragma once
+/// The semantics of a saga, and nothing else. Pure: no clock, chance, I/O, threads or logging.
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include <backstitch/dsl/definition.hpp>
+#include <backstitch/engine/machine/effect.hpp>
+#include <backstitch/engine/machine/event.hpp>
+#include <backstitch/engine/machine/state.hpp>
+#include <backstitch/engine/machine/stimulus.hpp>
+
+namespace backstitch::engine {
+
+/// Registered services of this environment by name. Immutable snapshot, shared between threads.
+using ServiceMap = std::map<std::string, std::shared_ptr<const dsl::Service>, std::less<>>;
+
+/// What a saga is decided with.
+struct Program {
+  std::shared_ptr<const dsl::Definition> definition;
+  std::shared_ptr<const ServiceMap> services;
+
+  /// The service a step names, `use` followed; nullptr: not registered.
+  const dsl::Service* service(std::string_view name) const;
+};
+
+struct Transition {
+  SagaState next;               ///< `state` with `events` applied
+  std::vector<Event> events;    ///< to be appended as one unit
+  std::vector<Effect> effects;  ///< to be performed after the append
+  /// The stimulus is not possible now (an operator's command); nothing changed then.
+  std::optional<Error> refused;
+};
+
+/// What happens next. `state` is moved through, not copied. Equal arguments give equal results.
+/// A stimulus that is out of date (an answer to an attempt already settled) gives no events.
+/// @pre `state` was produced by decide and apply for this definition; default-constructed for Start.
+Transition decide(const Program& program, SagaState state, const Stimulus& stimulus);
+
+/// Folds one event in. The only function that changes a SagaState.
+/// @pre `event` was produced by decide for this state
+void apply(const dsl::Definition& definition, SagaState& state, const Event& event);
+
+/// When the machine wants a Tick: the earliest retry, step timeout or saga deadline that matters now.
+/// Unset: only an answer or a command can move this saga.
+std::optional<TimePoint> next_wake(const dsl::Definition& definition, const SagaState& state);
+/// Attempts that have been sent and not answered.
+bool has_call_in_flight(const SagaState& state);
+
+/// Validates and renders what a start needs: input against the schema, defaults filled in.
+/// @return invalid/INPUT_INVALID with pointers
+Result<Json> admit_input(const dsl::Definition& definition, const Json& input);
+/// The business key of a start; unset: the definition has none.
+Result<std::optional<std::string>> business_key_of(const dsl::Definition& definition, const Json& input);
+
+/// The saga in JSON as the API shows it: every step of the definition in order, pending ones too.
+/// Values marked x-sensitive in the input schema are masked.
+Json view(const dsl::Definition& definition, const SagaState& state);
+
+}  // namespace backstitch::engine

@@ -1,0 +1,74 @@
+#pragma once
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include <backstitch/engine/machine/state.hpp>
+
+namespace backstitch::engine {
+
+/// What a participant answered. `body` is null for none, a string for text that is not JSON.
+struct Response {
+  int status = 0;
+  std::vector<std::pair<std::string, std::string>> headers;  ///< lower-case names
+  Json body;
+};
+/// No usable answer.
+struct TransportError {
+  dsl::Transport kind = dsl::Transport::connect;
+  bool sent = false;  ///< at least one byte of the request may have left
+  std::string message;
+};
+using CallResult = std::variant<Response, TransportError>;
+
+struct Start {
+  SagaId id;
+  Json input;
+  std::map<std::string, std::string> labels;        ///< beside those of the definition
+  std::optional<std::string> business_key;          ///< instead of the definition's
+};
+struct CallEnded {
+  StepPath path;
+  Phase phase = Phase::forward;
+  std::uint32_t attempt = 0;
+  CallResult result;
+};
+/// Time passed: `next_wake` was reached.
+struct Tick {};
+/// The saga was rebuilt from its log by a node that took it over.
+struct TakenOver {
+  std::string node;
+};
+struct Cancel {
+  std::string by;
+  std::string reason;
+};
+/// Operator actions; possible while suspended.
+struct Retry {
+  std::string by;
+  std::string reason;
+};
+struct Skip {
+  std::string step;
+  std::string by;
+  std::string reason;
+};
+struct Resolve {
+  std::string step;
+  Json output;
+  std::string by;
+  std::string reason;
+};
+
+using StimulusBody = std::variant<Start, CallEnded, Tick, TakenOver, Cancel, Retry, Skip, Resolve>;
+
+/// Everything from outside comes with a stimulus, time and chance included.
+struct Stimulus {
+  TimePoint now;
+  std::uint64_t random = 0;  ///< for jitter
+  StimulusBody body;
+};
+
+}  // namespace backstitch::engine

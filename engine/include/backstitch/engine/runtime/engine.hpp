@@ -1,0 +1,100 @@
+#pragma once
+#include <atomic>
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include <backstitch/base/json.hpp>
+#include <backstitch/base/result.hpp>
+#include <backstitch/engine/machine/machine.hpp>
+#include <backstitch/engine/ports/executor.hpp>
+#include <backstitch/engine/ports/observer.hpp>
+#include <backstitch/engine/ports/participants.hpp>
+#include <backstitch/engine/ports/random.hpp>
+#include <backstitch/engine/ports/store.hpp>
+#include <backstitch/engine/runtime/options.hpp>
+#include <backstitch/engine/runtime/registry.hpp>
+
+namespace backstitch::engine {
+
+/// One reactor: a thread's executor and the participants that answer on it.
+struct ReactorPorts {
+  Executor* executor = nullptr;
+  Participants* participants = nullptr;
+};
+
+/// The world as the engine sees it. Everything must outlive the Engine.
+struct Ports {
+  std::vector<ReactorPorts> reactors;  ///< lane i of the store belongs to reactor i
+  Store* store = nullptr;
+  Leases* leases = nullptr;
+  SagaReader* reader = nullptr;
+  Catalog* catalog = nullptr;
+  Random* random = nullptr;
+  Observer* observer = nullptr;
+};
+
+struct StartRequest {
+  std::string definition;
+  std::optional<std::int64_t> version;
+  Json input;
+  std::optional<std::string> business_key;
+  std::map<std::string, std::string> labels;
+  std::optional<std::string> idempotency_key;
+};
+struct StartReply {
+  SagaId id;
+  bool created = true;  ///< false: the key was known, this is the saga it named
+};
+using Command = std::variant<Cancel, Retry, Skip, Resolve>;
+
+/// Totals since the start of the process, and what is there now.
+struct Counters {
+  std::uint64_t starts = 0;
+  std::uint64_t starts_refused = 0;
+  std::uint64_t ended = 0;
+  std::uint64_t appends = 0;   ///< transitions made durable
+  std::uint64_t commits = 0;   ///< batches
+  std::uint64_t calls = 0;
+  std::uint64_t resident = 0;  ///< sagas in memory
+  std::uint64_t shards_held = 0;
+};
+
+/// The engine: owns nothing of the outside, drives every saga of the shards it holds.
+/// Threads: every member may be called from any thread; `done` runs on a reactor's thread.
+/// Errors: overloaded (admission), unavailable (no shard held, database away, shutting down).
+class Engine {
+ public:
+  Engine(Ports ports, Options options);
+  ~Engine();  ///< @pre closed, or never opened
+
+  /// Reads the catalogue, takes shards, revives their sagas. `done` when starts can be taken.
+  void open(std::function<void(Result<Done>)> done);
+  /// Stops taking starts, lets appends in flight finish, gives the shards back. Idempotent.
+  void close(std::function<void()> done);
+  /// Empty: starts are taken. Else why not.
+  std::string not_ready_reason() const;
+
+  /// `done` after the saga is durable. `reactor` is the caller's own if it runs on one (no hop then).
+  void start(std::size_t reactor, StartRequest request, std::function<void(Result<StartReply>)> done);
+  /// `done` after the command's effect is durable. conflict with the machine's reason if refused.
+  void command(SagaId saga, Command command, std::function<void(Result<Done>)> done);
+  /// The status once the saga has ended or is suspended, or what it is when `wait` is over.
+  void await_end(SagaId saga, Duration wait, std::function<void(Result<SagaStatus>)> done);
+  /// machine view() of the stored log. not_found/saga-not-found.
+  void view(SagaId saga, std::function<void(Result<Json>)> done);
+
+  Registry& registry();
+  SagaReader& reader();
+  Counters counters() const;
+
+ private:
+  struct Impl;
+  std::shared_ptr<Impl> impl_;
+};
+
+}  // namespace backstitch::engine

@@ -1,0 +1,58 @@
+#pragma once
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include <backstitch/base/result.hpp>
+#include <backstitch/dsl/finding.hpp>
+#include <backstitch/engine/machine/machine.hpp>
+#include <backstitch/engine/ports/store.hpp>
+#include <backstitch/engine/runtime/options.hpp>
+
+namespace backstitch::engine {
+
+struct Registration {
+  PutOutcome outcome = PutOutcome::created;  ///< meaningless while findings have errors
+  std::string name;
+  std::int64_t version = 0;
+  std::string hash;
+  bool active = false;
+  std::vector<dsl::Finding> findings;  ///< with errors: nothing was stored
+};
+
+struct ServiceRegistration {
+  PutOutcome outcome = PutOutcome::created;
+  std::vector<dsl::Finding> findings;
+};
+
+/// The definitions and services this node knows: a snapshot of the catalogue, refreshed by itself and
+/// after every change made here. Thread-safe; reading never waits.
+class Registry {
+ public:
+  Registry(Catalog& catalog, const Options& options);
+  ~Registry();
+
+  /// @return not_found/definition-not-found. Without a version: the active one.
+  Result<Program> program(std::string_view name, std::optional<std::int64_t> version) const;
+  /// Findings only; nothing is stored.
+  Registration validate(std::string_view text) const;
+  void register_definition(std::string text, bool activate, std::function<void(Result<Registration>)> done);
+  void activate(std::string name, std::int64_t version, std::function<void(Result<Done>)> done);
+  void put_service(std::string name, std::string text, std::function<void(Result<ServiceRegistration>)> done);
+
+  /// All, by name then version. Documents included.
+  std::vector<StoredDefinition> definitions() const;
+  std::vector<StoredService> services() const;
+
+  /// Brings the snapshot up to date; at least once before anything is started.
+  void refresh(std::function<void(Result<Done>)> done);
+
+ private:
+  struct Impl;
+  std::shared_ptr<Impl> impl_;
+};
+
+}  // namespace backstitch::engine
