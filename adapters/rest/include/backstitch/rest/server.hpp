@@ -1,0 +1,52 @@
+#pragma once
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include <backstitch/base/result.hpp>
+#include <backstitch/base/time.hpp>
+#include <backstitch/engine/runtime/engine.hpp>
+
+namespace backstitch::asio {
+class Reactor;
+}
+
+namespace backstitch::rest {
+
+/// Where to listen and what one peer may cost. Every bound answers with its own error code.
+struct Options {
+  std::string host = "127.0.0.1";
+  std::uint16_t port = 7420;  ///< 0: a free one
+  std::size_t connections_max = 1'000;
+  std::size_t header_bytes_max = 8 * 1024;
+  std::size_t body_bytes_max = 1024 * 1024;
+  std::size_t batch_bytes_max = 16 * 1024 * 1024;
+  std::size_t batch_starts_max = 1'000;
+  Duration header_time{10'000};
+  Duration body_time{30'000};
+  Duration idle_time{60'000};
+  Duration wait_max{60'000};  ///< of `?wait=`
+  std::string version = "0";  ///< shown by GET /version
+};
+
+/// The REST API on the engine's reactors. One instance a process.
+/// Threads: listen and stop from any one thread. Lifetime: the reactors and the engine must outlive it,
+/// and the reactors must have stopped running when it is destroyed.
+class Server {
+ public:
+  Server(std::vector<asio::Reactor*> reactors, engine::Engine& engine, Options options);
+  ~Server();
+  /// @return the port. unavailable/listen-failed names the address and the reason.
+  Result<std::uint16_t> listen();
+  /// Stops accepting and closes idle connections; requests being answered are finished. Idempotent.
+  void stop();
+
+ private:
+  struct Impl;
+  std::shared_ptr<Impl> impl_;
+};
+
+}  // namespace backstitch::rest

@@ -1,0 +1,98 @@
+#include "message.hpp"
+
+#include <nlohmann/json.hpp>
+
+namespace backstitch::rest {
+namespace {
+
+int hex_digit(char c) {
+  if (c >= '0' && c <= '9') return c - '0';
+  if (c >= 'a' && c <= 'f') return c - 'a' + 10;
+  if (c >= 'A' && c <= 'F') return c - 'A' + 10;
+  return -1;
+}
+
+Error target_error() {
+  return {ErrorCode::invalid, "target-invalid", "The request target is not a valid path and query."};
+}
+
+bool parse_query(std::string_view text, std::multimap<std::string, std::string>& out) {
+  while (!text.empty()) {
+    const auto end = text.find('&');
+    const auto pair = text.substr(0, end);
+    text = end == std::string_view::npos ? std::string_view{} : text.substr(end + 1);
+    if (pair.empty()) continue;
+    const auto equals = pair.find('=');
+    auto name = percent_decode(pair.substr(0, equals), true);
+    auto value = equals == std::string_view::npos ? std::optional<std::string>("")
+                                                  : percent_decode(pair.substr(equals + 1), true);
+    if (!name || !value) return false;
+    out.emplace(std::move(*name), std::move(*value));
+  }
+  return true;
+}
+
+}  // namespace
+
+std::optional<std::string> percent_decode(std::string_view text, bool plus_is_space) {
+  std::string out;
+  out.reserve(text.size());
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    char c = text[i];
+    if (c == '+' && plus_is_space) {
+      c = ' ';
+    } else if (c == '%') {
+      if (i + 2 >= text.size()) return std::nullopt;
+      const int high = hex_digit(text[i + 1]);
+      const int low = hex_digit(text[i + 2]);
+      if (high < 0 || low < 0) return std::nullopt;
+      c = static_cast<char>(high * 16 + low);
+      i += 2;
+    }
+    if (c == '\0') return std::nullopt;
+    out += c;
+  }
+  return out;
+}
+
+Result<Request> parse_target(std::string_view target) {
+  if (target.empty() || target.front() != '/') return target_error();
+  Request request;
+  const auto question = target.find('?');
+  std::string_view path = target.substr(0, question);
+  if (question != std::string_view::npos &&
+      !parse_query(target.substr(question + 1), request.query)) {
+    return target_error();
+  }
+  auto decoded = percent_decode(path, false);
+  if (!decoded) return target_error();
+  request.path = std::move(*decoded);
+  path.remove_prefix(1);
+  while (!path.empty()) {
+    const auto slash = path.find('/');
+    // Decoded one by one, so that an encoded slash stays inside its segment.
+    request.segments.push_back(*percent_decode(path.substr(0, slash), false));
+    path = slash == std::string_view::npos ? std::string_view{} : path.substr(slash + 1);
+  }
+  return request;
+}
+
+Result<std::optional<std::string>> Request::single(const std::string& name) const {
+  const auto [first, last] = query.equal_range(name);
+  if (first == last) return std::optional<std::string>{};
+  if (std::next(first) != last) {
+    return Error{ErrorCode::invalid, "query-invalid",
+                 "The query parameter `" + name + "` may appear once only."};
+  }
+  return std::optional<std::string>{first->second};
+}
+
+Reply json_reply(int status, const Json& body) {
+  Reply reply;
+  reply.status = status;
+  // Stored text is valid UTF-8; `replace` keeps an answer possible should it ever not be.
+  reply.body = body.dump(-1, ' ', false, Json::error_handler_t::replace);
+  return reply;
+}
+
+}  // namespace backstitch::rest

@@ -1,0 +1,51 @@
+#pragma once
+/// Requests and replies as the resources see them: no Beast here.
+#include <cstddef>
+#include <functional>
+#include <map>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include <backstitch/base/json.hpp>
+#include <backstitch/base/result.hpp>
+#include <backstitch/base/time.hpp>
+
+namespace backstitch::rest {
+
+struct Request {
+  std::string method;
+  std::string path;                                ///< decoded, without the query
+  std::vector<std::string> segments;               ///< of the path, decoded
+  std::multimap<std::string, std::string> query;   ///< decoded
+  std::string idempotency_key;                     ///< empty: no header
+  bool has_idempotency_key = false;
+  std::string actor;                               ///< who asks, for the audit
+  std::string body;
+  std::size_t reactor = 0;                         ///< the one this request came in on
+
+  /// The value of a query parameter that may appear once.
+  /// @return invalid/query-invalid if it appears twice
+  Result<std::optional<std::string>> single(const std::string& name) const;
+};
+
+struct Reply {
+  int status = 200;
+  std::string body;
+  std::string content_type = "application/json";
+  std::vector<std::pair<std::string, std::string>> headers;
+};
+
+/// Answers the request. Any thread, once.
+using Respond = std::function<void(Reply)>;
+
+/// Percent-decoding. @return nothing on a bad escape or a NUL
+std::optional<std::string> percent_decode(std::string_view text, bool plus_is_space);
+/// Splits `/a/b?x=y`. @return invalid/target-invalid
+Result<Request> parse_target(std::string_view target);
+
+Reply json_reply(int status, const Json& body);
+
+}  // namespace backstitch::rest

@@ -1,0 +1,75 @@
+#include <utility>
+
+#include <nlohmann/json.hpp>
+
+#include "params.hpp"
+#include "problem.hpp"
+#include "resources.hpp"
+
+namespace backstitch::rest {
+namespace {
+
+constexpr std::size_t command_bytes_max = 256 * 1024;
+constexpr std::size_t reason_bytes_max = 1'000;
+
+/// What every operator action may say: why.
+struct Command {
+  SagaId saga;
+  std::string by;
+  std::string reason;
+  Json body;
+};
+
+Result<Command> read_command(const Request& request, const std::string& saga,
+                             std::initializer_list<const char*> allowed) {
+  auto id = saga_id_of(saga);
+  if (!id) return std::move(id).error();
+  auto body = object_body(request, allowed, command_bytes_max, true);
+  if (!body) return std::move(body).error();
+  auto reason = text_member(*body, "reason", reason_bytes_max);
+  if (!reason) return std::move(reason).error();
+  return Command{*id, request.actor, reason->value_or(""), std::move(body).value()};
+}
+
+void run(engine::Engine& engine, SagaId saga, engine::Command command, const Respond& respond) {
+  engine.command(saga, std::move(command), [&engine, saga, respond](const Result<Done>& done) {
+    if (!done) return respond(problem(done.error()));
+    engine.view(saga, [respond](const Result<Json>& view) {
+      respond(view ? json_reply(200, *view) : problem(view.error()));
+    });
+  });
+}
+
+}  // namespace
+
+void add_operator_routes(Router& router, engine::Engine& engine) {
+  using Captured = std::vector<std::string>;
+  router.add("POST", "/v1/sagas/{}/cancel",
+             [&engine](const Request& request, const Captured& captured, const Respond& respond) {
+               auto command = read_command(request, captured[0], {"reason"});
+               if (!command) return respond(problem(command.error()));
+               run(engine, command->saga, engine::Cancel{command->by, command->reason}, respond);
+             });
+  router.add("POST", "/v1/sagas/{}/retry",
+             [&engine](const Request& request, const Captured& captured, const Respond& respond) {
+               auto command = read_command(request, captured[0], {"reason"});
+               if (!command) return respond(problem(command.error()));
+               run(engine, command->saga, engine::Retry{command->by, command->reason}, respond);
+             });
+  router.add("POST", "/v1/sagas/{}/steps/{}/skip",
+             [&engine](const Request& request, const Captured& captured, const Respond& respond) {
+               auto command = read_command(request, captured[0], {"reason"});
+               if (!command) return respond(problem(command.error()));
+               run(engine, command->saga, engine::Skip{captured[1], command->by, command->reason}, respond);
+             });
+  router.add("POST", "/v1/sagas/{}/steps/{}/resolve",
+             [&engine](const Request& request, const Captured& captured, const Respond& respond) {
+               auto command = read_command(request, captured[0], {"reason", "output"});
+               if (!command) return respond(problem(command.error()));
+               Json output = command->body.contains("output") ? command->body["output"] : Json();
+               run(engine, command->saga,
+                   engine::Resolve{captured[1], std::move(output), command->by, command->reason}, respond);
+             });
+}
+
+}  // namespace backstitch::rest

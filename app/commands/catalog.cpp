@@ -1,0 +1,116 @@
+/// register, definitions, services: what this environment knows.
+#include <algorithm>
+#include <cstdio>
+#include <filesystem>
+#include <memory>
+
+#include "commands.hpp"
+
+namespace backstitch::app {
+namespace {
+
+struct RegisterOptions {
+  std::vector<std::string> files;
+  bool activate = false;
+};
+
+int register_files(const Global& global, const RegisterOptions& options) {
+  auto client = global.client();
+  Json results = Json::array();
+  int code = exit_done;
+  for (const auto& file : options.files) {
+    const auto text = read_text(file);
+    auto done = text ? client.register_definition(*text, options.activate) : Result<Json>(text.error());
+    if (!done) {
+      if (!global.json) std::fprintf(stderr, "%s: ", file.c_str());
+      code = std::max(code, report(global, done.error()));
+      continue;
+    }
+    if (!global.json) {
+      std::printf("%s %s version %lld%s\n", global.terminal.paint(Style::good, "registered").c_str(),
+                  done->value("name", "").c_str(), static_cast<long long>(done->value("version", 0)),
+                  done->value("active", false) ? " (active)" : "");
+    }
+    results.push_back(std::move(*done));
+  }
+  if (global.json && code == exit_done) print_json(results);
+  return code;
+}
+
+int list_definitions(const Global& global) {
+  const auto answer = global.client().definitions();
+  if (!answer) return report(global, answer.error());
+  if (global.json) {
+    print_json(*answer);
+    return exit_done;
+  }
+  for (const auto& definition : (*answer)["definitions"]) {
+    std::string versions;
+    for (const auto& version : definition["versions"]) versions += " " + version.dump();
+    std::printf("%s active %s, versions%s\n", padded(definition.value("name", ""), 32).c_str(),
+                definition["activeVersion"].dump().c_str(), versions.c_str());
+  }
+  return exit_done;
+}
+
+int list_services(const Global& global) {
+  const auto answer = global.client().services();
+  if (!answer) return report(global, answer.error());
+  if (global.json) {
+    print_json(*answer);
+    return exit_done;
+  }
+  for (const auto& entry : (*answer)["services"]) {
+    std::printf("%s %s\n", padded(entry.value("name", ""), 24).c_str(),
+                entry["service"].value("baseUrl", "local").c_str());
+  }
+  return exit_done;
+}
+
+int put_service(const Global& global, const std::string& name, const std::string& file) {
+  const auto text = read_text(file);
+  if (!text) return report(global, text.error());
+  const auto answer = global.client().put_service(name, *text);
+  if (!answer) return report(global, answer.error());
+  if (global.json) print_json(*answer);
+  else std::printf("%s service %s\n", global.terminal.paint(Style::good, "stored").c_str(), name.c_str());
+  return exit_done;
+}
+
+}  // namespace
+
+void add_register(CLI::App& app, Global& global) {
+  auto* command = app.add_subcommand("register", "Register definitions with the server");
+  auto options = std::make_shared<RegisterOptions>();
+  command->add_option("FILE", options->files, "Definition files, - for standard input")->required();
+  command->add_flag("--activate", options->activate, "Make the version the active one of its name");
+  add_client_options(*command, global);
+  command->callback([&global, options] { global.run = [&global, options] { return register_files(global, *options); }; });
+}
+
+void add_definitions(CLI::App& app, Global& global) {
+  auto* command = app.add_subcommand("definitions", "List what is registered");
+  add_client_options(*command, global);
+  command->callback([&global] { global.run = [&global] { return list_definitions(global); }; });
+}
+
+void add_services(CLI::App& app, Global& global) {
+  auto* command = app.add_subcommand("services", "List the services of this environment, or store one");
+  add_client_options(*command, global);
+  auto* put = command->add_subcommand("put", "Store a service under a name");
+  struct Put {
+    std::string name, file;
+  };
+  auto options = std::make_shared<Put>();
+  put->add_option("NAME", options->name, "Name that definitions refer to with `use`")->required();
+  put->add_option("FILE", options->file, "Service as JSON, - for standard input")->required();
+  put->fallthrough();
+  command->callback([&global, put, options] {
+    const bool storing = put->parsed();
+    global.run = [&global, storing, options] {
+      return storing ? put_service(global, options->name, options->file) : list_services(global);
+    };
+  });
+}
+
+}  // namespace backstitch::app

@@ -1,0 +1,44 @@
+#pragma once
+/// The composition root: the only place that knows who builds whom.
+#include <cstdint>
+#include <memory>
+#include <set>
+#include <string>
+#include <vector>
+
+#include <backstitch/base/result.hpp>
+#include <backstitch/engine/ports/observer.hpp>
+
+namespace backstitch::app {
+
+struct ServerConfig {
+  std::string database;
+  std::string host = "127.0.0.1";
+  std::uint16_t port = 7420;
+  std::string node;                      ///< empty: host name and port
+  std::size_t reactors = 0;              ///< 0: one a core
+  std::vector<std::string> allow_hosts;  ///< HOST[:PORT] that may be called although private or plain http
+  bool allow_loopback = false;           ///< `dev`: anything on loopback may be called over plain http
+  std::string secrets;                   ///< directory; empty: none
+  std::set<std::string> allow_unsafe;    ///< PostgreSQL settings that may be unsafe
+};
+
+/// A running server. start and stop from one thread; stop drains and is idempotent.
+class Server {
+ public:
+  Server(ServerConfig config, engine::Observer& observer);
+  ~Server();
+  /// Listens first, so that /livez answers, then opens the engine. @return the port once it is ready
+  Result<std::uint16_t> start();
+  void stop();
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+/// Blocks until SIGINT or SIGTERM. Call block_signals before any thread is made.
+void block_signals();
+void await_signal();
+
+}  // namespace backstitch::app

@@ -1,0 +1,85 @@
+#pragma once
+#include <cstddef>
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include <nlohmann/json.hpp>
+
+#include <backstitch/base/json.hpp>
+#include <backstitch/base/result.hpp>
+#include <backstitch/base/time.hpp>
+
+namespace backstitch::client {
+
+struct Options {
+  std::string server = "http://127.0.0.1:7420";
+  std::string token;             ///< empty: none
+  Duration timeout{90'000};      ///< of one call; longer than the longest `wait`
+};
+
+struct Start {
+  std::string definition;
+  std::optional<std::int64_t> version;
+  Json input;
+  std::optional<std::string> business_key;
+  std::map<std::string, std::string> labels;
+  std::string idempotency_key;       ///< empty: one is made, so that a repeated send is harmless
+  std::optional<Duration> wait;      ///< answer with the end if it comes in time
+};
+struct Started {
+  std::string id;
+  bool created = true;
+  Json saga;
+};
+
+/// Query parameters in order, e.g. {{"status", "FAILED"}, {"limit", "20"}}.
+using Query = std::vector<std::pair<std::string, std::string>>;
+
+/// The REST API of a Backstitch server, typed. Answers are JSON as the API gives it; errors carry the
+/// problem's `code` as `reason` and its details. unavailable/server-unreachable: no answer.
+/// Thread-safe; every call blocks.
+///   Client client({.server = "http://127.0.0.1:7420"});
+///   auto started = client.start({.definition = "orders.place", .input = input});
+class Client {
+ public:
+  explicit Client(Options options);
+  ~Client();
+  Client(Client&&) noexcept;
+  Client& operator=(Client&&) noexcept;
+
+  Result<Started> start(const Start& start);
+  /// `sagas`: starts as the API spells them; answers with the `results`.
+  Result<Json> start_batch(const Json& sagas);
+  Result<Json> saga(const std::string& id);
+  Result<Json> sagas(const Query& filters);
+  Result<Json> history(const std::string& id, std::int64_t after, std::size_t limit);
+
+  Result<Json> cancel(const std::string& id, const std::string& reason);
+  Result<Json> retry(const std::string& id, const std::string& reason);
+  Result<Json> skip(const std::string& id, const std::string& step, const std::string& reason);
+  Result<Json> resolve(const std::string& id, const std::string& step, const Json& output,
+                       const std::string& reason);
+
+  Result<Json> validate(const std::string& definition);
+  Result<Json> register_definition(const std::string& definition, bool activate);
+  Result<Json> definitions();
+  Result<Json> definition(const std::string& name);
+  Result<Json> activate(const std::string& name, std::int64_t version);
+  Result<Json> put_service(const std::string& name, const std::string& document);
+  Result<Json> services();
+
+  Result<Json> ready();
+  Result<Json> version();
+  Result<std::string> metrics();
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace backstitch::client

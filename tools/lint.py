@@ -1,0 +1,43 @@
+#!/usr/bin/env python3
+"""clang-format, the house rules, and clang-tidy on the files that changed since the last commit's base."""
+import argparse
+import os
+import subprocess
+import sys
+
+FOLDERS = ("dsl", "engine", "adapters", "client", "app", "examples", "bench", "test")
+
+
+def git(*arguments):
+    return subprocess.run(["git", *arguments], check=True, capture_output=True, text=True).stdout.split("\n")
+
+
+def changed():
+    names = set(git("diff", "--name-only", "--diff-filter=d", "HEAD"))
+    names |= set(git("ls-files", "--others", "--exclude-standard"))
+    try:
+        names |= set(git("diff", "--name-only", "--diff-filter=d", "HEAD~1", "HEAD"))
+    except subprocess.CalledProcessError:
+        pass  # the first commit has nothing before it
+    return sorted(names)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--build", default="build")
+    parser.add_argument("--all", action="store_true")
+    options = parser.parse_args()
+    names = git("ls-files") if options.all else changed()
+    code = [n for n in names if n.endswith((".cpp", ".hpp")) and n.startswith(FOLDERS) and os.path.exists(n)]
+    bad = 0
+    if code:
+        bad |= subprocess.run(["clang-format", "--dry-run", "-Werror", *code]).returncode
+    bad |= subprocess.run([sys.executable, "tools/tidy.py"]).returncode
+    sources = [n for n in code if n.endswith(".cpp")]
+    if sources:
+        bad |= subprocess.run(["clang-tidy", "-p", options.build, "--quiet", *sources]).returncode
+    return 1 if bad else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

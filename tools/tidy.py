@@ -1,0 +1,85 @@
+#!/usr/bin/env python3
+"""The house rules that a program can check: include arrows, banned calls, sizes, links.
+
+Runs as a test in milliseconds. Each rule says what to do instead.
+"""
+import os
+import re
+import sys
+
+ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+CODE = (".cpp", ".hpp")
+
+# What a folder may not name, and why. The longest folder that matches decides.
+BANNED_INCLUDES = {
+    "dsl": r"<(backstitch/(engine|postgres|http|rest|asio|client)/|pqxx|boost/|cpprest|spdlog|thread|mutex)",
+    "engine": r"<(backstitch/(postgres|http|rest|asio|client|memory)/|pqxx|boost/|cpprest|spdlog|thread)",
+    "client": r"<(backstitch/(engine|dsl|postgres|http|rest|asio)/|pqxx|boost/|spdlog)",
+}
+BANNED_CALLS = {
+    "dsl": {r"system_clock::now|steady_clock::now": "time comes in as an argument",
+            r"\brandom_device\b|\bmt19937": "chance comes in as an argument"},
+    "engine": {r"system_clock::now|steady_clock::now": "Executor::now() or the stimulus' time",
+               r"sleep_for|sleep_until": "Executor::call_after",
+               r"\brandom_device\b|\bmt19937": "the Random port",
+               r"std::thread\b": "an Executor"},
+    "test": {r"sleep_for|sleep_until|time\.sleep\(": "wait for a condition with a deadline, or the virtual clock"},
+}
+LINE_MAX = 120
+FILE_MAX = 500
+# A poll between two looks at a condition is not a sleep that hopes.
+SLEEP_ALLOWED = re.compile(r"poll")
+
+
+def files():
+    for folder in ("dsl", "engine", "adapters", "client", "app", "examples", "bench", "test", "tools"):
+        for at, folders, names in os.walk(os.path.join(ROOT, folder)):
+            folders[:] = [f for f in folders if not f.startswith((".", "__"))]
+            for name in names:
+                yield os.path.relpath(os.path.join(at, name), ROOT)
+
+
+def check_code(path, lines, problems):
+    top = path.split(os.sep)[0]
+    banned_include = re.compile(r"\s*#\s*include\s*" + BANNED_INCLUDES[top]) if top in BANNED_INCLUDES else None
+    calls = {re.compile(k): v for k, v in BANNED_CALLS.get(top, {}).items()}
+    if len(lines) > FILE_MAX:
+        problems.append(f"{path}: {len(lines)} lines; split it by responsibility (at most {FILE_MAX})")
+    for number, line in enumerate(lines, 1):
+        if len(line) > LINE_MAX:
+            problems.append(f"{path}:{number}: {len(line)} columns; at most {LINE_MAX}")
+        if banned_include and banned_include.match(line):
+            problems.append(f"{path}:{number}: include against the arrows: {line.strip()}")
+        for pattern, instead in calls.items():
+            if pattern.search(line) and not SLEEP_ALLOWED.search(line):
+                problems.append(f"{path}:{number}: use {instead} instead of `{line.strip()}`")
+
+
+def check_links(problems):
+    link = re.compile(r"\]\(([^)#:\s]+)(#[^)]*)?\)")
+    for at, folders, names in os.walk(ROOT):
+        folders[:] = [f for f in folders if not f.startswith((".", "build", "node_modules", "vendor"))]
+        for name in names:
+            if not name.endswith(".md"):
+                continue
+            with open(os.path.join(at, name), encoding="utf-8") as file:
+                for target, _ in link.findall(file.read()):
+                    if not os.path.exists(os.path.join(at, target)):
+                        problems.append(f"{os.path.relpath(os.path.join(at, name), ROOT)}: no such file: {target}")
+
+
+def main():
+    problems = []
+    for path in files():
+        if path.endswith(CODE) or (path.startswith("test") and path.endswith(".py")):
+            with open(os.path.join(ROOT, path), encoding="utf-8") as file:
+                check_code(path, file.read().splitlines(), problems)
+    check_links(problems)
+    for problem in problems:
+        print(problem)
+    print(f"{len(problems)} problem(s)")
+    return 1 if problems else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
