@@ -1,10 +1,10 @@
 #pragma once
 #include <cstdint>
+#include <deque>
 #include <nlohmann/json_fwd.hpp>
 #include <optional>
 #include <string>
 #include <string_view>
-#include <vector>
 
 namespace backstitch::examples {
 
@@ -55,12 +55,12 @@ class Ledger {
 
   void append(Entry entry);
   void clear();
-  const std::vector<Entry>& entries() const { return entries_; }
+  const std::deque<Entry>& entries() const { return entries_; }
 
  private:
   std::optional<std::string> read_back(const std::string& text);
 
-  std::vector<Entry> entries_;
+  std::deque<Entry> entries_;  ///< grows without moving: a vector would pause under load
   int file_ = -1;
 };
 

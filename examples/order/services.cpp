@@ -272,7 +272,7 @@ const Counters& Participants::counters(std::size_t index) const {
 
 std::vector<Entry> Participants::entries() const {
   const std::lock_guard lock(mutex_);
-  return ledger_.entries();
+  return {ledger_.entries().begin(), ledger_.entries().end()};
 }
 
 void Participants::clear() {
