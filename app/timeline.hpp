@@ -3,6 +3,8 @@
 
 #include <nlohmann/json.hpp>
 
+#include <backstitch/base/json.hpp>
+
 #include "terminal.hpp"
 
 namespace backstitch::app {

@@ -1,0 +1,74 @@
+/// bench: a closed loop of sagas against a running server. `./dev bench` sets everything up around it.
+#include <cstdio>
+#include <memory>
+
+#include "../bench_load.hpp"
+#include "commands.hpp"
+
+namespace backstitch::app {
+namespace {
+
+struct BenchOptions {
+  LoadOptions load;
+  std::vector<std::string> workloads{"W1"};
+  std::vector<std::size_t> levels{1, 128, 1000, 4000};
+  std::string participants;
+};
+
+void print_row(const LoadOptions& load, const LoadResult& result) {
+  std::printf("%-9s %9zu %9.0f %9.2f %9.2f %10.3f %10.3f %9.2f %9.3f %9.1f\n", load.workload.c_str(), load.in_flight,
+              result.sagas_per_second, result.p50_ms, result.p99_ms, result.engine_cpu_ms, result.postgres_cpu_ms,
+              result.appends_per_saga, result.commits_per_saga, result.mean_batch);
+  std::fflush(stdout);
+}
+
+int bench(const Global& global, BenchOptions options) {
+  auto client = global.client();
+  options.load.server = global.server;
+  options.load.token = global.token;
+  if (!options.participants.empty()) {
+    if (auto prepared = prepare_load(client, options.participants); !prepared) return report(global, prepared.error());
+  }
+  if (!global.json) {
+    std::printf("%-9s %9s %9s %9s %9s %10s %10s %9s %9s %9s\n", "workload", "in flight", "sagas/s", "p50 ms", "p99 ms",
+                "engine ms", "pg ms", "appends", "commits", "batch");
+  }
+  Json results = Json::array();
+  for (const auto& workload : options.workloads) {
+    for (const std::size_t level : options.levels) {
+      options.load.workload = workload;
+      options.load.in_flight = level;
+      global.terminal.progress(workload + " at " + std::to_string(level) + " in flight …");
+      const auto result = run_load(options.load);
+      global.terminal.clear_progress();
+      if (!result) return report(global, result.error());
+      if (!global.json) print_row(options.load, *result);
+      results.push_back(to_json(options.load, *result));
+    }
+  }
+  if (global.json) print_json(results);
+  return exit_done;
+}
+
+}  // namespace
+
+void add_bench(CLI::App& app, Global& global) {
+  auto* command = app.add_subcommand("bench", "Load a running server with sagas and print what it does");
+  auto options = std::make_shared<BenchOptions>();
+  command->add_option("--workload", options->workloads, "W1: three forward calls; W2: the third is refused, two undone")
+      ->check(CLI::IsMember({"W1", "W2"}))
+      ->capture_default_str();
+  command->add_option("--in-flight", options->levels, "Sagas going at a time; may be repeated")
+      ->check(CLI::Range(1, 100'000))
+      ->capture_default_str();
+  command->add_option("--seconds", options->load.seconds, "Length of each measurement")->capture_default_str();
+  command->add_option("--warm-up", options->load.warm_up_seconds, "Seconds before it")->capture_default_str();
+  command->add_option("--participants", options->participants,
+                      "Base URL of the participants; registers the workloads and their service");
+  command->add_option("--engine-pid", options->load.engine_pid, "Process whose CPU time is the engine's");
+  command->add_option("--postgres-pid", options->load.postgres_pid, "Postmaster; its children count");
+  add_client_options(*command, global);
+  command->callback([&global, options] { global.run = [&global, options] { return bench(global, *options); }; });
+}
+
+}  // namespace backstitch::app

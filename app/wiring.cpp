@@ -1,0 +1,187 @@
+#include "wiring.hpp"
+
+#include <pthread.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <chrono>
+#include <condition_variable>
+#include <csignal>
+#include <mutex>
+#include <optional>
+#include <thread>
+
+#include <backstitch/asio/reactor.hpp>
+#include <backstitch/engine/runtime/engine.hpp>
+#include <backstitch/http/egress.hpp>
+#include <backstitch/http/participants.hpp>
+#include <backstitch/postgres/store.hpp>
+#include <backstitch/rest/server.hpp>
+#include <backstitch/system/random.hpp>
+#include <backstitch/system/secrets.hpp>
+
+#include "version.hpp"
+
+namespace backstitch::app {
+namespace {
+
+constexpr std::chrono::seconds open_max{60};
+constexpr std::chrono::seconds close_max{28};
+
+std::size_t reactor_count(std::size_t wanted) {
+  if (wanted > 0) return wanted;
+  return std::max(1U, std::thread::hardware_concurrency());
+}
+
+/// The same name after a restart in the same place, so that its shards come back at once.
+std::string node_name(const ServerConfig& config, std::uint16_t port) {
+  if (!config.node.empty()) return config.node;
+  std::array<char, 256> host{};
+  if (::gethostname(host.data(), host.size() - 1) != 0) return "node:" + std::to_string(port);
+  return std::string(host.data()) + ":" + std::to_string(port);
+}
+
+/// Runs an operation with a callback to its end. @return nothing if `most` passed first
+template <class T>
+std::optional<T> wait_for(std::chrono::seconds most, const std::function<void(std::function<void(T)>)>& run) {
+  struct Slot {
+    std::mutex mutex;
+    std::condition_variable ready;
+    std::optional<T> value;
+  };
+  auto slot = std::make_shared<Slot>();
+  run([slot](T value) {
+    const std::lock_guard lock(slot->mutex);
+    slot->value = std::move(value);
+    slot->ready.notify_all();
+  });
+  std::unique_lock lock(slot->mutex);
+  slot->ready.wait_for(lock, most, [&] { return slot->value.has_value(); });
+  return std::move(slot->value);
+}
+
+}  // namespace
+
+struct Server::Impl {
+  Impl(ServerConfig given, engine::Observer& notes)
+      : config(std::move(given)), observer(notes), secrets(config.secrets) {
+    egress = std::make_shared<http::EgressPolicy>(
+        http::EgressPolicy::Options{.allow_hosts = config.allow_hosts, .allow_loopback_http = config.allow_loopback});
+  }
+
+  Result<Done> open_store() {
+    store = std::make_unique<postgres::PostgresStore>(
+        postgres::Options{.database_url = config.database,
+                          .lanes = reactor_count(config.reactors),
+                          .application_name = "backstitch",
+                          .allow_unsafe = config.allow_unsafe});
+    return store->open();
+  }
+
+  void make_reactors() {
+    for (std::size_t i = 0; i < reactor_count(config.reactors); ++i) {
+      reactors.push_back(std::make_unique<asio::Reactor>());
+      participants.push_back(std::make_unique<http::HttpParticipants>(
+          *reactors.back(), http::Options{.egress = egress, .secrets = &secrets, .version = version}));
+    }
+  }
+
+  engine::Ports ports() {
+    engine::Ports all{.store = store.get(),
+                      .leases = store.get(),
+                      .reader = store.get(),
+                      .catalog = store.get(),
+                      .random = &random,
+                      .observer = &observer};
+    for (std::size_t i = 0; i < reactors.size(); ++i) {
+      all.reactors.push_back({reactors[i].get(), participants[i].get()});
+    }
+    return all;
+  }
+
+  engine::Options engine_options() {
+    engine::Options options;
+    options.node = node_name(config, config.port);
+    options.environment.refuse_url = [policy = egress](const std::string& url) { return policy->check_url(url); };
+    options.environment.has_secret = [this](const std::string& name) { return secrets.find(name).has_value(); };
+    return options;
+  }
+
+  Result<std::uint16_t> start() {
+    if (auto opened = open_store(); !opened) return std::move(opened).error();
+    make_reactors();
+    engine = std::make_unique<engine::Engine>(ports(), engine_options());
+    std::vector<asio::Reactor*> all;
+    for (auto& reactor : reactors) all.push_back(reactor.get());
+    rest = std::make_unique<rest::Server>(
+        all, *engine, rest::Options{.host = config.host, .port = config.port, .version = version});
+    for (auto& reactor : reactors) threads.emplace_back([r = reactor.get()] { r->run(); });
+    auto port = rest->listen();
+    if (!port) return port;
+    auto opened = wait_for<Result<Done>>(open_max, [this](auto done) { engine->open(std::move(done)); });
+    if (!opened) {
+      return Error{ErrorCode::unavailable, "open-timeout",
+                   "The engine did not become ready; is another node holding every shard?"};
+    }
+    if (!*opened) return opened->error();
+    return port;
+  }
+
+  void stop() {
+    if (stopped) return;
+    stopped = true;
+    if (rest) rest->stop();
+    if (engine && !threads.empty()) {
+      wait_for<Done>(close_max, [this](auto done) { engine->close([done] { done({}); }); });
+    }
+    if (store) store->close();
+    for (auto& reactor : reactors) reactor->stop();
+    for (auto& thread : threads) thread.join();
+  }
+
+  ServerConfig config;
+  engine::Observer& observer;
+  system::SystemRandom random;
+  system::SecretsDirectory secrets;
+  std::shared_ptr<http::EgressPolicy> egress;
+  // Built in this order, destroyed in the opposite one: whoever calls goes before whoever is called.
+  std::unique_ptr<postgres::PostgresStore> store;
+  std::vector<std::unique_ptr<asio::Reactor>> reactors;
+  std::vector<std::unique_ptr<http::HttpParticipants>> participants;
+  std::unique_ptr<engine::Engine> engine;
+  std::unique_ptr<rest::Server> rest;
+  std::vector<std::thread> threads;
+  bool stopped = false;
+};
+
+Server::Server(ServerConfig config, engine::Observer& observer)
+    : impl_(std::make_unique<Impl>(std::move(config), observer)) {}
+Server::~Server() { impl_->stop(); }
+Result<std::uint16_t> Server::start() { return impl_->start(); }
+void Server::stop() { impl_->stop(); }
+
+namespace {
+
+sigset_t stop_signals() {
+  sigset_t set;
+  sigemptyset(&set);
+  sigaddset(&set, SIGINT);
+  sigaddset(&set, SIGTERM);
+  return set;
+}
+
+}  // namespace
+
+void block_signals() {
+  const sigset_t set = stop_signals();
+  pthread_sigmask(SIG_BLOCK, &set, nullptr);
+}
+
+void await_signal() {
+  const sigset_t set = stop_signals();
+  int signal = 0;
+  sigwait(&set, &signal);
+}
+
+}  // namespace backstitch::app

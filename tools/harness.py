@@ -1,0 +1,272 @@
+"""Real parts for demos, benchmarks and end-to-end tests: a private PostgreSQL, the server, the participants.
+
+Everything listens on loopback, lives in a temporary folder, and is ended by process id, also on failure.
+Used as context managers:
+
+    with Postgres() as postgres, Participants() as participants, Server(postgres.url) as server:
+        server.api("GET", "/readyz")
+"""
+import glob
+import http.client
+import json
+import os
+import pwd
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.parse
+
+ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+BUILD = os.environ.get("BACKSTITCH_BUILD", os.path.join(ROOT, "build"))
+PROGRAM = os.path.join(BUILD, "backstitch")
+ORDER_PARTICIPANTS = os.path.join(BUILD, "examples", "order", "order-participants")
+ORDER_DEFINITION = os.path.join(ROOT, "examples", "order", "orders.place.json")
+ORDER_SERVICES = ("orders", "inventory", "payments", "shipping", "mail")
+
+
+def wait_until(condition, seconds=30.0, what="the condition", every=0.02):
+    """Polls until `condition()` is true and returns its value; fails with `what` after `seconds`."""
+    deadline = time.monotonic() + seconds
+    while True:
+        value = condition()
+        if value:
+            return value
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"{what} did not come true within {seconds} s")
+        time.sleep(every)  # poll
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def stop_process(process, sig=signal.SIGTERM, seconds=30):
+    if process is None or process.poll() is not None:
+        return
+    process.send_signal(sig)
+    try:
+        process.wait(seconds)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+
+
+class Postgres:
+    """A cluster of its own in a temporary folder, durable as in production. Never runs as root."""
+
+    def __init__(self, settings=None):
+        self.settings = dict(settings or {})
+        self.folder = tempfile.mkdtemp(prefix="backstitch-pg-")
+        self.port = free_port()
+        self.url = f"postgresql://backstitch@127.0.0.1:{self.port}/backstitch"
+        self.process = None
+
+    @staticmethod
+    def binaries():
+        found = [p for p in glob.glob("/usr/lib/postgresql/*/bin") if int(p.split("/")[-2]) >= 15]
+        if not found:
+            raise RuntimeError("PostgreSQL 15 or later is not installed (Debian package postgresql)")
+        return max(found, key=lambda p: int(p.split("/")[-2]))
+
+    def as_user(self, *command):
+        """PostgreSQL refuses root: Debian's postgres user runs it then."""
+        if os.getuid() != 0:
+            return list(command)
+        return ["setpriv", "--reuid=postgres", "--regid=postgres", "--init-groups", *command]
+
+    def __enter__(self):
+        data = os.path.join(self.folder, "data")
+        if os.getuid() == 0:
+            user = pwd.getpwnam("postgres")
+            os.chown(self.folder, user.pw_uid, user.pw_gid)
+        try:
+            subprocess.run(self.as_user(self.binaries() + "/initdb", "-D", data, "-U", "backstitch", "--auth=trust",
+                                        "--encoding=UTF8", "--no-instructions"),
+                           check=True, stdout=subprocess.DEVNULL, cwd="/")
+            self.start()
+            wait_until(lambda: self.psql("postgres", "create database backstitch").returncode == 0, 20, "PostgreSQL")
+        except BaseException:
+            self.__exit__(None, None, None)
+            raise
+        return self
+
+    def start(self):
+        options = {"port": self.port, "listen_addresses": "127.0.0.1", "unix_socket_directories": self.folder,
+                   "shared_buffers": "128MB", "max_connections": 60, **self.settings}
+        arguments = [x for name, value in options.items() for x in ("-c", f"{name}={value}")]
+        self.log = open(os.path.join(self.folder, "log"), "ab")
+        self.process = subprocess.Popen(
+            self.as_user(self.binaries() + "/postgres", "-D", os.path.join(self.folder, "data"), *arguments),
+            stdout=self.log, stderr=self.log, cwd="/", start_new_session=True)
+        self.ready()
+
+    def ready(self):
+        wait_until(lambda: self.psql("postgres", "select 1").returncode == 0, 30, "PostgreSQL to answer")
+
+    def kill(self):
+        """SIGKILL to the postmaster: its backends notice and go."""
+        self.process.kill()
+        self.process.wait()
+        wait_until(lambda: not self.has_backends(), 20, "the backends to go")
+
+    def has_backends(self):
+        """Whether a process of this cluster is left. Backends carry no path, so they are found by their folder."""
+        data = os.path.join(self.folder, "data")
+        for pid in filter(str.isdigit, os.listdir("/proc")):
+            try:
+                if os.readlink(f"/proc/{pid}/cwd") == data:
+                    return True
+            except OSError:
+                continue  # gone, or not ours to look at
+        return False
+
+    def psql(self, database, statement):
+        return subprocess.run([self.binaries() + "/psql", "-X", "-A", "-t", "-q", "-h", "127.0.0.1", "-p",
+                               str(self.port), "-U", "backstitch", "-d", database, "-c", statement],
+                              capture_output=True, text=True)
+
+    def query(self, statement):
+        done = self.psql("backstitch", statement)
+        if done.returncode != 0:
+            raise RuntimeError(done.stderr)
+        return done.stdout.strip()
+
+    def __exit__(self, *_):
+        stop_process(self.process, signal.SIGQUIT)
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
+class Participants:
+    """The five services of the order example in one process."""
+
+    def __init__(self, program=ORDER_PARTICIPANTS, arguments=("--port-base", "0", "--print-ports")):
+        self.program, self.arguments, self.process = program, arguments, None
+
+    def __enter__(self):
+        self.process = subprocess.Popen([self.program, *self.arguments], stdout=subprocess.PIPE, text=True)
+        self.urls = json.loads(self.process.stdout.readline())
+        return self
+
+    def call(self, method, path, body=None, service="orders"):
+        return request(self.urls[service], method, path, body)
+
+    def fault(self, **rule):
+        status, body, _ = self.call("POST", "/faults", rule)
+        assert status < 300, body
+
+    def clear(self):
+        self.call("DELETE", "/faults")
+
+    def ledger(self, saga=None):
+        body = self.call("GET", "/ledger" + (f"?saga={saga}" if saga else ""))[1]
+        return body if isinstance(body, list) else body.get("entries", body)
+
+    def violations(self):
+        return self.call("GET", "/ledger/check")[1]["violations"]
+
+    def __exit__(self, *_):
+        stop_process(self.process)
+        if self.process:
+            self.process.stdout.close()
+
+
+class Server:
+    """`backstitch serve` on a database of ours, migrated first."""
+
+    def __init__(self, database, port=None, arguments=(), log=None):
+        self.database, self.port, self.arguments = database, port or free_port(), list(arguments)
+        self.url, self.process, self.log = f"http://127.0.0.1:{self.port}", None, log
+
+    def __enter__(self):
+        subprocess.run([PROGRAM, "migrate", "--database", self.database], check=True, stdout=subprocess.DEVNULL)
+        try:
+            self.start()
+        except BaseException:
+            self.__exit__(None, None, None)
+            raise
+        return self
+
+    def start(self, ready=True):
+        self.process = subprocess.Popen(
+            [PROGRAM, "serve", "--database", self.database, "--listen", f"127.0.0.1:{self.port}", "--node", "node-a",
+             "--allow-host", "127.0.0.1", *self.arguments],
+            stderr=open(self.log, "ab") if self.log else subprocess.DEVNULL)
+        if ready:
+            self.ready()
+
+    def ready(self, seconds=30):
+        def is_ready():
+            if self.process.poll() is not None:
+                raise RuntimeError(f"the server ended with {self.process.returncode}")
+            try:
+                return self.api("GET", "/readyz")[0] == 200
+            except OSError:
+                return False
+        wait_until(is_ready, seconds, "the server to be ready")
+
+    def kill(self):
+        self.process.kill()
+        self.process.wait()
+
+    def api(self, method, path, body=None, headers=None, timeout=90):
+        return request(self.url, method, path, body, headers, timeout)
+
+    def put_services(self, participants):
+        for name in ORDER_SERVICES:
+            status, body, _ = self.api("PUT", f"/v1/services/{name}", {"baseUrl": participants.urls[name]})
+            assert status in (200, 201), body
+
+    def register(self, file):
+        with open(file, encoding="utf-8") as text:
+            status, body, _ = self.api("POST", "/v1/definitions?activate=true", text.read())
+        assert status in (200, 201), body
+        return body
+
+    def start_saga(self, definition, saga_input, key=None, wait=None):
+        path = "/v1/sagas" + (f"?wait={wait}" if wait else "")
+        headers = {"Idempotency-Key": key} if key else {}
+        return self.api("POST", path, {"definition": definition, "input": saga_input}, headers)
+
+    def saga(self, saga_id):
+        status, body, _ = self.api("GET", f"/v1/sagas/{saga_id}")
+        assert status == 200, body
+        return body
+
+    def ended(self, saga_id, seconds=60):
+        """The saga once it has ended or is suspended."""
+        return wait_until(lambda: (lambda s: s if s["status"] not in ("RUNNING", "COMPENSATING") else None)(
+            self.saga(saga_id)), seconds, f"saga {saga_id} to end", 0.05)
+
+    def cli(self, *arguments):
+        return subprocess.run([PROGRAM, *arguments], capture_output=True, text=True,
+                              env={**os.environ, "BACKSTITCH_SERVER": self.url})
+
+    def __exit__(self, *_):
+        stop_process(self.process)
+
+
+def request(base, method, path, body=None, headers=None, timeout=90):
+    """(status, parsed body, headers); a text body is sent as it is."""
+    parts = urllib.parse.urlsplit(base)
+    connection = http.client.HTTPConnection(parts.hostname, parts.port, timeout=timeout)
+    try:
+        data = body if body is None or isinstance(body, (str, bytes)) else json.dumps(body)
+        connection.request(method, path, data, {"Content-Type": "application/json", **(headers or {})})
+        answer = connection.getresponse()
+        text = answer.read().decode("utf-8", "replace")
+        kind = answer.headers.get("Content-Type", "")
+        return answer.status, json.loads(text) if text and "json" in kind else text, answer.headers
+    finally:
+        connection.close()
+
+
+def require_build():
+    for program in (PROGRAM, ORDER_PARTICIPANTS):
+        if not os.path.exists(program):
+            sys.exit(f"{program} is not built; run ./dev build first")
