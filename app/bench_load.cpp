@@ -25,9 +25,10 @@ constexpr std::chrono::milliseconds poll_every{4};
 const Duration end_max{30'000};
 
 Json step(const char* name, const std::string& http) {
-  return {{"name", name},
-          {"action", {{"service", "bench"}, {"http", http}, {"body", {{"amount", "${input.amount}"}}}}},
-          {"compensation", {{"http", "DELETE /bench/${saga.id}-" + std::string(name)}}}};
+  return {
+      {"name", name},
+      {"action", {{"service", "bench"}, {"http", http}, {"body", {{"amount", "${input.amount}"}}}}},
+      {"compensation", {{"http", "DELETE /bench/${saga.id}-" + std::string(name)}}}};
 }
 
 Json definition(const std::string& workload) {
@@ -37,11 +38,18 @@ Json definition(const std::string& workload) {
           {"name", refused ? "bench.w2" : "bench.w1"},
           {"version", 1},
           {"services", {{"bench", {{"use", "bench"}}}}},
-          {"input", {{"type", "object"}, {"properties", {{"amount", {{"type", "integer"}}}}}, {"required", {"amount"}}}},
-          {"steps", {step("a", "PUT /bench/${saga.id}-a"), step("b", "PUT /bench/${saga.id}-b"), step("c", last)}}};
+          {"input",
+           {{"type", "object"},
+            {"properties", {{"amount", {{"type", "integer"}}}}},
+            {"required", {"amount"}}}},
+          {"steps",
+           {step("a", "PUT /bench/${saga.id}-a"), step("b", "PUT /bench/${saga.id}-b"),
+            step("c", last)}}};
 }
 
-std::string definition_name(const std::string& workload) { return workload == "W2" ? "bench.w2" : "bench.w1"; }
+std::string definition_name(const std::string& workload) {
+  return workload == "W2" ? "bench.w2" : "bench.w1";
+}
 
 /// User and system time of a process, in milliseconds; 0 for one that is gone.
 double cpu_ms(int pid, int* parent = nullptr) {
@@ -57,7 +65,8 @@ double cpu_ms(int pid, int* parent = nullptr) {
   double user = 0, system = 0, dead_user = 0, dead_system = 0;
   fields >> user >> system >> dead_user >> dead_system;
   if (parent != nullptr) *parent = parent_pid;
-  return (user + system + dead_user + dead_system) * 1000.0 / static_cast<double>(::sysconf(_SC_CLK_TCK));
+  return (user + system + dead_user + dead_system) * 1000.0 /
+         static_cast<double>(::sysconf(_SC_CLK_TCK));
 }
 
 double cpu_ms_with_children(int pid) {
@@ -103,7 +112,8 @@ struct Snapshot {
 Result<Snapshot> snapshot(client::Client& client, const LoadOptions& options) {
   auto values = counters(client);
   if (!values) return std::move(values).error();
-  return Snapshot{Steady::now(), std::move(*values), options.engine_pid > 0 ? cpu_ms(options.engine_pid) : 0,
+  return Snapshot{Steady::now(), std::move(*values),
+                  options.engine_pid > 0 ? cpu_ms(options.engine_pid) : 0,
                   cpu_ms_with_children(options.postgres_pid)};
 }
 
@@ -149,12 +159,17 @@ class Probe {
 
  private:
   void run() {
-    client::Start start{.definition = definition_name(options_.workload), .input = {{"amount", 1}}, .wait = end_max};
+    client::Start start{.definition = definition_name(options_.workload),
+                        .input = {{"amount", 1}},
+                        .wait = end_max};
     while (!stopping_) {
       const auto began = Steady::now();
       const auto done = client_.start(start);
-      if (!done) ++failures_;
-      else if (measuring_) latencies_.push_back(std::chrono::duration<double, std::milli>(Steady::now() - began).count());
+      if (!done)
+        ++failures_;
+      else if (measuring_)
+        latencies_.push_back(
+            std::chrono::duration<double, std::milli>(Steady::now() - began).count());
     }
   }
 
@@ -167,7 +182,8 @@ class Probe {
   std::vector<double> latencies_;
 };
 
-/// Sends batches of starts from a few threads, so that a slow commit does not hold up the next batch.
+/// Sends batches of starts from a few threads, so that a slow commit does not hold up the next
+/// batch.
 class Senders {
  public:
   explicit Senders(const LoadOptions& options) {
@@ -225,13 +241,14 @@ class Senders {
 };
 
 /// Keeps `in_flight` sagas going until `until`.
-Result<Done> keep_going(client::Client& client, Senders& load, double ended_before, std::size_t in_flight,
-                        Steady::time_point until) {
+Result<Done> keep_going(client::Client& client, Senders& load, double ended_before,
+                        std::size_t in_flight, Steady::time_point until) {
   const std::size_t worth_sending = std::max<std::size_t>(1, in_flight / 20);
   while (Steady::now() < until) {
     const auto now = counters(client);
     if (!now) return now.error();
-    const auto ended = static_cast<std::size_t>(now->at("backstitch_sagas_ended_total") - ended_before);
+    const auto ended =
+        static_cast<std::size_t>(now->at("backstitch_sagas_ended_total") - ended_before);
     const std::size_t running = load.started() > ended ? load.started() - ended : 0;
     std::size_t lacking = in_flight > running ? in_flight - running : 0;
     if (lacking < worth_sending) lacking = 0;
@@ -246,7 +263,8 @@ Result<Done> keep_going(client::Client& client, Senders& load, double ended_befo
 }
 
 Steady::time_point after(double seconds) {
-  return Steady::now() + std::chrono::duration_cast<Steady::duration>(std::chrono::duration<double>(seconds));
+  return Steady::now() +
+         std::chrono::duration_cast<Steady::duration>(std::chrono::duration<double>(seconds));
 }
 
 Result<LoadResult> run_single(const LoadOptions& options, client::Client& client) {
@@ -264,15 +282,16 @@ Result<LoadResult> run_single(const LoadOptions& options, client::Client& client
 }  // namespace
 
 Json to_json(const LoadOptions& options, const LoadResult& result) {
-  return {{"workload", options.workload},
-          {"inFlight", options.in_flight},
-          {"sagasPerSecond", result.sagas_per_second},
-          {"p50Ms", result.p50_ms},
-          {"p99Ms", result.p99_ms},
-          {"cpuMsPerSaga", {{"engine", result.engine_cpu_ms}, {"postgres", result.postgres_cpu_ms}}},
-          {"appendsPerSaga", result.appends_per_saga},
-          {"commitsPerSaga", result.commits_per_saga},
-          {"meanBatch", result.mean_batch}};
+  return {
+      {"workload", options.workload},
+      {"inFlight", options.in_flight},
+      {"sagasPerSecond", result.sagas_per_second},
+      {"p50Ms", result.p50_ms},
+      {"p99Ms", result.p99_ms},
+      {"cpuMsPerSaga", {{"engine", result.engine_cpu_ms}, {"postgres", result.postgres_cpu_ms}}},
+      {"appendsPerSaga", result.appends_per_saga},
+      {"commitsPerSaga", result.commits_per_saga},
+      {"meanBatch", result.mean_batch}};
 }
 
 Result<Done> prepare_load(client::Client& client, const std::string& participants) {
@@ -293,13 +312,16 @@ Result<LoadResult> run_load(const LoadOptions& options) {
   const double ended_before = before->at("backstitch_sagas_ended_total");
   Senders load(options);
   Probe probe(options);
-  if (auto warm = keep_going(client, load, ended_before, options.in_flight, after(options.warm_up_seconds)); !warm) {
+  if (auto warm =
+          keep_going(client, load, ended_before, options.in_flight, after(options.warm_up_seconds));
+      !warm) {
     return warm.error();
   }
   const auto from = snapshot(client, options);
   if (!from) return from.error();
   probe.measure();
-  if (auto run = keep_going(client, load, ended_before, options.in_flight, after(options.seconds)); !run) {
+  if (auto run = keep_going(client, load, ended_before, options.in_flight, after(options.seconds));
+      !run) {
     return run.error();
   }
   const auto to = snapshot(client, options);

@@ -14,20 +14,21 @@ namespace backstitch::app {
 struct LoadOptions {
   std::string server;
   std::string token;
-  std::string workload = "W1";   ///< W1: three forward calls; W2: the third is refused, two are undone
+  std::string workload =
+      "W1";  ///< W1: three forward calls; W2: the third is refused, two are undone
   std::size_t in_flight = 1;
   double seconds = 10;
   double warm_up_seconds = 2;
-  int engine_pid = 0;            ///< 0: CPU is not measured
-  int postgres_pid = 0;          ///< the postmaster; its children count
+  int engine_pid = 0;    ///< 0: CPU is not measured
+  int postgres_pid = 0;  ///< the postmaster; its children count
 };
 
 struct LoadResult {
   double sagas_per_second = 0;
   double p50_ms = 0;
   double p99_ms = 0;
-  double engine_cpu_ms = 0;      ///< a saga
-  double postgres_cpu_ms = 0;    ///< a saga
+  double engine_cpu_ms = 0;    ///< a saga
+  double postgres_cpu_ms = 0;  ///< a saga
   double appends_per_saga = 0;
   double commits_per_saga = 0;
   double mean_batch = 0;
@@ -36,8 +37,8 @@ Json to_json(const LoadOptions& options, const LoadResult& result);
 
 /// Registers the two workloads and the service they call.
 Result<Done> prepare_load(client::Client& client, const std::string& participants);
-/// Runs one level. Blocks for the warm-up and the seconds. Latency is what a client sees: of every saga at
-/// one in flight, else of a probe that starts sagas one after the other beside the load.
+/// Runs one level. Blocks for the warm-up and the seconds. Latency is what a client sees: of every
+/// saga at one in flight, else of a probe that starts sagas one after the other beside the load.
 Result<LoadResult> run_load(const LoadOptions& options);
 
 }  // namespace backstitch::app

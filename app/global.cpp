@@ -17,7 +17,8 @@ void add_client_options(CLI::App& command, Global& global) {
   command.add_option("--server", global.server, "URL of the server")
       ->envname("BACKSTITCH_SERVER")
       ->capture_default_str();
-  command.add_option("--token", global.token, "Token that is sent as a bearer")->envname("BACKSTITCH_TOKEN");
+  command.add_option("--token", global.token, "Token that is sent as a bearer")
+      ->envname("BACKSTITCH_TOKEN");
   add_json_option(command, global);
 }
 
@@ -49,7 +50,8 @@ void print_json(const Json& json) {
 
 Result<std::string> read_text(const std::string& file) {
   if (file == "-") {
-    return std::string((std::istreambuf_iterator<char>(std::cin)), std::istreambuf_iterator<char>());
+    return std::string((std::istreambuf_iterator<char>(std::cin)),
+                       std::istreambuf_iterator<char>());
   }
   std::ifstream stream(file, std::ios::binary);
   std::string text((std::istreambuf_iterator<char>(stream)), std::istreambuf_iterator<char>());

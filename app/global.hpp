@@ -13,7 +13,7 @@ namespace backstitch::app {
 
 /// Exit codes, the same for every command.
 inline constexpr int exit_done = 0;
-inline constexpr int exit_bad = 1;          ///< the thing asked about is bad
+inline constexpr int exit_bad = 1;  ///< the thing asked about is bad
 inline constexpr int exit_usage = 2;
 inline constexpr int exit_unreachable = 3;  ///< server or database
 

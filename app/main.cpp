@@ -32,9 +32,10 @@ int main(int argc, char** argv) {
   using namespace backstitch::app;
   // A peer that closes early is an error code, not the end of the process.
   std::signal(SIGPIPE, SIG_IGN);
-  CLI::App app{"Backstitch: durable sagas on PostgreSQL.\n"
-               "Start with `backstitch dev`, then `backstitch register` and `backstitch start`.",
-               "backstitch"};
+  CLI::App app{
+      "Backstitch: durable sagas on PostgreSQL.\n"
+      "Start with `backstitch dev`, then `backstitch register` and `backstitch start`.",
+      "backstitch"};
   app.require_subcommand(1);
   app.set_version_flag("--version", std::string("backstitch ") + version);
   app.set_help_all_flag("--help-all", "Help of every command");

@@ -37,25 +37,32 @@ Result<Done> set_listen(ServerConfig& config, const std::string& listen) {
   const char* end = listen.data() + listen.size();
   const auto [rest, error] = std::from_chars(begin, end, port);
   if (colon == std::string::npos || error != std::errc{} || rest != end) {
-    return Error{ErrorCode::invalid, "listen-invalid", "--listen takes HOST:PORT, like 127.0.0.1:7420."};
+    return Error{ErrorCode::invalid, "listen-invalid",
+                 "--listen takes HOST:PORT, like 127.0.0.1:7420."};
   }
   config.host = listen.substr(0, colon);
   if (config.host == "localhost") config.host = "127.0.0.1";
-  if (config.host.size() > 2 && config.host.front() == '[') config.host = config.host.substr(1, config.host.size() - 2);
+  if (config.host.size() > 2 && config.host.front() == '[')
+    config.host = config.host.substr(1, config.host.size() - 2);
   config.port = port;
   return Done{};
 }
 
 void add_serve_options(CLI::App& command, ServeOptions& options) {
   command.add_option("--listen", options.listen, "HOST:PORT to listen on")->capture_default_str();
-  command.add_option("--node", options.server.node, "Name of this node; default: host name and port");
-  command.add_option("--reactors", options.server.reactors, "Threads that run sagas; default: one a core")
+  command.add_option("--node", options.server.node,
+                     "Name of this node; default: host name and port");
+  command
+      .add_option("--reactors", options.server.reactors,
+                  "Threads that run sagas; default: one a core")
       ->check(CLI::Range(1, 64));
-  command.add_option("--allow-host", options.server.allow_hosts,
-                     "HOST[:PORT] that may be called although it is private or plain http; may be repeated");
+  command.add_option(
+      "--allow-host", options.server.allow_hosts,
+      "HOST[:PORT] that may be called although it is private or plain http; may be repeated");
   command.add_option("--secrets", options.server.secrets, "Directory with one file a secret");
-  command.add_option("--allow-unsafe", options.server.allow_unsafe,
-                     "PostgreSQL setting (fsync, full_page_writes, synchronous_commit) that may be off");
+  command.add_option(
+      "--allow-unsafe", options.server.allow_unsafe,
+      "PostgreSQL setting (fsync, full_page_writes, synchronous_commit) that may be off");
   command.add_option("--log-level", options.log_level, "debug, info, warning or error")
       ->check(CLI::IsMember({"debug", "info", "warning", "error"}))
       ->capture_default_str();
@@ -66,7 +73,8 @@ void add_serve_options(CLI::App& command, ServeOptions& options) {
 
 int serve(const Global& global, ServeOptions options) {
   const auto since = std::chrono::steady_clock::now();
-  if (auto listen = set_listen(options.server, options.listen); !listen) return report(global, listen.error());
+  if (auto listen = set_listen(options.server, options.listen); !listen)
+    return report(global, listen.error());
   block_signals();
   telemetry::LogObserver log(log_options(options));
   Server server(options.server, log);

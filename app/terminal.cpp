@@ -10,13 +10,20 @@ namespace {
 
 const char* code_of(Style style) {
   switch (style) {
-    case Style::plain: return "";
-    case Style::bold: return "\x1b[1m";
-    case Style::dim: return "\x1b[2m";
-    case Style::good: return "\x1b[32m";
-    case Style::bad: return "\x1b[31m";
-    case Style::warn: return "\x1b[33m";
-    case Style::accent: return "\x1b[36m";
+    case Style::plain:
+      return "";
+    case Style::bold:
+      return "\x1b[1m";
+    case Style::dim:
+      return "\x1b[2m";
+    case Style::good:
+      return "\x1b[32m";
+    case Style::bad:
+      return "\x1b[31m";
+    case Style::warn:
+      return "\x1b[33m";
+    case Style::accent:
+      return "\x1b[36m";
   }
   return "";
 }
@@ -41,7 +48,9 @@ void Terminal::progress(const std::string& line) const {
   std::fflush(stdout);
 }
 
-void Terminal::clear_progress() const { progress(""); }
+void Terminal::clear_progress() const {
+  progress("");
+}
 
 std::string padded(std::string text, std::size_t width) {
   std::size_t columns = 0;

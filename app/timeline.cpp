@@ -37,7 +37,8 @@ Mark mark_of(const std::string& status) {
   if (status == "succeeded") return {"✔", Style::good};
   if (status == "failed" || status == "compensation-failed") return {"✘", Style::bad};
   if (status == "unknown") return {"?", Style::warn};
-  if (status == "running" || status == "waiting" || status == "compensating") return {"▸", Style::accent};
+  if (status == "running" || status == "waiting" || status == "compensating")
+    return {"▸", Style::accent};
   if (status == "compensated") return {"↩", Style::warn};
   return {"·", Style::dim};
 }
@@ -60,23 +61,25 @@ struct Column {
 
 std::string row(const Mark& mark, const Column& column, const Terminal& terminal) {
   return "  " + terminal.paint(mark.style, mark.sign) + " " + padded(column.name, 28) + " " +
-         terminal.paint(mark.style, padded(column.status, 20)) + " " + padded(column.attempts, 12) + " " +
-         terminal.paint(Style::dim, padded(column.start, 10) + " " + column.took) + "\n";
+         terminal.paint(mark.style, padded(column.status, 20)) + " " + padded(column.attempts, 12) +
+         " " + terminal.paint(Style::dim, padded(column.start, 10) + " " + column.took) + "\n";
 }
 
 std::string offset(std::optional<TimePoint> origin, std::optional<TimePoint> time) {
   return origin && time ? "+" + to_text(*time - *origin) : std::string{};
 }
 
-std::string step_lines(const Json& step, std::optional<TimePoint> origin, const Terminal& terminal) {
+std::string step_lines(const Json& step, std::optional<TimePoint> origin,
+                       const Terminal& terminal) {
   const std::string status = text_of(step, "status");
   const std::string path = text_of(step, "path");
   std::string name = path.empty() ? text_of(step, "name") : path;
   if (text_of(step, "kind") == "pivot") name += " (pivot)";
-  std::string lines = row(mark_of(status),
-                          {name, status, attempts_text(step), offset(origin, time_of(step, "startedAt")),
-                           span(time_of(step, "startedAt"), time_of(step, "endedAt"))},
-                          terminal);
+  std::string lines =
+      row(mark_of(status),
+          {name, status, attempts_text(step), offset(origin, time_of(step, "startedAt")),
+           span(time_of(step, "startedAt"), time_of(step, "endedAt"))},
+          terminal);
   if (step.contains("failure") && step["failure"].is_object()) {
     lines += "      " + terminal.paint(Style::bad, failure_text(step["failure"])) + "\n";
   } else if (step.contains("output") && !step["output"].is_null()) {
@@ -86,7 +89,8 @@ std::string step_lines(const Json& step, std::optional<TimePoint> origin, const 
 }
 
 /// Undo in the order it ran, below the forward steps.
-std::string undo_lines(const Json& saga, std::optional<TimePoint> origin, const Terminal& terminal) {
+std::string undo_lines(const Json& saga, std::optional<TimePoint> origin,
+                       const Terminal& terminal) {
   std::string lines;
   const auto& steps = saga["steps"];
   for (auto step = steps.rbegin(); step != steps.rend(); ++step) {
@@ -133,27 +137,31 @@ Style style_of_status(const std::string& status) {
 std::string timeline(const Json& saga, const Terminal& terminal) {
   const auto origin = time_of(saga, "startedAt");
   std::string text = head(saga, terminal);
-  for (const auto& step : saga.value("steps", Json::array())) text += step_lines(step, origin, terminal);
+  for (const auto& step : saga.value("steps", Json::array()))
+    text += step_lines(step, origin, terminal);
   if (saga.contains("steps")) text += undo_lines(saga, origin, terminal);
   if (saga.contains("suspension") && saga["suspension"].is_object()) {
     const auto& suspension = saga["suspension"];
-    text += "  " + terminal.paint(Style::bad, "suspended: " + text_of(suspension, "reason")) + "  " +
-            text_of(suspension, "message") + "\n";
+    text += "  " + terminal.paint(Style::bad, "suspended: " + text_of(suspension, "reason")) +
+            "  " + text_of(suspension, "message") + "\n";
   }
   if (saga.contains("failure") && saga["failure"].is_object()) {
-    text += "  " + terminal.paint(Style::bad, "failure") + "  " + failure_text(saga["failure"]) + "\n";
+    text +=
+        "  " + terminal.paint(Style::bad, "failure") + "  " + failure_text(saga["failure"]) + "\n";
   }
   if (saga.contains("output") && !saga["output"].is_null()) {
-    text += "  " + terminal.paint(Style::good, "output") + "  " + short_value(saga["output"]) + "\n";
+    text +=
+        "  " + terminal.paint(Style::good, "output") + "  " + short_value(saga["output"]) + "\n";
   }
   return text;
 }
 
 std::string summary_line(const Json& saga, const Terminal& terminal) {
   const std::string status = text_of(saga, "status");
-  std::string line = text_of(saga, "id") + "  " + terminal.paint(style_of_status(status), padded(status, 18)) +
-                     padded(text_of(saga, "definition") + " v" + std::to_string(saga.value("version", 0)), 28) +
-                     " " + text_of(saga, "startedAt");
+  std::string line =
+      text_of(saga, "id") + "  " + terminal.paint(style_of_status(status), padded(status, 18)) +
+      padded(text_of(saga, "definition") + " v" + std::to_string(saga.value("version", 0)), 28) +
+      " " + text_of(saga, "startedAt");
   if (const auto key = text_of(saga, "businessKey"); !key.empty()) line += "  " + key;
   if (saga.contains("failure") && saga["failure"].is_object()) {
     line += "  " + terminal.paint(Style::bad, text_of(saga["failure"], "code"));
@@ -162,9 +170,10 @@ std::string summary_line(const Json& saga, const Terminal& terminal) {
 }
 
 std::string event_line(const Json& event, const Terminal& terminal) {
-  std::string line = terminal.paint(Style::dim, padded(std::to_string(event.value("sequence", 0)), 5) +
-                                                    text_of(event, "at")) +
-                     "  " + padded(text_of(event, "type"), 26) + " " + padded(text_of(event, "path"), 20);
+  std::string line =
+      terminal.paint(Style::dim,
+                     padded(std::to_string(event.value("sequence", 0)), 5) + text_of(event, "at")) +
+      "  " + padded(text_of(event, "type"), 26) + " " + padded(text_of(event, "path"), 20);
   const auto data = event.find("data");
   if (data != event.end() && data->is_object() && !data->empty()) {
     line += " " + terminal.paint(Style::dim, short_value(*data));

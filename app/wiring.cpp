@@ -44,7 +44,8 @@ std::string node_name(const ServerConfig& config, std::uint16_t port) {
 
 /// Runs an operation with a callback to its end. @return nothing if `most` passed first
 template <class T>
-std::optional<T> wait_for(std::chrono::seconds most, const std::function<void(std::function<void(T)>)>& run) {
+std::optional<T> wait_for(std::chrono::seconds most,
+                          const std::function<void(std::function<void(T)>)>& run) {
   struct Slot {
     std::mutex mutex;
     std::condition_variable ready;
@@ -66,8 +67,8 @@ std::optional<T> wait_for(std::chrono::seconds most, const std::function<void(st
 struct Server::Impl {
   Impl(ServerConfig given, engine::Observer& notes)
       : config(std::move(given)), observer(notes), secrets(config.secrets) {
-    egress = std::make_shared<http::EgressPolicy>(
-        http::EgressPolicy::Options{.allow_hosts = config.allow_hosts, .allow_loopback_http = config.allow_loopback});
+    egress = std::make_shared<http::EgressPolicy>(http::EgressPolicy::Options{
+        .allow_hosts = config.allow_hosts, .allow_loopback_http = config.allow_loopback});
   }
 
   Result<Done> open_store() {
@@ -83,7 +84,8 @@ struct Server::Impl {
     for (std::size_t i = 0; i < reactor_count(config.reactors); ++i) {
       reactors.push_back(std::make_unique<asio::Reactor>());
       participants.push_back(std::make_unique<http::HttpParticipants>(
-          *reactors.back(), http::Options{.egress = egress, .secrets = &secrets, .version = version}));
+          *reactors.back(),
+          http::Options{.egress = egress, .secrets = &secrets, .version = version}));
     }
   }
 
@@ -103,8 +105,12 @@ struct Server::Impl {
   engine::Options engine_options() {
     engine::Options options;
     options.node = node_name(config, config.port);
-    options.environment.refuse_url = [policy = egress](const std::string& url) { return policy->check_url(url); };
-    options.environment.has_secret = [this](const std::string& name) { return secrets.find(name).has_value(); };
+    options.environment.refuse_url = [policy = egress](const std::string& url) {
+      return policy->check_url(url);
+    };
+    options.environment.has_secret = [this](const std::string& name) {
+      return secrets.find(name).has_value();
+    };
     return options;
   }
 
@@ -119,7 +125,8 @@ struct Server::Impl {
     for (auto& reactor : reactors) threads.emplace_back([r = reactor.get()] { r->run(); });
     auto port = rest->listen();
     if (!port) return port;
-    auto opened = wait_for<Result<Done>>(open_max, [this](auto done) { engine->open(std::move(done)); });
+    auto opened =
+        wait_for<Result<Done>>(open_max, [this](auto done) { engine->open(std::move(done)); });
     if (!opened) {
       return Error{ErrorCode::unavailable, "open-timeout",
                    "The engine did not become ready; is another node holding every shard?"};
@@ -145,7 +152,8 @@ struct Server::Impl {
   system::SystemRandom random;
   system::SecretsDirectory secrets;
   std::shared_ptr<http::EgressPolicy> egress;
-  // Built in this order, destroyed in the opposite one: whoever calls goes before whoever is called.
+  // Built in this order, destroyed in the opposite one: whoever calls goes before whoever is
+  // called.
   std::unique_ptr<postgres::PostgresStore> store;
   std::vector<std::unique_ptr<asio::Reactor>> reactors;
   std::vector<std::unique_ptr<http::HttpParticipants>> participants;
@@ -157,9 +165,15 @@ struct Server::Impl {
 
 Server::Server(ServerConfig config, engine::Observer& observer)
     : impl_(std::make_unique<Impl>(std::move(config), observer)) {}
-Server::~Server() { impl_->stop(); }
-Result<std::uint16_t> Server::start() { return impl_->start(); }
-void Server::stop() { impl_->stop(); }
+Server::~Server() {
+  impl_->stop();
+}
+Result<std::uint16_t> Server::start() {
+  return impl_->start();
+}
+void Server::stop() {
+  impl_->stop();
+}
 
 namespace {
 

@@ -15,12 +15,13 @@ struct ServerConfig {
   std::string database;
   std::string host = "127.0.0.1";
   std::uint16_t port = 7420;
-  std::string node;                      ///< empty: host name and port
-  std::size_t reactors = 0;              ///< 0: one a core
-  std::vector<std::string> allow_hosts;  ///< HOST[:PORT] that may be called although private or plain http
-  bool allow_loopback = false;           ///< `dev`: anything on loopback may be called over plain http
-  std::string secrets;                   ///< directory; empty: none
-  std::set<std::string> allow_unsafe;    ///< PostgreSQL settings that may be unsafe
+  std::string node;          ///< empty: host name and port
+  std::size_t reactors = 0;  ///< 0: one a core
+  std::vector<std::string>
+      allow_hosts;              ///< HOST[:PORT] that may be called although private or plain http
+  bool allow_loopback = false;  ///< `dev`: anything on loopback may be called over plain http
+  std::string secrets;          ///< directory; empty: none
+  std::set<std::string> allow_unsafe;  ///< PostgreSQL settings that may be unsafe
 };
 
 /// A running server. start and stop from one thread; stop drains and is idempotent.
@@ -28,7 +29,8 @@ class Server {
  public:
   Server(ServerConfig config, engine::Observer& observer);
   ~Server();
-  /// Listens first, so that /livez answers, then opens the engine. @return the port once it is ready
+  /// Listens first, so that /livez answers, then opens the engine. @return the port once it is
+  /// ready
   Result<std::uint16_t> start();
   void stop();
 

@@ -14,7 +14,8 @@ using web::http::http_request;
 using web::http::http_response;
 using web::http::methods;
 
-/// What a start is repeated under when the caller gave no key: two random words are enough to be alone.
+/// What a start is repeated under when the caller gave no key: two random words are enough to be
+/// alone.
 std::string random_key() {
   std::random_device device;
   std::mt19937_64 generator(
@@ -23,12 +24,15 @@ std::string random_key() {
   return "client-" + std::to_string(generator()) + "-" + std::to_string(generator());
 }
 
-std::string segment(const std::string& text) { return "/" + web::uri::encode_data_string(text); }
+std::string segment(const std::string& text) {
+  return "/" + web::uri::encode_data_string(text);
+}
 
 std::string with_query(std::string path, const Query& query) {
   char separator = '?';
   for (const auto& [name, value] : query) {
-    path += separator + web::uri::encode_data_string(name) + '=' + web::uri::encode_data_string(value);
+    path +=
+        separator + web::uri::encode_data_string(name) + '=' + web::uri::encode_data_string(value);
     separator = '&';
   }
   return path;
@@ -39,12 +43,18 @@ ErrorCode code_of(int status) {
     case 400:
     case 413:
     case 422:
-    case 431: return ErrorCode::invalid;
-    case 403: return ErrorCode::forbidden;
-    case 404: return ErrorCode::not_found;
-    case 409: return ErrorCode::conflict;
-    case 503: return ErrorCode::unavailable;
-    default: return ErrorCode::internal;
+    case 431:
+      return ErrorCode::invalid;
+    case 403:
+      return ErrorCode::forbidden;
+    case 404:
+      return ErrorCode::not_found;
+    case 409:
+      return ErrorCode::conflict;
+    case 503:
+      return ErrorCode::unavailable;
+    default:
+      return ErrorCode::internal;
   }
 }
 
@@ -58,7 +68,8 @@ Error error_of(int status, const std::string& body) {
   for (const char* list : {"errors", "findings"}) {
     if (!problem.contains(list)) continue;
     for (const auto& detail : problem[list]) {
-      error.details.push_back({detail.value("pointer", ""), detail.value("code", ""), detail.value("message", "")});
+      error.details.push_back(
+          {detail.value("pointer", ""), detail.value("code", ""), detail.value("message", "")});
     }
   }
   return error;
@@ -78,8 +89,8 @@ struct Client::Impl {
     std::string body;
   };
 
-  Result<Answer> send(const web::http::method& method, const std::string& path, const std::string* body = nullptr,
-                      const std::string& idempotency_key = {}) {
+  Result<Answer> send(const web::http::method& method, const std::string& path,
+                      const std::string* body = nullptr, const std::string& idempotency_key = {}) {
     http_request request(method);
     request.set_request_uri(path);
     if (body != nullptr) request.set_body(*body, "application/json");
@@ -95,22 +106,26 @@ struct Client::Impl {
     }
   }
 
-  Result<Json> json(const web::http::method& method, const std::string& path, const std::string* body = nullptr,
-                    const std::string& idempotency_key = {}, int* status = nullptr) {
+  Result<Json> json(const web::http::method& method, const std::string& path,
+                    const std::string* body = nullptr, const std::string& idempotency_key = {},
+                    int* status = nullptr) {
     auto answer = send(method, path, body, idempotency_key);
     if (!answer) return std::move(answer).error();
     if (answer->status >= 300) return error_of(answer->status, answer->body);
     if (status != nullptr) *status = answer->status;
     Json parsed = Json::parse(answer->body, nullptr, false);
     if (parsed.is_discarded()) {
-      return Error{ErrorCode::internal, "answer-malformed",
-                   options.server + " answered with something that is not JSON; is it a Backstitch server?"};
+      return Error{
+          ErrorCode::internal, "answer-malformed",
+          options.server + " answered with something that is not JSON; is it a Backstitch server?"};
     }
     return parsed;
   }
 
   Result<Json> get(const std::string& path) { return json(methods::GET, path); }
-  Result<Json> post(const std::string& path, const std::string& body) { return json(methods::POST, path, &body); }
+  Result<Json> post(const std::string& path, const std::string& body) {
+    return json(methods::POST, path, &body);
+  }
   Result<Json> act(const std::string& path, const Json& body) { return post(path, body.dump()); }
 
   Options options;
@@ -131,8 +146,9 @@ Result<Started> Client::start(const Start& start) {
   if (start.wait) query.emplace_back("wait", to_text(*start.wait));
   const std::string text = body.dump();
   int status = 0;
-  auto saga = impl_->json(methods::POST, with_query("/v1/sagas", query), &text,
-                          start.idempotency_key.empty() ? random_key() : start.idempotency_key, &status);
+  auto saga =
+      impl_->json(methods::POST, with_query("/v1/sagas", query), &text,
+                  start.idempotency_key.empty() ? random_key() : start.idempotency_key, &status);
   if (!saga) return std::move(saga).error();
   Started started{saga->value("id", ""), status == 201, {}};
   started.saga = std::move(*saga);
@@ -145,11 +161,16 @@ Result<Json> Client::start_batch(const Json& sagas) {
   return std::move((*answer)["results"]);
 }
 
-Result<Json> Client::saga(const std::string& id) { return impl_->get("/v1/sagas" + segment(id)); }
-Result<Json> Client::sagas(const Query& filters) { return impl_->get(with_query("/v1/sagas", filters)); }
+Result<Json> Client::saga(const std::string& id) {
+  return impl_->get("/v1/sagas" + segment(id));
+}
+Result<Json> Client::sagas(const Query& filters) {
+  return impl_->get(with_query("/v1/sagas", filters));
+}
 Result<Json> Client::history(const std::string& id, std::int64_t after, std::size_t limit) {
-  return impl_->get(with_query("/v1/sagas" + segment(id) + "/history",
-                               {{"after", std::to_string(after)}, {"limit", std::to_string(limit)}}));
+  return impl_->get(
+      with_query("/v1/sagas" + segment(id) + "/history",
+                 {{"after", std::to_string(after)}, {"limit", std::to_string(limit)}}));
 }
 
 Result<Json> Client::cancel(const std::string& id, const std::string& reason) {
@@ -158,8 +179,10 @@ Result<Json> Client::cancel(const std::string& id, const std::string& reason) {
 Result<Json> Client::retry(const std::string& id, const std::string& reason) {
   return impl_->act("/v1/sagas" + segment(id) + "/retry", {{"reason", reason}});
 }
-Result<Json> Client::skip(const std::string& id, const std::string& step, const std::string& reason) {
-  return impl_->act("/v1/sagas" + segment(id) + "/steps" + segment(step) + "/skip", {{"reason", reason}});
+Result<Json> Client::skip(const std::string& id, const std::string& step,
+                          const std::string& reason) {
+  return impl_->act("/v1/sagas" + segment(id) + "/steps" + segment(step) + "/skip",
+                    {{"reason", reason}});
 }
 Result<Json> Client::resolve(const std::string& id, const std::string& step, const Json& output,
                              const std::string& reason) {
@@ -173,19 +196,30 @@ Result<Json> Client::validate(const std::string& definition) {
 Result<Json> Client::register_definition(const std::string& definition, bool activate) {
   return impl_->post(activate ? "/v1/definitions?activate=true" : "/v1/definitions", definition);
 }
-Result<Json> Client::definitions() { return impl_->get("/v1/definitions"); }
-Result<Json> Client::definition(const std::string& name) { return impl_->get("/v1/definitions" + segment(name)); }
+Result<Json> Client::definitions() {
+  return impl_->get("/v1/definitions");
+}
+Result<Json> Client::definition(const std::string& name) {
+  return impl_->get("/v1/definitions" + segment(name));
+}
 Result<Json> Client::activate(const std::string& name, std::int64_t version) {
-  return impl_->act("/v1/definitions" + segment(name) + "/versions/" + std::to_string(version) + "/activate",
-                    Json::object());
+  return impl_->act(
+      "/v1/definitions" + segment(name) + "/versions/" + std::to_string(version) + "/activate",
+      Json::object());
 }
 Result<Json> Client::put_service(const std::string& name, const std::string& document) {
   return impl_->json(methods::PUT, "/v1/services" + segment(name), &document);
 }
-Result<Json> Client::services() { return impl_->get("/v1/services"); }
+Result<Json> Client::services() {
+  return impl_->get("/v1/services");
+}
 
-Result<Json> Client::ready() { return impl_->get("/readyz"); }
-Result<Json> Client::version() { return impl_->get("/version"); }
+Result<Json> Client::ready() {
+  return impl_->get("/readyz");
+}
+Result<Json> Client::version() {
+  return impl_->get("/version");
+}
 Result<std::string> Client::metrics() {
   auto answer = impl_->send(methods::GET, "/metrics");
   if (!answer) return std::move(answer).error();

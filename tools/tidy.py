@@ -25,7 +25,7 @@ BANNED_CALLS = {
                r"std::thread\b": "an Executor"},
     "test": {r"sleep_for|sleep_until|time\.sleep\(": "wait for a condition with a deadline, or the virtual clock"},
 }
-LINE_MAX = 120
+LINE_MAX = {".cpp": 100, ".hpp": 100, ".py": 120}
 FILE_MAX = 500
 # A poll between two looks at a condition is not a sleep that hopes.
 SLEEP_ALLOWED = re.compile(r"poll")
@@ -43,11 +43,12 @@ def check_code(path, lines, problems):
     top = path.split(os.sep)[0]
     banned_include = re.compile(r"\s*#\s*include\s*" + BANNED_INCLUDES[top]) if top in BANNED_INCLUDES else None
     calls = {re.compile(k): v for k, v in BANNED_CALLS.get(top, {}).items()}
+    longest = LINE_MAX[os.path.splitext(path)[1]]
     if len(lines) > FILE_MAX:
         problems.append(f"{path}: {len(lines)} lines; split it by responsibility (at most {FILE_MAX})")
     for number, line in enumerate(lines, 1):
-        if len(line) > LINE_MAX:
-            problems.append(f"{path}:{number}: {len(line)} columns; at most {LINE_MAX}")
+        if len(line) > longest:
+            problems.append(f"{path}:{number}: {len(line)} columns; at most {longest}")
         if banned_include and banned_include.match(line):
             problems.append(f"{path}:{number}: include against the arrows: {line.strip()}")
         for pattern, instead in calls.items():

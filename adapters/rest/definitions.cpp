@@ -36,7 +36,8 @@ void list_definitions(engine::Engine& engine, const Respond& respond) {
   std::map<std::string, Json> by_name;
   for (const auto& stored : engine.registry().definitions()) {
     Json& entry = by_name[stored.name];
-    if (entry.is_null()) entry = {{"name", stored.name}, {"activeVersion", nullptr}, {"versions", Json::array()}};
+    if (entry.is_null())
+      entry = {{"name", stored.name}, {"activeVersion", nullptr}, {"versions", Json::array()}};
     if (stored.active) entry["activeVersion"] = stored.version;
     entry["versions"].push_back(stored.version);
   }
@@ -54,7 +55,8 @@ void read_definition(engine::Engine& engine, const std::string& name, const Resp
     if (stored.active) active = stored.version;
   }
   if (versions.empty()) return respond(problem(no_definition(name)));
-  respond(json_reply(200, {{"name", name}, {"activeVersion", active}, {"versions", std::move(versions)}}));
+  respond(json_reply(
+      200, {{"name", name}, {"activeVersion", active}, {"versions", std::move(versions)}}));
 }
 
 void read_version(engine::Engine& engine, const std::vector<std::string>& captured,
@@ -71,8 +73,8 @@ void read_version(engine::Engine& engine, const std::vector<std::string>& captur
 
 Reply registration_reply(const engine::Registration& registration) {
   if (has_errors(registration.findings)) return findings_problem(registration.findings);
-  const std::string place = "/v1/definitions/" + registration.name + "/versions/" +
-                            std::to_string(registration.version);
+  const std::string place =
+      "/v1/definitions/" + registration.name + "/versions/" + std::to_string(registration.version);
   switch (registration.outcome) {
     case engine::PutOutcome::conflict:
       return problem({ErrorCode::conflict, "definition-conflict",
@@ -106,9 +108,10 @@ void register_definition(engine::Engine& engine, Request request, const Respond&
 
 void add_definition_routes(Router& router, engine::Engine& engine) {
   using Captured = std::vector<std::string>;
-  router.add("POST", "/v1/definitions", [&engine](Request request, const Captured&, const Respond& respond) {
-    register_definition(engine, std::move(request), respond);
-  });
+  router.add("POST", "/v1/definitions",
+             [&engine](Request request, const Captured&, const Respond& respond) {
+               register_definition(engine, std::move(request), respond);
+             });
   router.add("POST", "/v1/definitions/validate",
              [&engine](const Request& request, const Captured&, const Respond& respond) {
                const auto checked = engine.registry().validate(request.body);
@@ -129,16 +132,17 @@ void add_definition_routes(Router& router, engine::Engine& engine) {
              [&engine](const Request&, const Captured& captured, const Respond& respond) {
                read_version(engine, captured, respond);
              });
-  router.add("POST", "/v1/definitions/{}/versions/{}/activate",
-             [&engine](const Request&, const Captured& captured, const Respond& respond) {
-               const auto version = version_of(captured[1]);
-               if (!version) return respond(problem(version.error()));
-               engine.registry().activate(
-                   captured[0], *version, [respond, captured, number = *version](Result<Done> done) {
-                     respond(done ? json_reply(200, {{"name", captured[0]}, {"activeVersion", number}})
-                                  : problem(done.error()));
-                   });
-             });
+  router.add(
+      "POST", "/v1/definitions/{}/versions/{}/activate",
+      [&engine](const Request&, const Captured& captured, const Respond& respond) {
+        const auto version = version_of(captured[1]);
+        if (!version) return respond(problem(version.error()));
+        engine.registry().activate(
+            captured[0], *version, [respond, captured, number = *version](Result<Done> done) {
+              respond(done ? json_reply(200, {{"name", captured[0]}, {"activeVersion", number}})
+                           : problem(done.error()));
+            });
+      });
 }
 
 }  // namespace backstitch::rest

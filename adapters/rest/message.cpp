@@ -13,7 +13,8 @@ int hex_digit(char c) {
 }
 
 Error target_error() {
-  return {ErrorCode::invalid, "target-invalid", "The request target is not a valid path and query."};
+  return {ErrorCode::invalid, "target-invalid",
+          "The request target is not a valid path and query."};
 }
 
 bool parse_query(std::string_view text, std::multimap<std::string, std::string>& out) {

@@ -17,14 +17,14 @@ namespace backstitch::rest {
 
 struct Request {
   std::string method;
-  std::string path;                                ///< decoded, without the query
-  std::vector<std::string> segments;               ///< of the path, decoded
-  std::multimap<std::string, std::string> query;   ///< decoded
-  std::string idempotency_key;                     ///< empty: no header
+  std::string path;                               ///< decoded, without the query
+  std::vector<std::string> segments;              ///< of the path, decoded
+  std::multimap<std::string, std::string> query;  ///< decoded
+  std::string idempotency_key;                    ///< empty: no header
   bool has_idempotency_key = false;
-  std::string actor;                               ///< who asks, for the audit
+  std::string actor;  ///< who asks, for the audit
   std::string body;
-  std::size_t reactor = 0;                         ///< the one this request came in on
+  std::size_t reactor = 0;  ///< the one this request came in on
 
   /// The value of a query parameter that may appear once.
   /// @return invalid/query-invalid if it appears twice

@@ -60,7 +60,8 @@ void add_operator_routes(Router& router, engine::Engine& engine) {
              [&engine](const Request& request, const Captured& captured, const Respond& respond) {
                auto command = read_command(request, captured[0], {"reason"});
                if (!command) return respond(problem(command.error()));
-               run(engine, command->saga, engine::Skip{captured[1], command->by, command->reason}, respond);
+               run(engine, command->saga, engine::Skip{captured[1], command->by, command->reason},
+                   respond);
              });
   router.add("POST", "/v1/sagas/{}/steps/{}/resolve",
              [&engine](const Request& request, const Captured& captured, const Respond& respond) {
@@ -68,7 +69,8 @@ void add_operator_routes(Router& router, engine::Engine& engine) {
                if (!command) return respond(problem(command.error()));
                Json output = command->body.contains("output") ? command->body["output"] : Json();
                run(engine, command->saga,
-                   engine::Resolve{captured[1], std::move(output), command->by, command->reason}, respond);
+                   engine::Resolve{captured[1], std::move(output), command->by, command->reason},
+                   respond);
              });
 }
 

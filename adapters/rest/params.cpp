@@ -84,7 +84,8 @@ Result<Done> only_keys(const Json& object, std::initializer_list<const char*> al
       names += (names.empty() ? "`" : ", `") + std::string(name) + "`";
     }
     if (!known) {
-      return invalid("body-invalid", "Unknown key `" + key + "`; known are " + names + ".", "/" + key);
+      return invalid("body-invalid", "Unknown key `" + key + "`; known are " + names + ".",
+                     "/" + key);
     }
   }
   return Done{};
@@ -111,7 +112,8 @@ Result<std::optional<std::string>> text_member(const Json& object, const char* n
   const auto& text = found->get_ref<const std::string&>();
   if (text.size() > most) {
     return invalid("body-invalid",
-                   "`" + std::string(name) + "` has at most " + std::to_string(most) + " bytes.", pointer);
+                   "`" + std::string(name) + "` has at most " + std::to_string(most) + " bytes.",
+                   pointer);
   }
   return std::optional<std::string>{text};
 }

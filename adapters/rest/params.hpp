@@ -20,7 +20,8 @@ Result<std::int64_t> version_of(const std::string& text);
 /// A query parameter with a number between `least` and `most`; absent: `otherwise`.
 Result<std::size_t> number_in(const Request& request, const std::string& name, std::size_t least,
                               std::size_t most, std::size_t otherwise);
-Result<std::optional<Duration>> duration_in(const Request& request, const std::string& name, Duration most);
+Result<std::optional<Duration>> duration_in(const Request& request, const std::string& name,
+                                            Duration most);
 Result<std::optional<TimePoint>> time_in(const Request& request, const std::string& name);
 Result<bool> flag_in(const Request& request, const std::string& name);
 
@@ -29,6 +30,7 @@ Result<Json> object_body(const Request& request, std::initializer_list<const cha
                          std::size_t bytes_max, bool may_be_empty = false);
 Error invalid(std::string reason, std::string message, std::string pointer = {});
 Result<Done> only_keys(const Json& object, std::initializer_list<const char*> allowed);
-Result<std::optional<std::string>> text_member(const Json& object, const char* name, std::size_t most);
+Result<std::optional<std::string>> text_member(const Json& object, const char* name,
+                                               std::size_t most);
 
 }  // namespace backstitch::rest

@@ -7,17 +7,28 @@ namespace {
 
 const char* title_of(int status) {
   switch (status) {
-    case 400: return "Bad request";
-    case 403: return "Forbidden";
-    case 404: return "Not found";
-    case 405: return "Method not allowed";
-    case 408: return "Request timeout";
-    case 409: return "Conflict";
-    case 413: return "Content too large";
-    case 422: return "Unprocessable content";
-    case 431: return "Request header fields too large";
-    case 503: return "Service unavailable";
-    default: return "Internal error";
+    case 400:
+      return "Bad request";
+    case 403:
+      return "Forbidden";
+    case 404:
+      return "Not found";
+    case 405:
+      return "Method not allowed";
+    case 408:
+      return "Request timeout";
+    case 409:
+      return "Conflict";
+    case 413:
+      return "Content too large";
+    case 422:
+      return "Unprocessable content";
+    case 431:
+      return "Request header fields too large";
+    case 503:
+      return "Service unavailable";
+    default:
+      return "Internal error";
   }
 }
 
@@ -41,15 +52,21 @@ Reply reply_with(int status, const Json& body) {
 int status_of(const Error& error) {
   switch (error.code) {
     // A document that was read but breaks a rule is 422; a request that could not be read is 400.
-    case ErrorCode::invalid: return error.reason == "INPUT_INVALID" ? 422 : 400;
-    case ErrorCode::not_found: return 404;
-    case ErrorCode::conflict: return 409;
-    case ErrorCode::forbidden: return 403;
+    case ErrorCode::invalid:
+      return error.reason == "INPUT_INVALID" ? 422 : 400;
+    case ErrorCode::not_found:
+      return 404;
+    case ErrorCode::conflict:
+      return 409;
+    case ErrorCode::forbidden:
+      return 403;
     case ErrorCode::overloaded:
     case ErrorCode::unavailable:
     case ErrorCode::outcome_unknown:
-    case ErrorCode::fenced: return 503;
-    case ErrorCode::internal: return 500;
+    case ErrorCode::fenced:
+      return 503;
+    case ErrorCode::internal:
+      return 500;
   }
   return 500;
 }
@@ -73,9 +90,9 @@ Reply problem(int status, std::string_view code, std::string_view message) {
 }
 
 Reply findings_problem(const std::vector<dsl::Finding>& findings) {
-  Json body = document(422, "definition-invalid",
-                       "The definition has " + std::to_string(findings.size()) +
-                           " finding(s); nothing was stored.");
+  Json body = document(
+      422, "definition-invalid",
+      "The definition has " + std::to_string(findings.size()) + " finding(s); nothing was stored.");
   body["findings"] = Json::array();
   for (const auto& finding : findings) body["findings"].push_back(to_json(finding));
   return reply_with(422, body);

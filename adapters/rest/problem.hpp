@@ -13,7 +13,8 @@ namespace backstitch::rest {
 /// The one place that knows which HTTP status an error has.
 int status_of(const Error& error);
 
-/// An RFC 9457 problem document; `code` is Error::reason. Overloaded and unavailable carry Retry-After.
+/// An RFC 9457 problem document; `code` is Error::reason. Overloaded and unavailable carry
+/// Retry-After.
 Reply problem(const Error& error);
 /// The same with an explicit status, for errors of the HTTP layer itself.
 Reply problem(int status, std::string_view code, std::string_view message);

@@ -42,8 +42,9 @@ void Router::route(Request request, Respond respond) const {
     respond(problem(404, "resource-not-found", "There is nothing at " + request.path + "."));
     return;
   }
-  Reply reply = problem(405, "method-not-allowed",
-                        request.path + " does not take " + request.method + "; it takes " + allowed + ".");
+  Reply reply =
+      problem(405, "method-not-allowed",
+              request.path + " does not take " + request.method + "; it takes " + allowed + ".");
   reply.headers.emplace_back("Allow", allowed);
   respond(std::move(reply));
 }

@@ -7,8 +7,8 @@
 
 namespace backstitch::rest {
 
-/// Matches method and path against a table. Patterns are like `/v1/sagas/{}/cancel`; what the braces
-/// matched is handed over in order. Built once, then read from any thread.
+/// Matches method and path against a table. Patterns are like `/v1/sagas/{}/cancel`; what the
+/// braces matched is handed over in order. Built once, then read from any thread.
 class Router {
  public:
   using Handler = std::function<void(Request, std::vector<std::string> captured, Respond)>;

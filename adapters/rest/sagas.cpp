@@ -18,8 +18,9 @@ Result<std::vector<std::string>> statuses_in(const Request& request) {
   const auto [first, last] = request.query.equal_range("status");
   for (auto it = first; it != last; ++it) {
     if (!engine::parse_saga_status(it->second)) {
-      return invalid("query-invalid",
-                     "`status` is RUNNING, COMPENSATING, COMPLETED, FAILED, FAILED_INCOMPLETE or SUSPENDED.");
+      return invalid(
+          "query-invalid",
+          "`status` is RUNNING, COMPENSATING, COMPLETED, FAILED, FAILED_INCOMPLETE or SUSPENDED.");
     }
     statuses.push_back(it->second);
   }
@@ -47,9 +48,9 @@ Result<engine::ListQuery> list_query(const Request& request) {
   auto statuses = statuses_in(request);
   if (!statuses) return statuses.error();
   query.statuses = std::move(*statuses);
-  for (auto [name, field] : {std::pair{"definition", &query.definition},
-                             std::pair{"businessKey", &query.business_key},
-                             std::pair{"failureCode", &query.failure_code}}) {
+  for (auto [name, field] :
+       {std::pair{"definition", &query.definition}, std::pair{"businessKey", &query.business_key},
+        std::pair{"failureCode", &query.failure_code}}) {
     auto value = request.single(name);
     if (!value) return value.error();
     *field = std::move(*value);
@@ -70,7 +71,8 @@ Result<engine::ListQuery> list_query(const Request& request) {
   if (!cursor) return cursor.error();
   if (cursor->has_value()) {
     query.before = SagaId::parse(**cursor);
-    if (!query.before) return invalid("cursor-invalid", "`cursor` is not one this server gave out.");
+    if (!query.before)
+      return invalid("cursor-invalid", "`cursor` is not one this server gave out.");
   }
   return query;
 }
@@ -140,9 +142,10 @@ void add_saga_routes(Router& router, engine::Engine& engine, const Options& opti
              [&engine, &options](Request request, const Captured&, Respond respond) {
                start_batch(engine, options, std::move(request), std::move(respond));
              });
-  router.add("GET", "/v1/sagas", [&engine](const Request& request, const Captured&, const Respond& respond) {
-    list_sagas(engine, request, respond);
-  });
+  router.add("GET", "/v1/sagas",
+             [&engine](const Request& request, const Captured&, const Respond& respond) {
+               list_sagas(engine, request, respond);
+             });
   router.add("GET", "/v1/sagas/{}",
              [&engine](const Request&, const Captured& captured, const Respond& respond) {
                const auto id = saga_id_of(captured[0]);

@@ -42,8 +42,9 @@ struct Server::Impl : std::enable_shared_from_this<Server::Impl> {
     if (!error) acceptor.listen(boost::asio::socket_base::max_listen_connections, error);
     if (error) {
       return Error{ErrorCode::unavailable, "listen-failed",
-                   "Cannot listen on " + shared->options.host + ":" + std::to_string(shared->options.port) +
-                       ": " + error.message() + ". Choose another address with --listen HOST:PORT."};
+                   "Cannot listen on " + shared->options.host + ":" +
+                       std::to_string(shared->options.port) + ": " + error.message() +
+                       ". Choose another address with --listen HOST:PORT."};
     }
     const std::uint16_t port = acceptor.local_endpoint().port();
     accept();
@@ -53,17 +54,19 @@ struct Server::Impl : std::enable_shared_from_this<Server::Impl> {
   /// Connections go round the reactors, each served on its own for life.
   void accept() {
     const std::size_t reactor = next++ % reactors.size();
-    acceptor.async_accept(asio::io_context_of(*reactors[reactor]),
-                          [self = shared_from_this(), reactor](error_code error, tcp::socket socket) {
-                            if (error == boost::asio::error::operation_aborted) return;
-                            if (error) return self->accept_later();
-                            self->admit(std::move(socket), reactor);
-                            self->accept();
-                          });
+    acceptor.async_accept(
+        asio::io_context_of(*reactors[reactor]),
+        [self = shared_from_this(), reactor](error_code error, tcp::socket socket) {
+          if (error == boost::asio::error::operation_aborted) return;
+          if (error) return self->accept_later();
+          self->admit(std::move(socket), reactor);
+          self->accept();
+        });
   }
 
   void admit(tcp::socket socket, std::size_t reactor) {
-    // Over the bound the connection is closed without a word: an answer would cost what is to be saved.
+    // Over the bound the connection is closed without a word: an answer would cost what is to be
+    // saved.
     if (shared->connections.load() >= shared->options.connections_max) return;
     serve(std::move(socket), shared, reactor);
   }
@@ -95,7 +98,11 @@ struct Server::Impl : std::enable_shared_from_this<Server::Impl> {
 Server::Server(std::vector<asio::Reactor*> reactors, engine::Engine& engine, Options options)
     : impl_(std::make_shared<Impl>(std::move(reactors), engine, std::move(options))) {}
 Server::~Server() = default;
-Result<std::uint16_t> Server::listen() { return impl_->listen(); }
-void Server::stop() { impl_->stop(); }
+Result<std::uint16_t> Server::listen() {
+  return impl_->listen();
+}
+void Server::stop() {
+  impl_->stop();
+}
 
 }  // namespace backstitch::rest

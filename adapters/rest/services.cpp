@@ -14,7 +14,8 @@ Json service_json(const engine::StoredService& stored) {
 
 Reply put_reply(const std::string& name, const engine::ServiceRegistration& registration) {
   if (has_errors(registration.findings)) return findings_problem(registration.findings);
-  return json_reply(registration.outcome == engine::PutOutcome::created ? 201 : 200, {{"name", name}});
+  return json_reply(registration.outcome == engine::PutOutcome::created ? 201 : 200,
+                    {{"name", name}});
 }
 
 }  // namespace
@@ -32,13 +33,15 @@ void add_service_routes(Router& router, engine::Engine& engine) {
   router.add("GET", "/v1/services",
              [&engine](const Request&, const Captured&, const Respond& respond) {
                Json list = Json::array();
-               for (const auto& stored : engine.registry().services()) list.push_back(service_json(stored));
+               for (const auto& stored : engine.registry().services())
+                 list.push_back(service_json(stored));
                respond(json_reply(200, {{"services", std::move(list)}}));
              });
   router.add("GET", "/v1/services/{}",
              [&engine](const Request&, const Captured& captured, const Respond& respond) {
                for (const auto& stored : engine.registry().services()) {
-                 if (stored.name == captured[0]) return respond(json_reply(200, service_json(stored)));
+                 if (stored.name == captured[0])
+                   return respond(json_reply(200, service_json(stored)));
                }
                respond(problem({ErrorCode::not_found, "service-not-found",
                                 "No service `" + captured[0] + "` is registered; PUT it first."}));

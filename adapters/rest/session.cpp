@@ -17,15 +17,16 @@ namespace {
 
 namespace beast = boost::beast;
 namespace http = beast::http;
-using boost::asio::ip::tcp;
 using beast::error_code;
+using boost::asio::ip::tcp;
 
 constexpr Duration write_time{30'000};
 constexpr Duration linger_time{2'000};
 constexpr std::size_t linger_bytes_max = 512 * 1024;
 constexpr std::size_t read_chunk = 4 * 1024;
 
-/// The status and code of an error while a request is being read; nothing to say for a peer that left.
+/// The status and code of an error while a request is being read; nothing to say for a peer that
+/// left.
 std::optional<std::pair<int, const char*>> status_of(const error_code& error) {
   if (error == http::error::end_of_stream) return std::nullopt;
   if (error == http::error::header_limit || error == http::error::buffer_overflow) {
@@ -50,7 +51,8 @@ class Session : public std::enable_shared_from_this<Session> {
   Session& operator=(const Session&) = delete;
 
   void run() {
-    boost::asio::dispatch(stream_.get_executor(), [self = shared_from_this()] { self->await_request(); });
+    boost::asio::dispatch(stream_.get_executor(),
+                          [self = shared_from_this()] { self->await_request(); });
   }
 
  private:
@@ -137,9 +139,9 @@ class Session : public std::enable_shared_from_this<Session> {
   /// Answers may come from any thread; the socket belongs to this one.
   Respond responder() {
     return [self = shared_from_this()](Reply reply) {
-      boost::asio::dispatch(self->stream_.get_executor(), [self, reply = std::move(reply)]() mutable {
-        self->send(std::move(reply));
-      });
+      boost::asio::dispatch(
+          self->stream_.get_executor(),
+          [self, reply = std::move(reply)]() mutable { self->send(std::move(reply)); });
     };
   }
 
@@ -171,10 +173,12 @@ class Session : public std::enable_shared_from_this<Session> {
 
   void refuse(const error_code& error) {
     const auto status = status_of(error);
-    if (!status || (status->first == 408 && buffer_.size() == 0 && !parser_->got_some())) return close();
+    if (!status || (status->first == 408 && buffer_.size() == 0 && !parser_->got_some()))
+      return close();
     keep_alive_ = false;
     head_only_ = false;
-    send(problem(status->first, status->second, "The request could not be read: " + error.message() + "."));
+    send(problem(status->first, status->second,
+                 "The request could not be read: " + error.message() + "."));
   }
 
   /// Closing with unread input would reset the connection and take the answer with it.

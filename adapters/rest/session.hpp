@@ -21,6 +21,7 @@ struct Shared {
 
 /// Serves one connection until it ends, one request at a time: what a peer sends ahead waits in the
 /// socket. Owns itself.
-void serve(boost::asio::ip::tcp::socket socket, std::shared_ptr<Shared> shared, std::size_t reactor);
+void serve(boost::asio::ip::tcp::socket socket, std::shared_ptr<Shared> shared,
+           std::size_t reactor);
 
 }  // namespace backstitch::rest

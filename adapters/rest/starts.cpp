@@ -25,7 +25,8 @@ Result<std::map<std::string, std::string>> labels_of(const Json& body) {
     return invalid("body-invalid", "`labels` is an object of at most 16 strings.", "/labels");
   }
   for (const auto& [name, value] : found->items()) {
-    if (!value.is_string()) return invalid("body-invalid", "A label is a string.", "/labels/" + name);
+    if (!value.is_string())
+      return invalid("body-invalid", "A label is a string.", "/labels/" + name);
     labels.emplace(name, value.get<std::string>());
   }
   return labels;
@@ -34,9 +35,10 @@ Result<std::map<std::string, std::string>> labels_of(const Json& body) {
 /// One start as the API spells it. `body` is consumed.
 Result<engine::StartRequest> start_of(Json& body, bool in_batch) {
   if (!body.is_object()) return invalid("body-invalid", "A start is a JSON object.");
-  const auto known = in_batch ? only_keys(body, {"definition", "version", "input", "businessKey", "labels",
-                                                 "idempotencyKey"})
-                              : only_keys(body, {"definition", "version", "input", "businessKey", "labels"});
+  const auto known =
+      in_batch ? only_keys(body, {"definition", "version", "input", "businessKey", "labels",
+                                  "idempotencyKey"})
+               : only_keys(body, {"definition", "version", "input", "businessKey", "labels"});
   if (!known) return known.error();
   engine::StartRequest start;
   auto definition = text_member(body, "definition", 128);
@@ -60,12 +62,16 @@ Result<engine::StartRequest> start_of(Json& body, bool in_batch) {
   auto labels = labels_of(body);
   if (!labels) return labels.error();
   start.labels = std::move(*labels);
-  if (const auto input = body.find("input"); input != body.end()) start.input = std::move(*input);
-  else start.input = Json::object();
+  if (const auto input = body.find("input"); input != body.end())
+    start.input = std::move(*input);
+  else
+    start.input = Json::object();
   return start;
 }
 
-std::string place_of(SagaId id) { return "/v1/sagas/" + id.text(); }
+std::string place_of(SagaId id) {
+  return "/v1/sagas/" + id.text();
+}
 
 void answer_view(engine::Engine& engine, SagaId id, int status, const Respond& respond) {
   engine.view(id, [id, status, respond](const Result<Json>& view) {
@@ -119,8 +125,8 @@ void start_saga(engine::Engine& engine, const Options& options, Request request,
   if (!start) return respond(problem(start.error()));
   if (request.has_idempotency_key) {
     if (request.idempotency_key.empty() || request.idempotency_key.size() > key_bytes_max) {
-      return respond(problem(invalid("idempotency-key-invalid",
-                                     "`Idempotency-Key` has 1 to 255 characters.")));
+      return respond(problem(
+          invalid("idempotency-key-invalid", "`Idempotency-Key` has 1 to 255 characters.")));
     }
     start->idempotency_key = request.idempotency_key;
   }
@@ -139,15 +145,18 @@ void start_saga(engine::Engine& engine, const Options& options, Request request,
 void start_batch(engine::Engine& engine, const Options& options, Request request, Respond respond) {
   auto body = dsl::parse_json(request.body, {.bytes_max = options.batch_bytes_max});
   if (!body) return respond(problem(body.error()));
-  if (!body->is_object() || !body->contains("sagas") || !(*body)["sagas"].is_array() || body->size() != 1) {
-    return respond(problem(invalid("body-invalid", "The body is {\"sagas\": [start, …]}.", "/sagas")));
+  if (!body->is_object() || !body->contains("sagas") || !(*body)["sagas"].is_array() ||
+      body->size() != 1) {
+    return respond(
+        problem(invalid("body-invalid", "The body is {\"sagas\": [start, …]}.", "/sagas")));
   }
   Json& starts = (*body)["sagas"];
   if (starts.empty() || starts.size() > options.batch_starts_max) {
-    return respond(problem(invalid("batch-size-invalid",
-                                   "A batch has 1 to " + std::to_string(options.batch_starts_max) +
-                                       " starts; this one has " + std::to_string(starts.size()) + ".",
-                                   "/sagas")));
+    return respond(
+        problem(invalid("batch-size-invalid",
+                        "A batch has 1 to " + std::to_string(options.batch_starts_max) +
+                            " starts; this one has " + std::to_string(starts.size()) + ".",
+                        "/sagas")));
   }
   auto batch = std::make_shared<Batch>(starts.size(), std::move(respond));
   for (std::size_t i = 0; i < starts.size(); ++i) {

@@ -29,8 +29,8 @@ std::string metrics_text(const engine::Counters& counters) {
   };
   std::string text;
   for (const auto& metric : metrics) {
-    text += std::string("# HELP ") + metric.name + ' ' + metric.help + "\n# TYPE " + metric.name + ' ' +
-            metric.kind + '\n' + metric.name + ' ' + std::to_string(metric.value) + '\n';
+    text += std::string("# HELP ") + metric.name + ' ' + metric.help + "\n# TYPE " + metric.name +
+            ' ' + metric.kind + '\n' + metric.name + ' ' + std::to_string(metric.value) + '\n';
   }
   return text;
 }
@@ -47,9 +47,11 @@ void add_system_routes(Router& router, engine::Engine& engine, const Options& op
     if (reason.empty()) return respond(json_reply(200, {{"status", "ready"}}));
     respond(problem(503, "not-ready", reason));
   });
-  router.add("GET", "/version", [&options](const Request&, const Captured&, const Respond& respond) {
-    respond(json_reply(200, {{"name", "backstitch"}, {"version", options.version}, {"api", 1}, {"dsl", 1}}));
-  });
+  router.add(
+      "GET", "/version", [&options](const Request&, const Captured&, const Respond& respond) {
+        respond(json_reply(
+            200, {{"name", "backstitch"}, {"version", options.version}, {"api", 1}, {"dsl", 1}}));
+      });
   router.add("GET", "/metrics", [&engine](const Request&, const Captured&, const Respond& respond) {
     Reply reply;
     reply.content_type = "text/plain; version=0.0.4";

@@ -18,7 +18,8 @@ bool is_plain_name(std::string_view name) {
 
 }  // namespace
 
-SecretsDirectory::SecretsDirectory(std::filesystem::path directory) : directory_(std::move(directory)) {}
+SecretsDirectory::SecretsDirectory(std::filesystem::path directory)
+    : directory_(std::move(directory)) {}
 
 std::optional<std::string> SecretsDirectory::find(std::string_view name) const {
   if (directory_.empty() || !is_plain_name(name)) return std::nullopt;

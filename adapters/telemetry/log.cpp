@@ -1,10 +1,10 @@
 #include <backstitch/telemetry/log.hpp>
 
-#include <nlohmann/json.hpp>
 #include <spdlog/async.h>
 #include <spdlog/sinks/ansicolor_sink.h>
 #include <spdlog/sinks/stdout_sinks.h>
 #include <spdlog/spdlog.h>
+#include <nlohmann/json.hpp>
 
 namespace backstitch::telemetry {
 namespace {
@@ -13,20 +13,28 @@ constexpr std::size_t queue_lines = 8'192;
 
 spdlog::level::level_enum level_of(engine::Level level) {
   switch (level) {
-    case engine::Level::debug: return spdlog::level::debug;
-    case engine::Level::info: return spdlog::level::info;
-    case engine::Level::warning: return spdlog::level::warn;
-    case engine::Level::error: return spdlog::level::err;
+    case engine::Level::debug:
+      return spdlog::level::debug;
+    case engine::Level::info:
+      return spdlog::level::info;
+    case engine::Level::warning:
+      return spdlog::level::warn;
+    case engine::Level::error:
+      return spdlog::level::err;
   }
   return spdlog::level::err;
 }
 
 const char* name_of(engine::Level level) {
   switch (level) {
-    case engine::Level::debug: return "debug";
-    case engine::Level::info: return "info";
-    case engine::Level::warning: return "warning";
-    case engine::Level::error: return "error";
+    case engine::Level::debug:
+      return "debug";
+    case engine::Level::info:
+      return "info";
+    case engine::Level::warning:
+      return "warning";
+    case engine::Level::error:
+      return "error";
   }
   return "error";
 }
@@ -61,10 +69,12 @@ LogObserver::LogObserver(LogOptions options) : impl_(std::make_unique<Impl>()) {
   impl_->options = options;
   impl_->pool = std::make_shared<spdlog::details::thread_pool>(queue_lines, 1);
   spdlog::sink_ptr sink;
-  if (options.colour) sink = std::make_shared<spdlog::sinks::ansicolor_stderr_sink_mt>();
-  else sink = std::make_shared<spdlog::sinks::stderr_sink_mt>();
-  impl_->logger = std::make_shared<spdlog::async_logger>("backstitch", sink, impl_->pool,
-                                                         spdlog::async_overflow_policy::overrun_oldest);
+  if (options.colour)
+    sink = std::make_shared<spdlog::sinks::ansicolor_stderr_sink_mt>();
+  else
+    sink = std::make_shared<spdlog::sinks::stderr_sink_mt>();
+  impl_->logger = std::make_shared<spdlog::async_logger>(
+      "backstitch", sink, impl_->pool, spdlog::async_overflow_policy::overrun_oldest);
   impl_->logger->set_level(level_of(options.level));
   impl_->logger->flush_on(spdlog::level::warn);
   impl_->logger->set_pattern(options.format == LogFormat::json
@@ -80,8 +90,9 @@ void LogObserver::note(engine::Level level, std::string_view event,
                        std::initializer_list<engine::Field> fields) {
   const auto spdlog_level = level_of(level);
   if (!impl_->logger->should_log(spdlog_level)) return;
-  const std::string line = impl_->options.format == LogFormat::json ? json_line(level, event, fields)
-                                                                     : text_line(event, fields);
+  const std::string line = impl_->options.format == LogFormat::json
+                               ? json_line(level, event, fields)
+                               : text_line(event, fields);
   impl_->logger->log(spdlog_level, "{}", line);
 }
 

@@ -1,4 +1,5 @@
-/// bench: a closed loop of sagas against a running server. `./dev bench` sets everything up around it.
+/// bench: a closed loop of sagas against a running server. `./dev bench` sets everything up around
+/// it.
 #include <cstdio>
 #include <memory>
 
@@ -16,9 +17,10 @@ struct BenchOptions {
 };
 
 void print_row(const LoadOptions& load, const LoadResult& result) {
-  std::printf("%-9s %9zu %9.0f %9.2f %9.2f %10.3f %10.3f %9.2f %9.3f %9.1f\n", load.workload.c_str(), load.in_flight,
-              result.sagas_per_second, result.p50_ms, result.p99_ms, result.engine_cpu_ms, result.postgres_cpu_ms,
-              result.appends_per_saga, result.commits_per_saga, result.mean_batch);
+  std::printf("%-9s %9zu %9.0f %9.2f %9.2f %10.3f %10.3f %9.2f %9.3f %9.1f\n",
+              load.workload.c_str(), load.in_flight, result.sagas_per_second, result.p50_ms,
+              result.p99_ms, result.engine_cpu_ms, result.postgres_cpu_ms, result.appends_per_saga,
+              result.commits_per_saga, result.mean_batch);
   std::fflush(stdout);
 }
 
@@ -27,11 +29,12 @@ int bench(const Global& global, BenchOptions options) {
   options.load.server = global.server;
   options.load.token = global.token;
   if (!options.participants.empty()) {
-    if (auto prepared = prepare_load(client, options.participants); !prepared) return report(global, prepared.error());
+    if (auto prepared = prepare_load(client, options.participants); !prepared)
+      return report(global, prepared.error());
   }
   if (!global.json) {
-    std::printf("%-9s %9s %9s %9s %9s %10s %10s %9s %9s %9s\n", "workload", "in flight", "sagas/s", "p50 ms", "p99 ms",
-                "engine ms", "pg ms", "appends", "commits", "batch");
+    std::printf("%-9s %9s %9s %9s %9s %10s %10s %9s %9s %9s\n", "workload", "in flight", "sagas/s",
+                "p50 ms", "p99 ms", "engine ms", "pg ms", "appends", "commits", "batch");
   }
   Json results = Json::array();
   for (const auto& workload : options.workloads) {
@@ -53,22 +56,30 @@ int bench(const Global& global, BenchOptions options) {
 }  // namespace
 
 void add_bench(CLI::App& app, Global& global) {
-  auto* command = app.add_subcommand("bench", "Load a running server with sagas and print what it does");
+  auto* command =
+      app.add_subcommand("bench", "Load a running server with sagas and print what it does");
   auto options = std::make_shared<BenchOptions>();
-  command->add_option("--workload", options->workloads, "W1: three forward calls; W2: the third is refused, two undone")
+  command
+      ->add_option("--workload", options->workloads,
+                   "W1: three forward calls; W2: the third is refused, two undone")
       ->check(CLI::IsMember({"W1", "W2"}))
       ->capture_default_str();
   command->add_option("--in-flight", options->levels, "Sagas going at a time; may be repeated")
       ->check(CLI::Range(1, 100'000))
       ->capture_default_str();
-  command->add_option("--seconds", options->load.seconds, "Length of each measurement")->capture_default_str();
-  command->add_option("--warm-up", options->load.warm_up_seconds, "Seconds before it")->capture_default_str();
+  command->add_option("--seconds", options->load.seconds, "Length of each measurement")
+      ->capture_default_str();
+  command->add_option("--warm-up", options->load.warm_up_seconds, "Seconds before it")
+      ->capture_default_str();
   command->add_option("--participants", options->participants,
                       "Base URL of the participants; registers the workloads and their service");
-  command->add_option("--engine-pid", options->load.engine_pid, "Process whose CPU time is the engine's");
-  command->add_option("--postgres-pid", options->load.postgres_pid, "Postmaster; its children count");
+  command->add_option("--engine-pid", options->load.engine_pid,
+                      "Process whose CPU time is the engine's");
+  command->add_option("--postgres-pid", options->load.postgres_pid,
+                      "Postmaster; its children count");
   add_client_options(*command, global);
-  command->callback([&global, options] { global.run = [&global, options] { return bench(global, *options); }; });
+  command->callback(
+      [&global, options] { global.run = [&global, options] { return bench(global, *options); }; });
 }
 
 }  // namespace backstitch::app

@@ -20,16 +20,18 @@ int register_files(const Global& global, const RegisterOptions& options) {
   int code = exit_done;
   for (const auto& file : options.files) {
     const auto text = read_text(file);
-    auto done = text ? client.register_definition(*text, options.activate) : Result<Json>(text.error());
+    auto done =
+        text ? client.register_definition(*text, options.activate) : Result<Json>(text.error());
     if (!done) {
       if (!global.json) std::fprintf(stderr, "%s: ", file.c_str());
       code = std::max(code, report(global, done.error()));
       continue;
     }
     if (!global.json) {
-      std::printf("%s %s version %lld%s\n", global.terminal.paint(Style::good, "registered").c_str(),
-                  done->value("name", "").c_str(), static_cast<long long>(done->value("version", 0)),
-                  done->value("active", false) ? " (active)" : "");
+      std::printf(
+          "%s %s version %lld%s\n", global.terminal.paint(Style::good, "registered").c_str(),
+          done->value("name", "").c_str(), static_cast<long long>(done->value("version", 0)),
+          done->value("active", false) ? " (active)" : "");
     }
     results.push_back(std::move(*done));
   }
@@ -72,8 +74,11 @@ int put_service(const Global& global, const std::string& name, const std::string
   if (!text) return report(global, text.error());
   const auto answer = global.client().put_service(name, *text);
   if (!answer) return report(global, answer.error());
-  if (global.json) print_json(*answer);
-  else std::printf("%s service %s\n", global.terminal.paint(Style::good, "stored").c_str(), name.c_str());
+  if (global.json)
+    print_json(*answer);
+  else
+    std::printf("%s service %s\n", global.terminal.paint(Style::good, "stored").c_str(),
+                name.c_str());
   return exit_done;
 }
 
@@ -85,7 +90,9 @@ void add_register(CLI::App& app, Global& global) {
   command->add_option("FILE", options->files, "Definition files, - for standard input")->required();
   command->add_flag("--activate", options->activate, "Make the version the active one of its name");
   add_client_options(*command, global);
-  command->callback([&global, options] { global.run = [&global, options] { return register_files(global, *options); }; });
+  command->callback([&global, options] {
+    global.run = [&global, options] { return register_files(global, *options); };
+  });
 }
 
 void add_definitions(CLI::App& app, Global& global) {
@@ -95,7 +102,8 @@ void add_definitions(CLI::App& app, Global& global) {
 }
 
 void add_services(CLI::App& app, Global& global) {
-  auto* command = app.add_subcommand("services", "List the services of this environment, or store one");
+  auto* command =
+      app.add_subcommand("services", "List the services of this environment, or store one");
   add_client_options(*command, global);
   auto* put = command->add_subcommand("put", "Store a service under a name");
   struct Put {

@@ -21,7 +21,8 @@ struct DevOptions {
 
 std::string default_data() {
   const char* home = std::getenv("HOME");
-  return std::string(home != nullptr && *home != '\0' ? home : "/tmp") + "/.local/share/backstitch/dev";
+  return std::string(home != nullptr && *home != '\0' ? home : "/tmp") +
+         "/.local/share/backstitch/dev";
 }
 
 int run_dev(const Global& global, DevOptions options) {
@@ -35,9 +36,12 @@ int run_dev(const Global& global, DevOptions options) {
   if (const auto migrated = postgres::migrate(options.serve.server.database, false); !migrated) {
     return report(global, migrated.error());
   }
-  std::printf("%s http://127.0.0.1:%u   database %s\n", global.terminal.paint(Style::bold, "Backstitch dev").c_str(),
-              options.port, cluster->url().c_str());
-  std::printf("  backstitch services put NAME FILE · backstitch register FILE · backstitch start NAME --input FILE\n");
+  std::printf("%s http://127.0.0.1:%u   database %s\n",
+              global.terminal.paint(Style::bold, "Backstitch dev").c_str(), options.port,
+              cluster->url().c_str());
+  std::printf(
+      "  backstitch services put NAME FILE · backstitch register FILE · backstitch start NAME "
+      "--input FILE\n");
   std::fflush(stdout);
   return serve(global, options.serve);
 }
@@ -45,13 +49,20 @@ int run_dev(const Global& global, DevOptions options) {
 }  // namespace
 
 void add_dev(CLI::App& app, Global& global) {
-  auto* command = app.add_subcommand("dev", "Private PostgreSQL, migrations and server in one: for trying things out");
+  auto* command = app.add_subcommand(
+      "dev", "Private PostgreSQL, migrations and server in one: for trying things out");
   auto options = std::make_shared<DevOptions>();
-  command->add_option("--port", options->port, "Port of the server, on loopback")->capture_default_str();
-  command->add_option("--data", options->data, "Directory of the database; default: ~/.local/share/backstitch/dev");
-  command->add_option("--secrets", options->serve.server.secrets, "Directory with one file a secret");
-  command->add_option("--reactors", options->serve.server.reactors, "Threads that run sagas; default: one a core");
-  command->callback([&global, options] { global.run = [&global, options] { return run_dev(global, *options); }; });
+  command->add_option("--port", options->port, "Port of the server, on loopback")
+      ->capture_default_str();
+  command->add_option("--data", options->data,
+                      "Directory of the database; default: ~/.local/share/backstitch/dev");
+  command->add_option("--secrets", options->serve.server.secrets,
+                      "Directory with one file a secret");
+  command->add_option("--reactors", options->serve.server.reactors,
+                      "Threads that run sagas; default: one a core");
+  command->callback([&global, options] {
+    global.run = [&global, options] { return run_dev(global, *options); };
+  });
 }
 
 }  // namespace backstitch::app

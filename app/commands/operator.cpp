@@ -14,8 +14,10 @@ struct Options {
 
 int print(const Global& global, const Result<Json>& saga) {
   if (!saga) return report(global, saga.error());
-  if (global.json) print_json(*saga);
-  else std::printf("%s", timeline(*saga, global.terminal).c_str());
+  if (global.json)
+    print_json(*saga);
+  else
+    std::printf("%s", timeline(*saga, global.terminal).c_str());
   return exit_done;
 }
 
@@ -41,11 +43,15 @@ void add_operator(CLI::App& app, Global& global) {
   auto options = std::make_shared<Options>();
   add(app, global, "cancel", "Cancel a saga: everything done so far is undone", options, false)
       ->callback([&global, options] {
-        global.run = [&global, options] { return print(global, global.client().cancel(options->id, options->reason)); };
+        global.run = [&global, options] {
+          return print(global, global.client().cancel(options->id, options->reason));
+        };
       });
   add(app, global, "retry", "Try again what a suspended saga stopped at", options, false)
       ->callback([&global, options] {
-        global.run = [&global, options] { return print(global, global.client().retry(options->id, options->reason)); };
+        global.run = [&global, options] {
+          return print(global, global.client().retry(options->id, options->reason));
+        };
       });
   add(app, global, "skip", "Go on without the step a suspended saga stopped at", options, true)
       ->callback([&global, options] {
@@ -53,9 +59,14 @@ void add_operator(CLI::App& app, Global& global) {
           return print(global, global.client().skip(options->id, options->step, options->reason));
         };
       });
-  auto* command = add(app, global, "resolve", "Say that the step was done, and with what output", options, true);
-  command->add_option("--output", options->output, "Output as JSON: a file, or - for standard input")->required();
-  command->callback([&global, options] { global.run = [&global, options] { return resolve(global, *options); }; });
+  auto* command = add(app, global, "resolve", "Say that the step was done, and with what output",
+                      options, true);
+  command
+      ->add_option("--output", options->output, "Output as JSON: a file, or - for standard input")
+      ->required();
+  command->callback([&global, options] {
+    global.run = [&global, options] { return resolve(global, *options); };
+  });
 }
 
 }  // namespace backstitch::app

@@ -19,16 +19,20 @@ int migrate(const Global& global, const std::string& database, bool dry_run) {
   for (const auto& step : *steps) {
     applied.push_back({{"version", step.version}, {"name", step.name}});
     if (!global.json) {
-      std::printf("%s %04d %s\n", dry_run ? "would apply" : "applied", step.version, step.name.c_str());
+      std::printf("%s %04d %s\n", dry_run ? "would apply" : "applied", step.version,
+                  step.name.c_str());
     }
   }
-  if (global.json) print_json({{"dryRun", dry_run}, {"migrations", std::move(applied)}});
-  else if (steps->empty()) std::printf("The schema is up to date.\n");
+  if (global.json)
+    print_json({{"dryRun", dry_run}, {"migrations", std::move(applied)}});
+  else if (steps->empty())
+    std::printf("The schema is up to date.\n");
   return exit_done;
 }
 
 CLI::Option* add_database(CLI::App& command, std::string& database) {
-  return command.add_option("--database", database, "PostgreSQL URL, e.g. postgresql://user@host/name")
+  return command
+      .add_option("--database", database, "PostgreSQL URL, e.g. postgresql://user@host/name")
       ->envname("BACKSTITCH_DATABASE")
       ->required();
 }
@@ -41,7 +45,8 @@ void add_serve(CLI::App& app, Global& global) {
   add_database(*command, options->server.database);
   add_serve_options(*command, *options);
   command->set_config("--config", "", "Options as a TOML or INI file");
-  command->callback([&global, options] { global.run = [&global, options] { return serve(global, *options); }; });
+  command->callback(
+      [&global, options] { global.run = [&global, options] { return serve(global, *options); }; });
 }
 
 void add_migrate(CLI::App& app, Global& global) {
@@ -55,7 +60,9 @@ void add_migrate(CLI::App& app, Global& global) {
   command->add_flag("--dry-run", options->dry_run, "Only say what would be applied");
   add_json_option(*command, global);
   command->callback([&global, options] {
-    global.run = [&global, options] { return migrate(global, options->database, options->dry_run); };
+    global.run = [&global, options] {
+      return migrate(global, options->database, options->dry_run);
+    };
   });
 }
 

@@ -18,8 +18,8 @@ namespace backstitch::client {
 
 struct Options {
   std::string server = "http://127.0.0.1:7420";
-  std::string token;             ///< empty: none
-  Duration timeout{90'000};      ///< of one call; longer than the longest `wait`
+  std::string token;         ///< empty: none
+  Duration timeout{90'000};  ///< of one call; longer than the longest `wait`
 };
 
 struct Start {
@@ -28,8 +28,8 @@ struct Start {
   Json input;
   std::optional<std::string> business_key;
   std::map<std::string, std::string> labels;
-  std::string idempotency_key;       ///< empty: one is made, so that a repeated send is harmless
-  std::optional<Duration> wait;      ///< answer with the end if it comes in time
+  std::string idempotency_key;   ///< empty: one is made, so that a repeated send is harmless
+  std::optional<Duration> wait;  ///< answer with the end if it comes in time
 };
 struct Started {
   std::string id;
@@ -40,8 +40,8 @@ struct Started {
 /// Query parameters in order, e.g. {{"status", "FAILED"}, {"limit", "20"}}.
 using Query = std::vector<std::pair<std::string, std::string>>;
 
-/// The REST API of a Backstitch server, typed. Answers are JSON as the API gives it; errors carry the
-/// problem's `code` as `reason` and its details. unavailable/server-unreachable: no answer.
+/// The REST API of a Backstitch server, typed. Answers are JSON as the API gives it; errors carry
+/// the problem's `code` as `reason` and its details. unavailable/server-unreachable: no answer.
 /// Thread-safe; every call blocks.
 ///   Client client({.server = "http://127.0.0.1:7420"});
 ///   auto started = client.start({.definition = "orders.place", .input = input});

@@ -33,8 +33,8 @@ struct Options {
 };
 
 /// The REST API on the engine's reactors. One instance a process.
-/// Threads: listen and stop from any one thread. Lifetime: the reactors and the engine must outlive it,
-/// and the reactors must have stopped running when it is destroyed.
+/// Threads: listen and stop from any one thread. Lifetime: the reactors and the engine must outlive
+/// it, and the reactors must have stopped running when it is destroyed.
 class Server {
  public:
   Server(std::vector<asio::Reactor*> reactors, engine::Engine& engine, Options options);

@@ -5,7 +5,8 @@
 
 namespace backstitch::system {
 
-/// Chance for ids and jitter: a generator a thread, seeded by the operating system. Not for secrets.
+/// Chance for ids and jitter: a generator a thread, seeded by the operating system. Not for
+/// secrets.
 class SystemRandom : public engine::Random {
  public:
   std::uint64_t next() override;
