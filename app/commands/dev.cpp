@@ -1,4 +1,6 @@
 /// dev: private PostgreSQL, migrations, server, in one command.
+#include <unistd.h>
+
 #include <cstdio>
 #include <cstdlib>
 #include <filesystem>
@@ -21,6 +23,8 @@ struct DevOptions {
 
 std::string default_data() {
   const char* home = std::getenv("HOME");
+  // PostgreSQL runs as another user then, who cannot look into the home of root.
+  if (::getuid() == 0) return "/var/lib/backstitch/dev";
   return std::string(home != nullptr && *home != '\0' ? home : "/tmp") +
          "/.local/share/backstitch/dev";
 }
