@@ -1,0 +1,139 @@
+"""Every command of the program: what it prints, its JSON, its exit codes."""
+import json
+import os
+import signal
+import subprocess
+import tempfile
+import unittest
+
+from support import World, harness, order
+
+BAD = '{\n  "dsl": 1,\n  "name": "cli.bad",\n  "version": 1,\n  "stepz": [],\n  "steps": [{"name": "one", "value": 1}]\n}\n'
+
+
+class CommandLine(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.world = World().open()
+        cls.addClassCleanup(cls.world.close)
+        cls.folder = tempfile.TemporaryDirectory()
+        cls.addClassCleanup(cls.folder.cleanup)
+
+    def cli(self, *arguments, code=0):
+        done = self.world.server.cli(*arguments)
+        self.assertEqual(done.returncode, code, done.stdout + done.stderr)
+        return done.stdout
+
+    def file(self, name, content):
+        path = os.path.join(self.folder.name, name)
+        with open(path, "w", encoding="utf-8") as file:
+            file.write(content if isinstance(content, str) else json.dumps(content))
+        return path
+
+    def started(self, number):
+        path = self.file(f"{number}.json", order(number))
+        return json.loads(self.cli("start", "orders.place", "--input", path, "--wait", "30s", "--json"))
+
+    def test_start_waits_and_prints_the_timeline_without_colours(self):
+        path = self.file("plain.json", order("plain"))
+        out = self.cli("start", "orders.place", "--input", path, "--wait", "30s")
+        self.assertIn("COMPLETED", out)
+        self.assertIn("authorise", out)
+        self.assertNotIn("\x1b", out)
+
+    def test_start_without_waiting_prints_the_id_and_the_key_makes_it_repeatable(self):
+        path = self.file("key.json", order("key"))
+        first = self.cli("start", "orders.place", "--input", path, "--key", "cli-key").split()[0]
+        again = self.cli("start", "orders.place", "--input", path, "--key", "cli-key").split()[0]
+        self.assertEqual(first, again)
+
+    def test_show_history_watch_and_list_know_the_saga(self):
+        saga = self.started("known")["id"]
+        self.assertIn(saga, self.cli("show", saga))
+        self.assertEqual(json.loads(self.cli("show", saga, "--json"))["id"], saga)
+        self.assertIn("SagaStarted", self.cli("history", saga))
+        self.assertEqual(json.loads(self.cli("history", saga, "--json"))[0]["type"], "SagaStarted")
+        self.assertIn("COMPLETED", self.cli("watch", saga))
+        self.assertIn(saga, self.cli("list", "--limit", "500"))
+        self.assertIn(saga, [s["id"] for s in json.loads(self.cli("list", "--json", "--status", "COMPLETED", "--all"))])
+
+    def test_definitions_and_services_are_listed(self):
+        self.assertIn("orders.place", self.cli("definitions"))
+        self.assertIn("payments", self.cli("services"))
+        self.assertIn("orders", json.dumps(json.loads(self.cli("services", "--json"))))
+        path = self.file("service.json", {"baseUrl": self.world.participants.urls["mail"]})
+        self.cli("services", "put", "cli-service", path)
+        self.assertIn("cli-service", self.cli("services"))
+
+    def test_register_says_what_is_wrong_and_exits_1(self):
+        path = self.file("bad.json", BAD)
+        done = self.world.server.cli("register", path)
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("stepz", done.stderr)
+        self.assertIn("registered", self.cli("register", harness.ORDER_DEFINITION))
+
+    def test_validate_prints_the_line_a_caret_and_the_fix(self):
+        path = self.file("bad.json", BAD)
+        out = self.cli("validate", path, code=1)
+        self.assertIn(f"{path}:5:", out)
+        self.assertIn("^", out)
+        self.assertIn("steps", out)
+        found = json.loads(self.cli("validate", path, "--json", code=1))
+        self.assertEqual((found["file"], found["findings"][0]["pointer"]), (path, "/stepz"))
+        self.assertEqual(len(json.loads(self.cli("validate", path, path, "--json", code=1))), 2)
+        self.assertIn("no findings", self.cli("validate", harness.ORDER_DEFINITION))
+
+    def test_operator_commands_pass_on_what_the_server_says(self):
+        saga = self.started("operator")["id"]
+        for command in (["cancel", saga], ["retry", saga], ["skip", saga, "capture"]):
+            done = self.world.server.cli(*command, "--reason", "test")
+            self.assertEqual(done.returncode, 1, command)
+            self.assertIn("error:", done.stderr)
+
+    def test_exit_codes_tell_usage_and_unreachable_apart(self):
+        self.cli("nonsense", code=2)
+        self.cli("start", code=2)
+        self.cli("show", "0190a0a0-0000-7000-8000-000000000000", code=1)
+        self.cli("list", "--server", f"http://127.0.0.1:{harness.free_port()}", code=3)
+        self.cli("migrate", "--database", f"postgresql://x@127.0.0.1:{harness.free_port()}/x", code=3)
+        for arguments in (["--help"], ["start", "--help"], ["--version"]):
+            self.assertTrue(self.cli(*arguments))
+
+    def test_migrate_is_repeatable_and_can_only_say_what_it_would_do(self):
+        self.assertIn("up to date", self.cli("migrate", "--database", self.world.postgres.url))
+        plan = json.loads(self.cli("migrate", "--database", self.world.postgres.url, "--dry-run", "--json"))
+        self.assertEqual(plan["migrations"], [])
+
+    def test_bench_runs_against_the_server_and_prints_its_figures(self):
+        out = self.cli("bench", "--participants", self.world.participants.urls["orders"], "--in-flight", "8", "--seconds",
+                       "1", "--warm-up", "0.2", "--json")
+        result = json.loads(out)[0]
+        self.assertAlmostEqual(result["appendsPerSaga"], 4, delta=0.5)
+        self.assertGreater(result["sagasPerSecond"], 0)
+
+
+class Dev(unittest.TestCase):
+    def test_dev_brings_a_database_and_a_server_up_and_takes_both_down(self):
+        folder = tempfile.mkdtemp(prefix="backstitch-dev-")
+        port = harness.free_port()
+        process = subprocess.Popen([harness.PROGRAM, "dev", "--port", str(port), "--data", folder],
+                                   stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+        try:
+            def ready():
+                try:
+                    return harness.request(f"http://127.0.0.1:{port}", "GET", "/readyz")[0] == 200
+                except OSError:
+                    self.assertIsNone(process.poll(), "dev ended early")
+                    return False
+            harness.wait_until(ready, 60, "dev to be ready")
+            process.send_signal(signal.SIGINT)
+            self.assertEqual(process.wait(40), 0)
+            self.assertFalse(os.path.exists(os.path.join(folder, "data", "postmaster.pid")))
+        finally:
+            harness.stop_process(process)
+            process.stdout.close()
+            subprocess.run(["rm", "-rf", folder], check=False)
+
+
+if __name__ == "__main__":
+    unittest.main(verbosity=2)

@@ -1,0 +1,71 @@
+"""What the end-to-end tests share: the harness, orders, and what every ended order has to fulfil."""
+import os
+import sys
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "tools"))
+import harness  # noqa: E402
+
+EFFECTS = ["createOrder", "reserveStock", "redeemCoupon", "authorise"]
+
+
+def order(number, **changes):
+    """An input of the order saga. `number` makes it findable by faults (`match`) and by business key."""
+    return {"orderId": f"o-{number}", "customerId": "c-4", "cardToken": "tok-visa-4242", "coupon": f"CP{number}",
+            "items": [{"sku": "needle-90", "qty": 2, "unitCents": 450}], **changes}
+
+
+class World:
+    """PostgreSQL, participants and a server with the order saga registered; one a test class."""
+
+    def __init__(self, serve_arguments=(), postgres_settings=None):
+        self.postgres = harness.Postgres(postgres_settings)
+        self.participants = harness.Participants()
+        self.serve_arguments = serve_arguments
+        self.server = None
+        self.opened = []
+
+    def open(self):
+        try:
+            for part in (self.postgres, self.participants):
+                part.__enter__()
+                self.opened.append(part)
+            self.server = harness.Server(self.postgres.url, arguments=self.serve_arguments)
+            self.server.__enter__()
+            self.opened.append(self.server)
+            self.server.put_services(self.participants)
+            self.server.register(harness.ORDER_DEFINITION)
+        except BaseException:
+            self.close()
+            raise
+        return self
+
+    def close(self):
+        while self.opened:
+            self.opened.pop().__exit__(None, None, None)
+
+    def start(self, number, key=None, **changes):
+        status, body, _ = self.server.start_saga("orders.place", order(number, **changes), key=key)
+        assert status == 201, (status, body)
+        return body["id"]
+
+    def fault(self, **rule):
+        self.participants.fault(**rule)
+
+    def effects(self, saga):
+        """Forward effects and undone effects of one saga, each in order, by step."""
+        done, undone = [], []
+        for entry in self.participants.ledger(saga):
+            if entry["effect"] in ("done", "captured"):
+                done.append(entry["step"])
+            elif entry["effect"] in ("undone", "noop-undo"):
+                undone.append(entry["step"])
+        return done, undone
+
+
+def step(saga, name):
+    return next(s for s in saga["steps"] if s["name"] == name)
+
+
+def in_flight(world, saga, name, phase="running"):
+    """True once the step is being called."""
+    return any(s["name"] == name and s["status"] == phase for s in world.server.saga(saga)["steps"])
