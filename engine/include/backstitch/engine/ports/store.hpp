@@ -1,7 +1,7 @@
 #pragma once
 /// What the engine asks of its storage. Four small ports: the journal's, the leases', the readers'
-/// and the catalogue's. Calls may come from any thread; `done` is called exactly once, on a thread of
-/// the store's, never inside the call; whoever needs another thread posts there.
+/// and the catalogue's. Calls may come from any thread; `done` is called exactly once, on a thread
+/// of the store's, never inside the call; whoever needs another thread posts there.
 #include <cstdint>
 #include <functional>
 #include <map>
@@ -17,56 +17,60 @@ namespace backstitch::engine {
 
 /// A key under which a start is idempotent, and the hash of what was asked for.
 struct StartKey {
-  std::string scope;  ///< `key` for the Idempotency-Key header, `business:<definition>` for business keys
-  std::string key;
-  std::string hash;   ///< of definition name, stated version and input (hex SHA-256)
+  std::string
+      scope{};  ///< `key` for the Idempotency-Key header, `business:<definition>` for business keys
+  std::string key{};
+  std::string hash{};  ///< of definition name, stated version and input (hex SHA-256)
 };
 
 struct NewSaga {
-  std::string definition;
+  std::string definition{};
   std::int64_t version = 0;
-  std::optional<std::string> business_key;
-  std::string labels;  ///< JSON text of an object
-  std::string input;   ///< JSON text
-  std::optional<TimePoint> deadline;
-  TimePoint started_at;
-  std::vector<StartKey> keys;
+  std::optional<std::string> business_key{};
+  std::string labels{};  ///< JSON text of an object
+  std::string input{};   ///< JSON text
+  std::optional<TimePoint> deadline{};
+  TimePoint started_at{};
+  std::vector<StartKey> keys{};
 };
 
 /// The saga's row after this append. Only sent when it changes.
 struct RowChange {
-  std::string status;                   ///< as SagaStatus is spelled
-  std::string output;                   ///< JSON text; empty: null
-  std::string failure;                  ///< JSON text; empty: null
-  std::string failure_code;             ///< empty: null
+  std::string status{};        ///< as SagaStatus is spelled
+  std::string output{};        ///< JSON text; empty: null
+  std::string failure{};       ///< JSON text; empty: null
+  std::string failure_code{};  ///< empty: null
   bool pivot_passed = false;
-  std::optional<TimePoint> ended_at;
-  std::optional<TimePoint> wake_at;     ///< set: the saga leaves memory until then
+  std::optional<TimePoint> ended_at{};
+  std::optional<TimePoint> wake_at{};  ///< set: the saga leaves memory until then
 };
 
 struct AuditEntry {
-  std::string actor;
-  std::string action;
-  std::string reason;
-  std::string detail;  ///< JSON text
+  std::string actor{};
+  std::string action{};
+  std::string reason{};
+  std::string detail{};  ///< JSON text
 };
 
 /// One saga's transition, to be written whole or not at all.
 struct Append {
-  SagaId saga;
-  Epoch epoch;         ///< of the saga's shard, as this node holds it
-  Sequence expected;   ///< last stored sequence; 0 for a start
-  std::vector<EventRecord> events;  ///< sequences expected+1, …
-  std::optional<NewSaga> start;
-  std::optional<RowChange> row;
-  std::optional<AuditEntry> audit;
+  SagaId saga{};
+  Epoch epoch{};                      ///< of the saga's shard, as this node holds it
+  Sequence expected{};                ///< last stored sequence; 0 for a start
+  std::vector<EventRecord> events{};  ///< sequences expected+1, …
+  std::optional<NewSaga> start{};
+  std::optional<RowChange> row{};
+  std::optional<AuditEntry> audit{};
 };
 
 enum class AppendOutcome {
   written,
-  duplicate,  ///< a start whose key exists: `existing` is the saga, `same_input` whether it is a repeat
+  duplicate,  ///< a start whose key exists: `existing` is the saga, `same_input` whether it is a
+              ///< repeat
   conflict,   ///< the sequence was not the expected one; nothing written
-  fenced      ///< the shard is not ours at that epoch; nothing written
+  fenced,     ///< the shard is not ours at that epoch; nothing written
+  refused,    ///< the store cannot hold this content, however often it is tried; nothing written
+  abandoned   ///< the store was closed before the outcome was known: written or not
 };
 struct AppendResult {
   AppendOutcome outcome = AppendOutcome::written;
@@ -75,15 +79,15 @@ struct AppendResult {
 };
 
 struct StoredSaga {
-  SagaId id;
-  std::vector<EventRecord> events;  ///< complete, in order
+  SagaId id{};
+  std::vector<EventRecord> events{};  ///< complete, in order
 };
 
 struct DueQuery {
-  std::vector<Shard> shards;
-  Duration horizon{0};      ///< sagas due up to the database's now() + horizon
-  bool resident_too = false;///< after a take-over: also those that were in the dead node's memory
-  SagaId after;             ///< continue behind this id
+  std::vector<Shard> shards{};
+  Duration horizon{0};        ///< sagas due up to the database's now() + horizon
+  bool resident_too = false;  ///< after a take-over: also those that were in the dead node's memory
+  SagaId after{};             ///< continue behind this id
   std::size_t limit = 500;
 };
 
@@ -91,9 +95,10 @@ struct DueQuery {
 class Store {
  public:
   virtual ~Store() = default;
-  /// Writes the batch in one transaction, each item fenced and checked on its own; one result an item,
-  /// in order. A commit whose answer was lost is resolved before `done` is called, however long the
-  /// database is away; batches of one lane are written in order. At most one batch a lane at a time.
+  /// Writes the batch in one transaction, each item fenced and checked on its own; one result an
+  /// item, in order. A commit whose answer was lost is resolved before `done` is called, however
+  /// long the database is away; batches of one lane are written in order. At most one batch a lane
+  /// at a time.
   virtual void append(std::size_t lane, std::vector<Append> batch,
                       std::function<void(std::vector<AppendResult>)> done) = 0;
   /// Sagas that do not exist are left out.
@@ -107,12 +112,12 @@ class Store {
 
 struct ShardLease {
   Shard shard = 0;
-  Epoch epoch;
+  Epoch epoch{};
   bool operator==(const ShardLease&) const = default;
 };
 struct LeaseAnswer {
-  TimePoint database_now;
-  std::vector<ShardLease> held;  ///< every shard this node holds after the call
+  TimePoint database_now{};
+  std::vector<ShardLease> held{};  ///< every shard this node holds after the call
 };
 
 /// Who owns which shard. Judged by the database's clock.
@@ -120,8 +125,8 @@ class Leases {
  public:
   virtual ~Leases() = default;
   /// Renews what `node` holds and takes free or expired shards up to `shards_max` in all. With
-  /// `first`, shards still leased under the same node name by an earlier process are taken over, epoch
-  /// raised, without waiting for their lease to end.
+  /// `first`, shards still leased under the same node name by an earlier process are taken over,
+  /// epoch raised, without waiting for their lease to end.
   virtual void renew(std::string node, Duration lease, std::size_t shards_max, bool first,
                      std::function<void(Result<LeaseAnswer>)> done) = 0;
   /// Gives everything back, at once available to others.
@@ -129,58 +134,59 @@ class Leases {
 };
 
 struct ListQuery {
-  std::vector<std::string> statuses;
-  std::optional<std::string> definition;
-  std::optional<std::string> business_key;
-  std::map<std::string, std::string> labels;
-  std::optional<TimePoint> started_after;
-  std::optional<TimePoint> started_before;
-  std::optional<std::string> failure_code;
-  std::optional<SagaId> before;  ///< continue behind this id: newest first
+  std::vector<std::string> statuses{};
+  std::optional<std::string> definition{};
+  std::optional<std::string> business_key{};
+  std::map<std::string, std::string> labels{};
+  std::optional<TimePoint> started_after{};
+  std::optional<TimePoint> started_before{};
+  std::optional<std::string> failure_code{};
+  std::optional<SagaId> before{};  ///< continue behind this id: newest first
   std::size_t limit = 50;
 };
 struct SagaSummary {
-  SagaId id;
-  std::string definition;
+  SagaId id{};
+  std::string definition{};
   std::int64_t version = 0;
-  std::string status;
-  std::optional<std::string> business_key;
-  std::string labels;   ///< JSON text
-  std::string failure;  ///< JSON text or empty
+  std::string status{};
+  std::optional<std::string> business_key{};
+  std::string labels{};   ///< JSON text
+  std::string failure{};  ///< JSON text or empty
   bool pivot_passed = false;
-  TimePoint started_at;
-  std::optional<TimePoint> ended_at;
+  TimePoint started_at{};
+  std::optional<TimePoint> ended_at{};
 };
 
 /// For those who only look.
 class SagaReader {
  public:
   virtual ~SagaReader() = default;
-  virtual void list(ListQuery query, std::function<void(Result<std::vector<SagaSummary>>)> done) = 0;
+  virtual void list(ListQuery query,
+                    std::function<void(Result<std::vector<SagaSummary>>)> done) = 0;
   /// @return not_found/saga-not-found
   virtual void history(SagaId saga, Sequence after, std::size_t limit,
                        std::function<void(Result<std::vector<EventRecord>>)> done) = 0;
 };
 
 struct StoredDefinition {
-  std::string name;
+  std::string name{};
   std::int64_t version = 0;
-  std::string hash;
-  std::string document;  ///< JSON text, canonical
-  std::string findings;  ///< JSON text of an array: the warnings
+  std::string hash{};
+  std::string document{};  ///< JSON text, canonical
+  std::string findings{};  ///< JSON text of an array: the warnings
   bool active = false;
   TimePoint registered_at{};
 };
 struct StoredService {
-  std::string name;
-  std::string document;  ///< JSON text
+  std::string name{};
+  std::string document{};  ///< JSON text
 };
 enum class PutOutcome { created, same, conflict };
 
 struct CatalogContent {
   std::int64_t revision = 0;
-  std::vector<StoredDefinition> definitions;
-  std::vector<StoredService> services;
+  std::vector<StoredDefinition> definitions{};
+  std::vector<StoredService> services{};
 };
 
 /// Definitions and services of this environment.
@@ -193,7 +199,8 @@ class Catalog {
   virtual void put_definition(StoredDefinition definition, bool activate,
                               std::function<void(Result<PutOutcome>)> done) = 0;
   /// @return not_found/definition-not-found
-  virtual void activate(std::string name, std::int64_t version, std::function<void(Result<Done>)> done) = 0;
+  virtual void activate(std::string name, std::int64_t version,
+                        std::function<void(Result<Done>)> done) = 0;
   virtual void put_service(StoredService service, std::function<void(Result<PutOutcome>)> done) = 0;
 };
 

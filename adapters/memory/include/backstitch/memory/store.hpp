@@ -1,0 +1,108 @@
+#pragma once
+#include <array>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include <backstitch/engine/ports/executor.hpp>
+#include <backstitch/engine/ports/store.hpp>
+
+namespace backstitch::memory {
+
+/// The four storage ports without durability: for tests, rehearsals, the simulator and users' own
+/// tests. Several nodes may share one. Everything is decided inside the call and answered through
+/// the executor, in the order of the calls, so a run on a virtual clock is repeatable. Threads:
+/// any, if the executor allows it. The executor must outlive the store, and the store every answer
+/// that is still posted.
+class MemoryStore final : public engine::Store,
+                          public engine::Leases,
+                          public engine::SagaReader,
+                          public engine::Catalog {
+ public:
+  /// @param start what the database's clock shows now; from here it runs with the executor's
+  MemoryStore(engine::Executor& executor, TimePoint start);
+
+  void append(std::size_t lane, std::vector<engine::Append> batch,
+              std::function<void(std::vector<engine::AppendResult>)> done) override;
+  void load(std::vector<SagaId> sagas,
+            std::function<void(Result<std::vector<engine::StoredSaga>>)> done) override;
+  void due(engine::DueQuery query, std::function<void(Result<std::vector<SagaId>>)> done) override;
+  bool reachable() const override { return true; }
+
+  void renew(std::string node, Duration lease, std::size_t shards_max, bool first,
+             std::function<void(Result<engine::LeaseAnswer>)> done) override;
+  void release(std::string node, std::function<void(Result<Done>)> done) override;
+
+  void list(engine::ListQuery query,
+            std::function<void(Result<std::vector<engine::SagaSummary>>)> done) override;
+  void history(SagaId saga, engine::Sequence after, std::size_t limit,
+               std::function<void(Result<std::vector<engine::EventRecord>>)> done) override;
+
+  void changes(std::int64_t revision,
+               std::function<void(Result<engine::CatalogContent>)> done) override;
+  void put_definition(engine::StoredDefinition definition, bool activate,
+                      std::function<void(Result<engine::PutOutcome>)> done) override;
+  void activate(std::string name, std::int64_t version,
+                std::function<void(Result<Done>)> done) override;
+  void put_service(engine::StoredService service,
+                   std::function<void(Result<engine::PutOutcome>)> done) override;
+
+  /// Everything audited so far, in order.
+  std::vector<std::pair<SagaId, engine::AuditEntry>> audited() const;
+
+ private:
+  struct Saga {
+    engine::SagaSummary summary;
+    std::map<std::string, std::string> labels;
+    std::string failure_code;
+    std::optional<TimePoint> wake_at;
+    std::vector<engine::EventRecord> log;
+    bool active() const;
+  };
+  struct Key {
+    SagaId saga;
+    std::string hash;
+  };
+  struct Owner {
+    std::string node;
+    engine::Epoch epoch;
+  };
+  template <class T>
+  struct Revised {
+    std::int64_t revision = 0;
+    T value;
+  };
+  using DefinitionKey = std::pair<std::string, std::int64_t>;
+
+  TimePoint now() const;
+  template <class T>
+  void answer(std::function<void(T)> done, T value) {
+    executor_.post([done = std::move(done), value = std::make_shared<T>(std::move(value))] {
+      done(std::move(*value));
+    });
+  }
+  engine::AppendResult write(const engine::Append& item);
+  void create(Saga& saga, const engine::Append& item);
+  bool matches(const Saga& saga, const engine::ListQuery& query) const;
+  bool make_active(const std::string& name, std::int64_t version);
+  void take(std::size_t shard, const std::string& node);
+
+  engine::Executor& executor_;
+  const TimePoint start_;
+  const engine::SteadyTime origin_;
+
+  mutable std::mutex mutex_;
+  std::map<SagaId, Saga> sagas_;
+  std::map<std::pair<std::string, std::string>, Key> keys_;
+  std::array<Owner, shard_count> shards_;
+  std::map<std::string, TimePoint> lease_ends_;
+  std::int64_t revision_ = 0;
+  std::map<DefinitionKey, Revised<engine::StoredDefinition>> definitions_;
+  std::map<std::string, Revised<engine::StoredService>> services_;
+  std::vector<std::pair<SagaId, engine::AuditEntry>> audited_;
+};
+
+}  // namespace backstitch::memory

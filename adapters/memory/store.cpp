@@ -1,0 +1,168 @@
+#include <algorithm>
+
+#include <backstitch/memory/store.hpp>
+#include <nlohmann/json.hpp>
+
+namespace backstitch::memory {
+
+using namespace engine;
+
+namespace {
+
+constexpr std::size_t limit_max = 500;
+
+}  // namespace
+
+MemoryStore::MemoryStore(Executor& executor, TimePoint start)
+    : executor_(executor), start_(start), origin_(executor.now()) {}
+
+void MemoryStore::append(std::size_t, std::vector<Append> batch,
+                         std::function<void(std::vector<AppendResult>)> done) {
+  std::vector<AppendResult> results;
+  results.reserve(batch.size());
+  {
+    const std::lock_guard lock(mutex_);
+    for (const Append& item : batch) results.push_back(write(item));
+  }
+  answer(std::move(done), std::move(results));
+}
+
+AppendResult MemoryStore::write(const Append& item) {
+  const Owner& owner = shards_[item.saga.shard()];
+  if (owner.node.empty() || owner.epoch != item.epoch) return {AppendOutcome::fenced, {}, false};
+  if (item.start) {
+    for (const StartKey& key : item.start->keys) {
+      const auto found = keys_.find({key.scope, key.key});
+      if (found == keys_.end()) continue;
+      return {AppendOutcome::duplicate, found->second.saga, found->second.hash == key.hash};
+    }
+  }
+  const auto found = sagas_.find(item.saga);
+  const std::int64_t stored =
+      found == sagas_.end() ? 0 : static_cast<std::int64_t>(found->second.log.size());
+  if (stored != item.expected.get()) return {AppendOutcome::conflict, {}, false};
+
+  for (std::size_t i = 0; i < item.events.size(); ++i) {
+    BACKSTITCH_INVARIANT(item.events[i].sequence.get() == stored + 1 + static_cast<std::int64_t>(i),
+                         "events of an append follow each other");
+  }
+  BACKSTITCH_INVARIANT(!item.events.empty() || (item.row && !item.start && !item.audit),
+                       "only a change of the row comes without an event");
+  Saga& saga = sagas_[item.saga];
+  if (item.start) create(saga, item);
+  saga.log.insert(saga.log.end(), item.events.begin(), item.events.end());
+  if (item.row) {
+    saga.summary.status = item.row->status;
+    saga.summary.failure = item.row->failure;
+    saga.summary.pivot_passed = item.row->pivot_passed;
+    saga.summary.ended_at = item.row->ended_at;
+    saga.failure_code = item.row->failure_code;
+    saga.wake_at = item.row->wake_at;
+  }
+  if (item.audit) audited_.emplace_back(item.saga, *item.audit);
+  return {};
+}
+
+void MemoryStore::create(Saga& saga, const Append& item) {
+  const NewSaga& start = *item.start;
+  saga.summary.id = item.saga;
+  saga.summary.definition = start.definition;
+  saga.summary.version = start.version;
+  saga.summary.status = "RUNNING";
+  saga.summary.business_key = start.business_key;
+  saga.summary.labels = start.labels.empty() ? "{}" : start.labels;
+  saga.summary.started_at = start.started_at;
+  saga.labels = Json::parse(saga.summary.labels).get<std::map<std::string, std::string>>();
+  for (const StartKey& key : start.keys) keys_[{key.scope, key.key}] = {item.saga, key.hash};
+}
+
+void MemoryStore::load(std::vector<SagaId> sagas,
+                       std::function<void(Result<std::vector<StoredSaga>>)> done) {
+  std::vector<StoredSaga> loaded;
+  {
+    const std::lock_guard lock(mutex_);
+    for (const SagaId& id : sagas) {
+      const auto found = sagas_.find(id);
+      if (found != sagas_.end()) loaded.push_back({id, found->second.log});
+    }
+  }
+  answer<Result<std::vector<StoredSaga>>>(std::move(done), std::move(loaded));
+}
+
+void MemoryStore::due(DueQuery query, std::function<void(Result<std::vector<SagaId>>)> done) {
+  std::vector<SagaId> ids;
+  {
+    const std::lock_guard lock(mutex_);
+    const TimePoint until = now() + query.horizon;
+    for (auto at = sagas_.upper_bound(query.after); at != sagas_.end(); ++at) {
+      if (ids.size() >= std::min(query.limit, limit_max)) break;
+      const Saga& saga = at->second;
+      const bool ours = std::find(query.shards.begin(), query.shards.end(), at->first.shard()) !=
+                        query.shards.end();
+      const bool wanted = saga.wake_at ? *saga.wake_at <= until : query.resident_too;
+      if (ours && wanted && saga.active()) ids.push_back(at->first);
+    }
+  }
+  answer<Result<std::vector<SagaId>>>(std::move(done), std::move(ids));
+}
+
+void MemoryStore::list(ListQuery query,
+                       std::function<void(Result<std::vector<SagaSummary>>)> done) {
+  std::vector<SagaSummary> summaries;
+  {
+    const std::lock_guard lock(mutex_);
+    auto at = query.before ? sagas_.lower_bound(*query.before) : sagas_.end();
+    while (at != sagas_.begin() && summaries.size() < std::min(query.limit, limit_max)) {
+      --at;
+      if (matches(at->second, query)) summaries.push_back(at->second.summary);
+    }
+  }
+  answer<Result<std::vector<SagaSummary>>>(std::move(done), std::move(summaries));
+}
+
+bool MemoryStore::matches(const Saga& saga, const ListQuery& query) const {
+  const SagaSummary& row = saga.summary;
+  const auto has_label = [&](const auto& label) {
+    const auto found = saga.labels.find(label.first);
+    return found != saga.labels.end() && found->second == label.second;
+  };
+  if (!query.statuses.empty() &&
+      std::find(query.statuses.begin(), query.statuses.end(), row.status) == query.statuses.end()) {
+    return false;
+  }
+  return (!query.definition || *query.definition == row.definition) &&
+         (!query.business_key || query.business_key == row.business_key) &&
+         std::all_of(query.labels.begin(), query.labels.end(), has_label) &&
+         (!query.started_after || row.started_at >= *query.started_after) &&
+         (!query.started_before || row.started_at < *query.started_before) &&
+         (!query.failure_code || *query.failure_code == saga.failure_code);
+}
+
+void MemoryStore::history(SagaId saga, Sequence after, std::size_t limit,
+                          std::function<void(Result<std::vector<EventRecord>>)> done) {
+  using Answer = Result<std::vector<EventRecord>>;
+  const std::lock_guard lock(mutex_);
+  const auto found = sagas_.find(saga);
+  if (found == sagas_.end()) {
+    return answer<Answer>(std::move(done), Error{ErrorCode::not_found, "saga-not-found",
+                                                 "there is no saga " + saga.text()});
+  }
+  const std::vector<EventRecord>& log = found->second.log;
+  const auto from = static_cast<std::size_t>(std::max<std::int64_t>(0, after.get()));
+  std::vector<EventRecord> events;
+  for (std::size_t i = from; i < log.size() && events.size() < std::min(limit, limit_max); ++i) {
+    events.push_back(log[i]);
+  }
+  answer<Answer>(std::move(done), std::move(events));
+}
+
+std::vector<std::pair<SagaId, AuditEntry>> MemoryStore::audited() const {
+  const std::lock_guard lock(mutex_);
+  return audited_;
+}
+
+bool MemoryStore::Saga::active() const {
+  return summary.status == "RUNNING" || summary.status == "COMPENSATING";
+}
+
+}  // namespace backstitch::memory

@@ -1,0 +1,114 @@
+#include "append_statement.hpp"
+
+namespace backstitch::postgres {
+const std::string& AppendStatement::sql() {
+  static const std::string text = [] {
+    constexpr int parameters = 1 + 4 + 7 + 9 + 4 + 9 + 5;
+    std::string call = "select item, outcome, existing, same_input from backstitch.append_batch($1";
+    for (int i = 2; i <= parameters; ++i) call += ",$" + std::to_string(i);
+    return call + ")";
+  }();
+  return text;
+}
+
+const std::string& AppendStatement::read_back_sql() {
+  static const std::string text = R"(
+    select e.item
+      from (select unnest($1::int[]) as item, unnest($2::uuid[]) as saga, unnest($3::bigint[]) as sequence,
+                   unnest($4::timestamptz[]) as at, unnest($5::text[]) as type, unnest($6::text[]) as path,
+                   unnest($7::jsonb[]) as data) e
+      left join backstitch.saga_log l
+        on l.saga_id = e.saga and l.sequence = e.sequence and l.at = e.at and l.type = e.type
+       and l.path = e.path and l.data = e.data
+     group by e.item
+    having count(*) = count(l.sequence))";
+  return text;
+}
+
+void AppendStatement::reset() {
+  for_each([](BinaryArray& array) { array.reset(); });
+}
+
+void AppendStatement::fill(std::string_view node, std::span<const engine::Append* const> items) {
+  reset();
+  node_ = node;
+  std::int32_t number = 0;
+  for (const engine::Append* item : items) add_item(++number, *item);
+}
+
+void AppendStatement::add_item(std::int32_t number, const engine::Append& item) {
+  items_.saga.add(item.saga);
+  items_.shard.add(static_cast<std::int16_t>(item.saga.shard()));
+  items_.epoch.add(item.epoch.get());
+  items_.expected.add(item.expected.get());
+
+  std::int64_t last = item.expected.get();
+  for (const engine::EventRecord& event : item.events) {
+    BACKSTITCH_INVARIANT(event.sequence.get() == last + 1, "events of an append follow each other");
+    last = event.sequence.get();
+    events_.item.add(number);
+    events_.saga.add(item.saga);
+    events_.sequence.add(last);
+    events_.at.add(event.at);
+    events_.type.add(event.type);
+    events_.path.add(event.path);
+    events_.data.add(event.data);
+  }
+  if (item.start) add_start(number, last, *item.start);
+  if (item.row) add_row(number, last, *item.row);
+  if (item.audit) {
+    audits_.item.add(number);
+    audits_.actor.add(item.audit->actor);
+    audits_.action.add(item.audit->action);
+    audits_.reason.add(item.audit->reason);
+    audits_.detail.add_unless_empty(item.audit->detail);
+  }
+}
+
+void AppendStatement::add_start(std::int32_t number, std::int64_t last,
+                                const engine::NewSaga& start) {
+  static const std::string no_labels = "{}";
+  starts_.item.add(number);
+  starts_.sequence.add(last);
+  starts_.version.add(start.version);
+  starts_.at.add(start.started_at);
+  starts_.deadline.add_optional(start.deadline);
+  starts_.definition.add(start.definition);
+  starts_.business_key.add_optional(start.business_key);
+  starts_.labels.add(start.labels.empty() ? no_labels : start.labels);
+  starts_.input.add(start.input);
+  for (const engine::StartKey& key : start.keys) {
+    keys_.item.add(number);
+    keys_.scope.add(key.scope);
+    keys_.key.add(key.key);
+    keys_.hash.add(key.hash);
+  }
+}
+
+void AppendStatement::add_row(std::int32_t number, std::int64_t last,
+                              const engine::RowChange& row) {
+  rows_.item.add(number);
+  rows_.sequence.add(last);
+  rows_.ended_at.add_optional(row.ended_at);
+  rows_.wake_at.add_optional(row.wake_at);
+  rows_.pivot_passed.add(row.pivot_passed);
+  rows_.status.add(row.status);
+  rows_.failure_code.add_unless_empty(row.failure_code);
+  rows_.output.add_unless_empty(row.output);
+  rows_.failure.add_unless_empty(row.failure);
+}
+
+std::vector<std::string_view> AppendStatement::arrays() {
+  std::vector<std::string_view> all;
+  all.reserve(38);
+  for_each([&](BinaryArray& array) { all.push_back(array.bytes()); });
+  return all;
+}
+
+std::vector<std::string_view> AppendStatement::event_arrays() {
+  std::vector<std::string_view> all;
+  events_.for_each([&](BinaryArray& array) { all.push_back(array.bytes()); });
+  return all;
+}
+
+}  // namespace backstitch::postgres

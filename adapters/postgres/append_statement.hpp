@@ -1,0 +1,86 @@
+#pragma once
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include <backstitch/engine/ports/store.hpp>
+
+#include "binary_array.hpp"
+
+namespace backstitch::postgres {
+
+/// The parameters of backstitch.append_batch, in its order. Kept by a lane and filled anew for each
+/// batch, so that the hot path allocates little. Items are numbered from 1, as SQL arrays are.
+class AppendStatement {
+ public:
+  static constexpr std::string_view name = "append_batch";
+  static const std::string& sql();
+  /// Which of `items` the log already holds, word for word: one row `item` each. Takes the event
+  /// arrays.
+  static constexpr std::string_view read_back_name = "append_read_back";
+  static const std::string& read_back_sql();
+
+  /// @pre no saga and no start key twice
+  void fill(std::string_view node, std::span<const engine::Append* const> items);
+
+  const std::string& node() const { return node_; }
+  /// Every array parameter, in order.
+  std::vector<std::string_view> arrays();
+  /// Those of the events alone.
+  std::vector<std::string_view> event_arrays();
+
+ private:
+  void reset();
+  void for_each(auto&& f) {
+    items_.for_each(f);
+    events_.for_each(f);
+    starts_.for_each(f);
+    keys_.for_each(f);
+    rows_.for_each(f);
+    audits_.for_each(f);
+  }
+  void add_item(std::int32_t number, const engine::Append& item);
+  void add_start(std::int32_t number, std::int64_t last, const engine::NewSaga& start);
+  void add_row(std::int32_t number, std::int64_t last, const engine::RowChange& row);
+
+  std::string node_;
+  struct Items {
+    BinaryArray saga{Oid::uuid}, shard{Oid::smallint}, epoch{Oid::bigint}, expected{Oid::bigint};
+    void for_each(auto&& f) { (f(saga), f(shard), f(epoch), f(expected)); }
+  } items_;
+  struct Events {
+    BinaryArray item{Oid::integer}, saga{Oid::uuid}, sequence{Oid::bigint}, at{Oid::timestamptz},
+        type{Oid::text}, path{Oid::text}, data{Oid::jsonb};
+    void for_each(auto&& f) { (f(item), f(saga), f(sequence), f(at), f(type), f(path), f(data)); }
+  } events_;
+  struct Starts {
+    BinaryArray item{Oid::integer}, sequence{Oid::bigint}, version{Oid::bigint},
+        at{Oid::timestamptz}, deadline{Oid::timestamptz}, definition{Oid::text},
+        business_key{Oid::text}, labels{Oid::jsonb}, input{Oid::jsonb};
+    void for_each(auto&& f) {
+      (f(item), f(sequence), f(version), f(at), f(deadline), f(definition), f(business_key),
+       f(labels), f(input));
+    }
+  } starts_;
+  struct Keys {
+    BinaryArray item{Oid::integer}, scope{Oid::text}, key{Oid::text}, hash{Oid::text};
+    void for_each(auto&& f) { (f(item), f(scope), f(key), f(hash)); }
+  } keys_;
+  struct Rows {
+    BinaryArray item{Oid::integer}, sequence{Oid::bigint}, ended_at{Oid::timestamptz},
+        wake_at{Oid::timestamptz}, pivot_passed{Oid::boolean}, status{Oid::text},
+        failure_code{Oid::text}, output{Oid::jsonb}, failure{Oid::jsonb};
+    void for_each(auto&& f) {
+      (f(item), f(sequence), f(ended_at), f(wake_at), f(pivot_passed), f(status), f(failure_code),
+       f(output), f(failure));
+    }
+  } rows_;
+  struct Audits {
+    BinaryArray item{Oid::integer}, actor{Oid::text}, action{Oid::text}, reason{Oid::text},
+        detail{Oid::jsonb};
+    void for_each(auto&& f) { (f(item), f(actor), f(action), f(reason), f(detail)); }
+  } audits_;
+};
+
+}  // namespace backstitch::postgres

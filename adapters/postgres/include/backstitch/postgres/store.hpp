@@ -1,0 +1,74 @@
+#pragma once
+#include <cstddef>
+#include <memory>
+#include <set>
+#include <string>
+
+#include <backstitch/engine/ports/store.hpp>
+
+namespace backstitch::postgres {
+
+struct Options {
+  std::string database_url;
+  std::size_t lanes = 1;    ///< writers: a thread and a connection each
+  std::size_t readers = 2;  ///< the same, for everything that is only looked at
+  std::string application_name = "backstitch";
+  /// Settings that may endanger durability and are accepted all the same: `fsync`,
+  /// `full_page_writes`, `synchronous_commit`.
+  std::set<std::string> allow_unsafe{};
+};
+
+/// The four storage ports on PostgreSQL 15 or later.
+/// Threads: any; callbacks come on the store's own threads. Owns lanes + readers + 1 connections.
+/// One node a store: appends are fenced under the name that was last renewed through it.
+/// Reads beyond 4,096 waiting ones are refused with overloaded/store-busy.
+/// Lifetime: open() once, then the ports, then close(); the destructor closes. A batch whose
+/// outcome is not known at close() is answered `abandoned`; every callback has been called when
+/// close() returns.
+class PostgresStore final : public engine::Store,
+                            public engine::Leases,
+                            public engine::SagaReader,
+                            public engine::Catalog {
+ public:
+  explicit PostgresStore(Options options);
+  ~PostgresStore() override;
+
+  /// Connects and checks that the server is one that can be trusted with sagas.
+  /// @return unavailable/store-unavailable, invalid/database-too-old,
+  /// invalid/database-unsafe-setting,
+  ///   invalid/schema-not-migrated, invalid/schema-too-new, invalid/schema-changed
+  Result<Done> open();
+  void close();
+
+  void append(std::size_t lane, std::vector<engine::Append> batch,
+              std::function<void(std::vector<engine::AppendResult>)> done) override;
+  void load(std::vector<SagaId> sagas,
+            std::function<void(Result<std::vector<engine::StoredSaga>>)> done) override;
+  void due(engine::DueQuery query, std::function<void(Result<std::vector<SagaId>>)> done) override;
+  bool reachable() const override;
+
+  void renew(std::string node, Duration lease, std::size_t shards_max, bool first,
+             std::function<void(Result<engine::LeaseAnswer>)> done) override;
+  void release(std::string node, std::function<void(Result<Done>)> done) override;
+
+  void list(engine::ListQuery query,
+            std::function<void(Result<std::vector<engine::SagaSummary>>)> done) override;
+  void history(SagaId saga, engine::Sequence after, std::size_t limit,
+               std::function<void(Result<std::vector<engine::EventRecord>>)> done) override;
+
+  void changes(std::int64_t revision,
+               std::function<void(Result<engine::CatalogContent>)> done) override;
+  void put_definition(engine::StoredDefinition definition, bool activate,
+                      std::function<void(Result<engine::PutOutcome>)> done) override;
+  void activate(std::string name, std::int64_t version,
+                std::function<void(Result<Done>)> done) override;
+  void put_service(engine::StoredService service,
+                   std::function<void(Result<engine::PutOutcome>)> done) override;
+
+ private:
+  struct Parts;
+  Options options_;
+  std::unique_ptr<Parts> parts_;
+};
+
+}  // namespace backstitch::postgres

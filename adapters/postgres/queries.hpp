@@ -1,0 +1,32 @@
+#pragma once
+/// What readers, leases and the catalogue ask of the database: one function a question, each one
+/// statement. They throw what libpqxx throws; WorkerPool turns that into errors.
+#include <backstitch/engine/ports/store.hpp>
+
+#include "session.hpp"
+
+namespace backstitch::postgres {
+
+Result<std::vector<engine::StoredSaga>> load(Session& session, const std::vector<SagaId>& sagas);
+Result<std::vector<SagaId>> due(Session& session, const engine::DueQuery& query);
+Result<std::vector<engine::SagaSummary>> list(Session& session, const engine::ListQuery& query);
+Result<std::vector<engine::EventRecord>> history(Session& session, const SagaId& saga,
+                                                 engine::Sequence after, std::size_t limit);
+
+struct RenewRequest {
+  std::string node;
+  Duration lease{0};
+  std::size_t shards_max = 0;
+  bool first = false;
+};
+Result<engine::LeaseAnswer> renew(Session& session, const RenewRequest& request);
+Result<Done> release(Session& session, const std::string& node);
+
+Result<engine::CatalogContent> changes(Session& session, std::int64_t revision);
+Result<engine::PutOutcome> put_definition(Session& session,
+                                          const engine::StoredDefinition& definition,
+                                          bool activate);
+Result<Done> activate(Session& session, const std::string& name, std::int64_t version);
+Result<engine::PutOutcome> put_service(Session& session, const engine::StoredService& service);
+
+}  // namespace backstitch::postgres

@@ -1,0 +1,106 @@
+#include <algorithm>
+
+#include "fields.hpp"
+#include "queries.hpp"
+
+namespace backstitch::postgres {
+namespace {
+
+std::vector<std::int64_t> numbers(const std::string& text) {
+  std::vector<std::int64_t> values;
+  const char* at = text.data();
+  const char* const end = at + text.size();
+  while (at < end) {
+    std::int64_t value = 0;
+    at = std::from_chars(at, end, value).ptr + 1;
+    values.push_back(value);
+  }
+  return values;
+}
+
+engine::PutOutcome put_outcome(const pqxx::result& answer) {
+  const std::string text = answer[0][0].c_str();
+  if (text == "created") return engine::PutOutcome::created;
+  if (text == "same") return engine::PutOutcome::same;
+  BACKSTITCH_INVARIANT(text == "conflict", "unknown answer of the catalogue: " + text);
+  return engine::PutOutcome::conflict;
+}
+
+}  // namespace
+
+Result<engine::LeaseAnswer> renew(Session& session, const RenewRequest& request) {
+  static const std::string sql =
+      "select database_now, shards, epochs from backstitch.renew_leases($1::text, $2::bigint, "
+      "$3::int,"
+      " $4::boolean)";
+  const pqxx::result answer =
+      session.run_prepared("renew", sql, request.node, request.lease.count(), request.shards_max,
+                           request.first ? "true" : "false");
+  engine::LeaseAnswer leases{time_of(answer[0][0]), {}};
+  const std::vector<std::int64_t> shards = numbers(text_or_empty(answer[0][1]));
+  const std::vector<std::int64_t> epochs = numbers(text_or_empty(answer[0][2]));
+  for (std::size_t i = 0; i < shards.size(); ++i) {
+    leases.held.push_back({static_cast<Shard>(shards[i]), engine::Epoch(epochs.at(i))});
+  }
+  return leases;
+}
+
+Result<Done> release(Session& session, const std::string& node) {
+  session.run_prepared("release", "select backstitch.release_leases($1::text)", node);
+  return Done{};
+}
+
+Result<engine::CatalogContent> changes(Session& session, std::int64_t revision) {
+  // One statement, one snapshot: two could skip a definition committed between them, for good.
+  static const std::string sql =
+      "select true, revision, name, version, hash, document, findings, "
+      "active, " BACKSTITCH_MILLISECONDS("registered_at") R"(
+      from backstitch.definition where revision > $1::bigint
+     union all
+    select false, revision, name, 0, '', document, '[]', false, 0
+      from backstitch.service where revision > $1::bigint
+     order by 3, 4)";
+  engine::CatalogContent content{revision, {}, {}};
+  for (const auto& row : session.run_prepared("changes", sql, revision)) {
+    content.revision = std::max(content.revision, number_of(row[1]));
+    if (flag_of(row[0])) {
+      content.definitions.push_back({text_or_empty(row[2]), number_of(row[3]),
+                                     text_or_empty(row[4]), text_or_empty(row[5]),
+                                     text_or_empty(row[6]), flag_of(row[7]), time_of(row[8])});
+    } else {
+      content.services.push_back({text_or_empty(row[2]), text_or_empty(row[5])});
+    }
+  }
+  return content;
+}
+
+Result<engine::PutOutcome> put_definition(Session& session,
+                                          const engine::StoredDefinition& definition,
+                                          bool activate) {
+  static const std::string sql =
+      "select backstitch.put_definition($1::text, $2::bigint, $3::text, $4::json, $5::json,"
+      " timestamptz 'epoch' + $6::bigint * interval '1 millisecond', $7::boolean)";
+  const std::string registered =
+      std::to_string(definition.registered_at.time_since_epoch().count());
+  return put_outcome(session.run_prepared(
+      "put_definition", sql, definition.name, definition.version, definition.hash,
+      definition.document, definition.findings.empty() ? std::string("[]") : definition.findings,
+      definition.registered_at == TimePoint{} ? nullptr : registered.c_str(),
+      activate ? "true" : "false"));
+}
+
+Result<Done> activate(Session& session, const std::string& name, std::int64_t version) {
+  const pqxx::result answer = session.run_prepared(
+      "activate", "select backstitch.activate_definition($1::text, $2::bigint)", name, version);
+  if (flag_of(answer[0][0])) return Done{};
+  return Error{ErrorCode::not_found, "definition-not-found",
+               "there is no definition " + name + " version " + std::to_string(version)};
+}
+
+Result<engine::PutOutcome> put_service(Session& session, const engine::StoredService& service) {
+  return put_outcome(session.run_prepared("put_service",
+                                          "select backstitch.put_service($1::text, $2::json)",
+                                          service.name, service.document));
+}
+
+}  // namespace backstitch::postgres

@@ -1,0 +1,130 @@
+#include "worker_pool.hpp"
+
+#include <chrono>
+
+namespace backstitch::postgres {
+namespace {
+
+constexpr std::chrono::milliseconds probe_interval{1000};
+
+Error closed() {
+  return {ErrorCode::unavailable, "store-closed",
+          "the store was closed before this request was answered"};
+}
+
+}  // namespace
+
+WorkerPool::WorkerPool(Options options, Health* health)
+    : options_(std::move(options)), health_(health != nullptr ? *health : unheeded_) {
+  for (std::size_t i = 0; i < options_.threads; ++i) threads_.emplace_back([this] { run(); });
+  rejecter_ = std::thread([this] { reject(); });
+}
+
+WorkerPool::~WorkerPool() {
+  stop();
+}
+
+void WorkerPool::enqueue(Request request) {
+  const std::lock_guard lock(mutex_);
+  const bool full = stopped_ || queue_.size() >= options_.queue_max;
+  (full ? rejected_ : queue_).push_back(std::move(request));
+  wake_.notify_all();
+}
+
+void WorkerPool::stop() {
+  {
+    const std::lock_guard lock(mutex_);
+    stopped_ = true;
+    wake_.notify_all();
+  }
+  for (std::thread& thread : threads_) {
+    if (thread.joinable()) thread.join();
+  }
+  if (rejecter_.joinable()) rejecter_.join();
+  std::deque<Request> left;
+  {
+    const std::lock_guard lock(mutex_);
+    left.swap(queue_);
+    for (Request& request : rejected_) left.push_back(std::move(request));
+    rejected_.clear();
+  }
+  for (Request& request : left) request.fail(closed());
+}
+
+void WorkerPool::run() {
+  HealthFlag flag(health_);
+  std::unique_ptr<Session> session;
+  connect(session, flag);
+  while (std::optional<Request> request = next(session, flag)) answer(*request, session, flag);
+}
+
+void WorkerPool::reject() {
+  std::unique_lock lock(mutex_);
+  for (;;) {
+    wake_.wait(lock, [&] { return stopped_ || !rejected_.empty(); });
+    if (stopped_) return;
+    Request request = std::move(rejected_.front());
+    rejected_.pop_front();
+    lock.unlock();
+    request.fail(
+        {ErrorCode::overloaded, "store-busy", "too many reads are waiting; try again shortly"});
+    lock.lock();
+  }
+}
+
+/// Waits for a request; meanwhile looks once a second whether a lost database is back.
+std::optional<WorkerPool::Request> WorkerPool::next(std::unique_ptr<Session>& session,
+                                                    HealthFlag& flag) {
+  std::unique_lock lock(mutex_);
+  const auto ready = [&] { return stopped_ || !queue_.empty(); };
+  while (!ready()) {
+    if (session) {
+      wake_.wait(lock, ready);
+    } else if (!wake_.wait_for(lock, probe_interval, ready)) {
+      lock.unlock();
+      connect(session, flag);
+      lock.lock();
+    }
+  }
+  if (stopped_) return std::nullopt;
+  Request request = std::move(queue_.front());
+  queue_.pop_front();
+  return request;
+}
+
+void WorkerPool::answer(Request& request, std::unique_ptr<Session>& session, HealthFlag& flag) {
+  Failure failure;
+  for (int tries = 0; tries < 2; ++tries) {
+    std::function<void()> deliver;
+    try {
+      if (!session) session = std::make_unique<Session>(options_.session);
+      deliver = request.work(*session);
+    } catch (const InvariantViolation&) {
+      throw;
+    } catch (...) {
+      failure = current_failure(session && session->is_open());
+      if (failure.kind == FailureKind::content) break;
+      if (failure.kind == FailureKind::lost || failure.kind == FailureKind::environment) {
+        session.reset();
+        flag.set(false);
+      }
+      if (failure.sqlstate == "57014") break;  // it had its time
+      continue;
+    }
+    flag.set(true);
+    deliver();
+    return;
+  }
+  request.fail(to_error(failure));
+}
+
+void WorkerPool::connect(std::unique_ptr<Session>& session, HealthFlag& flag) {
+  try {
+    session = std::make_unique<Session>(options_.session);
+    flag.set(true);
+  } catch (const std::exception&) {
+    flag.set(false);
+  }
+}
+
+}  // namespace backstitch::postgres

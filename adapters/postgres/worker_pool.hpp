@@ -1,0 +1,74 @@
+#pragma once
+#include <condition_variable>
+#include <deque>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <thread>
+#include <vector>
+
+#include <backstitch/base/result.hpp>
+
+#include "failure.hpp"
+#include "health.hpp"
+#include "session.hpp"
+
+namespace backstitch::postgres {
+
+/// A few threads, each with a connection, that answer requests from one bounded queue. For what may
+/// be asked twice without harm: a request whose connection broke is tried once more on a new one.
+/// Threads: submit and stop from any; `done` on one of the pool's own.
+class WorkerPool {
+ public:
+  struct Options {
+    SessionOptions session;
+    std::size_t threads = 1;
+    std::size_t queue_max = 4096;
+  };
+  /// @param health nullptr: these connections do not decide whether the store is reachable
+  WorkerPool(Options options, Health* health);
+  ~WorkerPool();
+
+  /// `work` runs on a pool thread and may throw what libpqxx throws.
+  template <class T>
+  void submit(std::function<Result<T>(Session&)> work, std::function<void(Result<T>)> done) {
+    const auto callback = std::make_shared<std::function<void(Result<T>)>>(std::move(done));
+    enqueue({[work = std::move(work), callback](Session& session) {
+               // Once `done` has been called, nothing may be tried again.
+               Result<T> answer = work(session);
+               return [answer = std::make_shared<Result<T>>(std::move(answer)), callback] {
+                 (*callback)(std::move(*answer));
+               };
+             },
+             [callback](Error error) { (*callback)(std::move(error)); }});
+  }
+  /// Requests still queued are answered `unavailable`. Returns once the threads have ended.
+  void stop();
+
+ private:
+  struct Request {
+    std::function<std::function<void()>(Session&)> work;
+    std::function<void(Error)> fail;
+  };
+
+  void enqueue(Request request);
+  void run();
+  void reject();
+  std::optional<Request> next(std::unique_ptr<Session>& session, HealthFlag& flag);
+  void answer(Request& request, std::unique_ptr<Session>& session, HealthFlag& flag);
+  void connect(std::unique_ptr<Session>& session, HealthFlag& flag);
+
+  const Options options_;
+  Health unheeded_;
+  Health& health_;
+  std::mutex mutex_;
+  std::condition_variable wake_;
+  std::deque<Request> queue_;
+  std::deque<Request> rejected_;
+  bool stopped_ = false;
+  std::vector<std::thread> threads_;
+  std::thread rejecter_;  ///< so that a refusal neither waits for a reader nor runs inside the call
+};
+
+}  // namespace backstitch::postgres

@@ -1,0 +1,196 @@
+#include <atomic>
+
+#include <nlohmann/json.hpp>
+
+#include "../../adapters/postgres/session.hpp"
+#include "postgres_fixture.hpp"
+
+using namespace backstitch;
+using namespace backstitch::engine;
+using namespace backstitch::test;
+using namespace std::chrono_literals;
+using postgres::MigrationState;
+using postgres::PostgresStore;
+
+TEST_CASE("the PostgreSQL store keeps the contract of the storage ports") {
+  store_contract([] { return std::make_unique<PostgresFixture>(); });
+}
+
+TEST_CASE("migrations") {
+  const auto states = [](const Result<std::vector<postgres::MigrationStep>>& steps) {
+    REQUIRE_MESSAGE(steps, steps.error().message);
+    std::set<MigrationState> all;
+    for (const postgres::MigrationStep& step : *steps) all.insert(step.state);
+    return all;
+  };
+  using States = std::set<MigrationState>;
+  static int number = 0;
+  const std::string url = server().create_database("migrations_" + std::to_string(++number));
+  const auto open = [&] { return PostgresStore({url}).open(); };
+
+  SUBCASE("a dry run tells what is pending and changes nothing") {
+    CHECK(states(postgres::migrate(url, true)) == States{MigrationState::pending});
+    CHECK(query(url, "select 1 from pg_namespace where nspname = 'backstitch'").empty());
+  }
+  SUBCASE("are applied once, and a second time do nothing") {
+    CHECK(states(postgres::migrate(url, false)) == States{MigrationState::applied});
+    CHECK(states(postgres::migrate(url, false)) == States{MigrationState::applied_before});
+    CHECK(states(postgres::migrate(url, true)) == States{MigrationState::applied_before});
+    CHECK(open());
+  }
+  SUBCASE("of two processes at once, one migrates and the other finds it done") {
+    std::vector<Result<std::vector<postgres::MigrationStep>>> results(
+        2, Error{ErrorCode::internal, "not-run", ""});
+    std::thread rival([&] { results[0] = postgres::migrate(url, false); });
+    results[1] = postgres::migrate(url, false);
+    rival.join();
+    States both = states(results[0]);
+    both.merge(states(results[1]));
+    CHECK(both == States{MigrationState::applied, MigrationState::applied_before});
+  }
+  SUBCASE("a store refuses a database that was never migrated, and says what to do") {
+    const Result<Done> opened = open();
+    REQUIRE_FALSE(opened);
+    CHECK(opened.error().reason == "schema-not-migrated");
+    CHECK(opened.error().message.find("backstitch migrate") != std::string::npos);
+  }
+  SUBCASE("a changed checksum and an unknown version are refused by both") {
+    struct Case {
+      const char* tampering;
+      const char* reason;
+    };
+    for (const Case& c :
+         std::vector<Case>{{"update backstitch.schema_migration set sha256 = 'x' where version = 2",
+                            "schema-changed"},
+                           {"insert into backstitch.schema_migration values (999, 'future', 'x')",
+                            "schema-too-new"}}) {
+      CAPTURE(c.tampering);
+      const std::string database =
+          server().create_database("tampered_" + std::string(c.reason), "template0");
+      REQUIRE(postgres::migrate(database, false));
+      query(database, c.tampering);
+      CHECK(postgres::migrate(database, false).error().reason == c.reason);
+      CHECK(PostgresStore({database}).open().error().reason == c.reason);
+    }
+  }
+}
+
+TEST_CASE("a database that cannot be reached is said to be unavailable") {
+  PostgresStore store({"host=127.0.0.1 port=1 user=postgres"});
+  CHECK(store.open().error().code == ErrorCode::unavailable);
+  CHECK(postgres::migrate("host=127.0.0.1 port=1", false).error().code == ErrorCode::unavailable);
+}
+
+TEST_CASE("settings that endanger durability are refused unless allowed by name") {
+  PrivatePostgres careless(
+      {{"fsync", "off"}, {"full_page_writes", "off"}, {"synchronous_commit", "off"}});
+  REQUIRE(postgres::migrate(careless.url(), false));
+  std::set<std::string> allowed;
+  for (const std::string setting : {"fsync", "full_page_writes", "synchronous_commit"}) {
+    CAPTURE(setting);
+    const Result<Done> opened =
+        PostgresStore({.database_url = careless.url(), .allow_unsafe = allowed}).open();
+    REQUIRE_FALSE(opened);
+    CHECK(opened.error().reason == "database-unsafe-setting");
+    CHECK(opened.error().message.find(setting + "=off") != std::string::npos);
+    allowed.insert(setting);
+  }
+  CHECK(PostgresStore({.database_url = careless.url(), .allow_unsafe = allowed}).open());
+}
+
+TEST_CASE("a session whose connection broke never comes back by itself") {
+  const std::string url = migrated_database();
+  postgres::Session session({url, "victim"});
+  session.run("select 1");
+  query(url, "select pg_terminate_backend(" + std::to_string(session.backend().pid) + ", 10000)");
+  for (int i = 0; i < 3; ++i) CHECK_THROWS(session.run("select 1"));
+  CHECK_THROWS(session.run_prepared("one", "select 1"));
+  CHECK_FALSE(session.is_open());
+}
+
+TEST_CASE(
+    "options are added to either form of a connection string, but never change what it says") {
+  using postgres::with_options;
+  CHECK(with_options("host=a", {{"x", "it's"}}) == "host=a x='it\\'s'");
+  CHECK(with_options("postgresql://a/b", {{"x", "1"}, {"y", "a b"}}) ==
+        "postgresql://a/b?x=1&y=a%20b");
+  CHECK(with_options("postgresql://a/b?y=2", {{"x", "1"}, {"y", "3"}}) ==
+        "postgresql://a/b?y=2&x=1");
+}
+
+TEST_CASE("content that the database cannot hold is refused, and only that item") {
+  PostgresFixture f;
+  const Epoch epoch = renew(f, f.node(), "a", 1h, 256, true).held.front().epoch;
+  Append zero = a_start(saga_in(1, 1), epoch);
+  zero.events[0].data = "{\"text\":\"\\u0000\"}";
+  Append broken = a_start(saga_in(2, 2), epoch);
+  broken.events[1].path = "\xFF";
+  Append endless = a_start(saga_in(3, 3), epoch);
+  endless.start->business_key = "";
+  for (int i = 0; i < 2000; ++i)
+    *endless.start->business_key += SagaId().text() + std::to_string(i * 7919);
+  const auto results =
+      append(f, f.node(),
+             {zero, a_start(saga_in(4, 4), epoch), broken, endless, a_start(saga_in(5, 5), epoch)});
+  CHECK(results[0].outcome == AppendOutcome::refused);
+  CHECK(results[1].outcome == AppendOutcome::written);
+  CHECK(results[2].outcome == AppendOutcome::refused);
+  CHECK(results[3].outcome == AppendOutcome::refused);
+  CHECK(results[4].outcome == AppendOutcome::written);
+  CHECK(query(f.url(), "select 1 from backstitch.saga_log").size() == 4);
+  CHECK(f.store().reachable());
+}
+
+TEST_CASE("an operator's action leaves an audit entry with the append") {
+  PostgresFixture f;
+  const Epoch epoch = renew(f, f.node(), "a", 1h, 256, true).held.front().epoch;
+  Append start = a_start(saga_in(1, 1), epoch);
+  start.audit = AuditEntry{"ada", "retry", "it's fine", R"({"step":"charge"})"};
+  append(f, f.node(), {start, a_start(saga_in(1, 2), Epoch(99))});
+  const pqxx::result rows = query(
+      f.url(), "select actor, action, reason, detail ->> 'step', saga_id from backstitch.audit");
+  REQUIRE(rows.size() == 1);
+  CHECK(rows[0][2].as<std::string>() == "it's fine");
+  CHECK(rows[0][3].as<std::string>() == "charge");
+  CHECK(rows[0][4].as<std::string>() == saga_in(1, 1).text());
+}
+
+TEST_CASE("the views show sagas and their steps") {
+  PostgresFixture f;
+  const Epoch epoch = renew(f, f.node(), "a", 1h, 256, true).held.front().epoch;
+  const SagaId saga = saga_in(7, 1);
+  append(f, f.node(), {a_start(saga, epoch), a_step(saga, epoch, 2)});
+  const pqxx::result steps =
+      query(f.url(),
+            "select path, status, attempts, output ->> 'id' from backstitch.steps order by path");
+  REQUIRE(steps.size() == 2);
+  CHECK(steps[0][0].as<std::string>() == "charge");
+  CHECK(steps[0][1].as<std::string>() == "running");
+  CHECK(steps[1][1].as<std::string>() == "succeeded");
+  CHECK(steps[1][2].as<int>() == 1);
+  CHECK(steps[1][3].as<std::string>() == "7");
+  CHECK(query(f.url(), "select status from backstitch.sagas")[0][0].as<std::string>() == "RUNNING");
+}
+
+TEST_CASE("two nodes that contend for a dead node's shards never get the same one") {
+  PostgresFixture f;
+  for (int round = 0; round < 5; ++round) {
+    renew(f, f.node(), "dead", 0ms, 256, true);
+    LeaseAnswer a;
+    LeaseAnswer b;
+    // One may find the dead node's row locked by the other and go away with less than it may have.
+    for (int renewals = 0; renewals < 3; ++renewals) {
+      std::thread rival([&] { b = renew(f, f.other(), "b", 1h, 128); });
+      a = renew(f, f.node(), "a", 1h, 128);
+      rival.join();
+    }
+    std::set<Shard> all;
+    for (const LeaseAnswer& answer : {a, b}) {
+      CHECK(answer.held.size() == 128);
+      for (const ShardLease& lease : answer.held) CHECK(all.insert(lease.shard).second);
+    }
+    for (const std::string node : {"a", "b"}) {
+      REQUIRE(await<Result<Done>>(f, [&](auto done) { f.node().leases.release(node, done); }));
+    }
+  }
+}

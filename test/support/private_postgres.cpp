@@ -1,0 +1,208 @@
+#include "private_postgres.hpp"
+
+#include <arpa/inet.h>
+#include <fcntl.h>
+#include <grp.h>
+#include <pwd.h>
+#include <signal.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <chrono>
+#include <filesystem>
+#include <fstream>
+#include <optional>
+#include <pqxx/pqxx>
+#include <stdexcept>
+#include <thread>
+#include <vector>
+
+namespace backstitch::test {
+namespace {
+
+namespace fs = std::filesystem;
+
+fs::path programs() {
+  if (const char* given = std::getenv("BACKSTITCH_POSTGRES_BIN")) return given;
+  fs::path newest;
+  const fs::path debian = "/usr/lib/postgresql";
+  if (fs::exists(debian)) {
+    for (const auto& version : fs::directory_iterator(debian)) {
+      if (fs::exists(version.path() / "bin/initdb"))
+        newest = std::max(newest, version.path() / "bin");
+    }
+  }
+  if (newest.empty())
+    throw std::runtime_error("no PostgreSQL server found; set BACKSTITCH_POSTGRES_BIN");
+  return newest;
+}
+
+struct User {
+  uid_t id = 0;
+  gid_t group = 0;
+};
+
+std::optional<User> other_user() {
+  if (geteuid() != 0) return std::nullopt;
+  const passwd* entry = getpwnam("postgres");
+  if (entry == nullptr) throw std::runtime_error("running as root needs a user `postgres`");
+  return User{entry->pw_uid, entry->pw_gid};
+}
+
+int free_port() {
+  const int socket_fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
+  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  socklen_t size = sizeof address;
+  const bool bound = bind(socket_fd, reinterpret_cast<sockaddr*>(&address), size) == 0 &&
+                     getsockname(socket_fd, reinterpret_cast<sockaddr*>(&address), &size) == 0;
+  close(socket_fd);
+  if (!bound) throw std::runtime_error("no free port on loopback");
+  return ntohs(address.sin_port);
+}
+
+/// Starts a program that dies with this process; its output goes to `log`.
+pid_t spawn(const std::vector<std::string>& command, const std::string& folder) {
+  std::vector<char*> arguments;
+  for (const std::string& part : command) arguments.push_back(const_cast<char*>(part.c_str()));
+  arguments.push_back(nullptr);
+  const std::string log = folder + "/log";
+  const std::optional<User> user = other_user();
+  const pid_t parent = getpid();
+
+  const pid_t child = fork();
+  if (child != 0) return child;
+  // Only calls that are safe in a child of a process with threads.
+  if (user && (setgroups(0, nullptr) != 0 || setgid(user->group) != 0 || setuid(user->id) != 0)) {
+    _exit(126);
+  }
+  prctl(PR_SET_PDEATHSIG, SIGQUIT);  // after setuid, which clears it; SIGQUIT: immediate shutdown
+  if (getppid() != parent) _exit(125);
+  setpgid(0, 0);
+  if (chdir(folder.c_str()) != 0) _exit(124);
+  const int output = open(log.c_str(), O_WRONLY | O_CREAT | O_APPEND, 0600);
+  dup2(output, STDOUT_FILENO);
+  dup2(output, STDERR_FILENO);
+  execv(arguments[0], arguments.data());
+  _exit(127);
+}
+
+int wait_for(pid_t child) {
+  int status = 0;
+  while (waitpid(child, &status, 0) < 0 && errno == EINTR) {
+  }
+  return status;
+}
+
+/// Server processes lead sessions of their own group, so they are found by their parent.
+std::vector<pid_t> children_of(pid_t parent) {
+  std::vector<pid_t> children;
+  std::ifstream list("/proc/" + std::to_string(parent) + "/task/" + std::to_string(parent) +
+                     "/children");
+  for (pid_t child = 0; list >> child;) children.push_back(child);
+  return children;
+}
+
+}  // namespace
+
+PrivatePostgres::PrivatePostgres(std::map<std::string, std::string> settings)
+    : settings_(std::move(settings)) {
+  std::string pattern = (fs::temp_directory_path() / "backstitch-pg-XXXXXX").string();
+  if (mkdtemp(pattern.data()) == nullptr) throw std::runtime_error("no temporary folder");
+  folder_ = pattern;
+  try {
+    init();
+    start();
+  } catch (...) {
+    kill();
+    fs::remove_all(folder_);
+    throw;
+  }
+}
+
+PrivatePostgres::~PrivatePostgres() {
+  kill();
+  std::error_code ignored;
+  fs::remove_all(folder_, ignored);
+}
+
+void PrivatePostgres::init() {
+  if (const std::optional<User> user = other_user()) {
+    if (chown(folder_.c_str(), user->id, user->group) != 0)
+      throw std::runtime_error("chown failed");
+  }
+  const pid_t initdb =
+      spawn({programs() / "initdb", "--pgdata=" + folder_ + "/data", "--auth=trust", "--no-sync",
+             "--username=postgres", "--encoding=UTF8", "--locale=C.UTF-8", "--no-instructions"},
+            folder_);
+  if (wait_for(initdb) != 0) {
+    std::ifstream log(folder_ + "/log");
+    throw std::runtime_error("initdb failed: " +
+                             std::string(std::istreambuf_iterator<char>(log), {}));
+  }
+  port_ = free_port();
+  std::ofstream conf(folder_ + "/data/postgresql.conf", std::ios::app);
+  conf << "listen_addresses = '127.0.0.1'\nport = " << port_ << "\nunix_socket_directories = '"
+       << folder_ << "'\nshared_buffers = '32MB'\nmax_connections = 60\n";
+  for (const auto& [name, value] : settings_) conf << name << " = '" << value << "'\n";
+}
+
+void PrivatePostgres::start() {
+  server_ = spawn({programs() / "postgres", "-D", folder_ + "/data"}, folder_);
+  await_ready();
+}
+
+void PrivatePostgres::await_ready() {
+  const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(60);
+  for (;;) {
+    try {
+      const pqxx::connection connection(url());
+      return;
+    } catch (const pqxx::broken_connection&) {
+      int status = 0;
+      const bool ended = waitpid(server_, &status, WNOHANG) == server_;
+      if (ended) server_ = 0;
+      if (ended || std::chrono::steady_clock::now() > deadline) {
+        std::ifstream log(folder_ + "/log");
+        throw std::runtime_error("PostgreSQL did not start: " +
+                                 std::string(std::istreambuf_iterator<char>(log), {}));
+      }
+      std::this_thread::sleep_for(std::chrono::milliseconds(20));
+    }
+  }
+}
+
+void PrivatePostgres::kill() {
+  if (server_ == 0) return;
+  // The postmaster first, so that it starts nothing new; what it had started is then known.
+  ::kill(server_, SIGSTOP);
+  const std::vector<pid_t> children = children_of(server_);
+  ::kill(server_, SIGKILL);
+  for (const pid_t child : children) ::kill(child, SIGKILL);
+  wait_for(server_);
+  server_ = 0;
+  // The next start refuses while an old process still holds the shared memory.
+  const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(10);
+  for (const pid_t child : children) {
+    while (fs::exists("/proc/" + std::to_string(child)) &&
+           std::chrono::steady_clock::now() < deadline) {
+      std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    }
+  }
+}
+
+std::string PrivatePostgres::url(const std::string& database) const {
+  return "host=" + folder_ + " port=" + std::to_string(port_) + " user=postgres dbname=" + database;
+}
+
+std::string PrivatePostgres::create_database(const std::string& name, const std::string& original) {
+  pqxx::connection connection(url());
+  pqxx::nontransaction tx(connection);
+  tx.exec("create database " + tx.quote_name(name) + " template " + tx.quote_name(original));
+  return url(name);
+}
+
+}  // namespace backstitch::test

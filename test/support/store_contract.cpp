@@ -1,0 +1,543 @@
+#include "store_contract.hpp"
+
+#include <doctest/doctest.h>
+
+#include <nlohmann/json.hpp>
+
+namespace backstitch::test {
+
+using namespace engine;
+using namespace std::chrono_literals;
+
+namespace {
+
+const TimePoint t0{Duration(1'790'000'000'000)};
+
+EventRecord event(std::int64_t sequence, std::string type, std::string path, std::string data) {
+  return {Sequence(sequence), std::move(type), std::move(path), std::move(data),
+          t0 + Duration(sequence)};
+}
+
+/// Stores may write JSON in another spelling; compared is what it says.
+void check_same(const std::vector<EventRecord>& stored, const std::vector<EventRecord>& written) {
+  REQUIRE(stored.size() == written.size());
+  for (std::size_t i = 0; i < stored.size(); ++i) {
+    CHECK(stored[i].sequence == written[i].sequence);
+    CHECK(stored[i].type == written[i].type);
+    CHECK(stored[i].path == written[i].path);
+    CHECK(stored[i].at == written[i].at);
+    CHECK(Json::parse(stored[i].data) == Json::parse(written[i].data));
+  }
+}
+
+std::vector<AppendOutcome> outcomes(const std::vector<AppendResult>& results) {
+  std::vector<AppendOutcome> all;
+  for (const AppendResult& result : results) all.push_back(result.outcome);
+  return all;
+}
+
+std::vector<SagaId> due(StoreFixture& fixture, DueQuery query) {
+  auto found = await<Result<std::vector<SagaId>>>(
+      fixture, [&](auto done) { fixture.node().store.due(query, done); });
+  REQUIRE(found);
+  return *found;
+}
+
+std::vector<SagaSummary> list(StoreFixture& fixture, ListQuery query) {
+  auto found = await<Result<std::vector<SagaSummary>>>(
+      fixture, [&](auto done) { fixture.node().reader.list(query, done); });
+  REQUIRE(found);
+  return *found;
+}
+
+CatalogContent changes(StoreFixture& fixture, std::int64_t revision) {
+  auto content = await<Result<CatalogContent>>(
+      fixture, [&](auto done) { fixture.node().catalog.changes(revision, done); });
+  REQUIRE(content);
+  return *content;
+}
+
+PutOutcome put(StoreFixture& fixture, StoredDefinition definition, bool activate = false) {
+  auto outcome = await<Result<PutOutcome>>(fixture, [&](auto done) {
+    fixture.node().catalog.put_definition(definition, activate, done);
+  });
+  REQUIRE(outcome);
+  return *outcome;
+}
+
+Append a_row(Append append, std::string status, std::optional<TimePoint> wake_at = std::nullopt) {
+  append.row = RowChange{.status = std::move(status), .wake_at = wake_at};
+  return append;
+}
+
+Epoch lease_all(StoreFixture& fixture) {
+  const LeaseAnswer leases = renew(fixture, fixture.node(), "a", 1h, 256, true);
+  REQUIRE(leases.held.size() == 256);
+  return leases.held.front().epoch;
+}
+
+void appends(StoreFixture& f) {
+  const Epoch epoch = lease_all(f);
+  const SagaId saga = saga_in(7, 1);
+
+  SUBCASE("what was appended is loaded again, in order") {
+    const std::vector<Append> parts = {a_start(saga, epoch), a_step(saga, epoch, 2),
+                                       an_end(saga, epoch, 4)};
+    std::vector<EventRecord> written;
+    for (const Append& part : parts) {
+      CHECK(outcomes(append(f, f.node(), {part})) == std::vector{AppendOutcome::written});
+      written.insert(written.end(), part.events.begin(), part.events.end());
+    }
+    check_same(log_of(f, saga), written);
+    const SagaSummary row = list(f, {}).at(0);
+    CHECK(row.status == "COMPLETED");
+    CHECK(row.definition == "orders.place");
+    CHECK(row.version == 3);
+    CHECK(row.pivot_passed);
+    CHECK(row.started_at == t0);
+    CHECK(row.ended_at == t0 + 9ms);
+  }
+  SUBCASE(
+      "texts come back as they were: quotes, backslashes, other scripts, large and empty ones") {
+    Append start = a_start(saga, epoch);
+    start.events[0].data =
+        Json{{"q", "\"'\\{},NULL\n\t"}, {"ü", "Ж字😀"}, {"big", std::string(100'000, 'x')}}.dump();
+    start.events[1].path = "reserve/flight/holdSeats[7]/\"hold\\Seat\"";
+    append(f, f.node(), {start});
+    check_same(log_of(f, saga), start.events);
+  }
+  SUBCASE(
+      "a start of a saga that exists, and an append behind or ahead of the log, are conflicts") {
+    append(f, f.node(), {a_start(saga, epoch)});
+    for (const Append& wrong : {a_start(saga, epoch), a_step(saga, epoch, 1),
+                                a_step(saga, epoch, 3), a_step(saga_in(7, 2), epoch, 2)}) {
+      CHECK(outcomes(append(f, f.node(), {wrong})) == std::vector{AppendOutcome::conflict});
+    }
+    CHECK(log_of(f, saga).size() == 2);
+    CHECK(log_of(f, saga_in(7, 2)).empty());
+  }
+  SUBCASE("an item that fails its check does not stop the others") {
+    append(f, f.node(), {a_start(saga, epoch)});
+    const auto results = append(
+        f, f.node(),
+        {a_start(saga_in(1, 2), epoch), a_step(saga, epoch, 9), a_start(saga_in(2, 3), Epoch(99)),
+         a_start(saga_in(3, 4), epoch), a_step(saga, epoch, 2)});
+    CHECK(outcomes(results) == std::vector{AppendOutcome::written, AppendOutcome::conflict,
+                                           AppendOutcome::fenced, AppendOutcome::written,
+                                           AppendOutcome::written});
+    CHECK(log_of(f, saga).size() == 4);
+    CHECK(log_of(f, saga_in(1, 2)).size() == 2);
+    CHECK(log_of(f, saga_in(2, 3)).empty());
+    CHECK(list(f, {}).size() == 3);
+  }
+  SUBCASE("two appends of one saga in one batch are written one after the other") {
+    const auto results =
+        append(f, f.node(), {a_start(saga, epoch), a_step(saga, epoch, 2), an_end(saga, epoch, 4)});
+    CHECK(outcomes(results) == std::vector(3, AppendOutcome::written));
+    CHECK(log_of(f, saga).size() == 6);
+  }
+  SUBCASE("only a change of the row needs no event, and is checked like any other") {
+    append(f, f.node(), {a_start(saga, epoch)});
+    Append sleep;
+    sleep.saga = saga;
+    sleep.epoch = epoch;
+    sleep.expected = Sequence(2);
+    Append late = sleep;
+    late.expected = Sequence(1);
+    CHECK(outcomes(append(f, f.node(), {a_row(late, "SUSPENDED")})) ==
+          std::vector{AppendOutcome::conflict});
+    CHECK(outcomes(append(f, f.node(), {a_row(sleep, "RUNNING", t0)})) ==
+          std::vector{AppendOutcome::written});
+    CHECK(list(f, {}).at(0).status == "RUNNING");
+    CHECK(log_of(f, saga).size() == 2);
+  }
+  SUBCASE("an empty batch is answered") {
+    CHECK(append(f, f.node(), {}).empty());
+  }
+  SUBCASE("sagas that do not exist are left out of a load") {
+    append(f, f.node(), {a_start(saga, epoch)});
+    auto loaded = await<Result<std::vector<StoredSaga>>>(f, [&](auto done) {
+      f.node().store.load({saga_in(9, 9), saga}, done);
+    });
+    REQUIRE(loaded);
+    REQUIRE(loaded->size() == 1);
+    CHECK(loaded->front().id == saga);
+  }
+}
+
+void starts(StoreFixture& f) {
+  const Epoch epoch = lease_all(f);
+  const StartKey key{"key", "k-1", "hash"};
+  const StartKey business{"business:orders.place", "o-17", "hash"};
+  const SagaId first = saga_in(1, 1);
+  append(f, f.node(), {a_start(first, epoch, {key, business})});
+
+  struct Case {
+    const char* title;
+    StartKey key;
+    bool same_input;
+  };
+  for (const Case& c : std::vector<Case>{
+           {"the same key and input", key, true},
+           {"the same key, other input", {key.scope, key.key, "x"}, false},
+           {"the same business key", business, true},
+           {"the same business key, other input", {business.scope, business.key, "x"}, false}}) {
+    CAPTURE(c.title);
+    const auto results = append(f, f.node(), {a_start(saga_in(2, 2), epoch, {c.key})});
+    CHECK(outcomes(results) == std::vector{AppendOutcome::duplicate});
+    CHECK(results[0].existing == first);
+    CHECK(results[0].same_input == c.same_input);
+    CHECK(log_of(f, saga_in(2, 2)).empty());
+  }
+  SUBCASE("one known key of several is enough, and the new one is not remembered") {
+    const StartKey other{"key", "k-2", "hash"};
+    const auto results = append(f, f.node(), {a_start(saga_in(2, 2), epoch, {other, business})});
+    CHECK(outcomes(results) == std::vector{AppendOutcome::duplicate});
+    CHECK(outcomes(append(f, f.node(), {a_start(saga_in(2, 3), epoch, {other})})) ==
+          std::vector{AppendOutcome::written});
+  }
+  SUBCASE("keys of different scopes do not meet") {
+    CHECK(
+        outcomes(append(f, f.node(), {a_start(saga_in(2, 2), epoch, {{"key", "o-17", "hash"}})})) ==
+        std::vector{AppendOutcome::written});
+  }
+  SUBCASE("of two starts under one key in one batch, the second is the duplicate") {
+    const StartKey fresh{"key", "k-3", "hash"};
+    const auto results =
+        append(f, f.node(),
+               {a_start(saga_in(3, 3), epoch, {fresh}), a_start(saga_in(4, 4), epoch, {fresh}),
+                a_start(saga_in(5, 5), epoch)});
+    CHECK(outcomes(results) ==
+          std::vector{AppendOutcome::written, AppendOutcome::duplicate, AppendOutcome::written});
+    CHECK(results[1].existing == saga_in(3, 3));
+    CHECK(results[1].same_input);
+  }
+}
+
+void leases(StoreFixture& f) {
+  SUBCASE("a node takes free shards up to its share, and another takes the rest") {
+    CHECK(renew(f, f.node(), "a", 1h, 100).held.size() == 100);
+    CHECK(renew(f, f.other(), "b", 1h, 256).held.size() == 156);
+    CHECK(renew(f, f.node(), "a", 1h, 256).held.size() == 100);
+  }
+  SUBCASE("a renewal keeps shards and epochs") {
+    const auto before = renew(f, f.node(), "a", 1h, 256).held;
+    CHECK(renew(f, f.node(), "a", 1h, 256).held == before);
+  }
+  SUBCASE("a lease that ended is taken over at a higher epoch, and the loser is fenced") {
+    const auto lost = renew(f, f.node(), "a", 0ms, 256).held;
+    append(f, f.node(), {a_start(saga_in(7, 1), lost[7].epoch)});
+    const auto taken = renew(f, f.other(), "b", 1h, 256).held;
+    REQUIRE(taken.size() == 256);
+    CHECK(taken[7].epoch > lost[7].epoch);
+    CHECK(outcomes(append(f, f.node(), {a_step(saga_in(7, 1), lost[7].epoch, 2)})) ==
+          std::vector{AppendOutcome::fenced});
+    CHECK(outcomes(append(f, f.other(), {a_step(saga_in(7, 1), taken[7].epoch, 2)})) ==
+          std::vector{AppendOutcome::written});
+    CHECK(renew(f, f.node(), "a", 1h, 256).held.empty());
+  }
+  SUBCASE("a lease that ended but was not taken goes on at its epoch") {
+    const auto before = renew(f, f.node(), "a", 0ms, 256).held;
+    CHECK(renew(f, f.node(), "a", 1h, 256).held == before);
+  }
+  SUBCASE("a new process of the same name takes over at once, at a higher epoch") {
+    const auto before = renew(f, f.node(), "a", 1h, 256).held;
+    const auto after = renew(f, f.node(), "a", 1h, 256, true).held;
+    REQUIRE(after.size() == 256);
+    CHECK(after[0].epoch > before[0].epoch);
+    CHECK(outcomes(append(f, f.node(), {a_start(saga_in(0, 1), before[0].epoch)})) ==
+          std::vector{AppendOutcome::fenced});
+  }
+  SUBCASE("what is released is free at once") {
+    const auto before = renew(f, f.node(), "a", 1h, 256).held;
+    REQUIRE(await<Result<Done>>(f, [&](auto done) { f.node().leases.release("a", done); }));
+    CHECK(outcomes(append(f, f.node(), {a_start(saga_in(0, 1), before[0].epoch)})) ==
+          std::vector{AppendOutcome::fenced});
+    const auto taken = renew(f, f.other(), "b", 1h, 256).held;
+    REQUIRE(taken.size() == 256);
+    CHECK(taken[0].epoch > before[0].epoch);
+  }
+  SUBCASE("a node without leases writes nothing") {
+    CHECK(outcomes(append(f, f.node(), {a_start(saga_in(0, 1), Epoch(0))})) ==
+          std::vector{AppendOutcome::fenced});
+  }
+}
+
+void due_sagas(StoreFixture& f) {
+  const LeaseAnswer leases = renew(f, f.node(), "a", 1h, 256, true);
+  const Epoch epoch = leases.held.front().epoch;
+  const TimePoint now = leases.database_now;
+  const auto asleep = [&](Shard shard, std::uint64_t number, TimePoint wake_at) {
+    append(f, f.node(), {a_row(a_start(saga_in(shard, number), epoch), "RUNNING", wake_at)});
+    return saga_in(shard, number);
+  };
+  const SagaId resident = saga_in(1, 1);
+  append(f, f.node(), {a_start(resident, epoch)});
+  const SagaId overdue = asleep(1, 2, now - 1h);
+  const SagaId soon = asleep(2, 3, now + 30min);
+  const SagaId later = asleep(1, 4, now + 24h);
+  const SagaId elsewhere = asleep(9, 5, now - 1h);
+  append(f, f.node(), {a_start(saga_in(1, 6), epoch), an_end(saga_in(1, 6), epoch, 2)});
+  append(f, f.node(), {a_row(a_start(saga_in(1, 7), epoch), "SUSPENDED")});
+  const SagaId undoing = saga_in(2, 8);
+  append(f, f.node(), {a_row(a_start(undoing, epoch), "COMPENSATING", now - 1min)});
+
+  using Ids = std::vector<SagaId>;
+  CHECK(due(f, {.shards = {1, 2}}) == Ids{overdue, undoing});
+  CHECK(due(f, {.shards = {1, 2}, .horizon = 1h}) == Ids{overdue, soon, undoing});
+  CHECK(due(f, {.shards = {1, 2}, .resident_too = true}) == Ids{resident, overdue, undoing});
+  CHECK(due(f, {.shards = {1, 2}, .resident_too = true, .after = resident, .limit = 1}) ==
+        Ids{overdue});
+  CHECK(due(f, {.shards = {9}, .horizon = 48h}) == Ids{elsewhere});
+  CHECK(due(f, {.shards = {1}, .horizon = 48h}) == Ids{overdue, later});
+  CHECK(due(f, {.shards = {}}).empty());
+
+  // Woken: the row says so, and it is resident again.
+  append(f, f.node(), {a_row(a_step(overdue, epoch, 2), "RUNNING")});
+  CHECK(due(f, {.shards = {1, 2}}) == Ids{undoing});
+}
+
+void lists(StoreFixture& f) {
+  const Epoch epoch = lease_all(f);
+  // Saga n was started n minutes after t0; its id says the same.
+  const auto start = [&](std::uint64_t n, std::string definition, std::string key,
+                         std::string labels) {
+    Append append = a_start(saga_in(static_cast<Shard>(n), n), epoch);
+    append.start->definition = std::move(definition);
+    append.start->started_at = t0 + std::chrono::minutes(n);
+    if (!key.empty()) append.start->business_key = key;
+    append.start->labels = std::move(labels);
+    return append;
+  };
+  append(f, f.node(),
+         {start(1, "orders.place", "o-1", R"({"region":"eu","tier":"gold"})"),
+          start(2, "orders.place", "", R"({"region":"us"})"),
+          start(3, "trips.book", "o-1", R"({"region":"eu"})"),
+          start(4, "trips.book", "it's \"4\"", "{}")});
+  Append failed = a_row(a_step(saga_in(2, 2), epoch, 2), "FAILED");
+  failed.row->failure = R"({"code":"card-declined"})";
+  failed.row->failure_code = "card-declined";
+  failed.row->ended_at = t0 + 10min;
+  append(f, f.node(), {failed, an_end(saga_in(3, 3), epoch, 2)});
+
+  const auto numbers = [&](ListQuery query) {
+    std::vector<int> found;
+    for (const SagaSummary& summary : list(f, std::move(query)))
+      found.push_back(summary.id.shard());
+    return found;
+  };
+  using Numbers = std::vector<int>;
+  CHECK(numbers({}) == Numbers{4, 3, 2, 1});
+  CHECK(numbers({.statuses = {"RUNNING"}}) == Numbers{4, 1});
+  CHECK(numbers({.statuses = {"FAILED", "COMPLETED"}}) == Numbers{3, 2});
+  CHECK(numbers({.definition = "trips.book"}) == Numbers{4, 3});
+  CHECK(numbers({.business_key = "o-1"}) == Numbers{3, 1});
+  CHECK(numbers({.business_key = "it's \"4\""}) == Numbers{4});
+  CHECK(numbers({.labels = {{"region", "eu"}}}) == Numbers{3, 1});
+  CHECK(numbers({.labels = {{"region", "eu"}, {"tier", "gold"}}}) == Numbers{1});
+  CHECK(numbers({.started_after = t0 + 3min}) == Numbers{4, 3});
+  CHECK(numbers({.started_before = t0 + 3min}) == Numbers{2, 1});
+  CHECK(numbers({.started_after = t0 + 2min, .started_before = t0 + 3min}) == Numbers{2});
+  CHECK(numbers({.failure_code = "card-declined"}) == Numbers{2});
+  CHECK(numbers({.definition = "orders.place", .labels = {{"region", "eu"}}}) == Numbers{1});
+  CHECK(numbers({.statuses = {"nonsense"}}).empty());
+  CHECK(numbers({.limit = 2}) == Numbers{4, 3});
+  CHECK(numbers({.before = saga_in(3, 3), .limit = 2}) == Numbers{2, 1});
+  CHECK(numbers({.before = saga_in(1, 1)}).empty());
+
+  const SagaSummary failure = list(f, {.failure_code = "card-declined"}).at(0);
+  CHECK(Json::parse(failure.failure) == Json{{"code", "card-declined"}});
+  CHECK(Json::parse(failure.labels) == Json{{"region", "us"}});
+  CHECK_FALSE(failure.business_key.has_value());
+  CHECK(failure.ended_at == t0 + 10min);
+  CHECK(list(f, {.statuses = {"RUNNING"}}).at(0).failure.empty());
+}
+
+void histories(StoreFixture& f) {
+  const Epoch epoch = lease_all(f);
+  const SagaId saga = saga_in(7, 1);
+  append(f, f.node(), {a_start(saga, epoch), a_step(saga, epoch, 2), an_end(saga, epoch, 4)});
+  const auto page = [&](SagaId id, std::int64_t after, std::size_t limit) {
+    return await<Result<std::vector<EventRecord>>>(
+        f, [&](auto done) { f.node().reader.history(id, Sequence(after), limit, done); });
+  };
+  const auto all = page(saga, 0, 100);
+  REQUIRE(all);
+  check_same(*all, log_of(f, saga));
+  const auto middle = page(saga, 2, 3);
+  REQUIRE(middle);
+  check_same(*middle, {(*all)[2], (*all)[3], (*all)[4]});
+  CHECK(page(saga, 6, 10)->empty());
+  const auto missing = page(saga_in(7, 99), 0, 10);
+  REQUIRE_FALSE(missing);
+  CHECK(missing.error().code == ErrorCode::not_found);
+  CHECK(missing.error().reason == "saga-not-found");
+}
+
+void catalogs(StoreFixture& f) {
+  const StoredDefinition one{"orders.place", 1, "h1", R"({"b":1,"a":[1.50]})",
+                             R"([{"code":"W1"}])"};
+  StoredDefinition two = one;
+  two.version = 2;
+  two.hash = "h2";
+  StoredDefinition changed = one;
+  changed.hash = "other";
+  const auto active = [&](std::int64_t version) {
+    for (const StoredDefinition& definition : changes(f, 0).definitions) {
+      if (definition.version == version) return definition.active;
+    }
+    return false;
+  };
+
+  CHECK(put(f, one) == PutOutcome::created);
+  CHECK(put(f, one) == PutOutcome::same);
+  CHECK(put(f, changed) == PutOutcome::conflict);
+  CHECK(active(1));
+  const CatalogContent first = changes(f, 0);
+  REQUIRE(first.definitions.size() == 1);
+  CHECK(first.definitions[0].document == one.document);
+  CHECK(first.definitions[0].hash == "h1");
+  CHECK(Json::parse(first.definitions[0].findings) == Json::parse(one.findings));
+  CHECK(first.definitions[0].registered_at > TimePoint{});
+  CHECK(changes(f, first.revision).definitions.empty());
+  CHECK(changes(f, first.revision).revision >= first.revision);
+
+  SUBCASE("a later version becomes active only when asked to") {
+    CHECK(put(f, two) == PutOutcome::created);
+    CHECK(active(1));
+    CHECK_FALSE(active(2));
+    CHECK(changes(f, first.revision).definitions.size() == 1);
+    const std::int64_t before = changes(f, 0).revision;
+    REQUIRE(await<Result<Done>>(
+        f, [&](auto done) { f.node().catalog.activate("orders.place", 2, done); }));
+    CHECK(active(2));
+    CHECK_FALSE(active(1));
+    CHECK(changes(f, before).definitions.size() == 2);
+  }
+  SUBCASE("a later version can be registered and activated at once, also when it was known") {
+    CHECK(put(f, two, true) == PutOutcome::created);
+    CHECK(active(2));
+    CHECK_FALSE(active(1));
+    CHECK(put(f, one, true) == PutOutcome::same);
+    CHECK(active(1));
+    CHECK_FALSE(active(2));
+  }
+  SUBCASE("an unknown version cannot be activated") {
+    const auto missing = await<Result<Done>>(
+        f, [&](auto done) { f.node().catalog.activate("orders.place", 7, done); });
+    REQUIRE_FALSE(missing);
+    CHECK(missing.error().reason == "definition-not-found");
+  }
+  SUBCASE("services are put, repeated and replaced") {
+    const auto put_service = [&](std::string document) {
+      auto outcome = await<Result<PutOutcome>>(f, [&](auto done) {
+        f.node().catalog.put_service({"inventory", document}, done);
+      });
+      REQUIRE(outcome);
+      return *outcome;
+    };
+    CHECK(put_service(R"({"url":"http://a"})") == PutOutcome::created);
+    CHECK(put_service(R"({"url":"http://a"})") == PutOutcome::same);
+    const std::int64_t before = changes(f, 0).revision;
+    CHECK(put_service(R"({"url":"http://b"})") == PutOutcome::created);
+    const CatalogContent content = changes(f, before);
+    CHECK(content.definitions.empty());
+    REQUIRE(content.services.size() == 1);
+    CHECK(content.services[0].document == R"({"url":"http://b"})");
+  }
+}
+
+}  // namespace
+
+void store_contract(const std::function<std::unique_ptr<StoreFixture>()>& make) {
+  const std::unique_ptr<StoreFixture> fixture = make();
+  SUBCASE("appends") {
+    appends(*fixture);
+  }
+  SUBCASE("starts under a key that is known are duplicates") {
+    starts(*fixture);
+  }
+  SUBCASE("leases") {
+    leases(*fixture);
+  }
+  SUBCASE("due sagas are those of the shards, active, and due within the horizon") {
+    due_sagas(*fixture);
+  }
+  SUBCASE("lists are newest first, filtered and paged") {
+    lists(*fixture);
+  }
+  SUBCASE("histories are paged, and a saga that does not exist has none") {
+    histories(*fixture);
+  }
+  SUBCASE("the catalogue keeps what was registered and tells what changed") {
+    catalogs(*fixture);
+  }
+}
+
+SagaId saga_in(Shard shard, std::uint64_t number) {
+  // Not SagaId::make: tests name their sagas, and minute n after t0 orders them.
+  const std::int64_t ms = (t0 + std::chrono::minutes(number)).time_since_epoch().count();
+  std::array<std::uint8_t, 16> bytes{};
+  for (std::size_t i = 0; i < 6; ++i) {
+    bytes[i] = static_cast<std::uint8_t>(static_cast<std::uint64_t>(ms) >> (8 * (5 - i)));
+  }
+  bytes[6] = 0x70;
+  bytes[8] = 0x80;
+  bytes[15] = shard;
+  return SagaId(bytes);
+}
+
+Append a_start(SagaId saga, Epoch epoch, std::vector<StartKey> keys) {
+  Append append{.saga = saga, .epoch = epoch, .expected = Sequence(0)};
+  append.events = {event(1, "SagaStarted", "", R"({"input":{"orderId":"o-1"}})"),
+                   event(2, "StepScheduled", "reserve", R"({"request":{"body":{"n":1}}})")};
+  append.start = NewSaga{.definition = "orders.place",
+                         .version = 3,
+                         .labels = "{}",
+                         .input = R"({"orderId":"o-1"})",
+                         .started_at = t0,
+                         .keys = std::move(keys)};
+  return append;
+}
+
+Append a_step(SagaId saga, Epoch epoch, std::int64_t expected) {
+  Append append{.saga = saga, .epoch = epoch, .expected = Sequence(expected)};
+  append.events = {event(expected + 1, "StepSucceeded", "reserve", R"({"output":{"id":7}})"),
+                   event(expected + 2, "StepScheduled", "charge", R"({"request":{"body":null}})")};
+  return append;
+}
+
+Append an_end(SagaId saga, Epoch epoch, std::int64_t expected) {
+  Append append{.saga = saga, .epoch = epoch, .expected = Sequence(expected)};
+  append.events = {event(expected + 1, "StepSucceeded", "charge", R"({"output":{"id":8}})"),
+                   event(expected + 2, "SagaEnded", "", R"({"status":"COMPLETED"})")};
+  append.row = RowChange{.status = "COMPLETED",
+                         .output = R"({"ok":true})",
+                         .pivot_passed = true,
+                         .ended_at = t0 + 9ms};
+  return append;
+}
+
+std::vector<AppendResult> append(StoreFixture& fixture, StoreFixture::Ports ports,
+                                 std::vector<Append> batch) {
+  return await<std::vector<AppendResult>>(
+      fixture, [&](auto done) { ports.store.append(0, std::move(batch), done); });
+}
+
+std::vector<EventRecord> log_of(StoreFixture& fixture, SagaId saga) {
+  auto loaded = await<Result<std::vector<StoredSaga>>>(
+      fixture, [&](auto done) { fixture.node().store.load({saga}, done); });
+  REQUIRE(loaded);
+  return loaded->empty() ? std::vector<EventRecord>{} : loaded->front().events;
+}
+
+LeaseAnswer renew(StoreFixture& fixture, StoreFixture::Ports ports, std::string node,
+                  Duration lease, std::size_t shards_max, bool first) {
+  auto answer = await<Result<LeaseAnswer>>(fixture, [&](auto done) {
+    ports.leases.renew(std::move(node), lease, shards_max, first, done);
+  });
+  REQUIRE(answer);
+  return *answer;
+}
+
+}  // namespace backstitch::test

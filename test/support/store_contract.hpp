@@ -1,0 +1,57 @@
+#pragma once
+#include <functional>
+#include <future>
+#include <memory>
+#include <optional>
+#include <stdexcept>
+
+#include <backstitch/engine/ports/store.hpp>
+
+namespace backstitch::test {
+
+/// What the contract needs of a store under test: empty when made.
+class StoreFixture {
+ public:
+  virtual ~StoreFixture() = default;
+  /// One node's way in. `other` gives a second node's, to the same data.
+  struct Ports {
+    engine::Store& store;
+    engine::Leases& leases;
+    engine::SagaReader& reader;
+    engine::Catalog& catalog;
+  };
+  virtual Ports node() = 0;
+  virtual Ports other() = 0;
+  /// Runs what is posted, for stores without threads. @return false if there was nothing
+  virtual bool drive() { return false; }
+};
+
+/// Calls a port and waits for its answer.
+template <class T>
+T await(StoreFixture& fixture, const std::function<void(std::function<void(T)>)>& call) {
+  auto answer = std::make_shared<std::promise<T>>();
+  std::future<T> future = answer->get_future();
+  call([answer](T value) { answer->set_value(std::move(value)); });
+  for (int rounds = 0; rounds < 60'000; ++rounds) {
+    const Duration wait(fixture.drive() ? 0 : 1);
+    if (future.wait_for(wait) == std::future_status::ready) return future.get();
+  }
+  throw std::runtime_error("the store did not answer within a minute");
+}
+
+/// The promises of the four storage ports. Run by the tests of every adapter, each `TEST_CASE` on a
+/// fresh fixture: call inside a TEST_CASE; the parts are SUBCASEs.
+void store_contract(const std::function<std::unique_ptr<StoreFixture>()>& make);
+
+// Shared with the tests of single adapters.
+SagaId saga_in(Shard shard, std::uint64_t number);
+engine::Append a_start(SagaId saga, engine::Epoch epoch, std::vector<engine::StartKey> keys = {});
+engine::Append a_step(SagaId saga, engine::Epoch epoch, std::int64_t expected);
+engine::Append an_end(SagaId saga, engine::Epoch epoch, std::int64_t expected);
+std::vector<engine::AppendResult> append(StoreFixture& fixture, StoreFixture::Ports ports,
+                                         std::vector<engine::Append> batch);
+std::vector<engine::EventRecord> log_of(StoreFixture& fixture, SagaId saga);
+engine::LeaseAnswer renew(StoreFixture& fixture, StoreFixture::Ports ports, std::string node,
+                          Duration lease, std::size_t shards_max, bool first = false);
+
+}  // namespace backstitch::test
