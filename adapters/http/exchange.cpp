@@ -1,0 +1,155 @@
+#include "exchange.hpp"
+
+#include <cstdint>
+
+#include <nlohmann/json.hpp>
+
+#include <backstitch/dsl/json_gate.hpp>
+
+namespace backstitch::http {
+namespace {
+
+constexpr std::size_t json_depth_max = 64;
+
+Error not_sendable(std::string message) {
+  return {ErrorCode::invalid, "request-not-sendable", std::move(message)};
+}
+
+std::string base64(std::string_view text) {
+  static constexpr char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+  std::string out;
+  for (std::size_t i = 0; i < text.size(); i += 3) {
+    std::uint32_t group = 0;
+    for (std::size_t j = 0; j < 3; ++j) {
+      group = group << 8 | (i + j < text.size() ? static_cast<unsigned char>(text[i + j]) : 0U);
+    }
+    for (std::size_t j = 0; j < 4; ++j) {
+      out += i + j > text.size() ? '=' : digits[group >> (18 - 6 * j) & 0x3FU];
+    }
+  }
+  return out;
+}
+
+/// FNV-1a, 64 bits: spreads span ids; nothing depends on its secrecy.
+std::uint64_t hash_of(std::string_view text, std::uint64_t hash = 14695981039346656037ULL) {
+  for (const unsigned char c : text) hash = (hash ^ c) * 1099511628211ULL;
+  return hash;
+}
+
+void append_hex(std::string& out, std::uint64_t value, int digits) {
+  for (int shift = 4 * (digits - 1); shift >= 0; shift -= 4) out += "0123456789abcdef"[value >> shift & 0xFU];
+}
+
+/// W3C trace context: the saga is the trace, the attempt the span.
+void append_traceparent(std::string& out, const engine::Call& call) {
+  out += "traceparent: 00-";
+  for (const auto byte : call.saga.bytes()) append_hex(out, byte, 2);
+  out += '-';
+  const std::uint64_t span = hash_of(to_text(call.phase), hash_of(call.path)) + call.attempt;
+  append_hex(out, span == 0 ? 1 : span, 16);
+  out += "-01\r\n";
+}
+
+/// A line break would start a header of somebody else's.
+bool append_header(std::string& out, std::string_view name, std::string_view value) {
+  if (value.find_first_of(std::string_view("\r\n\0", 3)) != std::string_view::npos) return false;
+  out.append(name).append(": ").append(value).append("\r\n");
+  return true;
+}
+
+Result<Done> append_authentication(std::string& out, const dsl::Auth& auth, const engine::Secrets* secrets) {
+  if (auth.type == dsl::AuthType::none) return Done{};
+  const auto secret = secrets != nullptr ? secrets->find(auth.secret) : std::nullopt;
+  if (!secret) return not_sendable("The secret `" + auth.secret + "` is not there; see --secrets.");
+  bool written = false;
+  switch (auth.type) {
+    case dsl::AuthType::none: break;
+    case dsl::AuthType::bearer: written = append_header(out, "Authorization", "Bearer " + *secret); break;
+    case dsl::AuthType::basic: written = append_header(out, "Authorization", "Basic " + base64(*secret)); break;
+    case dsl::AuthType::api_key:
+      written = append_header(out, auth.header.empty() ? "X-Api-Key" : auth.header, *secret);
+      break;
+    case dsl::AuthType::oauth2:
+    case dsl::AuthType::hmac:
+      return not_sendable("Authentication by oauth2 and hmac is not supported by this version.");
+  }
+  if (!written) return not_sendable("The secret `" + auth.secret + "` holds a line break or a NUL.");
+  return Done{};
+}
+
+bool is_json(std::string_view type) {
+  const auto end = type.find_first_of("; ");
+  const std::string_view media = type.substr(0, end);
+  return media == "application/json" || media.ends_with("+json");
+}
+
+bool looks_like_json(std::string_view body) {
+  const auto first = body.find_first_not_of(" \t\r\n");
+  return first != std::string_view::npos && (body[first] == '{' || body[first] == '[');
+}
+
+std::optional<Json> text_value(const std::string& body) {
+  if (body.find('\0') != std::string::npos) return std::nullopt;
+  try {
+    Json value = body;
+    static_cast<void>(value.dump());  // throws on invalid UTF-8
+    return value;
+  } catch (const Json::exception&) {
+    return std::nullopt;
+  }
+}
+
+}  // namespace
+
+Result<std::string> write_request(const engine::Call& call, const Url& url, const engine::Secrets* secrets,
+                                  const std::string& version) {
+  const engine::RenderedRequest& request = call.request;
+  std::string out;
+  out.reserve(512 + request.body.size() + request.target.size());
+  out.append(request.method).append(" ").append(url.path).append(request.target).append(" HTTP/1.1\r\n");
+  bool clean = request.target.find_first_of(std::string_view(" \r\n\0", 4)) == std::string::npos &&
+               append_header(out, "Host", url.authority) &&
+               append_header(out, "User-Agent", "backstitch/" + version) &&
+               append_header(out, "Accept", "application/json");
+  for (const auto& [name, value] : request.headers) clean = clean && append_header(out, name, value);
+  clean = clean && append_header(out, call.service->idempotency_header, request.key) &&
+          append_header(out, "Saga-Id", call.saga.text()) && append_header(out, "Saga-Step", call.path) &&
+          append_header(out, "Saga-Phase", to_text(call.phase)) &&
+          append_header(out, "Saga-Attempt", std::to_string(call.attempt));
+  if (!request.compensates.empty()) clean = clean && append_header(out, "Saga-Compensates", request.compensates);
+  if (!clean) return not_sendable("A header or the path of the request holds a line break.");
+  append_traceparent(out, call);
+  if (auto added = append_authentication(out, call.service->auth, secrets); !added) return added.error();
+  if (!request.body.empty() || (request.method != "GET" && request.method != "HEAD")) {
+    out.append("Content-Length: ").append(std::to_string(request.body.size())).append("\r\n");
+  }
+  out.append("\r\n").append(request.body);
+  return out;
+}
+
+engine::CallResult read_response(int status, std::vector<std::pair<std::string, std::string>> headers,
+                                 std::string body, std::size_t bytes_max) {
+  engine::Response response{status, std::move(headers), nullptr};
+  if (body.empty()) return response;
+  std::string_view type;
+  for (const auto& [name, value] : response.headers) {
+    if (name == "content-type") type = value;
+  }
+  if (is_json(type) || (type.empty() && looks_like_json(body))) {
+    auto json = dsl::parse_json(body, {.bytes_max = bytes_max, .depth_max = json_depth_max});
+    if (json) {
+      response.body = std::move(*json);
+      return response;
+    }
+    // An error page that claims to be JSON is still an error with that status.
+    if (status >= 200 && status < 300) {
+      return engine::TransportError{dsl::Transport::protocol, true, "malformed answer: " + json.error().message};
+    }
+  }
+  auto text = text_value(body);
+  if (!text) return engine::TransportError{dsl::Transport::protocol, true, "the answer is neither JSON nor text"};
+  response.body = std::move(*text);
+  return response;
+}
+
+}  // namespace backstitch::http
