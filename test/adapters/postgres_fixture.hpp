@@ -16,6 +16,12 @@
 
 namespace backstitch::test {
 
+/// For a failure's message; doctest may ask for it on success too.
+template <class T>
+std::string why(const Result<T>& result) {
+  return result ? std::string() : result.error().message;
+}
+
 /// One server for all tests of the program; each test has a database of its own.
 inline PrivatePostgres& server() {
   static PrivatePostgres instance;
@@ -27,19 +33,20 @@ inline std::string migrated_database() {
   static int number = 0;
   static const std::string original = [] {
     const auto steps = postgres::migrate(server().create_database("original"), false);
-    REQUIRE_MESSAGE(steps, steps.error().message);
+    REQUIRE_MESSAGE(steps, why(steps));
     return std::string("original");
   }();
   return server().create_database("test_" + std::to_string(++number), original);
 }
 
-/// For what happens outside of this process and tells nobody.
+/// For what happens outside of this process and tells nobody. Gives up before statement timeouts
+/// help.
 inline void wait_until(const std::function<bool()>& condition) {
-  for (int i = 0; i < 30'000; ++i) {
+  for (int i = 0; i < 15'000; ++i) {
     if (condition()) return;
     std::this_thread::sleep_for(std::chrono::milliseconds(1));
   }
-  throw std::runtime_error("waited half a minute in vain");
+  throw std::runtime_error("waited in vain");
 }
 
 inline pqxx::result query(pqxx::connection& connection, const std::string& sql) {
@@ -58,7 +65,7 @@ class PostgresFixture final : public StoreFixture {
       : url_(url), one_({url, lanes, 1, "one"}), two_({url, 1, 1, "two"}) {
     for (postgres::PostgresStore* store : {&one_, &two_}) {
       const Result<Done> opened = store->open();
-      REQUIRE_MESSAGE(opened, opened.error().message);
+      REQUIRE_MESSAGE(opened, why(opened));
     }
   }
   Ports node() override { return {one_, one_, one_, one_}; }

@@ -18,7 +18,7 @@ TEST_CASE("the PostgreSQL store keeps the contract of the storage ports") {
 
 TEST_CASE("migrations") {
   const auto states = [](const Result<std::vector<postgres::MigrationStep>>& steps) {
-    REQUIRE_MESSAGE(steps, steps.error().message);
+    REQUIRE_MESSAGE(steps, why(steps));
     std::set<MigrationState> all;
     for (const postgres::MigrationStep& step : *steps) all.insert(step.state);
     return all;
