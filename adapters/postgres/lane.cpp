@@ -42,6 +42,7 @@ constexpr milliseconds probe_interval{1000};
 /// that items block each other; then they are written one by one.
 constexpr int tries_together_max = 3;
 constexpr int tries_alone_max = 20;
+const AppendResult abandoned{AppendOutcome::abandoned, {}, false};
 
 AppendOutcome outcome_of(int stored) {
   switch (stored) {
@@ -96,9 +97,15 @@ Lane::~Lane() {
 }
 
 void Lane::append(Batch batch, Callback done) {
-  const std::lock_guard lock(mutex_);
-  queue_.push_back({std::move(batch), std::move(done)});
-  wake_.notify_all();
+  {
+    const std::lock_guard lock(mutex_);
+    if (!stopped_) {
+      queue_.push_back({std::move(batch), std::move(done)});
+      wake_.notify_all();
+      return;
+    }
+  }
+  done(Results(batch.size(), abandoned));
 }
 
 void Lane::stop() {
@@ -112,8 +119,7 @@ void Lane::stop() {
 
 void Lane::run() {
   while (std::optional<Work> work = next()) {
-    Results results = stopped() ? Results(work->batch.size(), {AppendOutcome::abandoned, {}, false})
-                                : write(work->batch);
+    Results results = stopped() ? Results(work->batch.size(), abandoned) : write(work->batch);
     work->done(std::move(results));
   }
   session_.reset();
@@ -141,7 +147,7 @@ std::optional<Lane::Work> Lane::next() {
 /// Cuts the batch into rounds in which no saga and no start key occurs twice: items of one
 /// statement do not see each other.
 Lane::Results Lane::write(const Batch& batch) {
-  Results results(batch.size(), {AppendOutcome::abandoned, {}, false});
+  Results results(batch.size(), abandoned);
   Round left;
   for (std::size_t i = 0; i < batch.size(); ++i) left.push_back({&batch[i], &results[i]});
   while (!left.empty()) {

@@ -108,7 +108,10 @@ Result<std::vector<engine::SagaSummary>> list(Session& session, const engine::Li
   const NullableText statuses(query.statuses.empty() ? Text() : array_literal(query.statuses));
   const NullableText definition(query.definition);
   const NullableText business_key(query.business_key);
-  const NullableText labels(query.labels.empty() ? Text() : Json(query.labels).dump());
+  const NullableText labels(
+      query.labels.empty()
+          ? Text()
+          : Json(query.labels).dump(-1, ' ', false, Json::error_handler_t::replace));
   const NullableText after(milliseconds(query.started_after));
   const NullableText after_id(query.started_after ? id_at(*query.started_after - id_slack).text()
                                                   : Text());

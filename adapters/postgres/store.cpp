@@ -1,3 +1,5 @@
+#include <atomic>
+
 #include <backstitch/postgres/store.hpp>
 
 #include "lane.hpp"
@@ -54,6 +56,7 @@ struct PostgresStore::Parts {
 
   NodeName node;
   Health health;
+  std::atomic<bool> closed{false};
   std::vector<std::unique_ptr<Lane>> lanes;
   WorkerPool leases;
   WorkerPool readers;
@@ -90,39 +93,45 @@ Result<Done> PostgresStore::open() {
 
 void PostgresStore::close() {
   if (!parts_) return;
+  parts_->closed = true;
   for (const std::unique_ptr<Lane>& lane : parts_->lanes) lane->stop();
   parts_->leases.stop();
   parts_->readers.stop();
 }
 
+PostgresStore::Parts& PostgresStore::parts() {
+  BACKSTITCH_INVARIANT(parts_ != nullptr, "the store has not been opened");
+  return *parts_;
+}
+
 bool PostgresStore::reachable() const {
-  return parts_ && parts_->health.good();
+  return parts_ && !parts_->closed && parts_->health.good();
 }
 
 void PostgresStore::append(std::size_t lane, std::vector<Append> batch,
                            std::function<void(std::vector<AppendResult>)> done) {
-  BACKSTITCH_INVARIANT(parts_ && lane < parts_->lanes.size(), "append before open, or to no lane");
+  BACKSTITCH_INVARIANT(lane < parts().lanes.size(), "there is no such lane");
   check(batch);
-  parts_->lanes[lane]->append(std::move(batch), std::move(done));
+  parts().lanes[lane]->append(std::move(batch), std::move(done));
 }
 
 void PostgresStore::load(std::vector<SagaId> sagas,
                          std::function<void(Result<std::vector<StoredSaga>>)> done) {
-  parts_->readers.submit<std::vector<StoredSaga>>(
+  parts().readers.submit<std::vector<StoredSaga>>(
       [sagas = std::move(sagas)](Session& session) { return postgres::load(session, sagas); },
       std::move(done));
 }
 
 void PostgresStore::due(DueQuery query, std::function<void(Result<std::vector<SagaId>>)> done) {
-  parts_->readers.submit<std::vector<SagaId>>(
+  parts().readers.submit<std::vector<SagaId>>(
       [query = std::move(query)](Session& session) { return postgres::due(session, query); },
       std::move(done));
 }
 
 void PostgresStore::renew(std::string node, Duration lease, std::size_t shards_max, bool first,
                           std::function<void(Result<LeaseAnswer>)> done) {
-  parts_->node.set(node);
-  parts_->leases.submit<LeaseAnswer>(
+  parts().node.set(node);
+  parts().leases.submit<LeaseAnswer>(
       [request = RenewRequest{std::move(node), lease, shards_max, first}](Session& session) {
         return postgres::renew(session, request);
       },
@@ -130,21 +139,21 @@ void PostgresStore::renew(std::string node, Duration lease, std::size_t shards_m
 }
 
 void PostgresStore::release(std::string node, std::function<void(Result<Done>)> done) {
-  parts_->leases.submit<Done>(
+  parts().leases.submit<Done>(
       [node = std::move(node)](Session& session) { return postgres::release(session, node); },
       std::move(done));
 }
 
 void PostgresStore::list(ListQuery query,
                          std::function<void(Result<std::vector<SagaSummary>>)> done) {
-  parts_->readers.submit<std::vector<SagaSummary>>(
+  parts().readers.submit<std::vector<SagaSummary>>(
       [query = std::move(query)](Session& session) { return postgres::list(session, query); },
       std::move(done));
 }
 
 void PostgresStore::history(SagaId saga, Sequence after, std::size_t limit,
                             std::function<void(Result<std::vector<EventRecord>>)> done) {
-  parts_->readers.submit<std::vector<EventRecord>>(
+  parts().readers.submit<std::vector<EventRecord>>(
       [saga, after, limit](Session& session) {
         return postgres::history(session, saga, after, limit);
       },
@@ -153,14 +162,14 @@ void PostgresStore::history(SagaId saga, Sequence after, std::size_t limit,
 
 void PostgresStore::changes(std::int64_t revision,
                             std::function<void(Result<CatalogContent>)> done) {
-  parts_->readers.submit<CatalogContent>(
+  parts().readers.submit<CatalogContent>(
       [revision](Session& session) { return postgres::changes(session, revision); },
       std::move(done));
 }
 
 void PostgresStore::put_definition(StoredDefinition definition, bool activate,
                                    std::function<void(Result<PutOutcome>)> done) {
-  parts_->readers.submit<PutOutcome>(
+  parts().readers.submit<PutOutcome>(
       [definition = std::move(definition), activate](Session& session) {
         return postgres::put_definition(session, definition, activate);
       },
@@ -169,7 +178,7 @@ void PostgresStore::put_definition(StoredDefinition definition, bool activate,
 
 void PostgresStore::activate(std::string name, std::int64_t version,
                              std::function<void(Result<Done>)> done) {
-  parts_->readers.submit<Done>(
+  parts().readers.submit<Done>(
       [name = std::move(name), version](Session& session) {
         return postgres::activate(session, name, version);
       },
@@ -178,7 +187,7 @@ void PostgresStore::activate(std::string name, std::int64_t version,
 
 void PostgresStore::put_service(StoredService service,
                                 std::function<void(Result<PutOutcome>)> done) {
-  parts_->readers.submit<PutOutcome>(
+  parts().readers.submit<PutOutcome>(
       [service = std::move(service)](Session& session) {
         return postgres::put_service(session, service);
       },

@@ -25,10 +25,16 @@ WorkerPool::~WorkerPool() {
 }
 
 void WorkerPool::enqueue(Request request) {
-  const std::lock_guard lock(mutex_);
-  const bool full = stopped_ || queue_.size() >= options_.queue_max;
-  (full ? rejected_ : queue_).push_back(std::move(request));
-  wake_.notify_all();
+  {
+    const std::lock_guard lock(mutex_);
+    if (!stopped_) {
+      const bool full = queue_.size() >= options_.queue_max;
+      (full ? rejected_ : queue_).push_back(std::move(request));
+      wake_.notify_all();
+      return;
+    }
+  }
+  request.fail(closed());
 }
 
 void WorkerPool::stop() {

@@ -18,7 +18,8 @@ namespace backstitch::postgres {
 
 /// A few threads, each with a connection, that answer requests from one bounded queue. For what may
 /// be asked twice without harm: a request whose connection broke is tried once more on a new one.
-/// Threads: submit and stop from any; `done` on one of the pool's own.
+/// Threads: submit and stop from any; `done` on one of the pool's own, but inside the call once it
+/// is stopped.
 class WorkerPool {
  public:
   struct Options {

@@ -67,6 +67,8 @@ class PostgresStore final : public engine::Store,
 
  private:
   struct Parts;
+  Parts& parts();
+
   Options options_;
   std::unique_ptr<Parts> parts_;
 };
