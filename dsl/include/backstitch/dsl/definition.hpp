@@ -152,7 +152,7 @@ struct Branch {
   Steps steps;
 };
 struct Parallel {
-  std::vector<Branch> branches;  ///< in the order of the document
+  std::vector<Branch> branches;  ///< by name
   std::optional<std::uint32_t> concurrency_max;
   OnBranchFailure on_failure = OnBranchFailure::cancel;
   CompensationOrder compensation_order = CompensationOrder::mirror;
@@ -165,7 +165,7 @@ struct Case {
 };
 struct Switch {
   std::vector<Case> cases;
-  std::unique_ptr<Case> otherwise;
+  std::shared_ptr<const Case> otherwise;  ///< set by the parser always
 };
 
 struct ForEach {
@@ -296,7 +296,10 @@ struct Definition {
   std::shared_ptr<const PayloadSchema> input;
   std::map<std::string, Service> services;
   std::map<std::string, RetrySpec> retry_policies;
-  std::optional<DurationField> step_timeout;  ///< defaults.stepTimeout; other defaults are applied
+  /// `defaults`. Those of a compensation are applied already; these stand behind the service's own.
+  RetrySpec default_retry;
+  std::optional<DurationField> default_attempt_timeout;
+  std::optional<DurationField> default_step_timeout;
   Recovery recovery = Recovery::backward;
   DurationField timeout = Duration{3'600'000};
   Steps steps;

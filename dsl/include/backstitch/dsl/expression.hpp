@@ -58,6 +58,7 @@ class Expression {
  public:
   /// @return invalid/E401 with the offset in the message and in details[0].pointer ("@17")
   static Result<Expression> compile(std::string_view source);
+  Expression();  ///< `null`
 
   /// @return invalid/EXPRESSION_FAILED naming the expression, the position and the values read
   Result<Evaluated> evaluate(const Scope& scope, Budget& budget) const;

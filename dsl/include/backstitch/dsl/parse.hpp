@@ -22,15 +22,19 @@ struct Place {
   std::uint32_t line = 0;
   std::uint32_t column = 0;
 };
-/// Where each JSON pointer of a document stands in its text. Filled by the parser.
+/// Where each JSON pointer of a document stands in its text: the key of a member, the value of an item.
+/// The text is scanned at the first question only. Not thread-safe.
 class SourceMap {
  public:
+  SourceMap() = default;
+  explicit SourceMap(std::string text) : text_(std::move(text)) {}
   /// @return the place of the nearest pointer at or above `pointer`
   Place find(const std::string& pointer) const;
-  void add(std::string pointer, Place place);
 
  private:
-  std::unordered_map<std::string, Place> places_;
+  std::string text_;
+  mutable std::unordered_map<std::string, Place> places_;
+  mutable bool scanned_ = false;
 };
 
 struct Parsed {

@@ -20,6 +20,7 @@ class Template {
  public:
   /// Compiles every expression; all mistakes at once in `details` (pointer below the template).
   static Result<Template> compile(const Json& source);
+  Template();  ///< the constant null
   /// A string template that always gives text (path, header or query values, messages).
   static Result<Template> compile_text(std::string_view source);
 

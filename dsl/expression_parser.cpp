@@ -1,0 +1,336 @@
+#include "expression_parser.hpp"
+
+#include <algorithm>
+#include <string>
+#include <utility>
+
+#include "expression_lexer.hpp"
+
+namespace backstitch::dsl {
+namespace {
+
+/// Recursive descent over the grammar of docs/language.md, one function a level.
+class Parser {
+ public:
+  explicit Parser(std::string_view source) : lexer_(source) { advance(); }
+
+  Node parse() {
+    Node node = expression();
+    if (current_.kind != TokenKind::end) fail("unexpected `" + current_.text + "`");
+    return node;
+  }
+
+ private:
+  /// Counts nesting for as long as it lives.
+  class Nested {
+   public:
+    explicit Nested(Parser& parser) : parser_(parser) {
+      if (++parser_.depth_ > expression_nesting_max) {
+        parser_.fail("nested deeper than " + std::to_string(expression_nesting_max));
+      }
+    }
+    ~Nested() { --parser_.depth_; }
+    Nested(const Nested&) = delete;
+    Nested& operator=(const Nested&) = delete;
+
+   private:
+    Parser& parser_;
+  };
+
+  [[noreturn]] void fail(const std::string& message) const { throw SyntaxError{current_.begin, message}; }
+
+  void advance() { current_ = lexer_.next(); }
+  bool at(std::string_view symbol) const { return current_.kind == TokenKind::symbol && current_.text == symbol; }
+  bool take(std::string_view symbol) {
+    if (!at(symbol)) return false;
+    advance();
+    return true;
+  }
+  void expect(std::string_view symbol) {
+    if (!take(symbol)) {
+      fail("expected `" + std::string(symbol) + "`" +
+           (current_.kind == TokenKind::end ? " before the end" : ", found `" + current_.text + "`"));
+    }
+  }
+  std::string expect_name(const char* what) {
+    if (current_.kind != TokenKind::name) fail(std::string("expected ") + what);
+    std::string name = current_.text;
+    advance();
+    return name;
+  }
+
+  static Node make(NodeKind kind, std::uint32_t begin, std::uint32_t end) {
+    Node node;
+    node.kind = kind;
+    node.begin = begin;
+    node.end = end;
+    return node;
+  }
+
+  static Node binary(Operator op, Node left, Node right) {
+    Node node = make(NodeKind::binary, left.begin, right.end);
+    node.op = op;
+    node.children.push_back(std::move(left));
+    node.children.push_back(std::move(right));
+    return node;
+  }
+
+  Node expression() {
+    const Nested nested(*this);
+    Node condition = coalesce();
+    if (!take("?")) return condition;
+    Node node = make(NodeKind::conditional, condition.begin, 0);
+    node.children.push_back(std::move(condition));
+    node.children.push_back(expression());
+    expect(":");
+    node.children.push_back(expression());
+    node.end = node.children.back().end;
+    return node;
+  }
+
+  /// Left-associative levels share one loop: `next` parses the operands.
+  template <class Next>
+  Node level(std::initializer_list<std::pair<std::string_view, Operator>> operators, Next next) {
+    Node left = (this->*next)();
+    while (true) {
+      const auto found = std::find_if(operators.begin(), operators.end(), [&](const auto& one) { return at(one.first); });
+      if (found == operators.end()) return left;
+      advance();
+      left = binary(found->second, std::move(left), (this->*next)());
+      // A chain leans to the left and is evaluated by recursion.
+      if (++chained_ > expression_chars_max) fail("too many operators");
+    }
+  }
+
+  Node coalesce() { return level({{"??", Operator::coalesce}}, &Parser::logical_or); }
+  Node logical_or() { return level({{"||", Operator::logical_or}}, &Parser::logical_and); }
+  Node logical_and() { return level({{"&&", Operator::logical_and}}, &Parser::comparison); }
+  Node sum() { return level({{"+", Operator::add}, {"-", Operator::subtract}}, &Parser::product); }
+  Node product() {
+    return level({{"*", Operator::multiply}, {"/", Operator::divide}, {"%", Operator::remainder}}, &Parser::unary);
+  }
+
+  /// Comparisons do not chain: `a < b < c` is a mistake, not a comparison with a boolean.
+  Node comparison() {
+    static constexpr std::pair<std::string_view, Operator> operators[] = {
+        {"==", Operator::equal},      {"!=", Operator::not_equal}, {"<", Operator::less},
+        {"<=", Operator::less_equal}, {">", Operator::greater},    {">=", Operator::greater_equal}};
+    Node left = sum();
+    for (const auto& [symbol, op] : operators) {
+      if (take(symbol)) return binary(op, std::move(left), sum());
+    }
+    if (current_.kind == TokenKind::name && current_.text == "in") {
+      advance();
+      return binary(Operator::in, std::move(left), sum());
+    }
+    return left;
+  }
+
+  Node unary() {
+    const Nested nested(*this);
+    for (const auto& [symbol, op] : {std::pair{"!", Operator::logical_not}, std::pair{"-", Operator::negate}}) {
+      if (!at(symbol)) continue;
+      Node node = make(NodeKind::unary, current_.begin, 0);
+      advance();
+      node.op = op;
+      node.children.push_back(unary());
+      node.end = node.children.back().end;
+      return node;
+    }
+    return postfix();
+  }
+
+  Node postfix() {
+    Node node = primary();
+    while (true) {
+      const bool optional = at("?.") || at("?[");
+      if (take(".") || take("?.")) {
+        const std::uint32_t begin = current_.begin;
+        std::string name = expect_name("a member's name");
+        node = at("(") ? macro(std::move(node), std::move(name), begin, optional)
+                       : member(std::move(node), std::move(name), optional);
+      } else if (take("[") || take("?[")) {
+        Node index = make(NodeKind::index, node.begin, 0);
+        index.optional = optional;
+        index.children.push_back(std::move(node));
+        index.children.push_back(expression());
+        index.end = current_.end;
+        expect("]");
+        node = std::move(index);
+      } else {
+        return node;
+      }
+      if (++chained_ > expression_chars_max) fail("too many members");
+    }
+  }
+
+  Node member(Node object, std::string name, bool optional) {
+    Node node = make(NodeKind::member, object.begin, current_.begin);
+    node.optional = optional;
+    node.text = std::move(name);
+    node.children.push_back(std::move(object));
+    return node;
+  }
+
+  Node macro(Node list, std::string name, std::uint32_t begin, bool optional) {
+    const auto& known = macro_library();
+    if (optional || std::find(known.begin(), known.end(), name) == known.end()) {
+      throw SyntaxError{begin, optional ? "a macro cannot follow `?.`" : "unknown macro `" + name + "`; known are " + join(known)};
+    }
+    if (++macro_depth_ > macro_nesting_max) fail("macros nested deeper than " + std::to_string(macro_nesting_max));
+    advance();
+    Node node = make(NodeKind::macro, list.begin, 0);
+    node.text = std::move(name);
+    node.children.push_back(std::move(list));
+    const std::uint32_t variable_at = current_.begin;
+    node.variable = expect_name("the variable of the macro");
+    const auto& reserved = built_in_names();
+    if (std::find(reserved.begin(), reserved.end(), node.variable) != reserved.end() || is_bound(node.variable)) {
+      throw SyntaxError{variable_at, "the variable `" + node.variable + "` hides another name"};
+    }
+    expect(",");
+    bound_.push_back(node.variable);
+    node.children.push_back(expression());
+    bound_.pop_back();
+    node.end = current_.end;
+    expect(")");
+    --macro_depth_;
+    return node;
+  }
+
+  Node primary() {
+    Token token = current_;
+    switch (token.kind) {
+      case TokenKind::number:
+      case TokenKind::string: {
+        advance();
+        Node node = make(NodeKind::literal, token.begin, token.end);
+        node.literal = std::move(token.value);
+        return node;
+      }
+      case TokenKind::name: return named(std::move(token));
+      case TokenKind::symbol:
+        if (take("(")) {
+          Node node = expression();
+          expect(")");
+          return node;
+        }
+        if (at("[")) return array();
+        if (at("{")) return object();
+        fail("unexpected `" + token.text + "`");
+      case TokenKind::end: fail("something is missing at the end");
+    }
+    fail("unexpected token");
+  }
+
+  Node named(Token token) {
+    advance();
+    if (at("(")) return call(std::move(token));
+    Node node = make(NodeKind::literal, token.begin, token.end);
+    if (token.text == "true" || token.text == "false") {
+      node.literal = token.text == "true";
+    } else if (token.text == "null") {
+      node.literal = nullptr;
+    } else if (token.text == "omit") {
+      node.kind = NodeKind::omit;
+    } else {
+      node.kind = NodeKind::name;
+      node.macro_variable = is_bound(token.text);
+      node.text = std::move(token.text);
+    }
+    return node;
+  }
+
+  Node call(Token token) {
+    const auto& library = function_library();
+    const auto info = std::find_if(library.begin(), library.end(), [&](const auto& one) { return one.name == token.text; });
+    if (info == library.end()) throw SyntaxError{token.begin, "unknown function `" + token.text + "`"};
+    Node node = make(NodeKind::call, token.begin, 0);
+    node.text = token.text;
+    node.children = list("(", ")", node.end);
+    if (node.children.size() < info->arguments_min || node.children.size() > info->arguments_max) {
+      const std::string count = info->arguments_min == info->arguments_max
+                                    ? std::to_string(info->arguments_min)
+                                    : std::to_string(info->arguments_min) + " to " + std::to_string(info->arguments_max);
+      throw SyntaxError{token.begin, "`" + node.text + "` takes " + count + " argument(s), not " +
+                                         std::to_string(node.children.size())};
+    }
+    return node;
+  }
+
+  Node array() {
+    Node node = make(NodeKind::array, current_.begin, 0);
+    node.children = list("[", "]", node.end);
+    return node;
+  }
+
+  std::vector<Node> list(std::string_view open, std::string_view close, std::uint32_t& end) {
+    expect(open);
+    std::vector<Node> items;
+    if (!at(close)) {
+      do {
+        items.push_back(expression());
+      } while (take(","));
+    }
+    end = current_.end;
+    expect(close);
+    return items;
+  }
+
+  Node object() {
+    Node node = make(NodeKind::object, current_.begin, 0);
+    expect("{");
+    while (!at("}")) {
+      if (current_.kind != TokenKind::name && current_.kind != TokenKind::string) fail("expected a key");
+      if (std::find(node.keys.begin(), node.keys.end(), current_.text) != node.keys.end()) {
+        fail("the key `" + current_.text + "` stands there twice");
+      }
+      node.keys.push_back(current_.text);
+      advance();
+      expect(":");
+      node.children.push_back(expression());
+      if (!take(",")) break;
+    }
+    node.end = current_.end;
+    expect("}");
+    return node;
+  }
+
+  bool is_bound(const std::string& name) const { return std::find(bound_.begin(), bound_.end(), name) != bound_.end(); }
+
+  static std::string join(const std::vector<std::string>& names) {
+    std::string text;
+    for (const auto& name : names) text += (text.empty() ? "" : ", ") + name;
+    return text;
+  }
+
+  Lexer lexer_;
+  Token current_;
+  std::vector<std::string> bound_;
+  std::size_t depth_ = 0;
+  std::size_t macro_depth_ = 0;
+  std::size_t chained_ = 0;
+};
+
+}  // namespace
+
+Error expression_error(std::string_view source, std::uint32_t offset, const std::string& message) {
+  Error error{ErrorCode::invalid, "E401",
+              message + " at " + std::to_string(offset + 1) + " in `" + std::string(source.substr(0, 80)) +
+                  (source.size() > 80 ? "…`" : "`")};
+  error.details.push_back({"@" + std::to_string(offset), "E401", message});
+  return error;
+}
+
+Result<Node> parse_expression(std::string_view source) {
+  if (source.size() > expression_chars_max) {
+    return expression_error(source, 0, "longer than " + std::to_string(expression_chars_max) + " characters");
+  }
+  try {
+    return Parser(source).parse();
+  } catch (const SyntaxError& error) {
+    return expression_error(source, error.offset, error.message);
+  }
+}
+
+}  // namespace backstitch::dsl

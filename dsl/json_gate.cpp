@@ -1,0 +1,158 @@
+#include <backstitch/dsl/json_gate.hpp>
+
+#include <string>
+#include <utility>
+#include <vector>
+
+#include <nlohmann/json.hpp>
+
+namespace backstitch::dsl {
+namespace {
+
+/// Builds the value while it refuses. The library's parser is iterative, so depth costs no stack.
+class Gate : public nlohmann::json_sax<Json> {
+ public:
+  Gate(std::string_view text, const GateLimits& limits) : text_(text), limits_(limits) {}
+
+  Json& result() { return root_; }
+  const Error& error() const { return error_; }
+
+  bool null() override { return put(nullptr); }
+  bool boolean(bool value) override { return put(value); }
+  bool number_integer(number_integer_t value) override { return put(value); }
+  bool number_unsigned(number_unsigned_t value) override {
+    if (value > static_cast<number_unsigned_t>(INT64_MAX)) return refuse_range();
+    return put(static_cast<std::int64_t>(value));
+  }
+  bool number_float(number_float_t value, const string_t& text) override {
+    // The library turns integers that are too large into floating point without a word.
+    if (text.find_first_of(".eE") == std::string::npos) return refuse_range();
+    return put(value);
+  }
+  bool string(string_t& value) override {
+    if (value.find('\0') != string_t::npos) return refuse("json-nul", "the character U+0000 cannot be stored");
+    return put(std::move(value));
+  }
+  bool binary(binary_t&) override { return refuse("json-syntax", "binary values are not JSON"); }
+
+  bool start_object(std::size_t) override { return open(Json::value_t::object); }
+  bool start_array(std::size_t) override { return open(Json::value_t::array); }
+  bool end_object() override { return close(); }
+  bool end_array() override { return close(); }
+
+  bool key(string_t& name) override {
+    if (name.find('\0') != string_t::npos) return refuse("json-nul", "the character U+0000 cannot be stored");
+    auto [place, added] = open_.back()->get_ref<Json::object_t&>().emplace(std::move(name), nullptr);
+    if (!added) return refuse("json-duplicate-key", "the key `" + place->first + "` stands there twice");
+    member_ = &place->second;
+    return true;
+  }
+
+  bool parse_error(std::size_t position, const std::string&, const nlohmann::detail::exception& failure) override {
+    const std::string what = failure.what();
+    const bool encoding = what.find("UTF-8") != std::string::npos;
+    const auto detail = what.find(": ");
+    const auto message = detail == std::string::npos ? what : what.substr(detail + 2);
+    error_ = make(encoding ? "json-encoding" : "json-syntax", message, position == 0 ? 0 : position - 1);
+    return false;
+  }
+
+ private:
+  template <class Value>
+  bool put(Value&& value) {
+    *place() = std::forward<Value>(value);
+    return true;
+  }
+
+  /// Where the next value goes.
+  Json* place() {
+    if (open_.empty()) return &root_;
+    if (member_ != nullptr) return std::exchange(member_, nullptr);
+    auto& items = open_.back()->get_ref<Json::array_t&>();
+    items.emplace_back();
+    return &items.back();
+  }
+
+  bool open(Json::value_t kind) {
+    if (open_.size() >= limits_.depth_max) {
+      return refuse("json-too-deep", "nested deeper than " + std::to_string(limits_.depth_max));
+    }
+    Json* value = place();
+    *value = Json(kind);
+    open_.push_back(value);
+    return true;
+  }
+
+  bool close() {
+    open_.pop_back();
+    return true;
+  }
+
+  bool refuse_range() {
+    return refuse("json-integer-range", "an integer does not fit in 64 bits; send it as a string");
+  }
+
+  bool refuse(const char* reason, const std::string& message) {
+    error_ = make(reason, message, std::nullopt);
+    return false;
+  }
+
+  Error make(const char* reason, const std::string& message, std::optional<std::size_t> position) const {
+    Error error{ErrorCode::invalid, reason, message};
+    if (position) {
+      std::size_t line = 1;
+      std::size_t column = 1;
+      for (std::size_t i = 0; i < std::min(*position, text_.size()); ++i) {
+        column = text_[i] == '\n' ? 1 : column + 1;
+        if (text_[i] == '\n') ++line;
+      }
+      error.message += " (line " + std::to_string(line) + ", column " + std::to_string(column) + ")";
+    }
+    error.details.push_back({pointer(), reason, message});
+    return error;
+  }
+
+  /// Of the innermost open value, walked only when something is wrong.
+  std::string pointer() const {
+    std::string out;
+    const Json* at = &root_;
+    for (std::size_t i = 0; i < open_.size(); ++i) {
+      if (open_[i] != &root_) out += "/" + name_of(*at, open_[i]);
+      at = open_[i];
+    }
+    if (member_ != nullptr && !open_.empty()) out += "/" + name_of(*open_.back(), member_);
+    return out;
+  }
+
+  static std::string name_of(const Json& parent, const Json* child) {
+    if (parent.is_array()) return std::to_string(parent.size() - 1);
+    for (const auto& [name, value] : parent.items()) {
+      if (&value == child) return name;
+    }
+    return "";
+  }
+
+  std::string_view text_;
+  const GateLimits& limits_;
+  Json root_;
+  std::vector<Json*> open_;
+  Json* member_ = nullptr;
+  Error error_;
+};
+
+}  // namespace
+
+Result<Json> parse_json(std::string_view text, const GateLimits& limits) {
+  if (text.size() > limits.bytes_max) {
+    return Error{ErrorCode::invalid,
+                 "json-too-large",
+                 "The text has " + std::to_string(text.size()) + " bytes; at most " +
+                     std::to_string(limits.bytes_max) + " are taken.",
+                 {{"", "json-too-large", "too large"}}};
+  }
+  Gate gate(text, limits);
+  if (Json::sax_parse(text.begin(), text.end(), &gate)) return std::move(gate.result());
+  return gate.error();
+}
+
+}  // namespace backstitch::dsl

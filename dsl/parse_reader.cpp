@@ -1,0 +1,298 @@
+#include "parse_reader.hpp"
+
+#include <algorithm>
+#include <numeric>
+
+namespace backstitch::dsl {
+namespace {
+
+constexpr std::size_t hint_distance_max = 2;
+constexpr std::size_t name_chars_max = 64;
+constexpr std::size_t definition_name_chars_max = 128;
+
+std::size_t edit_distance(std::string_view a, std::string_view b) {
+  std::vector<std::size_t> row(b.size() + 1);
+  std::iota(row.begin(), row.end(), std::size_t{0});
+  for (std::size_t i = 1; i <= a.size(); ++i) {
+    std::size_t diagonal = row[0];
+    row[0] = i;
+    for (std::size_t j = 1; j <= b.size(); ++j) {
+      const std::size_t above = row[j];
+      row[j] = std::min({row[j] + 1, row[j - 1] + 1, diagonal + (a[i - 1] == b[j - 1] ? 0 : 1)});
+      diagonal = above;
+    }
+  }
+  return row.back();
+}
+
+bool in_range(char c, char first, char last) { return c >= first && c <= last; }
+
+std::string joined(const std::vector<std::string>& names) {
+  std::string out;
+  for (const auto& name : names) out += (out.empty() ? "" : ", ") + name;
+  return out;
+}
+
+std::string excerpt(const Json& value) {
+  std::string text = value.dump(-1, ' ', false, Json::error_handler_t::replace);
+  return text.size() <= 40 ? text : text.substr(0, 37) + "...";
+}
+
+}  // namespace
+
+std::string escaped_pointer(std::string_view key) {
+  std::string out;
+  for (const char c : key) {
+    if (c == '~') out += "~0";
+    else if (c == '/') out += "~1";
+    else out += c;
+  }
+  return out;
+}
+
+std::string nearest(std::string_view text, const std::vector<std::string>& names) {
+  if (text.size() > name_chars_max) return {};
+  const std::string* best = nullptr;
+  std::size_t least = hint_distance_max + 1;
+  for (const auto& name : names) {
+    const std::size_t distance = edit_distance(text, name);
+    if (distance < least && distance < name.size()) {
+      least = distance;
+      best = &name;
+    }
+  }
+  return best == nullptr ? std::string{} : *best;
+}
+
+bool is_identifier(std::string_view text) {
+  return !text.empty() && text.size() <= name_chars_max && in_range(text.front(), 'a', 'z') &&
+         std::all_of(text.begin(), text.end(), [](char c) {
+           return in_range(c, 'a', 'z') || in_range(c, 'A', 'Z') || in_range(c, '0', '9') || c == '_';
+         });
+}
+
+bool is_error_code(std::string_view text) {
+  return !text.empty() && text.size() <= name_chars_max && in_range(text.front(), 'A', 'Z') &&
+         std::all_of(text.begin(), text.end(),
+                     [](char c) { return in_range(c, 'A', 'Z') || in_range(c, '0', '9') || c == '_'; });
+}
+
+bool is_dotted_name(std::string_view text) {
+  if (text.empty() || text.size() > definition_name_chars_max || !in_range(text.front(), 'a', 'z')) return false;
+  char before = '.';
+  for (const char c : text) {
+    const bool separator = c == '.' || c == '_' || c == '-';
+    const bool letter = in_range(c, 'a', 'z') || in_range(c, '0', '9');
+    const bool before_separates = before == '.' || before == '_' || before == '-';
+    if ((!separator && !letter) || (separator && before_separates)) return false;
+    before = c;
+  }
+  return in_range(before, 'a', 'z') || in_range(before, '0', '9');
+}
+
+void add_error(Findings& findings, std::string code, std::string pointer, std::string message, std::string hint) {
+  findings.push_back(
+      {std::move(code), Severity::error, std::move(pointer), 0, 0, std::move(message), std::move(hint)});
+}
+
+void add_compile_errors(Findings& findings, const Error& error, const std::string& pointer) {
+  if (error.details.empty()) return add_error(findings, "E401", pointer, error.message);
+  const bool single = error.details.size() == 1;
+  for (const auto& detail : error.details) {
+    // An expression's own offset ("@17") is in the message; the place is the string that holds it.
+    const std::string below = detail.pointer.starts_with('@') ? "" : detail.pointer;
+    add_error(findings, "E401", pointer + below, single ? error.message : detail.message);
+  }
+}
+
+std::optional<Expression> read_expression(const Json& value, const std::string& pointer, Findings& findings) {
+  const bool looks_right = value.is_string() && value.get_ref<const std::string&>().starts_with("${");
+  if (looks_right) {
+    auto compiled = Template::compile(value);
+    if (!compiled) {
+      add_compile_errors(findings, compiled.error(), pointer);
+      return std::nullopt;
+    }
+    const auto& parts = compiled->expressions();
+    if (parts.size() == 1 && !parts[0].interpolated) return parts[0].expression;
+  }
+  add_error(findings, "E402", pointer, "takes exactly one `${ }`, found " + excerpt(value),
+            "write \"${…}\" with nothing around it");
+  return std::nullopt;
+}
+
+std::optional<DurationField> read_duration(const Json& value, const std::string& pointer, Findings& findings) {
+  if (value.is_string()) {
+    const auto& text = value.get_ref<const std::string&>();
+    if (const auto duration = parse_duration(text)) return DurationField{*duration};
+    if (text.find("${") != std::string::npos) {
+      if (auto expression = read_expression(value, pointer, findings)) return DurationField{std::move(*expression)};
+      return std::nullopt;
+    }
+  }
+  add_error(findings, "E002", pointer, excerpt(value) + " is no duration",
+            "durations are like \"250ms\", \"10s\", \"1h30m\", \"7d\"");
+  return std::nullopt;
+}
+
+Reader::Reader(const Json& value, std::string pointer, const char* what, Findings& findings)
+    : pointer_(std::move(pointer)), what_(what), findings_(findings) {
+  if (value.is_object()) {
+    object_ = &value;
+    return;
+  }
+  add_error(findings_, "E002", pointer_, std::string(what) + " is an object, not " + value.type_name());
+}
+
+bool Reader::has(std::string_view key) const {
+  return object_ != nullptr && object_->find(std::string(key)) != object_->end();
+}
+
+const Json* Reader::take(const char* key) {
+  known_.emplace_back(key);
+  if (object_ == nullptr) return nullptr;
+  const auto found = object_->find(key);
+  return found == object_->end() ? nullptr : &*found;
+}
+
+const Json* Reader::require(const char* key) {
+  const Json* value = take(key);
+  if (value == nullptr && object_ != nullptr) {
+    add_error(findings_, "E002", pointer_, std::string(what_) + " needs `" + key + "`");
+  }
+  return value;
+}
+
+void Reader::wrong_type(const char* key, const char* wanted, const Json& found) {
+  add_error(findings_, "E002", at(key), "`" + std::string(key) + "` is " + wanted + ", not " + excerpt(found));
+}
+
+void Reader::refuse_word(const char* key, const std::string& value, const std::vector<std::string>& names) {
+  const std::string near = nearest(value, names);
+  add_error(findings_, "E002", at(key), "`" + std::string(key) + "` is one of " + joined(names) + ", not \"" + value + "\"",
+            near.empty() ? "" : "did you mean \"" + near + "\"?");
+}
+
+std::optional<std::string> Reader::text(const char* key, bool required) {
+  const Json* value = required ? require(key) : take(key);
+  if (value == nullptr) return std::nullopt;
+  if (!value->is_string()) {
+    wrong_type(key, "a string", *value);
+    return std::nullopt;
+  }
+  return value->get<std::string>();
+}
+
+std::optional<std::int64_t> Reader::integer(const char* key, std::int64_t least, std::int64_t most, bool required) {
+  const Json* value = required ? require(key) : take(key);
+  if (value == nullptr) return std::nullopt;
+  if (!value->is_number_integer() || value->get<std::int64_t>() < least || value->get<std::int64_t>() > most) {
+    const std::string wanted =
+        "an integer from " + std::to_string(least) + (most == INT64_MAX ? "" : " to " + std::to_string(most));
+    wrong_type(key, wanted.c_str(), *value);
+    return std::nullopt;
+  }
+  return value->get<std::int64_t>();
+}
+
+std::optional<double> Reader::number(const char* key, double least, double most) {
+  const Json* value = take(key);
+  if (value == nullptr) return std::nullopt;
+  if (!value->is_number() || value->get<double>() < least || value->get<double>() > most) {
+    const std::string wanted = "a number from " + Json(least).dump() + " to " + Json(most).dump();
+    wrong_type(key, wanted.c_str(), *value);
+    return std::nullopt;
+  }
+  return value->get<double>();
+}
+
+std::optional<bool> Reader::boolean(const char* key) {
+  const Json* value = take(key);
+  if (value == nullptr) return std::nullopt;
+  if (!value->is_boolean()) {
+    wrong_type(key, "true or false", *value);
+    return std::nullopt;
+  }
+  return value->get<bool>();
+}
+
+std::optional<DurationField> Reader::duration(const char* key, bool required) {
+  const Json* value = required ? require(key) : take(key);
+  return value == nullptr ? std::nullopt : read_duration(*value, at(key), findings_);
+}
+
+std::optional<Duration> Reader::plain_duration(const char* key) {
+  const auto field = duration(key);
+  if (!field) return std::nullopt;
+  if (const auto* known = std::get_if<Duration>(&*field)) return *known;
+  add_error(findings_, "E002", at(key), "`" + std::string(key) + "` is a duration without expressions");
+  return std::nullopt;
+}
+
+std::optional<Template> Reader::value_template(const char* key) {
+  const Json* value = take(key);
+  if (value == nullptr) return std::nullopt;
+  auto compiled = Template::compile(*value);
+  if (compiled) return std::move(*compiled);
+  add_compile_errors(findings_, compiled.error(), at(key));
+  return std::nullopt;
+}
+
+std::optional<Template> Reader::text_template(const char* key) {
+  const auto source = text(key);
+  if (!source) return std::nullopt;
+  auto compiled = Template::compile_text(*source);
+  if (compiled) return std::move(*compiled);
+  add_compile_errors(findings_, compiled.error(), at(key));
+  return std::nullopt;
+}
+
+std::optional<Expression> Reader::expression(const char* key, bool required) {
+  const Json* value = required ? require(key) : take(key);
+  return value == nullptr ? std::nullopt : read_expression(*value, at(key), findings_);
+}
+
+std::optional<std::string> Reader::identifier(const char* key, bool required) {
+  auto value = text(key, required);
+  if (!value || is_identifier(*value)) return value;
+  add_error(findings_, "E002", at(key), "\"" + *value + "\" is no name",
+            "names begin with a lower-case letter and go on with letters, digits and _, at most 64");
+  return std::nullopt;
+}
+
+std::optional<std::string> Reader::error_code(const char* key, bool required) {
+  auto value = text(key, required);
+  if (!value || is_error_code(*value)) return value;
+  add_error(findings_, "E002", at(key), "\"" + *value + "\" is no error code", "codes are like OUT_OF_STOCK");
+  return std::nullopt;
+}
+
+std::vector<std::string> Reader::texts(const char* key) {
+  std::vector<std::string> out;
+  const Json* value = take(key);
+  if (value == nullptr) return out;
+  if (!value->is_array()) {
+    wrong_type(key, "a list of strings", *value);
+    return out;
+  }
+  for (std::size_t i = 0; i < value->size(); ++i) {
+    const Json& item = (*value)[i];
+    if (item.is_string()) out.push_back(item.get<std::string>());
+    else add_error(findings_, "E002", at(key) + "/" + std::to_string(i), "is a string, not " + excerpt(item));
+  }
+  return out;
+}
+
+void Reader::finish() {
+  if (object_ == nullptr) return;
+  for (const auto& [key, value] : object_->items()) {
+    if (key.starts_with("x-") || std::find(known_.begin(), known_.end(), key) != known_.end()) continue;
+    const std::string near = nearest(key, known_);
+    std::vector<std::string> sorted = known_;
+    std::sort(sorted.begin(), sorted.end());
+    add_error(findings_, "E002", at(key), std::string(what_) + " has no key `" + key + "`",
+              near.empty() ? "known are " + joined(sorted) + "; x- keys are comments" : "did you mean `" + near + "`?");
+  }
+}
+
+}  // namespace backstitch::dsl

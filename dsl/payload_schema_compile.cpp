@@ -1,0 +1,155 @@
+#include <algorithm>
+#include <functional>
+
+#include "payload_schema_node.hpp"
+
+namespace backstitch::dsl {
+namespace {
+
+constexpr std::size_t pattern_bytes_max = 1'000;
+constexpr std::int64_t pattern_memory_max = 1 << 20;
+
+/// One keyword: what it may hold, and what it does to the node.
+class Compiler {
+ public:
+  explicit Compiler(std::vector<Finding>& findings) : findings_(findings) {}
+
+  std::unique_ptr<SchemaNode> compile(const Json& source, const std::string& pointer) {
+    auto node = std::make_unique<SchemaNode>();
+    if (source.is_boolean()) {
+      node->nothing = !source.get<bool>();
+      return node;
+    }
+    if (!source.is_object()) {
+      add(pointer, "a schema is an object, not " + std::string(source.type_name()));
+      return node;
+    }
+    for (const auto& [key, value] : source.items()) keyword(*node, key, value, pointer + "/" + escaped(key));
+    check_default(*node, pointer);
+    return node;
+  }
+
+ private:
+  static std::string escaped(std::string_view key) {
+    std::string out;
+    for (const char c : key) {
+      if (c == '~') out += "~0";
+      else if (c == '/') out += "~1";
+      else out += c;
+    }
+    return out;
+  }
+
+  void add(const std::string& pointer, std::string message, std::string hint = {}) {
+    findings_.push_back({"E501", Severity::error, pointer, 0, 0, std::move(message), std::move(hint)});
+  }
+
+  void keyword(SchemaNode& node, const std::string& key, const Json& value, const std::string& at) {
+    if (key == "type") return types(node, value, at);
+    if (key == "enum") return choices(node, value, at);
+    if (key == "const") { node.constant = value; return; }
+    if (key == "required") return required(node, value, at);
+    if (key == "properties") return properties(node, value, at);
+    if (key == "additionalProperties") { node.additional = compile(value, at); return; }
+    if (key == "items") { node.items = compile(value, at); return; }
+    if (key == "minItems") return count(node.items_min, value, at);
+    if (key == "maxItems") return count(node.items_max, value, at);
+    if (key == "minLength") return count(node.length_min, value, at);
+    if (key == "maxLength") return count(node.length_max, value, at);
+    if (key == "uniqueItems") return flag(node.items_unique, value, at);
+    if (key == "minimum") return number(node.minimum, value, at);
+    if (key == "maximum") return number(node.maximum, value, at);
+    if (key == "exclusiveMinimum") return number(node.minimum_exclusive, value, at);
+    if (key == "exclusiveMaximum") return number(node.maximum_exclusive, value, at);
+    if (key == "pattern") return pattern(node, value, at);
+    if (key == "format") return format(node, value, at);
+    if (key == "default") { node.default_value = value; return; }
+    if (key == "x-sensitive") return flag(node.sensitive, value, at);
+    if (key == "description" || key == "title" || key.starts_with("x-")) return;
+    add(at, "the schema keyword `" + key + "` is not in the subset",
+        "known are type, enum, const, required, properties, additionalProperties, items, minItems, maxItems, "
+        "uniqueItems, minimum, maximum, exclusiveMinimum, exclusiveMaximum, minLength, maxLength, pattern, format, "
+        "default, description, title and x- keys");
+  }
+
+  void types(SchemaNode& node, const Json& value, const std::string& at) {
+    static const std::set<std::string> known{"null", "boolean", "integer", "number", "string", "array", "object"};
+    const Json list = value.is_array() ? value : Json::array({value});
+    if (list.empty()) add(at, "`type` names at least one type");
+    for (const Json& one : list) {
+      if (one.is_string() && known.count(one.get<std::string>()) > 0) node.types.insert(one.get<std::string>());
+      else add(at, "`" + one.dump() + "` is no type", "types are null, boolean, integer, number, string, array, object");
+    }
+  }
+
+  void choices(SchemaNode& node, const Json& value, const std::string& at) {
+    if (!value.is_array() || value.empty()) return add(at, "`enum` is a list of at least one value");
+    node.has_choices = true;
+    for (const Json& one : value) node.choices.push_back(one);
+  }
+
+  void required(SchemaNode& node, const Json& value, const std::string& at) {
+    const bool strings = value.is_array() && std::all_of(value.begin(), value.end(), [](const Json& v) { return v.is_string(); });
+    if (!strings) return add(at, "`required` is a list of names");
+    for (const Json& one : value) node.required.push_back(one.get<std::string>());
+  }
+
+  void properties(SchemaNode& node, const Json& value, const std::string& at) {
+    if (!value.is_object()) return add(at, "`properties` is an object of schemas");
+    for (const auto& [name, schema] : value.items()) node.properties.emplace(name, compile(schema, at + "/" + escaped(name)));
+  }
+
+  void count(std::optional<std::size_t>& out, const Json& value, const std::string& at) {
+    if (!value.is_number_integer() || value.get<std::int64_t>() < 0) return add(at, "is an integer from 0");
+    out = value.get<std::size_t>();
+  }
+  void flag(bool& out, const Json& value, const std::string& at) {
+    if (!value.is_boolean()) return add(at, "is true or false");
+    out = value.get<bool>();
+  }
+  void number(std::optional<Json>& out, const Json& value, const std::string& at) {
+    if (!value.is_number()) return add(at, "is a number");
+    out = value;
+  }
+
+  void pattern(SchemaNode& node, const Json& value, const std::string& at) {
+    if (!value.is_string()) return add(at, "`pattern` is a string");
+    const auto& text = value.get_ref<const std::string&>();
+    if (text.size() > pattern_bytes_max) return add(at, "`pattern` has at most 1000 bytes");
+    re2::RE2::Options options;
+    options.set_log_errors(false);
+    options.set_max_mem(pattern_memory_max);
+    node.pattern = std::make_unique<re2::RE2>(text, options);
+    if (!node.pattern->ok()) {
+      add(at, "the pattern is not valid: " + node.pattern->error(),
+          "patterns run in linear time: look-around and back-references are not there");
+      node.pattern.reset();
+    }
+  }
+
+  void format(SchemaNode& node, const Json& value, const std::string& at) {
+    static const std::set<std::string> known{"date", "date-time", "uuid"};
+    if (!value.is_string() || known.count(value.get<std::string>()) == 0) {
+      return add(at, "`format` is date, date-time or uuid");
+    }
+    node.format = value.get<std::string>();
+  }
+
+  void check_default(const SchemaNode& node, const std::string& pointer) {
+    if (!node.default_value) return;
+    std::vector<ErrorDetail> errors;
+    validate_against(node, *node.default_value, "", errors);
+    if (!errors.empty()) add(pointer + "/default", "the default does not match its own schema: " + errors.front().message);
+  }
+
+  std::vector<Finding>& findings_;
+};
+
+}  // namespace
+
+std::unique_ptr<SchemaNode> compile_schema(const Json& source, const std::string& pointer,
+                                           std::vector<Finding>& findings) {
+  return Compiler(findings).compile(source, pointer);
+}
+
+}  // namespace backstitch::dsl

@@ -1,0 +1,287 @@
+#include <backstitch/dsl/template.hpp>
+
+#include <optional>
+
+#include <nlohmann/json.hpp>
+
+namespace backstitch::dsl {
+namespace {
+
+/// A piece of a text: constant, or an expression.
+struct Piece {
+  std::string text;
+  std::optional<Expression> expression;
+};
+
+/// The end of the expression that begins at `begin`: braces are counted, quoted text is passed over.
+std::size_t end_of_expression(std::string_view text, std::size_t begin) {
+  int open = 1;
+  char quote = '\0';
+  for (std::size_t i = begin; i < text.size(); ++i) {
+    const char c = text[i];
+    if (quote != '\0') {
+      if (c == '\\') ++i;
+      else if (c == quote) quote = '\0';
+    } else if (c == '\'' || c == '"') {
+      quote = c;
+    } else if (c == '{') {
+      ++open;
+    } else if (c == '}' && --open == 0) {
+      return i;
+    }
+  }
+  return std::string_view::npos;
+}
+
+Error unclosed(const std::string& pointer) {
+  Error error{ErrorCode::invalid, "E401", "`${` without its closing `}`; write `$${` for the characters themselves"};
+  error.details.push_back({pointer, "E401", error.message});
+  return error;
+}
+
+/// Cuts a text at its expressions. `$${` is a literal `${`.
+Result<std::vector<Piece>> cut(std::string_view text, const std::string& pointer) {
+  std::vector<Piece> pieces;
+  std::string constant;
+  const auto flush = [&] {
+    if (!constant.empty()) pieces.push_back({std::move(constant), std::nullopt});
+    constant.clear();
+  };
+  for (std::size_t i = 0; i < text.size();) {
+    if (text.substr(i).starts_with("$${")) {
+      constant += "${";
+      i += 3;
+    } else if (text.substr(i).starts_with("${")) {
+      const std::size_t end = end_of_expression(text, i + 2);
+      if (end == std::string_view::npos) return unclosed(pointer);
+      auto expression = Expression::compile(text.substr(i + 2, end - i - 2));
+      if (!expression) {
+        Error error = std::move(expression).error();
+        for (auto& detail : error.details) detail.pointer = pointer;
+        return error;
+      }
+      flush();
+      pieces.push_back({{}, std::move(*expression)});
+      i = end + 1;
+    } else {
+      constant += text[i++];
+    }
+  }
+  flush();
+  return pieces;
+}
+
+std::string escaped(std::string_view key) {
+  std::string out;
+  for (const char c : key) {
+    if (c == '~') out += "~0";
+    else if (c == '/') out += "~1";
+    else out += c;
+  }
+  return out;
+}
+
+Error failed(const std::string& message) { return {ErrorCode::invalid, "EXPRESSION_FAILED", message}; }
+
+}  // namespace
+
+/// A tree beside the source: only what holds an expression has a node.
+struct Part {
+  enum class Kind { constant, text, array, object };
+  Kind kind = Kind::constant;
+  Json constant;
+  std::vector<Piece> pieces;  ///< of a text; a single expression keeps its type
+  std::vector<std::string> keys;
+  std::vector<Part> children;
+};
+
+struct Template::Compiled {
+  Json source;
+  Part root;
+  std::vector<TemplateExpression> expressions;
+  bool text_only = false;
+};
+
+namespace {
+
+bool is_typed(const Part& part) { return part.pieces.size() == 1 && part.pieces[0].expression.has_value(); }
+
+class Compiler {
+ public:
+  Part compile(const Json& source, const std::string& pointer) {
+    Part part;
+    if (source.is_string()) return text(source.get_ref<const std::string&>(), pointer);
+    if (source.is_array()) {
+      part.kind = Part::Kind::array;
+      for (std::size_t i = 0; i < source.size(); ++i) {
+        part.children.push_back(compile(source[i], pointer + "/" + std::to_string(i)));
+      }
+    } else if (source.is_object()) {
+      part.kind = Part::Kind::object;
+      for (const auto& [key, value] : source.items()) {
+        part.keys.push_back(key);
+        part.children.push_back(compile(value, pointer + "/" + escaped(key)));
+      }
+    }
+    return folded(std::move(part), source);
+  }
+
+  Part text(std::string_view source, const std::string& pointer) {
+    Part part;
+    part.kind = Part::Kind::text;
+    auto pieces = cut(source, pointer);
+    if (!pieces) {
+      for (const auto& detail : pieces.error().details) errors.push_back(detail);
+      return part;
+    }
+    part.pieces = std::move(*pieces);
+    for (const Piece& piece : part.pieces) {
+      if (piece.expression) expressions.push_back({pointer, *piece.expression, !is_typed(part)});
+    }
+    if (part.pieces.empty()) return constant("");
+    if (part.pieces.size() == 1 && !part.pieces[0].expression) return constant(part.pieces[0].text);
+    return part;
+  }
+
+  std::vector<ErrorDetail> errors;
+  std::vector<TemplateExpression> expressions;
+
+ private:
+  static Part constant(Json value) {
+    Part part;
+    part.constant = std::move(value);
+    return part;
+  }
+
+  /// A list or object without expressions is a constant; it may still differ from its source by `$${`.
+  static Part folded(Part part, const Json& source) {
+    if (part.kind == Part::Kind::constant) return constant(source);
+    Json value = part.kind == Part::Kind::array ? Json::array() : Json::object();
+    for (std::size_t i = 0; i < part.children.size(); ++i) {
+      if (part.children[i].kind != Part::Kind::constant) return part;
+      if (part.kind == Part::Kind::array) value.push_back(part.children[i].constant);
+      else value[part.keys[i]] = part.children[i].constant;
+    }
+    return constant(std::move(value));
+  }
+};
+
+/// Text of a part of a longer text.
+Result<std::string> interpolated(const Expression& expression, const Scope& scope, Budget& budget) {
+  auto value = expression.evaluate_value(scope, budget);
+  if (!value) return std::move(value).error();
+  if (value->is_string()) return std::move(value->get_ref<std::string&>());
+  if (value->is_number() || value->is_boolean()) return value->dump();
+  return failed("`" + expression.source() + "` gives " + value->type_name() +
+                ", which cannot be part of a text; use json() or a string");
+}
+
+Result<std::string> text_of(const std::vector<Piece>& pieces, const Scope& scope, Budget& budget,
+                            std::string (*encode)(std::string_view)) {
+  std::string out;
+  for (const Piece& piece : pieces) {
+    if (!piece.expression) {
+      out += piece.text;
+      continue;
+    }
+    auto text = interpolated(*piece.expression, scope, budget);
+    if (!text) return text;
+    out += encode != nullptr ? encode(*text) : *text;
+  }
+  return out;
+}
+
+Result<Evaluated> render_part(const Part& part, const Scope& scope, Budget& budget) {
+  switch (part.kind) {
+    case Part::Kind::constant: return Evaluated(part.constant);
+    case Part::Kind::text: {
+      if (is_typed(part)) return part.pieces[0].expression->evaluate(scope, budget);
+      auto text = text_of(part.pieces, scope, budget, nullptr);
+      if (!text) return std::move(text).error();
+      return Evaluated(Json(std::move(*text)));
+    }
+    case Part::Kind::array:
+    case Part::Kind::object: break;
+  }
+  const bool is_array = part.kind == Part::Kind::array;
+  Json result = is_array ? Json::array() : Json::object();
+  for (std::size_t i = 0; i < part.children.size(); ++i) {
+    auto child = render_part(part.children[i], scope, budget);
+    if (!child) return child;
+    auto* value = std::get_if<Json>(&*child);
+    if (value == nullptr) continue;  // omit
+    if (is_array) result.push_back(std::move(*value));
+    else result.emplace(part.keys[i], std::move(*value));
+  }
+  return Evaluated(std::move(result));
+}
+
+Error many(std::vector<ErrorDetail> errors) {
+  Error error{ErrorCode::invalid, errors.front().code, errors.front().message};
+  error.details = std::move(errors);
+  return error;
+}
+
+}  // namespace
+
+Template::Template() {
+  static const auto null = std::make_shared<const Compiled>();
+  compiled_ = null;
+}
+
+Result<Template> Template::compile(const Json& source) {
+  Compiler compiler;
+  auto compiled = std::make_shared<Compiled>();
+  compiled->root = compiler.compile(source, "");
+  if (!compiler.errors.empty()) return many(std::move(compiler.errors));
+  compiled->source = source;
+  compiled->expressions = std::move(compiler.expressions);
+  return Template(std::move(compiled));
+}
+
+Result<Template> Template::compile_text(std::string_view source) {
+  Compiler compiler;
+  auto compiled = std::make_shared<Compiled>();
+  compiled->root = compiler.text(source, "");
+  if (!compiler.errors.empty()) return many(std::move(compiler.errors));
+  compiled->source = std::string(source);
+  compiled->expressions = std::move(compiler.expressions);
+  for (auto& expression : compiled->expressions) expression.interpolated = true;
+  compiled->text_only = true;
+  return Template(std::move(compiled));
+}
+
+Result<Json> Template::render(const Scope& scope, Budget& budget) const {
+  if (compiled_->text_only) {
+    auto text = render_text(scope, budget);
+    if (!text) return std::move(text).error();
+    return Json(std::move(*text));
+  }
+  auto result = render_part(compiled_->root, scope, budget);
+  if (!result) return std::move(result).error();
+  if (auto* value = std::get_if<Json>(&*result)) return std::move(*value);
+  return failed("`omit` stands where a value is needed");
+}
+
+Result<std::string> Template::render_text(const Scope& scope, Budget& budget,
+                                          std::string (*encode)(std::string_view)) const {
+  const Part& root = compiled_->root;
+  if (root.kind == Part::Kind::constant) {
+    return root.constant.is_string() ? root.constant.get<std::string>() : root.constant.dump();
+  }
+  return text_of(root.pieces, scope, budget, encode);
+}
+
+bool Template::is_constant() const { return compiled_->root.kind == Part::Kind::constant; }
+const Json& Template::source() const { return compiled_->source; }
+const std::vector<TemplateExpression>& Template::expressions() const { return compiled_->expressions; }
+
+std::string Template::skeleton() const {
+  const Part& root = compiled_->root;
+  if (root.kind == Part::Kind::constant) return root.constant.is_string() ? root.constant.get<std::string>() : "";
+  std::string out;
+  for (const Piece& piece : root.pieces) out += piece.expression ? std::string("\x01") : piece.text;
+  return out;
+}
+
+}  // namespace backstitch::dsl
