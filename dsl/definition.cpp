@@ -19,7 +19,8 @@ const Step* find_below(const Step& step, std::string_view name) {
                             for (const auto& one : block.cases) {
                               if (const auto* found = find_in(one.steps, name)) return found;
                             }
-                            return block.otherwise ? find_in(block.otherwise->steps, name) : nullptr;
+                            return block.otherwise ? find_in(block.otherwise->steps, name)
+                                                   : nullptr;
                           },
                           [&](const ForEach& block) { return find_in(block.steps, name); },
                           [&](const Try& block) {
@@ -50,54 +51,78 @@ const Step* find_in(const Steps& steps, std::string_view name) {
 
 const char* to_text(StepKind kind) {
   switch (kind) {
-    case StepKind::compensatable: return "compensatable";
-    case StepKind::pivot: return "pivot";
-    case StepKind::retryable: return "retryable";
-    case StepKind::readonly: return "readonly";
+    case StepKind::compensatable:
+      return "compensatable";
+    case StepKind::pivot:
+      return "pivot";
+    case StepKind::retryable:
+      return "retryable";
+    case StepKind::readonly:
+      return "readonly";
   }
   throw InvariantViolation("unknown step kind");
 }
 
 const char* to_text(OutcomeClass outcome) {
   switch (outcome) {
-    case OutcomeClass::success: return "success";
-    case OutcomeClass::failure: return "failure";
-    case OutcomeClass::transient: return "transient";
-    case OutcomeClass::unknown: return "unknown";
-    case OutcomeClass::pending: return "pending";
+    case OutcomeClass::success:
+      return "success";
+    case OutcomeClass::failure:
+      return "failure";
+    case OutcomeClass::transient:
+      return "transient";
+    case OutcomeClass::unknown:
+      return "unknown";
+    case OutcomeClass::pending:
+      return "pending";
   }
   throw InvariantViolation("unknown outcome class");
 }
 
 const char* to_text(Transport transport) {
   switch (transport) {
-    case Transport::dns: return "dns";
-    case Transport::connect: return "connect";
-    case Transport::tls: return "tls";
-    case Transport::timeout: return "timeout";
-    case Transport::reset: return "reset";
-    case Transport::protocol: return "protocol";
+    case Transport::dns:
+      return "dns";
+    case Transport::connect:
+      return "connect";
+    case Transport::tls:
+      return "tls";
+    case Transport::timeout:
+      return "timeout";
+    case Transport::reset:
+      return "reset";
+    case Transport::protocol:
+      return "protocol";
   }
   throw InvariantViolation("unknown transport");
 }
 
 const char* to_text(Method method) {
   switch (method) {
-    case Method::get: return "GET";
-    case Method::head: return "HEAD";
-    case Method::post: return "POST";
-    case Method::put: return "PUT";
-    case Method::patch: return "PATCH";
-    case Method::delete_: return "DELETE";
+    case Method::get:
+      return "GET";
+    case Method::head:
+      return "HEAD";
+    case Method::post:
+      return "POST";
+    case Method::put:
+      return "PUT";
+    case Method::patch:
+      return "PATCH";
+    case Method::delete_:
+      return "DELETE";
   }
   throw InvariantViolation("unknown method");
 }
 
 const char* to_text(Idempotency idempotency) {
   switch (idempotency) {
-    case Idempotency::key: return "key";
-    case Idempotency::natural: return "natural";
-    case Idempotency::none: return "none";
+    case Idempotency::key:
+      return "key";
+    case Idempotency::natural:
+      return "natural";
+    case Idempotency::none:
+      return "none";
   }
   throw InvariantViolation("unknown idempotency");
 }

@@ -9,11 +9,14 @@ namespace {
 
 constexpr std::size_t shown_chars_max = 80;
 
-bool is_integer(const Json& value) { return value.is_number_integer(); }
+bool is_integer(const Json& value) {
+  return value.is_number_integer();
+}
 
-[[noreturn]] void mismatch(const Node& node, const char* what, const Json& left, const Json& right) {
-  fail(node, std::string(what) + " takes two of one kind, not " + type_name_of(left) + " " + shown(left) + " and " +
-                 type_name_of(right) + " " + shown(right));
+[[noreturn]] void mismatch(const Node& node, const char* what, const Json& left,
+                           const Json& right) {
+  fail(node, std::string(what) + " takes two of one kind, not " + type_name_of(left) + " " +
+                 shown(left) + " and " + type_name_of(right) + " " + shown(right));
 }
 
 std::string members_hint(const Json& object) {
@@ -30,13 +33,20 @@ Json integer_arithmetic(const Node& node, std::int64_t a, std::int64_t b) {
   std::int64_t result = 0;
   bool overflow = false;
   switch (node.op) {
-    case Operator::add: overflow = __builtin_add_overflow(a, b, &result); break;
-    case Operator::subtract: overflow = __builtin_sub_overflow(a, b, &result); break;
-    case Operator::multiply: overflow = __builtin_mul_overflow(a, b, &result); break;
+    case Operator::add:
+      overflow = __builtin_add_overflow(a, b, &result);
+      break;
+    case Operator::subtract:
+      overflow = __builtin_sub_overflow(a, b, &result);
+      break;
+    case Operator::multiply:
+      overflow = __builtin_mul_overflow(a, b, &result);
+      break;
     case Operator::remainder:
       if (b == 0) fail(node, "division by zero");
       return b == -1 ? 0 : a % b;
-    default: break;
+    default:
+      break;
   }
   if (overflow) fail(node, "the integer result does not fit in 64 bits");
   return result;
@@ -45,22 +55,32 @@ Json integer_arithmetic(const Node& node, std::int64_t a, std::int64_t b) {
 Json floating_arithmetic(const Node& node, double a, double b) {
   double result = 0;
   switch (node.op) {
-    case Operator::add: result = a + b; break;
-    case Operator::subtract: result = a - b; break;
-    case Operator::multiply: result = a * b; break;
+    case Operator::add:
+      result = a + b;
+      break;
+    case Operator::subtract:
+      result = a - b;
+      break;
+    case Operator::multiply:
+      result = a * b;
+      break;
     case Operator::divide:
       if (b == 0) fail(node, "division by zero");
       result = a / b;
       break;
-    default: fail(node, "`%` takes integers");
+    default:
+      fail(node, "`%` takes integers");
   }
-  if (!(std::abs(result) <= std::numeric_limits<double>::max())) fail(node, "the result is not a finite number");
+  if (!(std::abs(result) <= std::numeric_limits<double>::max()))
+    fail(node, "the result is not a finite number");
   return result;
 }
 
 }  // namespace
 
-void fail(const Node& node, const std::string& message) { throw EvaluationError{node.begin, message}; }
+void fail(const Node& node, const std::string& message) {
+  throw EvaluationError{node.begin, message};
+}
 
 std::string shown(const Json& value) {
   std::string text = value.dump(-1, ' ', false, Json::error_handler_t::replace);
@@ -102,13 +122,19 @@ void Evaluation::check_size(const Node& node, std::size_t bytes) const {
 Operand Evaluation::evaluate(const Node& node, const Frame* frame) {
   charge(node);
   switch (node.kind) {
-    case NodeKind::literal: return Operand::borrow(node.literal);
-    case NodeKind::omit: return Operand::omit();
-    case NodeKind::name: return name(node, frame);
-    case NodeKind::member: return member(node, frame);
-    case NodeKind::index: return index(node, frame);
+    case NodeKind::literal:
+      return Operand::borrow(node.literal);
+    case NodeKind::omit:
+      return Operand::omit();
+    case NodeKind::name:
+      return name(node, frame);
+    case NodeKind::member:
+      return member(node, frame);
+    case NodeKind::index:
+      return index(node, frame);
     case NodeKind::unary: {
-      if (node.op == Operator::logical_not) return Operand::own(!condition(node.children[0], frame));
+      if (node.op == Operator::logical_not)
+        return Operand::own(!condition(node.children[0], frame));
       const Operand operand = value(node.children[0], frame);
       const Json& number = operand.get();
       if (!number.is_number()) fail(node, std::string("`-` takes a number, not ") + shown(number));
@@ -121,9 +147,11 @@ Operand Evaluation::evaluate(const Node& node, const Frame* frame) {
       }
       return Operand::own(-number.get<double>());
     }
-    case NodeKind::binary: return binary(node, frame);
+    case NodeKind::binary:
+      return binary(node, frame);
     case NodeKind::conditional:
-      return evaluate(condition(node.children[0], frame) ? node.children[1] : node.children[2], frame);
+      return evaluate(condition(node.children[0], frame) ? node.children[1] : node.children[2],
+                      frame);
     case NodeKind::call: {
       std::vector<Operand> arguments;
       arguments.reserve(node.children.size());
@@ -132,9 +160,12 @@ Operand Evaluation::evaluate(const Node& node, const Frame* frame) {
       check_size(node, size_of(result));
       return Operand::own(std::move(result));
     }
-    case NodeKind::macro: return macro(node, frame);
-    case NodeKind::array: return array(node, frame);
-    case NodeKind::object: return object(node, frame);
+    case NodeKind::macro:
+      return macro(node, frame);
+    case NodeKind::array:
+      return array(node, frame);
+    case NodeKind::object:
+      return object(node, frame);
   }
   fail(node, "unknown kind of expression");
 }
@@ -169,8 +200,9 @@ Operand Evaluation::member(const Node& node, const Frame* frame) {
     return Operand::borrow(step != nullptr ? *step : null);
   }
   // The hot path: steps.x.output, without building the step's object.
-  if (node.text == "output" && object.kind == NodeKind::member && object.children[0].kind == NodeKind::name &&
-      object.children[0].text == "steps" && !object.children[0].macro_variable) {
+  if (node.text == "output" && object.kind == NodeKind::member &&
+      object.children[0].kind == NodeKind::name && object.children[0].text == "steps" &&
+      !object.children[0].macro_variable) {
     if (const Json* output = scope_.step_output(object.text)) return Operand::borrow(*output);
     if (node.optional) return Operand::borrow(null);
     fail(node, "the step `" + object.text + "` has not succeeded");
@@ -194,16 +226,19 @@ Operand Evaluation::index(const Node& node, const Frame* frame) {
   const Json& from = whole.get();
   if (from.is_null() && node.optional) return Operand::borrow(null);
   if (from.is_array()) {
-    if (!is_integer(key.get())) fail(node, "an array is indexed with an integer, not " + shown(key.get()));
+    if (!is_integer(key.get()))
+      fail(node, "an array is indexed with an integer, not " + shown(key.get()));
     const auto at = key.get().get<std::int64_t>();
     if (at >= 0 && static_cast<std::size_t>(at) < from.size()) {
       return Operand::part_of(std::move(whole), from[static_cast<std::size_t>(at)]);
     }
     if (node.optional) return Operand::borrow(null);
-    fail(node, "index " + std::to_string(at) + " is outside an array of " + std::to_string(from.size()));
+    fail(node,
+         "index " + std::to_string(at) + " is outside an array of " + std::to_string(from.size()));
   }
   if (!from.is_object()) fail(node, "`[ ]` needs an array or an object, not " + shown(from));
-  if (!key.get().is_string()) fail(node, "an object is indexed with a string, not " + shown(key.get()));
+  if (!key.get().is_string())
+    fail(node, "an object is indexed with a string, not " + shown(key.get()));
   const auto found = from.find(key.get().get_ref<const std::string&>());
   if (found != from.end()) return Operand::part_of(std::move(whole), *found);
   if (node.optional) return Operand::borrow(null);
@@ -219,9 +254,12 @@ Operand Evaluation::binary(const Node& node, const Frame* frame) {
       if (!first.is_omit() && !first.get().is_null()) return first;
       return evaluate(right, frame);
     }
-    case Operator::logical_and: return Operand::own(condition(left, frame) && condition(right, frame));
-    case Operator::logical_or: return Operand::own(condition(left, frame) || condition(right, frame));
-    default: break;
+    case Operator::logical_and:
+      return Operand::own(condition(left, frame) && condition(right, frame));
+    case Operator::logical_or:
+      return Operand::own(condition(left, frame) || condition(right, frame));
+    default:
+      break;
   }
   const Operand a = value(left, frame);
   const Operand b = value(right, frame);
@@ -236,7 +274,8 @@ Operand Evaluation::binary(const Node& node, const Frame* frame) {
       }
       return Operand::own(arithmetic(node, a.get(), b.get()));
     }
-    default: return Operand::own(compare(node, a.get(), b.get()));
+    default:
+      return Operand::own(compare(node, a.get(), b.get()));
   }
 }
 
@@ -256,17 +295,24 @@ bool compare(const Node& node, const Json& left, const Json& right) {
   if (node.op == Operator::not_equal) return left != right;
   if (node.op == Operator::in) {
     if (right.is_array()) return std::find(right.begin(), right.end(), left) != right.end();
-    if (right.is_object() && left.is_string()) return right.contains(left.get_ref<const std::string&>());
+    if (right.is_object() && left.is_string())
+      return right.contains(left.get_ref<const std::string&>());
     fail(node, "`in` takes an array, or a string and an object, not " + shown(right));
   }
-  const bool ordered = (left.is_number() && right.is_number()) || (left.is_string() && right.is_string());
+  const bool ordered =
+      (left.is_number() && right.is_number()) || (left.is_string() && right.is_string());
   if (!ordered) mismatch(node, "ordering", left, right);
   switch (node.op) {
-    case Operator::less: return left < right;
-    case Operator::less_equal: return left <= right;
-    case Operator::greater: return right < left;
-    case Operator::greater_equal: return right <= left;
-    default: fail(node, "unknown operator");
+    case Operator::less:
+      return left < right;
+    case Operator::less_equal:
+      return left <= right;
+    case Operator::greater:
+      return right < left;
+    case Operator::greater_equal:
+      return right <= left;
+    default:
+      fail(node, "unknown operator");
   }
 }
 

@@ -9,7 +9,8 @@ namespace backstitch::dsl {
 namespace {
 
 void collect(const Node& node, std::vector<Reference>& references) {
-  if (node.kind == NodeKind::name && !node.macro_variable) references.push_back({node.text, {}, node.begin});
+  if (node.kind == NodeKind::name && !node.macro_variable)
+    references.push_back({node.text, {}, node.begin});
   // `steps.x` and `steps?.x` are one reference; a bare `steps` stays as it is.
   const bool of_steps = node.kind == NodeKind::member && node.children[0].kind == NodeKind::name &&
                         !node.children[0].macro_variable && node.children[0].text == "steps";
@@ -50,13 +51,15 @@ Result<Evaluated> Expression::evaluate(const Scope& scope, Budget& budget) const
     if (result.is_omit()) return Evaluated(Omit{});
     const std::size_t size = size_of(result.get());
     if (size > budget.result_bytes) {
-      throw EvaluationError{0, "the result is larger than " + std::to_string(result_bytes_max) + " bytes"};
+      throw EvaluationError{
+          0, "the result is larger than " + std::to_string(result_bytes_max) + " bytes"};
     }
     budget.result_bytes -= size;
     return Evaluated(std::move(result).take());
   } catch (const EvaluationError& error) {
     const std::string& text = compiled_->source;
-    return Error{ErrorCode::invalid, "EXPRESSION_FAILED",
+    return Error{ErrorCode::invalid,
+                 "EXPRESSION_FAILED",
                  "`" + text.substr(0, 200) + (text.size() > 200 ? "…" : "") + "` failed at " +
                      std::to_string(error.offset + 1) + ": " + error.message,
                  {{"@" + std::to_string(error.offset), "EXPRESSION_FAILED", error.message}}};
@@ -67,7 +70,8 @@ Result<Json> Expression::evaluate_value(const Scope& scope, Budget& budget) cons
   auto result = evaluate(scope, budget);
   if (!result) return std::move(result).error();
   if (auto* value = std::get_if<Json>(&*result)) return std::move(*value);
-  return Error{ErrorCode::invalid, "EXPRESSION_FAILED", "`" + compiled_->source + "` gives omit where a value is needed"};
+  return Error{ErrorCode::invalid, "EXPRESSION_FAILED",
+               "`" + compiled_->source + "` gives omit where a value is needed"};
 }
 
 Result<bool> Expression::evaluate_condition(const Scope& scope, Budget& budget) const {
@@ -75,21 +79,29 @@ Result<bool> Expression::evaluate_condition(const Scope& scope, Budget& budget) 
   if (!result) return std::move(result).error();
   if (result->is_boolean()) return result->get<bool>();
   return Error{ErrorCode::invalid, "EXPRESSION_FAILED",
-               "`" + compiled_->source + "` is a condition and gave " + shown(*result) + ", not true or false"};
+               "`" + compiled_->source + "` is a condition and gave " + shown(*result) +
+                   ", not true or false"};
 }
 
-const std::string& Expression::source() const { return compiled_->source; }
-const Node& Expression::root() const { return compiled_->root; }
-const std::vector<Reference>& Expression::references() const { return compiled_->references; }
+const std::string& Expression::source() const {
+  return compiled_->source;
+}
+const Node& Expression::root() const {
+  return compiled_->root;
+}
+const std::vector<Reference>& Expression::references() const {
+  return compiled_->references;
+}
 
 const std::vector<std::string>& macro_library() {
-  static const std::vector<std::string> names{"map", "filter", "flatMap", "find",  "all",
+  static const std::vector<std::string> names{"map", "filter", "flatMap", "find",    "all",
                                               "any", "sum",    "sortBy",  "toObject"};
   return names;
 }
 
 const std::vector<std::string>& built_in_names() {
-  static const std::vector<std::string> names{"input", "steps", "saga", "self", "response", "failure", "signal"};
+  static const std::vector<std::string> names{"input",    "steps",   "saga",  "self",
+                                              "response", "failure", "signal"};
   return names;
 }
 

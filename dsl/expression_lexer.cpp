@@ -6,9 +6,15 @@
 namespace backstitch::dsl {
 namespace {
 
-bool is_digit(char c) { return c >= '0' && c <= '9'; }
-bool is_name_start(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_'; }
-bool is_name_char(char c) { return is_name_start(c) || is_digit(c); }
+bool is_digit(char c) {
+  return c >= '0' && c <= '9';
+}
+bool is_name_start(char c) {
+  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_';
+}
+bool is_name_char(char c) {
+  return is_name_start(c) || is_digit(c);
+}
 
 void append_utf8(std::string& out, std::uint32_t c) {
   if (c < 0x80) {
@@ -29,9 +35,9 @@ void append_utf8(std::string& out, std::uint32_t c) {
 }
 
 /// Longest first, so that `?.` is not read as `?`.
-constexpr std::array<std::string_view, 27> symbols{"==", "!=", "<=", ">=", "&&", "||", "??", "?.", "?[",
-                                                   "?",  ":",  "<",  ">",  "+",  "-",  "*",  "/",  "%",
-                                                   "!",  ".",  ",",  "(",  ")",  "[",  "]",  "{",  "}"};
+constexpr std::array<std::string_view, 27> symbols{
+    "==", "!=", "<=", ">=", "&&", "||", "??", "?.", "?[", "?", ":", "<", ">", "+",
+    "-",  "*",  "/",  "%",  "!",  ".",  ",",  "(",  ")",  "[", "]", "{", "}"};
 
 }  // namespace
 
@@ -63,10 +69,12 @@ Token Lexer::number() {
   }
   const char* first = source_.data() + begin;
   const char* last = source_.data() + at_;
-  Token token{TokenKind::number, std::string(first, last), nullptr, static_cast<std::uint32_t>(begin), here()};
+  Token token{TokenKind::number, std::string(first, last), nullptr,
+              static_cast<std::uint32_t>(begin), here()};
   if (fraction) {
     double value = 0;
-    if (std::from_chars(first, last, value).ec != std::errc{}) throw SyntaxError{token.begin, "number out of range"};
+    if (std::from_chars(first, last, value).ec != std::errc{})
+      throw SyntaxError{token.begin, "number out of range"};
     token.value = value;
   } else {
     std::int64_t value = 0;
@@ -102,12 +110,20 @@ void Lexer::append_escape(std::string& out) {
   const char c = peek(1);
   at_ += 2;
   switch (c) {
-    case 'n': out += '\n'; return;
-    case 't': out += '\t'; return;
-    case 'r': out += '\r'; return;
+    case 'n':
+      out += '\n';
+      return;
+    case 't':
+      out += '\t';
+      return;
+    case 'r':
+      out += '\r';
+      return;
     case '\\':
     case '\'':
-    case '"': out += c; return;
+    case '"':
+      out += c;
+      return;
     case 'u': {
       std::uint32_t code = code_unit();
       if (code >= 0xD800 && code <= 0xDBFF) {
@@ -117,18 +133,21 @@ void Lexer::append_escape(std::string& out) {
         if (low < 0xDC00 || low > 0xDFFF) throw SyntaxError{begin, "half a surrogate pair"};
         code = 0x10000 + ((code - 0xD800) << 10) + (low - 0xDC00);
       }
-      if (code == 0 || (code >= 0xDC00 && code <= 0xDFFF)) throw SyntaxError{begin, "character that cannot be stored"};
+      if (code == 0 || (code >= 0xDC00 && code <= 0xDFFF))
+        throw SyntaxError{begin, "character that cannot be stored"};
       append_utf8(out, code);
       return;
     }
-    default: throw SyntaxError{begin, "unknown escape; known are \\n \\t \\r \\\\ \\' \\\" \\uXXXX"};
+    default:
+      throw SyntaxError{begin, "unknown escape; known are \\n \\t \\r \\\\ \\' \\\" \\uXXXX"};
   }
 }
 
 std::uint32_t Lexer::code_unit() {
   std::uint32_t value = 0;
   if (at_ + 4 > source_.size()) throw SyntaxError{here(), "\\u takes four hex digits"};
-  const auto [rest, error] = std::from_chars(source_.data() + at_, source_.data() + at_ + 4, value, 16);
+  const auto [rest, error] =
+      std::from_chars(source_.data() + at_, source_.data() + at_ + 4, value, 16);
   if (error != std::errc{} || rest != source_.data() + at_ + 4) {
     throw SyntaxError{here(), "\\u takes four hex digits"};
   }
@@ -139,8 +158,8 @@ std::uint32_t Lexer::code_unit() {
 Token Lexer::name() {
   const std::size_t begin = at_;
   while (is_name_char(peek())) ++at_;
-  return {TokenKind::name, std::string(source_.substr(begin, at_ - begin)), nullptr, static_cast<std::uint32_t>(begin),
-          here()};
+  return {TokenKind::name, std::string(source_.substr(begin, at_ - begin)), nullptr,
+          static_cast<std::uint32_t>(begin), here()};
 }
 
 Token Lexer::symbol() {

@@ -38,7 +38,9 @@ class Lexer {
   Token symbol();
   std::uint32_t code_unit();
   void append_escape(std::string& out);
-  char peek(std::size_t ahead = 0) const { return at_ + ahead < source_.size() ? source_[at_ + ahead] : '\0'; }
+  char peek(std::size_t ahead = 0) const {
+    return at_ + ahead < source_.size() ? source_[at_ + ahead] : '\0';
+  }
   std::uint32_t here() const { return static_cast<std::uint32_t>(at_); }
 
   std::string_view source_;

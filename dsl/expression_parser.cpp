@@ -37,10 +37,14 @@ class Parser {
     Parser& parser_;
   };
 
-  [[noreturn]] void fail(const std::string& message) const { throw SyntaxError{current_.begin, message}; }
+  [[noreturn]] void fail(const std::string& message) const {
+    throw SyntaxError{current_.begin, message};
+  }
 
   void advance() { current_ = lexer_.next(); }
-  bool at(std::string_view symbol) const { return current_.kind == TokenKind::symbol && current_.text == symbol; }
+  bool at(std::string_view symbol) const {
+    return current_.kind == TokenKind::symbol && current_.text == symbol;
+  }
   bool take(std::string_view symbol) {
     if (!at(symbol)) return false;
     advance();
@@ -49,7 +53,8 @@ class Parser {
   void expect(std::string_view symbol) {
     if (!take(symbol)) {
       fail("expected `" + std::string(symbol) + "`" +
-           (current_.kind == TokenKind::end ? " before the end" : ", found `" + current_.text + "`"));
+           (current_.kind == TokenKind::end ? " before the end"
+                                            : ", found `" + current_.text + "`"));
     }
   }
   std::string expect_name(const char* what) {
@@ -93,7 +98,8 @@ class Parser {
   Node level(std::initializer_list<std::pair<std::string_view, Operator>> operators, Next next) {
     Node left = (this->*next)();
     while (true) {
-      const auto found = std::find_if(operators.begin(), operators.end(), [&](const auto& one) { return at(one.first); });
+      const auto found = std::find_if(operators.begin(), operators.end(),
+                                      [&](const auto& one) { return at(one.first); });
       if (found == operators.end()) return left;
       advance();
       left = binary(found->second, std::move(left), (this->*next)());
@@ -107,7 +113,8 @@ class Parser {
   Node logical_and() { return level({{"&&", Operator::logical_and}}, &Parser::comparison); }
   Node sum() { return level({{"+", Operator::add}, {"-", Operator::subtract}}, &Parser::product); }
   Node product() {
-    return level({{"*", Operator::multiply}, {"/", Operator::divide}, {"%", Operator::remainder}}, &Parser::unary);
+    return level({{"*", Operator::multiply}, {"/", Operator::divide}, {"%", Operator::remainder}},
+                 &Parser::unary);
   }
 
   /// Comparisons do not chain: `a < b < c` is a mistake, not a comparison with a boolean.
@@ -128,7 +135,8 @@ class Parser {
 
   Node unary() {
     const Nested nested(*this);
-    for (const auto& [symbol, op] : {std::pair{"!", Operator::logical_not}, std::pair{"-", Operator::negate}}) {
+    for (const auto& [symbol, op] :
+         {std::pair{"!", Operator::logical_not}, std::pair{"-", Operator::negate}}) {
       if (!at(symbol)) continue;
       Node node = make(NodeKind::unary, current_.begin, 0);
       advance();
@@ -175,9 +183,11 @@ class Parser {
   Node macro(Node list, std::string name, std::uint32_t begin, bool optional) {
     const auto& known = macro_library();
     if (optional || std::find(known.begin(), known.end(), name) == known.end()) {
-      throw SyntaxError{begin, optional ? "a macro cannot follow `?.`" : "unknown macro `" + name + "`; known are " + join(known)};
+      throw SyntaxError{begin, optional ? "a macro cannot follow `?.`"
+                                        : "unknown macro `" + name + "`; known are " + join(known)};
     }
-    if (++macro_depth_ > macro_nesting_max) fail("macros nested deeper than " + std::to_string(macro_nesting_max));
+    if (++macro_depth_ > macro_nesting_max)
+      fail("macros nested deeper than " + std::to_string(macro_nesting_max));
     advance();
     Node node = make(NodeKind::macro, list.begin, 0);
     node.text = std::move(name);
@@ -185,7 +195,8 @@ class Parser {
     const std::uint32_t variable_at = current_.begin;
     node.variable = expect_name("the variable of the macro");
     const auto& reserved = built_in_names();
-    if (std::find(reserved.begin(), reserved.end(), node.variable) != reserved.end() || is_bound(node.variable)) {
+    if (std::find(reserved.begin(), reserved.end(), node.variable) != reserved.end() ||
+        is_bound(node.variable)) {
       throw SyntaxError{variable_at, "the variable `" + node.variable + "` hides another name"};
     }
     expect(",");
@@ -208,7 +219,8 @@ class Parser {
         node.literal = std::move(token.value);
         return node;
       }
-      case TokenKind::name: return named(std::move(token));
+      case TokenKind::name:
+        return named(std::move(token));
       case TokenKind::symbol:
         if (take("(")) {
           Node node = expression();
@@ -218,7 +230,8 @@ class Parser {
         if (at("[")) return array();
         if (at("{")) return object();
         fail("unexpected `" + token.text + "`");
-      case TokenKind::end: fail("something is missing at the end");
+      case TokenKind::end:
+        fail("something is missing at the end");
     }
     fail("unexpected token");
   }
@@ -243,15 +256,18 @@ class Parser {
 
   Node call(Token token) {
     const auto& library = function_library();
-    const auto info = std::find_if(library.begin(), library.end(), [&](const auto& one) { return one.name == token.text; });
-    if (info == library.end()) throw SyntaxError{token.begin, "unknown function `" + token.text + "`"};
+    const auto info = std::find_if(library.begin(), library.end(),
+                                   [&](const auto& one) { return one.name == token.text; });
+    if (info == library.end())
+      throw SyntaxError{token.begin, "unknown function `" + token.text + "`"};
     Node node = make(NodeKind::call, token.begin, 0);
     node.text = token.text;
     node.children = list("(", ")", node.end);
     if (node.children.size() < info->arguments_min || node.children.size() > info->arguments_max) {
-      const std::string count = info->arguments_min == info->arguments_max
-                                    ? std::to_string(info->arguments_min)
-                                    : std::to_string(info->arguments_min) + " to " + std::to_string(info->arguments_max);
+      const std::string count =
+          info->arguments_min == info->arguments_max
+              ? std::to_string(info->arguments_min)
+              : std::to_string(info->arguments_min) + " to " + std::to_string(info->arguments_max);
       throw SyntaxError{token.begin, "`" + node.text + "` takes " + count + " argument(s), not " +
                                          std::to_string(node.children.size())};
     }
@@ -281,7 +297,8 @@ class Parser {
     Node node = make(NodeKind::object, current_.begin, 0);
     expect("{");
     while (!at("}")) {
-      if (current_.kind != TokenKind::name && current_.kind != TokenKind::string) fail("expected a key");
+      if (current_.kind != TokenKind::name && current_.kind != TokenKind::string)
+        fail("expected a key");
       if (std::find(node.keys.begin(), node.keys.end(), current_.text) != node.keys.end()) {
         fail("the key `" + current_.text + "` stands there twice");
       }
@@ -296,7 +313,9 @@ class Parser {
     return node;
   }
 
-  bool is_bound(const std::string& name) const { return std::find(bound_.begin(), bound_.end(), name) != bound_.end(); }
+  bool is_bound(const std::string& name) const {
+    return std::find(bound_.begin(), bound_.end(), name) != bound_.end();
+  }
 
   static std::string join(const std::vector<std::string>& names) {
     std::string text;
@@ -316,15 +335,16 @@ class Parser {
 
 Error expression_error(std::string_view source, std::uint32_t offset, const std::string& message) {
   Error error{ErrorCode::invalid, "E401",
-              message + " at " + std::to_string(offset + 1) + " in `" + std::string(source.substr(0, 80)) +
-                  (source.size() > 80 ? "…`" : "`")};
+              message + " at " + std::to_string(offset + 1) + " in `" +
+                  std::string(source.substr(0, 80)) + (source.size() > 80 ? "…`" : "`")};
   error.details.push_back({"@" + std::to_string(offset), "E401", message});
   return error;
 }
 
 Result<Node> parse_expression(std::string_view source) {
   if (source.size() > expression_chars_max) {
-    return expression_error(source, 0, "longer than " + std::to_string(expression_chars_max) + " characters");
+    return expression_error(source, 0,
+                            "longer than " + std::to_string(expression_chars_max) + " characters");
   }
   try {
     return Parser(source).parse();

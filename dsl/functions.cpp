@@ -10,7 +10,8 @@ namespace {
 const std::map<std::string, Function, std::less<>>& functions() {
   static const auto all = [] {
     std::map<std::string, Function, std::less<>> table;
-    for (auto family : {number_functions(), list_functions(), text_functions(), time_and_hash_functions()}) {
+    for (auto family :
+         {number_functions(), list_functions(), text_functions(), time_and_hash_functions()}) {
       for (auto& function : family) table.emplace(function.info.name, std::move(function));
     }
     return table;
@@ -65,7 +66,8 @@ Json absolute(const Arguments& a) {
 
 Json length(const Arguments& a) {
   const Json& value = a[0];
-  if (value.is_string()) return static_cast<std::int64_t>(code_points(value.get_ref<const std::string&>()));
+  if (value.is_string())
+    return static_cast<std::int64_t>(code_points(value.get_ref<const std::string&>()));
   if (value.is_array() || value.is_object()) return static_cast<std::int64_t>(value.size());
   a.fail("takes a string, an array or an object, not " + shown(value));
 }
@@ -114,36 +116,46 @@ Json values(const Arguments& a) {
 }  // namespace
 
 const std::string& Arguments::text(std::size_t i) const {
-  if (!(*this)[i].is_string()) fail("takes a string as argument " + std::to_string(i + 1) + ", not " + shown((*this)[i]));
+  if (!(*this)[i].is_string())
+    fail("takes a string as argument " + std::to_string(i + 1) + ", not " + shown((*this)[i]));
   return (*this)[i].get_ref<const std::string&>();
 }
 std::int64_t Arguments::integer(std::size_t i) const {
   const Json& value = (*this)[i];
-  if (!value.is_number_integer()) fail("takes an integer as argument " + std::to_string(i + 1) + ", not " + shown(value));
+  if (!value.is_number_integer())
+    fail("takes an integer as argument " + std::to_string(i + 1) + ", not " + shown(value));
   return value.get<std::int64_t>();
 }
 const Json& Arguments::array(std::size_t i) const {
-  if (!(*this)[i].is_array()) fail("takes an array as argument " + std::to_string(i + 1) + ", not " + shown((*this)[i]));
+  if (!(*this)[i].is_array())
+    fail("takes an array as argument " + std::to_string(i + 1) + ", not " + shown((*this)[i]));
   return (*this)[i];
 }
 const Json& Arguments::object(std::size_t i) const {
-  if (!(*this)[i].is_object()) fail("takes an object as argument " + std::to_string(i + 1) + ", not " + shown((*this)[i]));
+  if (!(*this)[i].is_object())
+    fail("takes an object as argument " + std::to_string(i + 1) + ", not " + shown((*this)[i]));
   return (*this)[i];
 }
 const Json& Arguments::number(std::size_t i) const {
-  if (!(*this)[i].is_number()) fail("takes a number as argument " + std::to_string(i + 1) + ", not " + shown((*this)[i]));
+  if (!(*this)[i].is_number())
+    fail("takes a number as argument " + std::to_string(i + 1) + ", not " + shown((*this)[i]));
   return (*this)[i];
 }
 
 std::vector<Function> number_functions() {
   return {
       {{"abs", 1, 1, "number", {"number"}}, absolute},
-      {{"ceil", 1, 1, "integer", {"number"}}, [](const Arguments& a) { return rounded(a, std::ceil); }},
+      {{"ceil", 1, 1, "integer", {"number"}},
+       [](const Arguments& a) { return rounded(a, std::ceil); }},
       {{"div", 2, 2, "integer", {"integer"}}, integer_division},
-      {{"floor", 1, 1, "integer", {"number"}}, [](const Arguments& a) { return rounded(a, std::floor); }},
-      {{"max", 1, 16, "number", {"number|array"}}, [](const Arguments& a) { return extreme(a, true); }},
-      {{"min", 1, 16, "number", {"number|array"}}, [](const Arguments& a) { return extreme(a, false); }},
-      {{"round", 1, 1, "integer", {"number"}}, [](const Arguments& a) { return rounded(a, std::round); }},
+      {{"floor", 1, 1, "integer", {"number"}},
+       [](const Arguments& a) { return rounded(a, std::floor); }},
+      {{"max", 1, 16, "number", {"number|array"}},
+       [](const Arguments& a) { return extreme(a, true); }},
+      {{"min", 1, 16, "number", {"number|array"}},
+       [](const Arguments& a) { return extreme(a, false); }},
+      {{"round", 1, 1, "integer", {"number"}},
+       [](const Arguments& a) { return rounded(a, std::round); }},
   };
 }
 
@@ -169,7 +181,8 @@ const std::vector<FunctionInfo>& function_library() {
   return infos;
 }
 
-Json call_function(Evaluation& evaluation, const Node& node, const std::vector<Operand>& arguments) {
+Json call_function(Evaluation& evaluation, const Node& node,
+                   const std::vector<Operand>& arguments) {
   const auto found = functions().find(node.text);
   if (found == functions().end()) fail(node, "unknown function `" + node.text + "`");
   return found->second.call({evaluation, node, arguments});

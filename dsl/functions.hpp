@@ -16,7 +16,9 @@ struct Arguments {
 
   std::size_t size() const { return values.size(); }
   const Json& operator[](std::size_t i) const { return values[i].get(); }
-  [[noreturn]] void fail(const std::string& message) const { dsl::fail(node, "`" + node.text + "` " + message); }
+  [[noreturn]] void fail(const std::string& message) const {
+    dsl::fail(node, "`" + node.text + "` " + message);
+  }
   const std::string& text(std::size_t i) const;
   std::int64_t integer(std::size_t i) const;
   const Json& array(std::size_t i) const;

@@ -30,7 +30,8 @@ class Gate : public nlohmann::json_sax<Json> {
     return put(value);
   }
   bool string(string_t& value) override {
-    if (value.find('\0') != string_t::npos) return refuse("json-nul", "the character U+0000 cannot be stored");
+    if (value.find('\0') != string_t::npos)
+      return refuse("json-nul", "the character U+0000 cannot be stored");
     return put(std::move(value));
   }
   bool binary(binary_t&) override { return refuse("json-syntax", "binary values are not JSON"); }
@@ -41,19 +42,24 @@ class Gate : public nlohmann::json_sax<Json> {
   bool end_array() override { return close(); }
 
   bool key(string_t& name) override {
-    if (name.find('\0') != string_t::npos) return refuse("json-nul", "the character U+0000 cannot be stored");
-    auto [place, added] = open_.back()->get_ref<Json::object_t&>().emplace(std::move(name), nullptr);
-    if (!added) return refuse("json-duplicate-key", "the key `" + place->first + "` stands there twice");
+    if (name.find('\0') != string_t::npos)
+      return refuse("json-nul", "the character U+0000 cannot be stored");
+    auto [place, added] =
+        open_.back()->get_ref<Json::object_t&>().emplace(std::move(name), nullptr);
+    if (!added)
+      return refuse("json-duplicate-key", "the key `" + place->first + "` stands there twice");
     member_ = &place->second;
     return true;
   }
 
-  bool parse_error(std::size_t position, const std::string&, const nlohmann::detail::exception& failure) override {
+  bool parse_error(std::size_t position, const std::string&,
+                   const nlohmann::detail::exception& failure) override {
     const std::string what = failure.what();
     const bool encoding = what.find("UTF-8") != std::string::npos;
     const auto detail = what.find(": ");
     const auto message = detail == std::string::npos ? what : what.substr(detail + 2);
-    error_ = make(encoding ? "json-encoding" : "json-syntax", message, position == 0 ? 0 : position - 1);
+    error_ =
+        make(encoding ? "json-encoding" : "json-syntax", message, position == 0 ? 0 : position - 1);
     return false;
   }
 
@@ -97,7 +103,8 @@ class Gate : public nlohmann::json_sax<Json> {
     return false;
   }
 
-  Error make(const char* reason, const std::string& message, std::optional<std::size_t> position) const {
+  Error make(const char* reason, const std::string& message,
+             std::optional<std::size_t> position) const {
     Error error{ErrorCode::invalid, reason, message};
     if (position) {
       std::size_t line = 1;
@@ -106,7 +113,8 @@ class Gate : public nlohmann::json_sax<Json> {
         column = text_[i] == '\n' ? 1 : column + 1;
         if (text_[i] == '\n') ++line;
       }
-      error.message += " (line " + std::to_string(line) + ", column " + std::to_string(column) + ")";
+      error.message +=
+          " (line " + std::to_string(line) + ", column " + std::to_string(column) + ")";
     }
     error.details.push_back({pointer(), reason, message});
     return error;

@@ -10,8 +10,12 @@ namespace {
 class Loop {
  public:
   Loop(Evaluation& evaluation, const Node& node, const Frame* frame)
-      : evaluation_(evaluation), node_(node), frame_(frame), list_(evaluation.value(node.children[0], frame)) {
-    if (!list_.get().is_array()) fail(node, "`." + node.text + "` needs an array, not " + shown(list_.get()));
+      : evaluation_(evaluation),
+        node_(node),
+        frame_(frame),
+        list_(evaluation.value(node.children[0], frame)) {
+    if (!list_.get().is_array())
+      fail(node, "`." + node.text + "` needs an array, not " + shown(list_.get()));
   }
   const Json& items() const { return list_.get(); }
   Operand body(const Json& item) {
@@ -27,7 +31,8 @@ class Loop {
   bool holds(const Json& item) {
     const Operand result = value(item);
     if (!result.get().is_boolean()) {
-      fail(node_, "the body of `." + node_.text + "` is a condition and gave " + shown(result.get()));
+      fail(node_,
+           "the body of `." + node_.text + "` is a condition and gave " + shown(result.get()));
     }
     return result.get().get<bool>();
   }
@@ -67,7 +72,8 @@ Json flat_map(Loop& loop, const Node& node) {
   Json result = Json::array();
   for (const Json& item : loop.items()) {
     const Operand mapped = loop.value(item);
-    if (!mapped.get().is_array()) fail(node, "the body of `.flatMap` gives an array, not " + shown(mapped.get()));
+    if (!mapped.get().is_array())
+      fail(node, "the body of `.flatMap` gives an array, not " + shown(mapped.get()));
     for (const Json& inner : mapped.get()) {
       loop.grow(size_of(inner));
       result.push_back(inner);
@@ -83,7 +89,8 @@ Json sum(Loop& loop, const Node& node) {
   Json total = 0;
   for (const Json& item : loop.items()) {
     const Operand part = loop.value(item);
-    if (!part.get().is_number()) fail(node, "the body of `.sum` gives a number, not " + shown(part.get()));
+    if (!part.get().is_number())
+      fail(node, "the body of `.sum` gives a number, not " + shown(part.get()));
     total = arithmetic(add, total, part.get());
   }
   return total;
@@ -104,7 +111,8 @@ Json sort_by(Loop& loop, const Node& node) {
   }
   std::vector<std::size_t> order(keys.size());
   std::iota(order.begin(), order.end(), std::size_t{0});
-  std::stable_sort(order.begin(), order.end(), [&](std::size_t a, std::size_t b) { return keys[a] < keys[b]; });
+  std::stable_sort(order.begin(), order.end(),
+                   [&](std::size_t a, std::size_t b) { return keys[a] < keys[b]; });
   Json result = Json::array();
   for (const std::size_t i : order) result.push_back(items[i]);
   return result;
@@ -117,7 +125,8 @@ Json to_object(Loop& loop, const Node& node) {
     const Operand pair = loop.value(item);
     const Json& entry = pair.get();
     if (!entry.is_array() || entry.size() != 2 || !entry[0].is_string()) {
-      fail(node, "the body of `.toObject` gives [key, value] with a string key, not " + shown(entry));
+      fail(node,
+           "the body of `.toObject` gives [key, value] with a string key, not " + shown(entry));
     }
     loop.grow(size_of(entry));
     if (!result.emplace(entry[0].get_ref<const std::string&>(), entry[1]).second) {

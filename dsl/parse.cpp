@@ -17,12 +17,14 @@ constexpr std::string_view schema_name = "saga-1";
 void read_version_of_language(Reader& reader) {
   const Json* dsl = reader.require("dsl");
   if (dsl != nullptr && *dsl != 1) {
-    add_error(reader.findings(), "E003", reader.at("dsl"), "`dsl` is " + dsl->dump() + "; this engine reads version 1",
-              "write \"dsl\": 1");
+    add_error(reader.findings(), "E003", reader.at("dsl"),
+              "`dsl` is " + dsl->dump() + "; this engine reads version 1", "write \"dsl\": 1");
   }
   const auto schema = reader.text("$schema");
-  if (schema && schema->find("saga-") != std::string::npos && schema->find(schema_name) == std::string::npos) {
-    add_error(reader.findings(), "E003", reader.at("$schema"), "`$schema` names another version of the language");
+  if (schema && schema->find("saga-") != std::string::npos &&
+      schema->find(schema_name) == std::string::npos) {
+    add_error(reader.findings(), "E003", reader.at("$schema"),
+              "`$schema` names another version of the language");
   }
 }
 
@@ -30,7 +32,8 @@ void read_labels(Reader& reader, Definition& definition) {
   const Json* labels = reader.take("labels");
   if (labels == nullptr) return;
   if (!labels->is_object() || labels->size() > labels_max) {
-    return add_error(reader.findings(), "E002", reader.at("labels"), "`labels` is an object of at most 16 texts");
+    return add_error(reader.findings(), "E002", reader.at("labels"),
+                     "`labels` is an object of at most 16 texts");
   }
   for (const auto& [name, value] : labels->items()) {
     const std::string at = reader.at("labels") + "/" + escaped_pointer(name);
@@ -39,8 +42,10 @@ void read_labels(Reader& reader, Definition& definition) {
       continue;
     }
     auto compiled = Template::compile_text(value.get_ref<const std::string&>());
-    if (compiled) definition.labels.push_back({name, std::move(*compiled)});
-    else add_compile_errors(reader.findings(), compiled.error(), at);
+    if (compiled)
+      definition.labels.push_back({name, std::move(*compiled)});
+    else
+      add_compile_errors(reader.findings(), compiled.error(), at);
   }
 }
 
@@ -48,13 +53,16 @@ void read_retry_policies(Reader& reader, Definition& definition) {
   const Json* policies = reader.take("retryPolicies");
   if (policies == nullptr) return;
   if (!policies->is_object()) {
-    return add_error(reader.findings(), "E002", reader.at("retryPolicies"), "`retryPolicies` is an object of policies");
+    return add_error(reader.findings(), "E002", reader.at("retryPolicies"),
+                     "`retryPolicies` is an object of policies");
   }
   for (const auto& [name, policy] : policies->items()) {
     const std::string at = reader.at("retryPolicies") + "/" + escaped_pointer(name);
     // A policy that names another would make a puzzle of what is meant.
-    if (policy.is_string()) add_error(reader.findings(), "E002", at, "a retry policy is an object");
-    else definition.retry_policies.emplace(name, read_retry(policy, at, {}, reader.findings()));
+    if (policy.is_string())
+      add_error(reader.findings(), "E002", at, "a retry policy is an object");
+    else
+      definition.retry_policies.emplace(name, read_retry(policy, at, {}, reader.findings()));
   }
 }
 
@@ -64,14 +72,16 @@ void read_defaults(Reader& reader, Definition& definition, DocumentContext& cont
   Findings& findings = reader.findings();
   Reader inner(*defaults, reader.at("defaults"), "`defaults`", findings);
   if (const Json* retry = inner.take("retry")) {
-    definition.default_retry = read_retry(*retry, inner.at("retry"), context.retry_policies, findings);
+    definition.default_retry =
+        read_retry(*retry, inner.at("retry"), context.retry_policies, findings);
   }
   definition.default_attempt_timeout = inner.duration("attemptTimeout");
   definition.default_step_timeout = inner.duration("stepTimeout");
   if (const Json* compensation = inner.take("compensation")) {
     Reader undo(*compensation, inner.at("compensation"), "`compensation`", findings);
     if (const Json* retry = undo.take("retry")) {
-      context.compensation_retry = read_retry(*retry, undo.at("retry"), context.retry_policies, findings);
+      context.compensation_retry =
+          read_retry(*retry, undo.at("retry"), context.retry_policies, findings);
     }
     context.compensation_attempt_timeout = undo.duration("attemptTimeout");
     context.compensation_on_exhausted = read_on_exhausted(undo, OnExhausted::suspend);
@@ -84,13 +94,16 @@ void read_services(Reader& reader, Definition& definition, const DefinitionLimit
   const Json* services = reader.take("services");
   if (services == nullptr) return;
   if (!services->is_object() || services->size() > limits.services_max) {
-    return add_error(reader.findings(), "E002", reader.at("services"),
-                     "`services` is an object of at most " + std::to_string(limits.services_max) + " services");
+    return add_error(
+        reader.findings(), "E002", reader.at("services"),
+        "`services` is an object of at most " + std::to_string(limits.services_max) + " services");
   }
   for (const auto& [name, service] : services->items()) {
     const std::string at = reader.at("services") + "/" + escaped_pointer(name);
-    if (!is_identifier(name)) add_error(reader.findings(), "E002", at, "\"" + name + "\" is no name of a service");
-    definition.services.emplace(name, read_service(service, at, false, definition.retry_policies, reader.findings()));
+    if (!is_identifier(name))
+      add_error(reader.findings(), "E002", at, "\"" + name + "\" is no name of a service");
+    definition.services.emplace(
+        name, read_service(service, at, false, definition.retry_policies, reader.findings()));
   }
 }
 
@@ -98,7 +111,8 @@ void read_head(Reader& reader, Definition& definition) {
   read_version_of_language(reader);
   definition.name = reader.text("name", true).value_or("");
   if (!definition.name.empty() && !is_dotted_name(definition.name)) {
-    add_error(reader.findings(), "E002", reader.at("name"), "\"" + definition.name + "\" is no name of a definition",
+    add_error(reader.findings(), "E002", reader.at("name"),
+              "\"" + definition.name + "\" is no name of a definition",
               "names are lower case, with dots: orders.place");
   }
   definition.version = reader.integer("version", 1, INT64_MAX, true).value_or(1);
@@ -110,9 +124,10 @@ void read_head(Reader& reader, Definition& definition) {
     const auto found = PayloadSchema::compile(*input, reader.at("input"), definition.input);
     reader.findings().insert(reader.findings().end(), found.begin(), found.end());
   }
-  definition.recovery =
-      reader.word<Recovery>("recovery", {{"backward", Recovery::backward}, {"forward", Recovery::forward}})
-          .value_or(Recovery::backward);
+  definition.recovery = reader
+                            .word<Recovery>("recovery", {{"backward", Recovery::backward},
+                                                         {"forward", Recovery::forward}})
+                            .value_or(Recovery::backward);
   if (auto timeout = reader.duration("timeout")) definition.timeout = std::move(*timeout);
   definition.retention = reader.plain_duration("retention");
 }
@@ -126,7 +141,8 @@ void read_steps(Reader& reader, Definition& definition, const DocumentContext& c
       add_error(reader.findings(), "E002", reader.at("steps"), "a saga has at least one step");
     }
   }
-  if (const Json* steps = reader.take("onFailure")) definition.on_failure = parser.read(*steps, reader.at("onFailure"));
+  if (const Json* steps = reader.take("onFailure"))
+    definition.on_failure = parser.read(*steps, reader.at("onFailure"));
   if (const Json* steps = reader.take("onSuspended")) {
     definition.on_suspended = parser.read(*steps, reader.at("onSuspended"));
   }
@@ -140,7 +156,8 @@ Parsed parse_definition(std::string_view text, const DefinitionLimits& limits) {
   parsed.places = SourceMap{std::string(text)};
   auto json = parse_json(text, {.bytes_max = limits.bytes_max, .depth_max = limits.json_depth_max});
   if (!json) {
-    add_error(parsed.findings, "E001", json.error().details.empty() ? "" : json.error().details[0].pointer,
+    add_error(parsed.findings, "E001",
+              json.error().details.empty() ? "" : json.error().details[0].pointer,
               json.error().message);
   } else {
     auto definition = std::make_shared<Definition>();
@@ -153,7 +170,8 @@ Parsed parse_definition(std::string_view text, const DefinitionLimits& limits) {
     read_services(reader, *definition, limits);
     read_steps(reader, *definition, context, limits);
     reader.finish();
-    // The library keeps keys sorted and writes numbers one way: its compact text is the canonical form.
+    // The library keeps keys sorted and writes numbers one way: its compact text is the canonical
+    // form.
     definition->hash = sha256_hex(json->dump());
     definition->document = std::move(*json);
     if (!has_errors(parsed.findings)) parsed.definition = std::move(definition);

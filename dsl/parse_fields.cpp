@@ -12,7 +12,8 @@ constexpr std::size_t outcomes_max = 20;
 std::optional<int> status_number(std::string_view text) {
   int value = 0;
   const auto [rest, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-  if (text.size() != 3 || error != std::errc{} || rest != text.data() + text.size()) return std::nullopt;
+  if (text.size() != 3 || error != std::errc{} || rest != text.data() + text.size())
+    return std::nullopt;
   return value >= 100 && value <= 599 ? std::optional(value) : std::nullopt;
 }
 
@@ -35,14 +36,19 @@ std::optional<StatusRange> status_range(const Json& value) {
   return StatusRange{*first, *last};
 }
 
-std::vector<StatusRange> read_status(const Json& value, const std::string& pointer, Findings& findings) {
+std::vector<StatusRange> read_status(const Json& value, const std::string& pointer,
+                                     Findings& findings) {
   std::vector<StatusRange> ranges;
   const Json list = value.is_array() ? value : Json::array({value});
   for (const Json& one : list) {
-    if (const auto range = status_range(one)) ranges.push_back(*range);
-    else add_error(findings, "E002", pointer, one.dump() + " is no status", "write 409, [404, 410], \"5xx\" or \"500-503\"");
+    if (const auto range = status_range(one))
+      ranges.push_back(*range);
+    else
+      add_error(findings, "E002", pointer, one.dump() + " is no status",
+                "write 409, [404, 410], \"5xx\" or \"500-503\"");
   }
-  if (ranges.empty() && list.empty()) add_error(findings, "E305", pointer, "the list of statuses is empty");
+  if (ranges.empty() && list.empty())
+    add_error(findings, "E305", pointer, "the list of statuses is empty");
   return ranges;
 }
 
@@ -50,7 +56,8 @@ OutcomeRule read_outcome(const Json& value, const std::string& pointer, Findings
   Reader reader(value, pointer, "an outcome rule", findings);
   OutcomeRule rule;
   rule.pointer = pointer;
-  if (const Json* status = reader.take("status")) rule.status = read_status(*status, reader.at("status"), findings);
+  if (const Json* status = reader.take("status"))
+    rule.status = read_status(*status, reader.at("status"), findings);
   rule.transport = reader.word<Transport>("transport", {{"dns", Transport::dns},
                                                         {"connect", Transport::connect},
                                                         {"tls", Transport::tls},
@@ -74,8 +81,8 @@ OutcomeRule read_outcome(const Json& value, const std::string& pointer, Findings
 
 void read_method_and_path(Reader& reader, Request& request, const std::string& http) {
   static constexpr std::pair<std::string_view, Method> methods[] = {
-      {"GET", Method::get},     {"HEAD", Method::head},   {"POST", Method::post},
-      {"PUT", Method::put},     {"PATCH", Method::patch}, {"DELETE", Method::delete_}};
+      {"GET", Method::get}, {"HEAD", Method::head},   {"POST", Method::post},
+      {"PUT", Method::put}, {"PATCH", Method::patch}, {"DELETE", Method::delete_}};
   const auto space = http.find(' ');
   const std::string_view word = std::string_view(http).substr(0, space);
   bool known = false;
@@ -85,12 +92,16 @@ void read_method_and_path(Reader& reader, Request& request, const std::string& h
     known = true;
   }
   if (!known || space == std::string::npos || space + 1 >= http.size() || http[space + 1] != '/') {
-    return add_error(reader.findings(), "E002", reader.at("http"), "`http` is a method and a path, not \"" + http + "\"",
-                     "write \"PUT /things/${saga.id}\"; methods are GET, HEAD, POST, PUT, PATCH, DELETE");
+    return add_error(
+        reader.findings(), "E002", reader.at("http"),
+        "`http` is a method and a path, not \"" + http + "\"",
+        "write \"PUT /things/${saga.id}\"; methods are GET, HEAD, POST, PUT, PATCH, DELETE");
   }
   auto path = Template::compile_text(std::string_view(http).substr(space + 1));
-  if (path) request.path = std::move(*path);
-  else add_compile_errors(reader.findings(), path.error(), reader.at("http"));
+  if (path)
+    request.path = std::move(*path);
+  else
+    add_compile_errors(reader.findings(), path.error(), reader.at("http"));
 }
 
 std::vector<NamedTemplate> read_named(Reader& reader, const char* key) {
@@ -98,27 +109,31 @@ std::vector<NamedTemplate> read_named(Reader& reader, const char* key) {
   const Json* value = reader.take(key);
   if (value == nullptr) return out;
   if (!value->is_object() || value->size() > headers_max) {
-    add_error(reader.findings(), "E002", reader.at(key), "`" + std::string(key) + "` is an object of at most 40 texts");
+    add_error(reader.findings(), "E002", reader.at(key),
+              "`" + std::string(key) + "` is an object of at most 40 texts");
     return out;
   }
   for (const auto& [name, source] : value->items()) {
     const std::string at = reader.at(key) + "/" + escaped_pointer(name);
     if (!source.is_string() && !source.is_number() && !source.is_boolean()) {
-      add_error(reader.findings(), "E002", at, "is a string, number or boolean, not " + std::string(source.type_name()));
+      add_error(reader.findings(), "E002", at,
+                "is a string, number or boolean, not " + std::string(source.type_name()));
       continue;
     }
     // Typed, so that null can mean "leave it out".
     auto compiled = Template::compile(source);
-    if (compiled) out.push_back({name, std::move(*compiled)});
-    else add_compile_errors(reader.findings(), compiled.error(), at);
+    if (compiled)
+      out.push_back({name, std::move(*compiled)});
+    else
+      add_compile_errors(reader.findings(), compiled.error(), at);
   }
   return out;
 }
 
 }  // namespace
 
-RetrySpec read_retry(const Json& value, const std::string& pointer, const std::map<std::string, RetrySpec>& policies,
-                     Findings& findings) {
+RetrySpec read_retry(const Json& value, const std::string& pointer,
+                     const std::map<std::string, RetrySpec>& policies, Findings& findings) {
   if (value.is_string()) {
     const auto found = policies.find(value.get<std::string>());
     if (found != policies.end()) return found->second;
@@ -132,37 +147,47 @@ RetrySpec read_retry(const Json& value, const std::string& pointer, const std::m
   Reader reader(value, pointer, "a retry policy", findings);
   RetrySpec spec;
   if (const Json* attempts = reader.take("maxAttempts")) {
-    if (*attempts == "unlimited") spec.unlimited = true;
+    if (*attempts == "unlimited")
+      spec.unlimited = true;
     else if (attempts->is_number_integer() && *attempts >= 1 && *attempts <= attempts_max) {
       spec.attempts_max = attempts->get<std::uint32_t>();
     } else {
-      add_error(findings, "E002", reader.at("maxAttempts"), "`maxAttempts` is an integer from 1 to 1000 or \"unlimited\"");
+      add_error(findings, "E002", reader.at("maxAttempts"),
+                "`maxAttempts` is an integer from 1 to 1000 or \"unlimited\"");
     }
   }
   spec.delay = reader.duration("delay");
   spec.factor = reader.number("factor", 1, 10);
   spec.delay_max = reader.duration("maxDelay");
-  spec.jitter = reader.word<Jitter>("jitter", {{"none", Jitter::none}, {"equal", Jitter::equal}, {"full", Jitter::full}});
+  spec.jitter = reader.word<Jitter>(
+      "jitter", {{"none", Jitter::none}, {"equal", Jitter::equal}, {"full", Jitter::full}});
   spec.elapsed_max = reader.duration("maxElapsed");
   if (reader.has("on")) {
     spec.on.emplace();
     for (const auto& name : reader.texts("on")) {
-      if (name == "transient") spec.on->push_back(OutcomeClass::transient);
-      else if (name == "unknown") spec.on->push_back(OutcomeClass::unknown);
-      else add_error(findings, "E002", reader.at("on"), "`on` lists transient and unknown, not \"" + name + "\"");
+      if (name == "transient")
+        spec.on->push_back(OutcomeClass::transient);
+      else if (name == "unknown")
+        spec.on->push_back(OutcomeClass::unknown);
+      else
+        add_error(findings, "E002", reader.at("on"),
+                  "`on` lists transient and unknown, not \"" + name + "\"");
     }
   } else {
     reader.take("on");
   }
   for (const auto& code : reader.texts("except")) {
-    if (is_error_code(code)) spec.except.push_back(code);
-    else add_error(findings, "E002", reader.at("except"), "\"" + code + "\" is no error code");
+    if (is_error_code(code))
+      spec.except.push_back(code);
+    else
+      add_error(findings, "E002", reader.at("except"), "\"" + code + "\" is no error code");
   }
   reader.finish();
   return spec;
 }
 
-std::vector<OutcomeRule> read_outcomes(const Json& value, const std::string& pointer, Findings& findings) {
+std::vector<OutcomeRule> read_outcomes(const Json& value, const std::string& pointer,
+                                       Findings& findings) {
   std::vector<OutcomeRule> rules;
   if (!value.is_array() || value.size() > outcomes_max) {
     add_error(findings, "E002", pointer, "`outcomes` is a list of at most 20 rules");
@@ -191,7 +216,8 @@ Request read_request(Reader& reader, bool needs_service, bool may_have_body) {
   if (http) read_method_and_path(reader, request, *http);
   if (operation) request.operation = *operation;
   if (http.has_value() == operation.has_value() && !(reader.has("http") && !http)) {
-    add_error(reader.findings(), "E002", reader.pointer(), "a request has either `http` or `operation`",
+    add_error(reader.findings(), "E002", reader.pointer(),
+              "a request has either `http` or `operation`",
               "write \"http\": \"PUT /things/${saga.id}\"");
   }
   request.query = read_named(reader, "query");
@@ -200,11 +226,13 @@ Request read_request(Reader& reader, bool needs_service, bool may_have_body) {
   return request;
 }
 
-Probe read_probe(const Json& value, const std::string& pointer, const DocumentContext& context, Findings& findings) {
+Probe read_probe(const Json& value, const std::string& pointer, const DocumentContext& context,
+                 Findings& findings) {
   Reader reader(value, pointer, "a probe", findings);
   Probe probe;
   probe.request = read_request(reader, false, false);
-  if (const Json* rules = reader.take("outcomes")) probe.outcomes = read_outcomes(*rules, reader.at("outcomes"), findings);
+  if (const Json* rules = reader.take("outcomes"))
+    probe.outcomes = read_outcomes(*rules, reader.at("outcomes"), findings);
   probe.output = reader.value_template("output");
   probe.sealed = reader.boolean("sealed").value_or(false);
   if (const Json* retry = reader.take("retry")) {
@@ -224,7 +252,8 @@ Completion read_completion(const Json& value, const std::string& pointer, Findin
     Poll read;
     read.request = read_request(inner, false, false);
     read.every = inner.duration("every", true).value_or(DurationField{Duration{0}});
-    if (const Json* rules = inner.take("outcomes")) read.outcomes = read_outcomes(*rules, inner.at("outcomes"), findings);
+    if (const Json* rules = inner.take("outcomes"))
+      read.outcomes = read_outcomes(*rules, inner.at("outcomes"), findings);
     inner.finish();
     completion.poll = std::move(read);
   }
@@ -235,23 +264,26 @@ Completion read_completion(const Json& value, const std::string& pointer, Findin
 
 OnExhausted read_on_exhausted(Reader& reader, OnExhausted otherwise) {
   return reader
-      .word<OnExhausted>("onExhausted", {{"suspend", OnExhausted::suspend}, {"continue", OnExhausted::continue_}})
+      .word<OnExhausted>("onExhausted",
+                         {{"suspend", OnExhausted::suspend}, {"continue", OnExhausted::continue_}})
       .value_or(otherwise);
 }
 
-Undo read_compensation(const Json& value, const std::string& pointer, const DocumentContext& context,
-                       Findings& findings) {
+Undo read_compensation(const Json& value, const std::string& pointer,
+                       const DocumentContext& context, Findings& findings) {
   if (value == "none") return WaivedCompensation{};
   if (value == "auto") return AutoCompensation{};
   if (value.is_string()) {
-    add_error(findings, "E002", pointer, "a compensation is a request, \"none\" or \"auto\", not " + value.dump());
+    add_error(findings, "E002", pointer,
+              "a compensation is a request, \"none\" or \"auto\", not " + value.dump());
     return NoCompensation{};
   }
   Reader reader(value, pointer, "a compensation", findings);
   Compensation undo;
   undo.request = read_request(reader, false, true);
   undo.when = reader.expression("when");
-  if (const Json* rules = reader.take("outcomes")) undo.outcomes = read_outcomes(*rules, reader.at("outcomes"), findings);
+  if (const Json* rules = reader.take("outcomes"))
+    undo.outcomes = read_outcomes(*rules, reader.at("outcomes"), findings);
   if (const Json* retry = reader.take("retry")) {
     undo.retry = read_retry(*retry, reader.at("retry"), context.retry_policies, findings);
   } else {

@@ -25,7 +25,9 @@ std::size_t edit_distance(std::string_view a, std::string_view b) {
   return row.back();
 }
 
-bool in_range(char c, char first, char last) { return c >= first && c <= last; }
+bool in_range(char c, char first, char last) {
+  return c >= first && c <= last;
+}
 
 std::string joined(const std::vector<std::string>& names) {
   std::string out;
@@ -43,9 +45,12 @@ std::string excerpt(const Json& value) {
 std::string escaped_pointer(std::string_view key) {
   std::string out;
   for (const char c : key) {
-    if (c == '~') out += "~0";
-    else if (c == '/') out += "~1";
-    else out += c;
+    if (c == '~')
+      out += "~0";
+    else if (c == '/')
+      out += "~1";
+    else
+      out += c;
   }
   return out;
 }
@@ -67,18 +72,21 @@ std::string nearest(std::string_view text, const std::vector<std::string>& names
 bool is_identifier(std::string_view text) {
   return !text.empty() && text.size() <= name_chars_max && in_range(text.front(), 'a', 'z') &&
          std::all_of(text.begin(), text.end(), [](char c) {
-           return in_range(c, 'a', 'z') || in_range(c, 'A', 'Z') || in_range(c, '0', '9') || c == '_';
+           return in_range(c, 'a', 'z') || in_range(c, 'A', 'Z') || in_range(c, '0', '9') ||
+                  c == '_';
          });
 }
 
 bool is_error_code(std::string_view text) {
   return !text.empty() && text.size() <= name_chars_max && in_range(text.front(), 'A', 'Z') &&
-         std::all_of(text.begin(), text.end(),
-                     [](char c) { return in_range(c, 'A', 'Z') || in_range(c, '0', '9') || c == '_'; });
+         std::all_of(text.begin(), text.end(), [](char c) {
+           return in_range(c, 'A', 'Z') || in_range(c, '0', '9') || c == '_';
+         });
 }
 
 bool is_dotted_name(std::string_view text) {
-  if (text.empty() || text.size() > definition_name_chars_max || !in_range(text.front(), 'a', 'z')) return false;
+  if (text.empty() || text.size() > definition_name_chars_max || !in_range(text.front(), 'a', 'z'))
+    return false;
   char before = '.';
   for (const char c : text) {
     const bool separator = c == '.' || c == '_' || c == '-';
@@ -90,9 +98,10 @@ bool is_dotted_name(std::string_view text) {
   return in_range(before, 'a', 'z') || in_range(before, '0', '9');
 }
 
-void add_error(Findings& findings, std::string code, std::string pointer, std::string message, std::string hint) {
-  findings.push_back(
-      {std::move(code), Severity::error, std::move(pointer), 0, 0, std::move(message), std::move(hint)});
+void add_error(Findings& findings, std::string code, std::string pointer, std::string message,
+               std::string hint) {
+  findings.push_back({std::move(code), Severity::error, std::move(pointer), 0, 0,
+                      std::move(message), std::move(hint)});
 }
 
 void add_compile_errors(Findings& findings, const Error& error, const std::string& pointer) {
@@ -105,8 +114,10 @@ void add_compile_errors(Findings& findings, const Error& error, const std::strin
   }
 }
 
-std::optional<Expression> read_expression(const Json& value, const std::string& pointer, Findings& findings) {
-  const bool looks_right = value.is_string() && value.get_ref<const std::string&>().starts_with("${");
+std::optional<Expression> read_expression(const Json& value, const std::string& pointer,
+                                          Findings& findings) {
+  const bool looks_right =
+      value.is_string() && value.get_ref<const std::string&>().starts_with("${");
   if (looks_right) {
     auto compiled = Template::compile(value);
     if (!compiled) {
@@ -121,12 +132,14 @@ std::optional<Expression> read_expression(const Json& value, const std::string& 
   return std::nullopt;
 }
 
-std::optional<DurationField> read_duration(const Json& value, const std::string& pointer, Findings& findings) {
+std::optional<DurationField> read_duration(const Json& value, const std::string& pointer,
+                                           Findings& findings) {
   if (value.is_string()) {
     const auto& text = value.get_ref<const std::string&>();
     if (const auto duration = parse_duration(text)) return DurationField{*duration};
     if (text.find("${") != std::string::npos) {
-      if (auto expression = read_expression(value, pointer, findings)) return DurationField{std::move(*expression)};
+      if (auto expression = read_expression(value, pointer, findings))
+        return DurationField{std::move(*expression)};
       return std::nullopt;
     }
   }
@@ -141,7 +154,8 @@ Reader::Reader(const Json& value, std::string pointer, const char* what, Finding
     object_ = &value;
     return;
   }
-  add_error(findings_, "E002", pointer_, std::string(what) + " is an object, not " + value.type_name());
+  add_error(findings_, "E002", pointer_,
+            std::string(what) + " is an object, not " + value.type_name());
 }
 
 bool Reader::has(std::string_view key) const {
@@ -164,12 +178,15 @@ const Json* Reader::require(const char* key) {
 }
 
 void Reader::wrong_type(const char* key, const char* wanted, const Json& found) {
-  add_error(findings_, "E002", at(key), "`" + std::string(key) + "` is " + wanted + ", not " + excerpt(found));
+  add_error(findings_, "E002", at(key),
+            "`" + std::string(key) + "` is " + wanted + ", not " + excerpt(found));
 }
 
-void Reader::refuse_word(const char* key, const std::string& value, const std::vector<std::string>& names) {
+void Reader::refuse_word(const char* key, const std::string& value,
+                         const std::vector<std::string>& names) {
   const std::string near = nearest(value, names);
-  add_error(findings_, "E002", at(key), "`" + std::string(key) + "` is one of " + joined(names) + ", not \"" + value + "\"",
+  add_error(findings_, "E002", at(key),
+            "`" + std::string(key) + "` is one of " + joined(names) + ", not \"" + value + "\"",
             near.empty() ? "" : "did you mean \"" + near + "\"?");
 }
 
@@ -183,12 +200,14 @@ std::optional<std::string> Reader::text(const char* key, bool required) {
   return value->get<std::string>();
 }
 
-std::optional<std::int64_t> Reader::integer(const char* key, std::int64_t least, std::int64_t most, bool required) {
+std::optional<std::int64_t> Reader::integer(const char* key, std::int64_t least, std::int64_t most,
+                                            bool required) {
   const Json* value = required ? require(key) : take(key);
   if (value == nullptr) return std::nullopt;
-  if (!value->is_number_integer() || value->get<std::int64_t>() < least || value->get<std::int64_t>() > most) {
-    const std::string wanted =
-        "an integer from " + std::to_string(least) + (most == INT64_MAX ? "" : " to " + std::to_string(most));
+  if (!value->is_number_integer() || value->get<std::int64_t>() < least ||
+      value->get<std::int64_t>() > most) {
+    const std::string wanted = "an integer from " + std::to_string(least) +
+                               (most == INT64_MAX ? "" : " to " + std::to_string(most));
     wrong_type(key, wanted.c_str(), *value);
     return std::nullopt;
   }
@@ -225,7 +244,8 @@ std::optional<Duration> Reader::plain_duration(const char* key) {
   const auto field = duration(key);
   if (!field) return std::nullopt;
   if (const auto* known = std::get_if<Duration>(&*field)) return *known;
-  add_error(findings_, "E002", at(key), "`" + std::string(key) + "` is a duration without expressions");
+  add_error(findings_, "E002", at(key),
+            "`" + std::string(key) + "` is a duration without expressions");
   return std::nullopt;
 }
 
@@ -255,15 +275,17 @@ std::optional<Expression> Reader::expression(const char* key, bool required) {
 std::optional<std::string> Reader::identifier(const char* key, bool required) {
   auto value = text(key, required);
   if (!value || is_identifier(*value)) return value;
-  add_error(findings_, "E002", at(key), "\"" + *value + "\" is no name",
-            "names begin with a lower-case letter and go on with letters, digits and _, at most 64");
+  add_error(
+      findings_, "E002", at(key), "\"" + *value + "\" is no name",
+      "names begin with a lower-case letter and go on with letters, digits and _, at most 64");
   return std::nullopt;
 }
 
 std::optional<std::string> Reader::error_code(const char* key, bool required) {
   auto value = text(key, required);
   if (!value || is_error_code(*value)) return value;
-  add_error(findings_, "E002", at(key), "\"" + *value + "\" is no error code", "codes are like OUT_OF_STOCK");
+  add_error(findings_, "E002", at(key), "\"" + *value + "\" is no error code",
+            "codes are like OUT_OF_STOCK");
   return std::nullopt;
 }
 
@@ -277,8 +299,11 @@ std::vector<std::string> Reader::texts(const char* key) {
   }
   for (std::size_t i = 0; i < value->size(); ++i) {
     const Json& item = (*value)[i];
-    if (item.is_string()) out.push_back(item.get<std::string>());
-    else add_error(findings_, "E002", at(key) + "/" + std::to_string(i), "is a string, not " + excerpt(item));
+    if (item.is_string())
+      out.push_back(item.get<std::string>());
+    else
+      add_error(findings_, "E002", at(key) + "/" + std::to_string(i),
+                "is a string, not " + excerpt(item));
   }
   return out;
 }
@@ -286,12 +311,14 @@ std::vector<std::string> Reader::texts(const char* key) {
 void Reader::finish() {
   if (object_ == nullptr) return;
   for (const auto& [key, value] : object_->items()) {
-    if (key.starts_with("x-") || std::find(known_.begin(), known_.end(), key) != known_.end()) continue;
+    if (key.starts_with("x-") || std::find(known_.begin(), known_.end(), key) != known_.end())
+      continue;
     const std::string near = nearest(key, known_);
     std::vector<std::string> sorted = known_;
     std::sort(sorted.begin(), sorted.end());
     add_error(findings_, "E002", at(key), std::string(what_) + " has no key `" + key + "`",
-              near.empty() ? "known are " + joined(sorted) + "; x- keys are comments" : "did you mean `" + near + "`?");
+              near.empty() ? "known are " + joined(sorted) + "; x- keys are comments"
+                           : "did you mean `" + near + "`?");
   }
 }
 

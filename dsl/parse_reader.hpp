@@ -1,5 +1,6 @@
 #pragma once
-/// Reads one JSON object strictly: every key is asked for by name, and what was not asked for is a finding.
+/// Reads one JSON object strictly: every key is asked for by name, and what was not asked for is a
+/// finding.
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -18,10 +19,11 @@ using Findings = std::vector<Finding>;
 std::string escaped_pointer(std::string_view key);
 /// The name nearest to `text`, if it is near enough to be meant; else empty.
 std::string nearest(std::string_view text, const std::vector<std::string>& names);
-bool is_identifier(std::string_view text);    ///< `[a-z][A-Za-z0-9_]*`, at most 64
-bool is_error_code(std::string_view text);    ///< `[A-Z][A-Z0-9_]*`, at most 64
-bool is_dotted_name(std::string_view text);   ///< of a definition
-void add_error(Findings& findings, std::string code, std::string pointer, std::string message, std::string hint = {});
+bool is_identifier(std::string_view text);   ///< `[a-z][A-Za-z0-9_]*`, at most 64
+bool is_error_code(std::string_view text);   ///< `[A-Z][A-Z0-9_]*`, at most 64
+bool is_dotted_name(std::string_view text);  ///< of a definition
+void add_error(Findings& findings, std::string code, std::string pointer, std::string message,
+               std::string hint = {});
 /// The findings of a failed Template or Expression compile, below `pointer`.
 void add_compile_errors(Findings& findings, const Error& error, const std::string& pointer);
 
@@ -44,7 +46,8 @@ class Reader {
   const Json* require(const char* key);
 
   std::optional<std::string> text(const char* key, bool required = false);
-  std::optional<std::int64_t> integer(const char* key, std::int64_t least, std::int64_t most, bool required = false);
+  std::optional<std::int64_t> integer(const char* key, std::int64_t least, std::int64_t most,
+                                      bool required = false);
   std::optional<double> number(const char* key, double least, double most);
   std::optional<bool> boolean(const char* key);
   std::optional<DurationField> duration(const char* key, bool required = false);
@@ -60,7 +63,8 @@ class Reader {
 
   /// One of a closed list of words.
   template <class Enum>
-  std::optional<Enum> word(const char* key, std::initializer_list<std::pair<const char*, Enum>> words) {
+  std::optional<Enum> word(const char* key,
+                           std::initializer_list<std::pair<const char*, Enum>> words) {
     const auto value = text(key);
     if (!value) return std::nullopt;
     std::vector<std::string> names;
@@ -77,7 +81,8 @@ class Reader {
 
  private:
   void wrong_type(const char* key, const char* wanted, const Json& found);
-  void refuse_word(const char* key, const std::string& value, const std::vector<std::string>& names);
+  void refuse_word(const char* key, const std::string& value,
+                   const std::vector<std::string>& names);
 
   const Json* object_ = nullptr;
   std::string pointer_;
@@ -86,7 +91,9 @@ class Reader {
   std::vector<std::string> known_;
 };
 
-std::optional<Expression> read_expression(const Json& value, const std::string& pointer, Findings& findings);
-std::optional<DurationField> read_duration(const Json& value, const std::string& pointer, Findings& findings);
+std::optional<Expression> read_expression(const Json& value, const std::string& pointer,
+                                          Findings& findings);
+std::optional<DurationField> read_duration(const Json& value, const std::string& pointer,
+                                           Findings& findings);
 
 }  // namespace backstitch::dsl

@@ -38,8 +38,10 @@ Tls read_tls(const Json& value, const std::string& pointer, Findings& findings) 
   tls.ca = reader.text("ca").value_or("");
   tls.client_cert = reader.text("clientCert").value_or("");
   tls.server_name = reader.text("serverName").value_or("");
-  tls.version_min =
-      reader.word<std::string>("minVersion", {{"1.2", std::string("1.2")}, {"1.3", std::string("1.3")}}).value_or("");
+  tls.version_min = reader
+                        .word<std::string>("minVersion", {{"1.2", std::string("1.2")},
+                                                          {"1.3", std::string("1.3")}})
+                        .value_or("");
   reader.finish();
   return tls;
 }
@@ -48,11 +50,12 @@ Breaker read_breaker(const Json& value, const std::string& pointer, Findings& fi
   Reader reader(value, pointer, "`breaker`", findings);
   Breaker breaker;
   breaker.window = reader.plain_duration("window").value_or(breaker.window);
-  breaker.calls_min = static_cast<std::uint32_t>(reader.integer("minCalls", 1, 1'000'000).value_or(breaker.calls_min));
+  breaker.calls_min = static_cast<std::uint32_t>(
+      reader.integer("minCalls", 1, 1'000'000).value_or(breaker.calls_min));
   breaker.failure_ratio = reader.number("failureRatio", 0, 1).value_or(breaker.failure_ratio);
   breaker.open_for = reader.plain_duration("openFor").value_or(breaker.open_for);
-  breaker.half_open_calls =
-      static_cast<std::uint32_t>(reader.integer("halfOpenCalls", 1, 1'000).value_or(breaker.half_open_calls));
+  breaker.half_open_calls = static_cast<std::uint32_t>(
+      reader.integer("halfOpenCalls", 1, 1'000).value_or(breaker.half_open_calls));
   reader.finish();
   return breaker;
 }
@@ -68,7 +71,8 @@ ServiceLimits read_limits(const Json& value, const std::string& pointer, Finding
   limits.queue_max = count("maxQueue", 0);
   limits.rate_per_second = reader.number("ratePerSecond", 0, 1e9);
   limits.burst = count("burst", 1);
-  if (const Json* breaker = reader.take("breaker")) limits.breaker = read_breaker(*breaker, reader.at("breaker"), findings);
+  if (const Json* breaker = reader.take("breaker"))
+    limits.breaker = read_breaker(*breaker, reader.at("breaker"), findings);
   reader.finish();
   return limits;
 }
@@ -77,15 +81,20 @@ void read_headers(Reader& reader, Service& service) {
   const Json* headers = reader.take("headers");
   if (headers == nullptr) return;
   if (!headers->is_object()) {
-    return add_error(reader.findings(), "E002", reader.at("headers"), "`headers` is an object of strings");
+    return add_error(reader.findings(), "E002", reader.at("headers"),
+                     "`headers` is an object of strings");
   }
   for (const auto& [name, value] : headers->items()) {
-    if (value.is_string()) service.headers.emplace_back(name, value.get<std::string>());
-    else add_error(reader.findings(), "E002", reader.at("headers") + "/" + escaped_pointer(name), "a header is a string");
+    if (value.is_string())
+      service.headers.emplace_back(name, value.get<std::string>());
+    else
+      add_error(reader.findings(), "E002", reader.at("headers") + "/" + escaped_pointer(name),
+                "a header is a string");
   }
 }
 
-void read_defaults(Reader& reader, Service& service, const std::map<std::string, RetrySpec>& policies) {
+void read_defaults(Reader& reader, Service& service,
+                   const std::map<std::string, RetrySpec>& policies) {
   service.connect_timeout = reader.plain_duration("connectTimeout");
   service.attempt_timeout = reader.plain_duration("attemptTimeout");
   if (const Json* retry = reader.take("retry")) {
@@ -116,20 +125,24 @@ Service read_service(const Json& value, const std::string& pointer, bool registe
   }
   service.local = reader.word<bool>("type", {{"http", false}, {"local", true}}).value_or(false);
   service.base_url = reader.text("baseUrl").value_or("");
-  if (!service.local && !service.base_url.starts_with("https://") && !service.base_url.starts_with("http://") &&
+  if (!service.local && !service.base_url.starts_with("https://") &&
+      !service.base_url.starts_with("http://") &&
       !(reader.has("baseUrl") && service.base_url.empty())) {
     add_error(findings, "E002", reader.has("baseUrl") ? reader.at("baseUrl") : pointer,
               "a service of type http needs a `baseUrl` that begins with https:// or http://");
   }
-  if (const Json* auth = reader.take("auth")) service.auth = read_auth(*auth, reader.at("auth"), findings);
-  if (const Json* tls = reader.take("tls")) service.tls = read_tls(*tls, reader.at("tls"), findings);
+  if (const Json* auth = reader.take("auth"))
+    service.auth = read_auth(*auth, reader.at("auth"), findings);
+  if (const Json* tls = reader.take("tls"))
+    service.tls = read_tls(*tls, reader.at("tls"), findings);
   read_headers(reader, service);
   service.idempotency = reader
                             .word<Idempotency>("idempotency", {{"key", Idempotency::key},
                                                                {"natural", Idempotency::natural},
                                                                {"none", Idempotency::none}})
                             .value_or(Idempotency::key);
-  service.idempotency_header = reader.text("idempotencyHeader").value_or(service.idempotency_header);
+  service.idempotency_header =
+      reader.text("idempotencyHeader").value_or(service.idempotency_header);
   service.quiet_period = reader.plain_duration("quietPeriod").value_or(service.quiet_period);
   read_defaults(reader, service, policies);
   reader.finish();
@@ -140,7 +153,8 @@ ParsedService parse_service(std::string_view text) {
   ParsedService parsed;
   auto json = parse_json(text);
   if (!json) {
-    add_error(parsed.findings, "E001", json.error().details.empty() ? "" : json.error().details[0].pointer,
+    add_error(parsed.findings, "E001",
+              json.error().details.empty() ? "" : json.error().details[0].pointer,
               json.error().message);
     return parsed;
   }

@@ -6,22 +6,24 @@
 namespace backstitch::dsl {
 namespace {
 
-constexpr std::array<const char*, 10> type_members{"action", "saga",  "parallel", "switch", "forEach",
-                                                   "try",    "wait",  "sleep",    "value",  "fail"};
-/// Members of steps that call a participant; `kind`, `compensation` and `timeout` also of a sub-saga.
-constexpr std::array<const char*, 7> action_members{"capture",        "output", "outcomes",   "retry",
-                                                    "attemptTimeout", "probe",  "completion"};
+constexpr std::array<const char*, 10> type_members{
+    "action", "saga", "parallel", "switch", "forEach", "try", "wait", "sleep", "value", "fail"};
+/// Members of steps that call a participant; `kind`, `compensation` and `timeout` also of a
+/// sub-saga.
+constexpr std::array<const char*, 7> action_members{
+    "capture", "output", "outcomes", "retry", "attemptTimeout", "probe", "completion"};
 constexpr std::array<const char*, 3> call_and_saga_members{"kind", "compensation", "timeout"};
 
 OnBranchFailure read_on_failure(Reader& reader) {
   return reader
-      .word<OnBranchFailure>("onFailure", {{"cancel", OnBranchFailure::cancel}, {"finish", OnBranchFailure::finish}})
+      .word<OnBranchFailure>(
+          "onFailure", {{"cancel", OnBranchFailure::cancel}, {"finish", OnBranchFailure::finish}})
       .value_or(OnBranchFailure::cancel);
 }
 CompensationOrder read_order(Reader& reader) {
   return reader
-      .word<CompensationOrder>("compensationOrder",
-                               {{"mirror", CompensationOrder::mirror}, {"serial", CompensationOrder::serial}})
+      .word<CompensationOrder>("compensationOrder", {{"mirror", CompensationOrder::mirror},
+                                                     {"serial", CompensationOrder::serial}})
       .value_or(CompensationOrder::mirror);
 }
 
@@ -30,14 +32,17 @@ CompensationOrder read_order(Reader& reader) {
 Steps StepParser::read(const Json& value, const std::string& pointer) {
   Steps steps;
   if (!value.is_array()) {
-    add_error(findings_, "E002", pointer, "steps are a list, not " + std::string(value.type_name()));
+    add_error(findings_, "E002", pointer,
+              "steps are a list, not " + std::string(value.type_name()));
     return steps;
   }
   if (++depth_ > limits_.block_nesting_max + 1) {
-    add_error(findings_, "E001", pointer, "blocks nested deeper than " + std::to_string(limits_.block_nesting_max));
+    add_error(findings_, "E001", pointer,
+              "blocks nested deeper than " + std::to_string(limits_.block_nesting_max));
   } else {
     for (std::size_t i = 0; i < value.size(); ++i) {
-      if (auto read = step(value[i], pointer + "/" + std::to_string(i))) steps.push_back(std::move(*read));
+      if (auto read = step(value[i], pointer + "/" + std::to_string(i)))
+        steps.push_back(std::move(*read));
     }
   }
   --depth_;
@@ -46,14 +51,16 @@ Steps StepParser::read(const Json& value, const std::string& pointer) {
 
 void StepParser::note_name(const std::string& name, const std::string& pointer) {
   if (!names_.insert(name).second) {
-    add_error(findings_, "E102", pointer + "/name", "the step name `" + name + "` stands there twice",
+    add_error(findings_, "E102", pointer + "/name",
+              "the step name `" + name + "` stands there twice",
               "step names are unique in the whole definition, handlers included");
   }
 }
 
 std::optional<Step> StepParser::step(const Json& value, const std::string& pointer) {
   if (++count_ == limits_.steps_max + 1) {
-    add_error(findings_, "E001", pointer, "more than " + std::to_string(limits_.steps_max) + " steps");
+    add_error(findings_, "E001", pointer,
+              "more than " + std::to_string(limits_.steps_max) + " steps");
   }
   if (count_ > limits_.steps_max) return std::nullopt;
   Reader reader(value, pointer, "a step", findings_);
@@ -72,17 +79,20 @@ std::optional<Step> StepParser::step(const Json& value, const std::string& point
   const auto refuse = [&](const char* member) {
     // Known, so that `finish` does not report it a second time.
     if (reader.take(member) == nullptr || !read) return;
-    add_error(findings_, "E101", reader.at(member), "`" + std::string(member) + "` does not belong to this type of step");
+    add_error(findings_, "E101", reader.at(member),
+              "`" + std::string(member) + "` does not belong to this type of step");
   };
   if (!is_call) std::for_each(action_members.begin(), action_members.end(), refuse);
-  if (!is_call && !is_saga) std::for_each(call_and_saga_members.begin(), call_and_saga_members.end(), refuse);
+  if (!is_call && !is_saga)
+    std::for_each(call_and_saga_members.begin(), call_and_saga_members.end(), refuse);
   reader.finish();
   if (!read) return std::nullopt;
   step.body = std::move(*read);
   if (is_call && !step.kind_stated) {
     const Method method = std::get<Action>(step.body).request.method;
     const bool undone = !std::holds_alternative<NoCompensation>(step.undo);
-    const bool reads = std::get<Action>(step.body).request.path && (method == Method::get || method == Method::head);
+    const bool reads = std::get<Action>(step.body).request.path &&
+                       (method == Method::get || method == Method::head);
     if (!undone && reads) step.kind = StepKind::readonly;
   }
   return step;
@@ -111,8 +121,10 @@ std::optional<StepBody> StepParser::body(Reader& reader) {
     std::string names;
     for (const auto& name : present) names += (names.empty() ? "`" : ", `") + name + "`";
     add_error(findings_, "E101", reader.pointer(),
-              present.empty() ? "the step does nothing: it has no type member" : "the step has several type members: " + names,
-              "a step has exactly one of action, saga, parallel, switch, forEach, try, wait, sleep, value, fail");
+              present.empty() ? "the step does nothing: it has no type member"
+                              : "the step has several type members: " + names,
+              "a step has exactly one of action, saga, parallel, switch, forEach, try, wait, "
+              "sleep, value, fail");
     return std::nullopt;
   }
   const std::string& type = present.front();
@@ -159,7 +171,8 @@ SubSaga StepParser::saga(Reader& reader) {
   SubSaga saga;
   saga.name = inner.text("name", true).value_or("");
   if (!saga.name.empty() && !is_dotted_name(saga.name)) {
-    add_error(findings_, "E002", inner.at("name"), "\"" + saga.name + "\" is no name of a definition");
+    add_error(findings_, "E002", inner.at("name"),
+              "\"" + saga.name + "\" is no name of a definition");
   }
   saga.version = inner.integer("version", 1, INT64_MAX);
   if (!inner.has("input")) add_error(findings_, "E002", inner.pointer(), "`saga` needs `input`");
@@ -173,18 +186,22 @@ Parallel StepParser::parallel(Reader& reader) {
   Reader inner(*reader.take("parallel"), reader.at("parallel"), "`parallel`", findings_);
   Parallel block;
   const Json* branches = inner.require("branches");
-  if (branches != nullptr && (!branches->is_object() || branches->size() < 2 || branches->size() > 32)) {
+  if (branches != nullptr &&
+      (!branches->is_object() || branches->size() < 2 || branches->size() > 32)) {
     add_error(findings_, branches->empty() ? "E106" : "E002", inner.at("branches"),
               "`branches` is an object of 2 to 32 lists of steps");
   } else if (branches != nullptr) {
     for (const auto& [name, steps] : branches->items()) {
       const std::string at = inner.at("branches") + "/" + escaped_pointer(name);
-      if (!is_identifier(name)) add_error(findings_, "E002", at, "\"" + name + "\" is no name of a branch");
-      if (steps.is_array() && steps.empty()) add_error(findings_, "E106", at, "the branch has no steps");
+      if (!is_identifier(name))
+        add_error(findings_, "E002", at, "\"" + name + "\" is no name of a branch");
+      if (steps.is_array() && steps.empty())
+        add_error(findings_, "E106", at, "the branch has no steps");
       block.branches.push_back({name, read(steps, at)});
     }
   }
-  if (const auto most = inner.integer("maxConcurrency", 1, 64)) block.concurrency_max = static_cast<std::uint32_t>(*most);
+  if (const auto most = inner.integer("maxConcurrency", 1, 64))
+    block.concurrency_max = static_cast<std::uint32_t>(*most);
   block.on_failure = read_on_failure(inner);
   block.compensation_order = read_order(inner);
   inner.finish();
@@ -206,10 +223,12 @@ Switch StepParser::switch_block(Reader& reader) {
   Switch block;
   const Json* cases = inner.require("cases");
   if (cases != nullptr && (!cases->is_array() || cases->empty() || cases->size() > 32)) {
-    add_error(findings_, cases->empty() ? "E106" : "E002", inner.at("cases"), "`cases` is a list of 1 to 32 cases");
+    add_error(findings_, cases->empty() ? "E106" : "E002", inner.at("cases"),
+              "`cases` is a list of 1 to 32 cases");
   } else if (cases != nullptr) {
     for (std::size_t i = 0; i < cases->size(); ++i) {
-      block.cases.push_back(read_case((*cases)[i], inner.at("cases") + "/" + std::to_string(i), true));
+      block.cases.push_back(
+          read_case((*cases)[i], inner.at("cases") + "/" + std::to_string(i), true));
     }
   }
   if (const Json* otherwise = inner.require("otherwise")) {
@@ -226,9 +245,10 @@ ForEach StepParser::for_each(Reader& reader) {
   block.as = inner.identifier("as", true).value_or("");
   block.index_as = inner.identifier("indexAs").value_or("");
   block.key = inner.expression("key");
-  block.items_max = static_cast<std::uint32_t>(inner.integer("maxItems", 1, 10'000).value_or(block.items_max));
-  block.concurrency_max =
-      static_cast<std::uint32_t>(inner.integer("maxConcurrency", 1, 64).value_or(block.concurrency_max));
+  block.items_max =
+      static_cast<std::uint32_t>(inner.integer("maxItems", 1, 10'000).value_or(block.items_max));
+  block.concurrency_max = static_cast<std::uint32_t>(
+      inner.integer("maxConcurrency", 1, 64).value_or(block.concurrency_max));
   block.on_failure = read_on_failure(inner);
   block.compensation_order = read_order(inner);
   if (const Json* steps = inner.require("steps")) block.steps = read(*steps, inner.at("steps"));
@@ -241,7 +261,8 @@ Try StepParser::try_block(Reader& reader) {
   Reader inner(*reader.take("try"), reader.at("try"), "`try`", findings_);
   Try block;
   if (const Json* steps = inner.require("steps")) {
-    if (steps->is_array() && steps->empty()) add_error(findings_, "E106", inner.at("steps"), "the `try` has no steps");
+    if (steps->is_array() && steps->empty())
+      add_error(findings_, "E106", inner.at("steps"), "the `try` has no steps");
     block.steps = read(*steps, inner.at("steps"));
   }
   block.output = inner.value_template("output");
@@ -253,16 +274,23 @@ Try StepParser::try_block(Reader& reader) {
       Reader one((*catches)[i], inner.at("catch") + "/" + std::to_string(i), "a catch", findings_);
       Catch read_catch;
       for (const auto& code : one.texts("codes")) {
-        if (is_error_code(code)) read_catch.codes.push_back(code);
-        else add_error(findings_, "E002", one.at("codes"), "\"" + code + "\" is no error code");
+        if (is_error_code(code))
+          read_catch.codes.push_back(code);
+        else
+          add_error(findings_, "E002", one.at("codes"), "\"" + code + "\" is no error code");
       }
       for (const auto& name : one.texts("classes")) {
-        const bool known = name == "failure" || name == "transient" || name == "unknown" || name == "timeout";
-        if (known) read_catch.classes.push_back(name);
-        else add_error(findings_, "E002", one.at("classes"), "classes are failure, transient, unknown, timeout");
+        const bool known =
+            name == "failure" || name == "transient" || name == "unknown" || name == "timeout";
+        if (known)
+          read_catch.classes.push_back(name);
+        else
+          add_error(findings_, "E002", one.at("classes"),
+                    "classes are failure, transient, unknown, timeout");
       }
       read_catch.when = one.expression("when");
-      if (const Json* steps = one.require("steps")) read_catch.steps = read(*steps, one.at("steps"));
+      if (const Json* steps = one.require("steps"))
+        read_catch.steps = read(*steps, one.at("steps"));
       read_catch.output = one.value_template("output");
       one.finish();
       block.catches.push_back(std::move(read_catch));
@@ -276,8 +304,10 @@ Wait StepParser::wait(Reader& reader) {
   Reader inner(*reader.take("wait"), reader.at("wait"), "`wait`", findings_);
   Wait wait;
   const Json* signal = inner.has("signal") ? inner.take("signal") : inner.require("signal");
-  if (signal != nullptr && signal->is_string()) wait.signals.push_back(signal->get<std::string>());
-  else if (signal != nullptr) wait.signals = inner.texts("signal");
+  if (signal != nullptr && signal->is_string())
+    wait.signals.push_back(signal->get<std::string>());
+  else if (signal != nullptr)
+    wait.signals = inner.texts("signal");
   if (signal != nullptr && wait.signals.empty()) {
     add_error(findings_, "E002", inner.at("signal"), "`signal` names at least one signal");
   }
@@ -288,9 +318,10 @@ Wait StepParser::wait(Reader& reader) {
   }
   wait.accept = inner.expression("accept");
   wait.allow = inner.texts("allow");
-  wait.on_timeout =
-      inner.word<OnTimeout>("onTimeout", {{"fail", OnTimeout::fail}, {"continue", OnTimeout::continue_}})
-          .value_or(OnTimeout::fail);
+  wait.on_timeout = inner
+                        .word<OnTimeout>("onTimeout", {{"fail", OnTimeout::fail},
+                                                       {"continue", OnTimeout::continue_}})
+                        .value_or(OnTimeout::fail);
   wait.default_value = inner.value_template("default");
   inner.finish();
   return wait;

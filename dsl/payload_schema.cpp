@@ -5,8 +5,8 @@
 #include <optional>
 #include <set>
 
-#include <nlohmann/json.hpp>
 #include <re2/re2.h>
+#include <nlohmann/json.hpp>
 
 #include "payload_schema_node.hpp"
 
@@ -48,6 +48,8 @@ Json PayloadSchema::masked(const Json& value) const {
   return shown;
 }
 
-const Json& PayloadSchema::source() const { return impl_->source; }
+const Json& PayloadSchema::source() const {
+  return impl_->source;
+}
 
 }  // namespace backstitch::dsl

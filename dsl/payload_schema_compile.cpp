@@ -24,7 +24,8 @@ class Compiler {
       add(pointer, "a schema is an object, not " + std::string(source.type_name()));
       return node;
     }
-    for (const auto& [key, value] : source.items()) keyword(*node, key, value, pointer + "/" + escaped(key));
+    for (const auto& [key, value] : source.items())
+      keyword(*node, key, value, pointer + "/" + escaped(key));
     check_default(*node, pointer);
     return node;
   }
@@ -33,25 +34,38 @@ class Compiler {
   static std::string escaped(std::string_view key) {
     std::string out;
     for (const char c : key) {
-      if (c == '~') out += "~0";
-      else if (c == '/') out += "~1";
-      else out += c;
+      if (c == '~')
+        out += "~0";
+      else if (c == '/')
+        out += "~1";
+      else
+        out += c;
     }
     return out;
   }
 
   void add(const std::string& pointer, std::string message, std::string hint = {}) {
-    findings_.push_back({"E501", Severity::error, pointer, 0, 0, std::move(message), std::move(hint)});
+    findings_.push_back(
+        {"E501", Severity::error, pointer, 0, 0, std::move(message), std::move(hint)});
   }
 
   void keyword(SchemaNode& node, const std::string& key, const Json& value, const std::string& at) {
     if (key == "type") return types(node, value, at);
     if (key == "enum") return choices(node, value, at);
-    if (key == "const") { node.constant = value; return; }
+    if (key == "const") {
+      node.constant = value;
+      return;
+    }
     if (key == "required") return required(node, value, at);
     if (key == "properties") return properties(node, value, at);
-    if (key == "additionalProperties") { node.additional = compile(value, at); return; }
-    if (key == "items") { node.items = compile(value, at); return; }
+    if (key == "additionalProperties") {
+      node.additional = compile(value, at);
+      return;
+    }
+    if (key == "items") {
+      node.items = compile(value, at);
+      return;
+    }
     if (key == "minItems") return count(node.items_min, value, at);
     if (key == "maxItems") return count(node.items_max, value, at);
     if (key == "minLength") return count(node.length_min, value, at);
@@ -63,44 +77,58 @@ class Compiler {
     if (key == "exclusiveMaximum") return number(node.maximum_exclusive, value, at);
     if (key == "pattern") return pattern(node, value, at);
     if (key == "format") return format(node, value, at);
-    if (key == "default") { node.default_value = value; return; }
+    if (key == "default") {
+      node.default_value = value;
+      return;
+    }
     if (key == "x-sensitive") return flag(node.sensitive, value, at);
     if (key == "description" || key == "title" || key.starts_with("x-")) return;
     add(at, "the schema keyword `" + key + "` is not in the subset",
-        "known are type, enum, const, required, properties, additionalProperties, items, minItems, maxItems, "
-        "uniqueItems, minimum, maximum, exclusiveMinimum, exclusiveMaximum, minLength, maxLength, pattern, format, "
+        "known are type, enum, const, required, properties, additionalProperties, items, minItems, "
+        "maxItems, "
+        "uniqueItems, minimum, maximum, exclusiveMinimum, exclusiveMaximum, minLength, maxLength, "
+        "pattern, format, "
         "default, description, title and x- keys");
   }
 
   void types(SchemaNode& node, const Json& value, const std::string& at) {
-    static const std::set<std::string> known{"null", "boolean", "integer", "number", "string", "array", "object"};
+    static const std::set<std::string> known{"null",   "boolean", "integer", "number",
+                                             "string", "array",   "object"};
     const Json list = value.is_array() ? value : Json::array({value});
     if (list.empty()) add(at, "`type` names at least one type");
     for (const Json& one : list) {
-      if (one.is_string() && known.count(one.get<std::string>()) > 0) node.types.insert(one.get<std::string>());
-      else add(at, "`" + one.dump() + "` is no type", "types are null, boolean, integer, number, string, array, object");
+      if (one.is_string() && known.count(one.get<std::string>()) > 0)
+        node.types.insert(one.get<std::string>());
+      else
+        add(at, "`" + one.dump() + "` is no type",
+            "types are null, boolean, integer, number, string, array, object");
     }
   }
 
   void choices(SchemaNode& node, const Json& value, const std::string& at) {
-    if (!value.is_array() || value.empty()) return add(at, "`enum` is a list of at least one value");
+    if (!value.is_array() || value.empty())
+      return add(at, "`enum` is a list of at least one value");
     node.has_choices = true;
     for (const Json& one : value) node.choices.push_back(one);
   }
 
   void required(SchemaNode& node, const Json& value, const std::string& at) {
-    const bool strings = value.is_array() && std::all_of(value.begin(), value.end(), [](const Json& v) { return v.is_string(); });
+    const bool strings =
+        value.is_array() &&
+        std::all_of(value.begin(), value.end(), [](const Json& v) { return v.is_string(); });
     if (!strings) return add(at, "`required` is a list of names");
     for (const Json& one : value) node.required.push_back(one.get<std::string>());
   }
 
   void properties(SchemaNode& node, const Json& value, const std::string& at) {
     if (!value.is_object()) return add(at, "`properties` is an object of schemas");
-    for (const auto& [name, schema] : value.items()) node.properties.emplace(name, compile(schema, at + "/" + escaped(name)));
+    for (const auto& [name, schema] : value.items())
+      node.properties.emplace(name, compile(schema, at + "/" + escaped(name)));
   }
 
   void count(std::optional<std::size_t>& out, const Json& value, const std::string& at) {
-    if (!value.is_number_integer() || value.get<std::int64_t>() < 0) return add(at, "is an integer from 0");
+    if (!value.is_number_integer() || value.get<std::int64_t>() < 0)
+      return add(at, "is an integer from 0");
     out = value.get<std::size_t>();
   }
   void flag(bool& out, const Json& value, const std::string& at) {
@@ -139,7 +167,9 @@ class Compiler {
     if (!node.default_value) return;
     std::vector<ErrorDetail> errors;
     validate_against(node, *node.default_value, "", errors);
-    if (!errors.empty()) add(pointer + "/default", "the default does not match its own schema: " + errors.front().message);
+    if (!errors.empty())
+      add(pointer + "/default",
+          "the default does not match its own schema: " + errors.front().message);
   }
 
   std::vector<Finding>& findings_;

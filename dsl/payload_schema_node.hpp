@@ -7,20 +7,20 @@
 #include <string>
 #include <vector>
 
-#include <nlohmann/json.hpp>
 #include <re2/re2.h>
+#include <nlohmann/json.hpp>
 
-#include <backstitch/dsl/finding.hpp>
 #include <backstitch/base/result.hpp>
+#include <backstitch/dsl/finding.hpp>
 
 namespace backstitch::dsl {
 
 struct SchemaNode {
   std::set<std::string> types;  ///< empty: any
   std::optional<Json> constant;
-  std::vector<Json> choices;    ///< `enum`
+  std::vector<Json> choices;  ///< `enum`
   bool has_choices = false;
-  bool nothing = false;         ///< the schema `false`
+  bool nothing = false;  ///< the schema `false`
   std::vector<std::string> required;
   std::map<std::string, std::unique_ptr<SchemaNode>> properties;
   std::unique_ptr<SchemaNode> additional;  ///< null: anything

@@ -13,20 +13,25 @@ constexpr std::size_t errors_max = 50;
 std::string escaped(std::string_view key) {
   std::string out;
   for (const char c : key) {
-    if (c == '~') out += "~0";
-    else if (c == '/') out += "~1";
-    else out += c;
+    if (c == '~')
+      out += "~0";
+    else if (c == '/')
+      out += "~1";
+    else
+      out += c;
   }
   return out;
 }
 
 bool has_type(const SchemaNode& node, const Json& value) {
   if (node.types.empty()) return true;
-  if (value.is_number_integer()) return node.types.count("integer") > 0 || node.types.count("number") > 0;
+  if (value.is_number_integer())
+    return node.types.count("integer") > 0 || node.types.count("number") > 0;
   if (value.is_number()) {
     // 1.0 is an integer to JSON Schema.
     const auto real = value.get<double>();
-    return node.types.count("number") > 0 || (node.types.count("integer") > 0 && real == std::int64_t(real));
+    return node.types.count("number") > 0 ||
+           (node.types.count("integer") > 0 && real == std::int64_t(real));
   }
   return node.types.count(value.type_name()) > 0;
 }
@@ -38,8 +43,9 @@ std::string listed(const std::set<std::string>& names) {
 }
 
 std::size_t length_of(const std::string& text) {
-  return static_cast<std::size_t>(std::count_if(
-      text.begin(), text.end(), [](char c) { return (static_cast<unsigned char>(c) & 0xC0U) != 0x80U; }));
+  return static_cast<std::size_t>(std::count_if(text.begin(), text.end(), [](char c) {
+    return (static_cast<unsigned char>(c) & 0xC0U) != 0x80U;
+  }));
 }
 
 bool has_format(const std::string& format, const std::string& text) {
@@ -57,10 +63,13 @@ class Validator {
     if (errors_.size() >= errors_max) return;
     if (node.nothing) return add(pointer, "is not allowed here");
     if (!has_type(node, value)) {
-      return add(pointer, "is " + std::string(value.type_name()) + "; wanted is " + listed(node.types));
+      return add(pointer,
+                 "is " + std::string(value.type_name()) + "; wanted is " + listed(node.types));
     }
-    if (node.constant && value != *node.constant) add(pointer, "has to be " + node.constant->dump());
-    if (node.has_choices && std::find(node.choices.begin(), node.choices.end(), value) == node.choices.end()) {
+    if (node.constant && value != *node.constant)
+      add(pointer, "has to be " + node.constant->dump());
+    if (node.has_choices &&
+        std::find(node.choices.begin(), node.choices.end(), value) == node.choices.end()) {
       add(pointer, "is none of the values allowed");
     }
     if (value.is_object()) object(node, value, pointer);
@@ -72,7 +81,8 @@ class Validator {
  private:
   void add(const std::string& pointer, const std::string& message) {
     if (errors_.size() < errors_max) {
-      errors_.push_back({pointer, "INPUT_INVALID", "`" + (pointer.empty() ? "/" : pointer) + "` " + message});
+      errors_.push_back(
+          {pointer, "INPUT_INVALID", "`" + (pointer.empty() ? "/" : pointer) + "` " + message});
     }
   }
 
@@ -91,27 +101,35 @@ class Validator {
   }
 
   void array(const SchemaNode& node, const Json& value, const std::string& pointer) {
-    if (node.items_min && value.size() < *node.items_min) add(pointer, "has fewer items than " + std::to_string(*node.items_min));
-    if (node.items_max && value.size() > *node.items_max) add(pointer, "has more items than " + std::to_string(*node.items_max));
+    if (node.items_min && value.size() < *node.items_min)
+      add(pointer, "has fewer items than " + std::to_string(*node.items_min));
+    if (node.items_max && value.size() > *node.items_max)
+      add(pointer, "has more items than " + std::to_string(*node.items_max));
     if (node.items_unique) {
       std::vector<const Json*> sorted;
       for (const Json& item : value) sorted.push_back(&item);
       std::sort(sorted.begin(), sorted.end(), [](const Json* a, const Json* b) { return *a < *b; });
-      const auto twice = std::adjacent_find(sorted.begin(), sorted.end(), [](const Json* a, const Json* b) { return *a == *b; });
+      const auto twice = std::adjacent_find(sorted.begin(), sorted.end(),
+                                            [](const Json* a, const Json* b) { return *a == *b; });
       if (twice != sorted.end()) add(pointer, "has an item twice");
     }
     if (!node.items) return;
-    for (std::size_t i = 0; i < value.size(); ++i) check(*node.items, value[i], pointer + "/" + std::to_string(i));
+    for (std::size_t i = 0; i < value.size(); ++i)
+      check(*node.items, value[i], pointer + "/" + std::to_string(i));
   }
 
   void text(const SchemaNode& node, const std::string& value, const std::string& pointer) {
     if (node.length_min || node.length_max) {
       const std::size_t length = length_of(value);
-      if (node.length_min && length < *node.length_min) add(pointer, "is shorter than " + std::to_string(*node.length_min));
-      if (node.length_max && length > *node.length_max) add(pointer, "is longer than " + std::to_string(*node.length_max));
+      if (node.length_min && length < *node.length_min)
+        add(pointer, "is shorter than " + std::to_string(*node.length_min));
+      if (node.length_max && length > *node.length_max)
+        add(pointer, "is longer than " + std::to_string(*node.length_max));
     }
-    if (node.pattern && !re2::RE2::PartialMatch(value, *node.pattern)) add(pointer, "does not match " + node.pattern->pattern());
-    if (!node.format.empty() && !has_format(node.format, value)) add(pointer, "is no " + node.format);
+    if (node.pattern && !re2::RE2::PartialMatch(value, *node.pattern))
+      add(pointer, "does not match " + node.pattern->pattern());
+    if (!node.format.empty() && !has_format(node.format, value))
+      add(pointer, "is no " + node.format);
   }
 
   void number(const SchemaNode& node, const Json& value, const std::string& pointer) {
@@ -139,8 +157,10 @@ void fill_defaults(const SchemaNode& node, Json& value) {
   if (value.is_object()) {
     for (const auto& [name, property] : node.properties) {
       auto found = value.find(name);
-      if (found == value.end() && property->default_value) value[name] = *property->default_value;
-      else if (found != value.end()) fill_defaults(*property, *found);
+      if (found == value.end() && property->default_value)
+        value[name] = *property->default_value;
+      else if (found != value.end())
+        fill_defaults(*property, *found);
     }
   } else if (value.is_array() && node.items) {
     for (Json& item : value) fill_defaults(*node.items, item);
@@ -155,8 +175,10 @@ void mask_sensitive(const SchemaNode& node, Json& value) {
   if (value.is_object()) {
     for (auto& [name, member] : value.items()) {
       const auto known = node.properties.find(name);
-      if (known != node.properties.end()) mask_sensitive(*known->second, member);
-      else if (node.additional) mask_sensitive(*node.additional, member);
+      if (known != node.properties.end())
+        mask_sensitive(*known->second, member);
+      else if (node.additional)
+        mask_sensitive(*node.additional, member);
     }
   } else if (value.is_array() && node.items) {
     for (Json& item : value) mask_sensitive(*node.items, item);

@@ -6,22 +6,29 @@
 namespace backstitch::dsl {
 namespace {
 
-/// Walks a JSON text without building it. Stops quietly where the text is not JSON: what was seen before
-/// is still right.
+/// Walks a JSON text without building it. Stops quietly where the text is not JSON: what was seen
+/// before is still right.
 class Scanner {
  public:
-  Scanner(std::string_view text, std::unordered_map<std::string, Place>& places) : text_(text), places_(places) {}
+  Scanner(std::string_view text, std::unordered_map<std::string, Place>& places)
+      : text_(text), places_(places) {}
 
   void run() {
     places_.emplace("", Place{1, 1});
     while (at_ < text_.size()) {
       const char c = text_[at_];
-      if (c == '{' || c == '[') open(c);
-      else if (c == '}' || c == ']') close();
-      else if (c == '"') string();
-      else if (c == ',') next();
-      else if (c == '\n') newline();
-      else other();
+      if (c == '{' || c == '[')
+        open(c);
+      else if (c == '}' || c == ']')
+        close();
+      else if (c == '"')
+        string();
+      else if (c == ',')
+        next();
+      else if (c == '\n')
+        newline();
+      else
+        other();
     }
   }
 
@@ -105,9 +112,12 @@ class Scanner {
   static std::string escaped(std::string_view key) {
     std::string out;
     for (const char c : key) {
-      if (c == '~') out += "~0";
-      else if (c == '/') out += "~1";
-      else out += c;
+      if (c == '~')
+        out += "~0";
+      else if (c == '/')
+        out += "~1";
+      else
+        out += c;
     }
     return out;
   }

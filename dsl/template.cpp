@@ -13,15 +13,18 @@ struct Piece {
   std::optional<Expression> expression;
 };
 
-/// The end of the expression that begins at `begin`: braces are counted, quoted text is passed over.
+/// The end of the expression that begins at `begin`: braces are counted, quoted text is passed
+/// over.
 std::size_t end_of_expression(std::string_view text, std::size_t begin) {
   int open = 1;
   char quote = '\0';
   for (std::size_t i = begin; i < text.size(); ++i) {
     const char c = text[i];
     if (quote != '\0') {
-      if (c == '\\') ++i;
-      else if (c == quote) quote = '\0';
+      if (c == '\\')
+        ++i;
+      else if (c == quote)
+        quote = '\0';
     } else if (c == '\'' || c == '"') {
       quote = c;
     } else if (c == '{') {
@@ -34,7 +37,8 @@ std::size_t end_of_expression(std::string_view text, std::size_t begin) {
 }
 
 Error unclosed(const std::string& pointer) {
-  Error error{ErrorCode::invalid, "E401", "`${` without its closing `}`; write `$${` for the characters themselves"};
+  Error error{ErrorCode::invalid, "E401",
+              "`${` without its closing `}`; write `$${` for the characters themselves"};
   error.details.push_back({pointer, "E401", error.message});
   return error;
 }
@@ -74,14 +78,19 @@ Result<std::vector<Piece>> cut(std::string_view text, const std::string& pointer
 std::string escaped(std::string_view key) {
   std::string out;
   for (const char c : key) {
-    if (c == '~') out += "~0";
-    else if (c == '/') out += "~1";
-    else out += c;
+    if (c == '~')
+      out += "~0";
+    else if (c == '/')
+      out += "~1";
+    else
+      out += c;
   }
   return out;
 }
 
-Error failed(const std::string& message) { return {ErrorCode::invalid, "EXPRESSION_FAILED", message}; }
+Error failed(const std::string& message) {
+  return {ErrorCode::invalid, "EXPRESSION_FAILED", message};
+}
 
 }  // namespace
 
@@ -104,7 +113,9 @@ struct Template::Compiled {
 
 namespace {
 
-bool is_typed(const Part& part) { return part.pieces.size() == 1 && part.pieces[0].expression.has_value(); }
+bool is_typed(const Part& part) {
+  return part.pieces.size() == 1 && part.pieces[0].expression.has_value();
+}
 
 class Compiler {
  public:
@@ -153,14 +164,17 @@ class Compiler {
     return part;
   }
 
-  /// A list or object without expressions is a constant; it may still differ from its source by `$${`.
+  /// A list or object without expressions is a constant; it may still differ from its source by
+  /// `$${`.
   static Part folded(Part part, const Json& source) {
     if (part.kind == Part::Kind::constant) return constant(source);
     Json value = part.kind == Part::Kind::array ? Json::array() : Json::object();
     for (std::size_t i = 0; i < part.children.size(); ++i) {
       if (part.children[i].kind != Part::Kind::constant) return part;
-      if (part.kind == Part::Kind::array) value.push_back(part.children[i].constant);
-      else value[part.keys[i]] = part.children[i].constant;
+      if (part.kind == Part::Kind::array)
+        value.push_back(part.children[i].constant);
+      else
+        value[part.keys[i]] = part.children[i].constant;
     }
     return constant(std::move(value));
   }
@@ -193,7 +207,8 @@ Result<std::string> text_of(const std::vector<Piece>& pieces, const Scope& scope
 
 Result<Evaluated> render_part(const Part& part, const Scope& scope, Budget& budget) {
   switch (part.kind) {
-    case Part::Kind::constant: return Evaluated(part.constant);
+    case Part::Kind::constant:
+      return Evaluated(part.constant);
     case Part::Kind::text: {
       if (is_typed(part)) return part.pieces[0].expression->evaluate(scope, budget);
       auto text = text_of(part.pieces, scope, budget, nullptr);
@@ -201,7 +216,8 @@ Result<Evaluated> render_part(const Part& part, const Scope& scope, Budget& budg
       return Evaluated(Json(std::move(*text)));
     }
     case Part::Kind::array:
-    case Part::Kind::object: break;
+    case Part::Kind::object:
+      break;
   }
   const bool is_array = part.kind == Part::Kind::array;
   Json result = is_array ? Json::array() : Json::object();
@@ -210,8 +226,10 @@ Result<Evaluated> render_part(const Part& part, const Scope& scope, Budget& budg
     if (!child) return child;
     auto* value = std::get_if<Json>(&*child);
     if (value == nullptr) continue;  // omit
-    if (is_array) result.push_back(std::move(*value));
-    else result.emplace(part.keys[i], std::move(*value));
+    if (is_array)
+      result.push_back(std::move(*value));
+    else
+      result.emplace(part.keys[i], std::move(*value));
   }
   return Evaluated(std::move(result));
 }
@@ -272,13 +290,20 @@ Result<std::string> Template::render_text(const Scope& scope, Budget& budget,
   return text_of(root.pieces, scope, budget, encode);
 }
 
-bool Template::is_constant() const { return compiled_->root.kind == Part::Kind::constant; }
-const Json& Template::source() const { return compiled_->source; }
-const std::vector<TemplateExpression>& Template::expressions() const { return compiled_->expressions; }
+bool Template::is_constant() const {
+  return compiled_->root.kind == Part::Kind::constant;
+}
+const Json& Template::source() const {
+  return compiled_->source;
+}
+const std::vector<TemplateExpression>& Template::expressions() const {
+  return compiled_->expressions;
+}
 
 std::string Template::skeleton() const {
   const Part& root = compiled_->root;
-  if (root.kind == Part::Kind::constant) return root.constant.is_string() ? root.constant.get<std::string>() : "";
+  if (root.kind == Part::Kind::constant)
+    return root.constant.is_string() ? root.constant.get<std::string>() : "";
   std::string out;
   for (const Piece& piece : root.pieces) out += piece.expression ? std::string("\x01") : piece.text;
   return out;

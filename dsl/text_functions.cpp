@@ -9,7 +9,9 @@
 namespace backstitch::dsl {
 namespace {
 
-bool is_continuation(char c) { return (static_cast<unsigned char>(c) & 0xC0U) == 0x80U; }
+bool is_continuation(char c) {
+  return (static_cast<unsigned char>(c) & 0xC0U) == 0x80U;
+}
 
 /// The byte where code point `index` begins, or the end.
 std::size_t byte_of(std::string_view text, std::size_t index) {
@@ -30,10 +32,12 @@ Json to_string_value(const Arguments& a) {
 }
 
 std::optional<Json> parse_number(const std::string& text) {
-  if (text.empty() || text.front() == '+' || text.find_first_of("xXnN") != std::string::npos) return std::nullopt;
+  if (text.empty() || text.front() == '+' || text.find_first_of("xXnN") != std::string::npos)
+    return std::nullopt;
   const char* end = text.data() + text.size();
   std::int64_t integer = 0;
-  if (const auto [rest, error] = std::from_chars(text.data(), end, integer); error == std::errc{} && rest == end) {
+  if (const auto [rest, error] = std::from_chars(text.data(), end, integer);
+      error == std::errc{} && rest == end) {
     return integer;
   }
   double real = 0;
@@ -53,7 +57,8 @@ Json to_integer(const Arguments& a) {
   const Json value = to_number(a);
   if (value.is_number_integer()) return value;
   const auto real = value.get<double>();
-  if (std::trunc(real) != real || !(std::abs(real) < 9.2e18)) a.fail("needs a whole number, not " + shown(value));
+  if (std::trunc(real) != real || !(std::abs(real) < 9.2e18))
+    a.fail("needs a whole number, not " + shown(value));
   return static_cast<std::int64_t>(real);
 }
 
@@ -132,7 +137,9 @@ Json replace(const Arguments& a) {
 Json slice(const Arguments& a) {
   const bool is_text = a[0].is_string();
   const auto size = static_cast<std::int64_t>(is_text ? code_points(a.text(0)) : a.array(0).size());
-  const auto place = [&](std::int64_t at) { return std::clamp(at < 0 ? at + size : at, std::int64_t{0}, size); };
+  const auto place = [&](std::int64_t at) {
+    return std::clamp(at < 0 ? at + size : at, std::int64_t{0}, size);
+  };
   const std::int64_t from = place(a.integer(1));
   const std::int64_t to = std::max(a.size() > 2 ? place(a.integer(2)) : size, from);
   if (is_text) {
@@ -155,7 +162,8 @@ Json parse(const Arguments& a) {
 }  // namespace
 
 std::size_t code_points(std::string_view text) {
-  return static_cast<std::size_t>(std::count_if(text.begin(), text.end(), [](char c) { return !is_continuation(c); }));
+  return static_cast<std::size_t>(
+      std::count_if(text.begin(), text.end(), [](char c) { return !is_continuation(c); }));
 }
 
 std::vector<Function> text_functions() {
@@ -166,7 +174,8 @@ std::vector<Function> text_functions() {
       {{"int", 1, 1, "integer", {"string|number|integer"}}, to_integer},
       {{"join", 1, 2, "string", {"array", "string"}}, join},
       {{"json", 1, 1, "string", {}}, [](const Arguments& a) -> Json { return a[0].dump(); }},
-      {{"lower", 1, 1, "string", {"string"}}, [](const Arguments& a) { return changed_case(a, 'A', 'Z', 32); }},
+      {{"lower", 1, 1, "string", {"string"}},
+       [](const Arguments& a) { return changed_case(a, 'A', 'Z', 32); }},
       {{"number", 1, 1, "number", {"string|number|integer"}}, to_number},
       {{"parseJson", 1, 1, "", {"string"}}, parse},
       {{"replace", 3, 3, "string", {"string"}}, replace},
@@ -176,7 +185,8 @@ std::vector<Function> text_functions() {
        [](const Arguments& a) -> Json { return a.text(0).starts_with(a.text(1)); }},
       {{"string", 1, 1, "string", {"string|number|integer|boolean"}}, to_string_value},
       {{"trim", 1, 1, "string", {"string"}}, trim},
-      {{"upper", 1, 1, "string", {"string"}}, [](const Arguments& a) { return changed_case(a, 'a', 'z', -32); }},
+      {{"upper", 1, 1, "string", {"string"}},
+       [](const Arguments& a) { return changed_case(a, 'a', 'z', -32); }},
   };
 }
 

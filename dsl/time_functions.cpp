@@ -38,7 +38,8 @@ struct Letter {
 constexpr std::array<Letter, 7> letters{
     {{"yyyy", 4}, {"MM", 2}, {"dd", 2}, {"HH", 2}, {"mm", 2}, {"ss", 2}, {"SSS", 3}}};
 
-/// dateFormat(time, 'yyyy-MM-dd HH:mm:ss.SSS'), UTC; other letters are a mistake, the rest stays as it is.
+/// dateFormat(time, 'yyyy-MM-dd HH:mm:ss.SSS'), UTC; other letters are a mistake, the rest stays as
+/// it is.
 Json date_format(const Arguments& a) {
   const TimePoint time = time_of(a, 0);
   const auto day = std::chrono::floor<std::chrono::days>(time);
@@ -65,7 +66,8 @@ Json date_format(const Arguments& a) {
     }
     const char c = pattern.front();
     if ((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z')) {
-      if (c != 'T' && c != 'Z') a.fail("knows yyyy MM dd HH mm ss SSS, not `" + std::string(1, c) + "`");
+      if (c != 'T' && c != 'Z')
+        a.fail("knows yyyy MM dd HH mm ss SSS, not `" + std::string(1, c) + "`");
     }
     out += c;
     pattern.remove_prefix(1);
@@ -78,17 +80,19 @@ Json base64(const Arguments& a) {
   a.evaluation.check_size(a.node, text.size() / 3 * 4 + 6);
   std::string out(4 * ((text.size() + 2) / 3) + 1, '\0');
   const int size = EVP_EncodeBlock(reinterpret_cast<unsigned char*>(out.data()),
-                                   reinterpret_cast<const unsigned char*>(text.data()), static_cast<int>(text.size()));
+                                   reinterpret_cast<const unsigned char*>(text.data()),
+                                   static_cast<int>(text.size()));
   out.resize(static_cast<std::size_t>(size));
   return out;
 }
 
-/// A UUID of version 8 (RFC 9562) made of SHA-256(saga id, name): the same name gives the same identifier
-/// in one saga, and another one elsewhere.
+/// A UUID of version 8 (RFC 9562) made of SHA-256(saga id, name): the same name gives the same
+/// identifier in one saga, and another one elsewhere.
 Json uuid(const Arguments& a) {
   const std::string& name = a.text(0);
   const Json* saga = a.evaluation.scope().find("saga");
-  if (saga == nullptr || !saga->contains("id") || !(*saga)["id"].is_string()) a.fail("needs a saga");
+  if (saga == nullptr || !saga->contains("id") || !(*saga)["id"].is_string())
+    a.fail("needs a saga");
   const auto digest = sha256((*saga)["id"].get_ref<const std::string&>() + '\n' + name);
   std::array<std::uint8_t, 16> bytes{};
   std::copy_n(digest.begin(), bytes.size(), bytes.begin());
@@ -106,7 +110,8 @@ std::vector<Function> time_and_hash_functions() {
       {{"dateDiff", 2, 2, "integer", {"string"}},
        [](const Arguments& a) -> Json { return (time_of(a, 0) - time_of(a, 1)).count(); }},
       {{"dateFormat", 2, 2, "string", {"string"}}, date_format},
-      {{"sha256", 1, 1, "string", {"string"}}, [](const Arguments& a) -> Json { return sha256_hex(a.text(0)); }},
+      {{"sha256", 1, 1, "string", {"string"}},
+       [](const Arguments& a) -> Json { return sha256_hex(a.text(0)); }},
       {{"uuid", 1, 1, "string", {"string"}}, uuid},
   };
 }

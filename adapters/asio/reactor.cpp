@@ -13,8 +13,8 @@
 
 namespace backstitch::asio {
 
-/// All timers wait in one ordered map behind one Asio timer: arming one is a map insertion, and only an
-/// earliest one reaches the kernel.
+/// All timers wait in one ordered map behind one Asio timer: arming one is a map insertion, and
+/// only an earliest one reaches the kernel.
 struct Reactor::Impl {
   using Key = std::pair<engine::SteadyTime, engine::TimerId>;
 
@@ -51,8 +51,8 @@ struct Reactor::Impl {
   void fire() {
     armed = false;
     const auto now = std::chrono::steady_clock::now();
-    // Those that tasks add while we are here wait for the next round, so that a timer that sets itself
-    // again cannot keep everything else out.
+    // Those that tasks add while we are here wait for the next round, so that a timer that sets
+    // itself again cannot keep everything else out.
     const engine::TimerId newest = last_id;
     for (auto it = timers.begin(); it != timers.end() && it->first.first <= now;) {
       if (it->first.second > newest) {
@@ -81,19 +81,32 @@ struct Reactor::Impl {
 Reactor::Reactor() : impl_(std::make_unique<Impl>()) {}
 Reactor::~Reactor() = default;
 
-void Reactor::run() { impl_->context.run(); }
-void Reactor::stop() { impl_->context.stop(); }
-
-void Reactor::post(engine::Task task) { boost::asio::post(impl_->context, std::move(task)); }
-
-engine::TimerId Reactor::call_after(Duration delay, engine::Task task) {
-  return impl_->add(std::chrono::steady_clock::now() + std::max(delay, Duration{0}), std::move(task));
+void Reactor::run() {
+  impl_->context.run();
+}
+void Reactor::stop() {
+  impl_->context.stop();
 }
 
-void Reactor::cancel(engine::TimerId timer) { impl_->remove(timer); }
+void Reactor::post(engine::Task task) {
+  boost::asio::post(impl_->context, std::move(task));
+}
 
-engine::SteadyTime Reactor::now() const { return std::chrono::steady_clock::now(); }
+engine::TimerId Reactor::call_after(Duration delay, engine::Task task) {
+  return impl_->add(std::chrono::steady_clock::now() + std::max(delay, Duration{0}),
+                    std::move(task));
+}
 
-boost::asio::io_context& io_context_of(Reactor& reactor) { return reactor.impl().context; }
+void Reactor::cancel(engine::TimerId timer) {
+  impl_->remove(timer);
+}
+
+engine::SteadyTime Reactor::now() const {
+  return std::chrono::steady_clock::now();
+}
+
+boost::asio::io_context& io_context_of(Reactor& reactor) {
+  return reactor.impl().context;
+}
 
 }  // namespace backstitch::asio

@@ -24,8 +24,8 @@ namespace net = boost::asio;
 namespace beast = boost::beast;
 namespace wire = boost::beast::http;
 using boost::system::error_code;
-using net::ip::tcp;
 using dsl::Transport;
+using net::ip::tcp;
 
 constexpr std::uint32_t header_bytes_max = 64 * 1024;
 constexpr std::size_t buffer_bytes_max = 128 * 1024;
@@ -36,16 +36,19 @@ using Parser = wire::response_parser<wire::string_body>;
 
 std::string lower(std::string_view text) {
   std::string out(text);
-  std::transform(out.begin(), out.end(), out.begin(),
-                 [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; });
+  std::transform(out.begin(), out.end(), out.begin(), [](char c) {
+    return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
+  });
   return out;
 }
 
 /// A connection that broke says reset; an answer that makes no sense says protocol.
 Transport transport_of(const error_code& error) {
   const auto& category = error.category();
-  if (error == wire::error::end_of_stream || error == wire::error::partial_message) return Transport::reset;
-  return category == make_error_code(wire::error::bad_version).category() ? Transport::protocol : Transport::reset;
+  if (error == wire::error::end_of_stream || error == wire::error::partial_message)
+    return Transport::reset;
+  return category == make_error_code(wire::error::bad_version).category() ? Transport::protocol
+                                                                          : Transport::reset;
 }
 
 }  // namespace
@@ -63,8 +66,8 @@ struct Connection::State {
   const Exchange* exchange = nullptr;
   Finished finished;
   bool connected = false;
-  bool sent = false;       ///< bytes of this exchange may have left
-  bool used = false;       ///< an exchange was completed on this connection
+  bool sent = false;  ///< bytes of this exchange may have left
+  bool used = false;  ///< an exchange was completed on this connection
   int interim_answers = 0;
 
   // Operations hold the connection, so that it outlives them whoever drops it.
@@ -107,8 +110,8 @@ struct Connection::State {
 
   void connect_to(const Self& self, std::vector<tcp::endpoint> endpoints) {
     for (const auto& endpoint : endpoints) {
-      const std::string refused =
-          target->egress->check_address(target->url.host, target->url.port, endpoint.address().to_string());
+      const std::string refused = target->egress->check_address(target->url.host, target->url.port,
+                                                                endpoint.address().to_string());
       if (!refused.empty()) {
         // Not inside run(): the caller's `done` must not be called from there.
         net::post(socket.get_executor(), [this, self, refused] {
@@ -118,15 +121,17 @@ struct Connection::State {
       }
     }
     auto where = std::make_shared<std::vector<tcp::endpoint>>(std::move(endpoints));
-    net::async_connect(socket, *where, [this, self, where](const error_code& failed, const tcp::endpoint&) {
-      if (!finished) return;
-      if (failed) return fail(Transport::connect, target->url.authority + ": " + failed.message());
-      error_code ignored;
-      socket.set_option(tcp::no_delay(true), ignored);
-      if (target->url.tls) return handshake(self);
-      connected = true;
-      write(self);
-    });
+    net::async_connect(
+        socket, *where, [this, self, where](const error_code& failed, const tcp::endpoint&) {
+          if (!finished) return;
+          if (failed)
+            return fail(Transport::connect, target->url.authority + ": " + failed.message());
+          error_code ignored;
+          socket.set_option(tcp::no_delay(true), ignored);
+          if (target->url.tls) return handshake(self);
+          connected = true;
+          write(self);
+        });
   }
 
   void handshake(const Self& self) {
@@ -146,8 +151,10 @@ struct Connection::State {
 
   template <class Use>
   void with_stream(Use&& use) {
-    if (tls) use(*tls);
-    else use(socket);
+    if (tls)
+      use(*tls);
+    else
+      use(socket);
   }
 
   void write(const Self& self) {
@@ -173,16 +180,18 @@ struct Connection::State {
     parser->body_limit(exchange->call.service->response_bytes_max);
     if (exchange->call.request.method == "HEAD") parser->skip(true);
     with_stream([&](auto& stream) {
-      wire::async_read(stream, buffer, *parser, [this, self](const error_code& failed, std::size_t) {
-        if (!finished) return;
-        if (failed) return fail(transport_of(failed), "reading the answer failed: " + failed.message());
-        const int status = static_cast<int>(parser->get().result_int());
-        if (status >= 200) return answer(status);
-        if (++interim_answers > interim_answers_max) {
-          return fail(Transport::protocol, "too many interim answers");
-        }
-        read(self);
-      });
+      wire::async_read(
+          stream, buffer, *parser, [this, self](const error_code& failed, std::size_t) {
+            if (!finished) return;
+            if (failed)
+              return fail(transport_of(failed), "reading the answer failed: " + failed.message());
+            const int status = static_cast<int>(parser->get().result_int());
+            if (status >= 200) return answer(status);
+            if (++interim_answers > interim_answers_max) {
+              return fail(Transport::protocol, "too many interim answers");
+            }
+            read(self);
+          });
     });
   }
 
@@ -217,8 +226,10 @@ void Connection::run(const Exchange& exchange, Finished finished) {
   state_->exchange = &exchange;
   state_->finished = std::move(finished);
   state_->sent = false;
-  if (state_->connected) state_->write(shared_from_this());
-  else state_->connect(shared_from_this());
+  if (state_->connected)
+    state_->write(shared_from_this());
+  else
+    state_->connect(shared_from_this());
 }
 
 void Connection::expire() {
@@ -230,9 +241,12 @@ void Connection::expire() {
 
 void Connection::expire_connecting() {
   const auto self = shared_from_this();
-  if (!state_->connected) state_->fail(Transport::timeout, "not connected within the time for connecting");
+  if (!state_->connected)
+    state_->fail(Transport::timeout, "not connected within the time for connecting");
 }
 
-void Connection::close() { state_->close(); }
+void Connection::close() {
+  state_->close();
+}
 
 }  // namespace backstitch::http

@@ -16,7 +16,8 @@ Error not_sendable(std::string message) {
 }
 
 std::string base64(std::string_view text) {
-  static constexpr char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+  static constexpr char digits[] =
+      "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
   std::string out;
   for (std::size_t i = 0; i < text.size(); i += 3) {
     std::uint32_t group = 0;
@@ -37,7 +38,8 @@ std::uint64_t hash_of(std::string_view text, std::uint64_t hash = 14695981039346
 }
 
 void append_hex(std::string& out, std::uint64_t value, int digits) {
-  for (int shift = 4 * (digits - 1); shift >= 0; shift -= 4) out += "0123456789abcdef"[value >> shift & 0xFU];
+  for (int shift = 4 * (digits - 1); shift >= 0; shift -= 4)
+    out += "0123456789abcdef"[value >> shift & 0xFU];
 }
 
 /// W3C trace context: the saga is the trace, the attempt the span.
@@ -57,15 +59,21 @@ bool append_header(std::string& out, std::string_view name, std::string_view val
   return true;
 }
 
-Result<Done> append_authentication(std::string& out, const dsl::Auth& auth, const engine::Secrets* secrets) {
+Result<Done> append_authentication(std::string& out, const dsl::Auth& auth,
+                                   const engine::Secrets* secrets) {
   if (auth.type == dsl::AuthType::none) return Done{};
   const auto secret = secrets != nullptr ? secrets->find(auth.secret) : std::nullopt;
   if (!secret) return not_sendable("The secret `" + auth.secret + "` is not there; see --secrets.");
   bool written = false;
   switch (auth.type) {
-    case dsl::AuthType::none: break;
-    case dsl::AuthType::bearer: written = append_header(out, "Authorization", "Bearer " + *secret); break;
-    case dsl::AuthType::basic: written = append_header(out, "Authorization", "Basic " + base64(*secret)); break;
+    case dsl::AuthType::none:
+      break;
+    case dsl::AuthType::bearer:
+      written = append_header(out, "Authorization", "Bearer " + *secret);
+      break;
+    case dsl::AuthType::basic:
+      written = append_header(out, "Authorization", "Basic " + base64(*secret));
+      break;
     case dsl::AuthType::api_key:
       written = append_header(out, auth.header.empty() ? "X-Api-Key" : auth.header, *secret);
       break;
@@ -73,7 +81,8 @@ Result<Done> append_authentication(std::string& out, const dsl::Auth& auth, cons
     case dsl::AuthType::hmac:
       return not_sendable("Authentication by oauth2 and hmac is not supported by this version.");
   }
-  if (!written) return not_sendable("The secret `" + auth.secret + "` holds a line break or a NUL.");
+  if (!written)
+    return not_sendable("The secret `" + auth.secret + "` holds a line break or a NUL.");
   return Done{};
 }
 
@@ -101,25 +110,33 @@ std::optional<Json> text_value(const std::string& body) {
 
 }  // namespace
 
-Result<std::string> write_request(const engine::Call& call, const Url& url, const engine::Secrets* secrets,
-                                  const std::string& version) {
+Result<std::string> write_request(const engine::Call& call, const Url& url,
+                                  const engine::Secrets* secrets, const std::string& version) {
   const engine::RenderedRequest& request = call.request;
   std::string out;
   out.reserve(512 + request.body.size() + request.target.size());
-  out.append(request.method).append(" ").append(url.path).append(request.target).append(" HTTP/1.1\r\n");
+  out.append(request.method)
+      .append(" ")
+      .append(url.path)
+      .append(request.target)
+      .append(" HTTP/1.1\r\n");
   bool clean = request.target.find_first_of(std::string_view(" \r\n\0", 4)) == std::string::npos &&
                append_header(out, "Host", url.authority) &&
                append_header(out, "User-Agent", "backstitch/" + version) &&
                append_header(out, "Accept", "application/json");
-  for (const auto& [name, value] : request.headers) clean = clean && append_header(out, name, value);
+  for (const auto& [name, value] : request.headers)
+    clean = clean && append_header(out, name, value);
   clean = clean && append_header(out, call.service->idempotency_header, request.key) &&
-          append_header(out, "Saga-Id", call.saga.text()) && append_header(out, "Saga-Step", call.path) &&
+          append_header(out, "Saga-Id", call.saga.text()) &&
+          append_header(out, "Saga-Step", call.path) &&
           append_header(out, "Saga-Phase", to_text(call.phase)) &&
           append_header(out, "Saga-Attempt", std::to_string(call.attempt));
-  if (!request.compensates.empty()) clean = clean && append_header(out, "Saga-Compensates", request.compensates);
+  if (!request.compensates.empty())
+    clean = clean && append_header(out, "Saga-Compensates", request.compensates);
   if (!clean) return not_sendable("A header or the path of the request holds a line break.");
   append_traceparent(out, call);
-  if (auto added = append_authentication(out, call.service->auth, secrets); !added) return added.error();
+  if (auto added = append_authentication(out, call.service->auth, secrets); !added)
+    return added.error();
   if (!request.body.empty() || (request.method != "GET" && request.method != "HEAD")) {
     out.append("Content-Length: ").append(std::to_string(request.body.size())).append("\r\n");
   }
@@ -127,7 +144,8 @@ Result<std::string> write_request(const engine::Call& call, const Url& url, cons
   return out;
 }
 
-engine::CallResult read_response(int status, std::vector<std::pair<std::string, std::string>> headers,
+engine::CallResult read_response(int status,
+                                 std::vector<std::pair<std::string, std::string>> headers,
                                  std::string body, std::size_t bytes_max) {
   engine::Response response{status, std::move(headers), nullptr};
   if (body.empty()) return response;
@@ -143,11 +161,14 @@ engine::CallResult read_response(int status, std::vector<std::pair<std::string, 
     }
     // An error page that claims to be JSON is still an error with that status.
     if (status >= 200 && status < 300) {
-      return engine::TransportError{dsl::Transport::protocol, true, "malformed answer: " + json.error().message};
+      return engine::TransportError{dsl::Transport::protocol, true,
+                                    "malformed answer: " + json.error().message};
     }
   }
   auto text = text_value(body);
-  if (!text) return engine::TransportError{dsl::Transport::protocol, true, "the answer is neither JSON nor text"};
+  if (!text)
+    return engine::TransportError{dsl::Transport::protocol, true,
+                                  "the answer is neither JSON nor text"};
   response.body = std::move(*text);
   return response;
 }

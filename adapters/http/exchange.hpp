@@ -15,7 +15,7 @@ namespace backstitch::http {
 
 struct Exchange {
   engine::Call call;
-  std::string request;            ///< head and body, as sent
+  std::string request;  ///< head and body, as sent
   engine::SteadyTime deadline;
   engine::TimerId timer = 0;
   std::function<void(engine::CallResult)> done;
@@ -23,11 +23,12 @@ struct Exchange {
 
 /// The bytes of a request: the author's headers, the engine's, and authentication.
 /// @return an error naming the secret or the kind of authentication that is missing
-Result<std::string> write_request(const engine::Call& call, const Url& url, const engine::Secrets* secrets,
-                                  const std::string& version);
+Result<std::string> write_request(const engine::Call& call, const Url& url,
+                                  const engine::Secrets* secrets, const std::string& version);
 
 /// What an answer means to the machine: JSON, text or nothing; malformed JSON is no answer.
-engine::CallResult read_response(int status, std::vector<std::pair<std::string, std::string>> headers,
+engine::CallResult read_response(int status,
+                                 std::vector<std::pair<std::string, std::string>> headers,
                                  std::string body, std::size_t bytes_max);
 
 }  // namespace backstitch::http

@@ -41,15 +41,18 @@ struct HttpParticipants::Impl : std::enable_shared_from_this<HttpParticipants::I
   Impl(asio::Reactor& on, Options given) : reactor(on), options(std::move(given)) {}
 
   void refuse(std::function<void(CallResult)> done, Transport kind, std::string message) {
-    reactor.post([weak = weak_from_this(), done = std::move(done), kind, message = std::move(message)] {
-      if (!weak.expired()) done(TransportError{kind, false, message});
-    });
+    reactor.post(
+        [weak = weak_from_this(), done = std::move(done), kind, message = std::move(message)] {
+          if (!weak.expired()) done(TransportError{kind, false, message});
+        });
   }
 
-  /// A service may be registered anew with another place under the same name, so the place is the key.
+  /// A service may be registered anew with another place under the same name, so the place is the
+  /// key.
   Result<Pool*> pool_for(const dsl::Service& service) {
-    const std::string key = service.base_url + '\n' + service.tls.ca + '\n' + service.tls.client_cert + '\n' +
-                            service.tls.server_name + '\n' + service.tls.version_min;
+    const std::string key = service.base_url + '\n' + service.tls.ca + '\n' +
+                            service.tls.client_cert + '\n' + service.tls.server_name + '\n' +
+                            service.tls.version_min;
     if (const auto found = pools.find(key); found != pools.end()) return found->second.get();
     auto target = std::make_shared<Target>();
     const auto url = parse_url(service.base_url);
@@ -74,7 +77,8 @@ struct HttpParticipants::Impl : std::enable_shared_from_this<HttpParticipants::I
     auto request = write_request(call, (*pool)->target->url, options.secrets, options.version);
     if (!request) return refuse(std::move(done), Transport::connect, request.error().message);
     if ((*pool)->waiting.size() >= options.waiting_max) {
-      return refuse(std::move(done), Transport::connect, "too many calls are waiting for " + call.service_name);
+      return refuse(std::move(done), Transport::connect,
+                    "too many calls are waiting for " + call.service_name);
     }
     auto exchange = std::make_shared<Exchange>();
     exchange->deadline = reactor.now() + call.request.attempt_timeout;
@@ -109,7 +113,8 @@ struct HttpParticipants::Impl : std::enable_shared_from_this<HttpParticipants::I
     return std::make_shared<Connection>(asio::io_context_of(reactor), pool.target);
   }
 
-  void run(Pool& pool, const std::shared_ptr<Connection>& connection, const std::shared_ptr<Exchange>& exchange) {
+  void run(Pool& pool, const std::shared_ptr<Connection>& connection,
+           const std::shared_ptr<Exchange>& exchange) {
     const auto& service = *exchange->call.service;
     const bool fresh = !connection->is_open();
     exchange->timer = reactor.call_after(left_until(exchange->deadline, reactor.now()),
@@ -119,21 +124,22 @@ struct HttpParticipants::Impl : std::enable_shared_from_this<HttpParticipants::I
       connecting = reactor.call_after(service.connect_timeout.value_or(options.connect_max),
                                       [connection] { connection->expire_connecting(); });
     }
-    connection->run(*exchange, [weak = weak_from_this(), &pool, connection, exchange, connecting, fresh](
-                                   CallResult result, bool reusable) {
+    connection->run(*exchange, [weak = weak_from_this(), &pool, connection, exchange, connecting,
+                                fresh](CallResult result, bool reusable) {
       if (const auto self = weak.lock()) {
         self->finished(pool, connection, exchange, connecting, fresh, std::move(result), reusable);
       }
     });
   }
 
-  void finished(Pool& pool, const std::shared_ptr<Connection>& connection, const std::shared_ptr<Exchange>& exchange,
-                engine::TimerId connecting, bool fresh, CallResult result, bool reusable) {
+  void finished(Pool& pool, const std::shared_ptr<Connection>& connection,
+                const std::shared_ptr<Exchange>& exchange, engine::TimerId connecting, bool fresh,
+                CallResult result, bool reusable) {
     reactor.cancel(exchange->timer);
     if (connecting != 0) reactor.cancel(connecting);
     const auto* error = std::get_if<TransportError>(&result);
-    // A kept connection that turned out to be closed before a byte left: nothing was sent, so a fresh one
-    // is not a repetition.
+    // A kept connection that turned out to be closed before a byte left: nothing was sent, so a
+    // fresh one is not a repetition.
     if (error != nullptr && !error->sent && error->kind == Transport::reset && !fresh) {
       run(pool, std::make_shared<Connection>(asio::io_context_of(reactor), pool.target), exchange);
       return;
@@ -161,7 +167,8 @@ struct HttpParticipants::Impl : std::enable_shared_from_this<HttpParticipants::I
     const auto oldest = reactor.now() - options.idle_max;
     for (auto& [key, pool] : pools) {
       auto& idle = pool->idle;
-      const auto fresh = std::find_if(idle.begin(), idle.end(), [&](const auto& one) { return one.since > oldest; });
+      const auto fresh = std::find_if(idle.begin(), idle.end(),
+                                      [&](const auto& one) { return one.since > oldest; });
       std::for_each(idle.begin(), fresh, [](const auto& one) { one.connection->close(); });
       idle.erase(idle.begin(), fresh);
       left = left || !idle.empty();

@@ -8,7 +8,9 @@ namespace {
 namespace ssl = boost::asio::ssl;
 using boost::system::error_code;
 
-Error tls_error(const std::string& message) { return {ErrorCode::invalid, "tls-invalid", message}; }
+Error tls_error(const std::string& message) {
+  return {ErrorCode::invalid, "tls-invalid", message};
+}
 
 Result<std::string> secret_of(const std::string& name, const engine::Secrets* secrets) {
   if (secrets != nullptr) {
@@ -17,24 +19,27 @@ Result<std::string> secret_of(const std::string& name, const engine::Secrets* se
   return tls_error("The secret `" + name + "` is not there; see --secrets.");
 }
 
-Result<Done> use_client_certificate(ssl::context& context, const std::string& name, const engine::Secrets* secrets) {
+Result<Done> use_client_certificate(ssl::context& context, const std::string& name,
+                                    const engine::Secrets* secrets) {
   const auto pem = secret_of(name, secrets);
   if (!pem) return pem.error();
   error_code error;
   context.use_certificate_chain(boost::asio::buffer(*pem), error);
   if (!error) context.use_private_key(boost::asio::buffer(*pem), ssl::context::pem, error);
   if (error) {
-    return tls_error("The secret `" + name + "` is not a PEM certificate chain with its key: " + error.message());
+    return tls_error("The secret `" + name +
+                     "` is not a PEM certificate chain with its key: " + error.message());
   }
   return Done{};
 }
 
 }  // namespace
 
-Result<std::shared_ptr<ssl::context>> make_tls_context(const dsl::Tls& tls, const engine::Secrets* secrets) {
+Result<std::shared_ptr<ssl::context>> make_tls_context(const dsl::Tls& tls,
+                                                       const engine::Secrets* secrets) {
   auto context = std::make_shared<ssl::context>(ssl::context::tls_client);
-  context->set_options(ssl::context::default_workarounds | ssl::context::no_sslv2 | ssl::context::no_sslv3 |
-                       ssl::context::no_tlsv1 | ssl::context::no_tlsv1_1);
+  context->set_options(ssl::context::default_workarounds | ssl::context::no_sslv2 |
+                       ssl::context::no_sslv3 | ssl::context::no_tlsv1 | ssl::context::no_tlsv1_1);
   if (tls.version_min == "1.3") context->set_options(ssl::context::no_tlsv1_2);
   error_code error;
   if (tls.ca.empty()) {
@@ -44,10 +49,12 @@ Result<std::shared_ptr<ssl::context>> make_tls_context(const dsl::Tls& tls, cons
     const auto pem = secret_of(tls.ca, secrets);
     if (!pem) return pem.error();
     context->add_certificate_authority(boost::asio::buffer(*pem), error);
-    if (error) return tls_error("The secret `" + tls.ca + "` is not a PEM certificate: " + error.message());
+    if (error)
+      return tls_error("The secret `" + tls.ca + "` is not a PEM certificate: " + error.message());
   }
   if (!tls.client_cert.empty()) {
-    if (auto used = use_client_certificate(*context, tls.client_cert, secrets); !used) return used.error();
+    if (auto used = use_client_certificate(*context, tls.client_cert, secrets); !used)
+      return used.error();
   }
   return context;
 }

@@ -7,13 +7,16 @@ namespace backstitch::http {
 namespace {
 
 bool is_host_char(char c) {
-  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' || c == '.' ||
-         c == '_';
+  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' ||
+         c == '.' || c == '_';
 }
 bool is_address_char(char c) {
-  return (c >= 'a' && c <= 'f') || (c >= 'A' && c <= 'F') || (c >= '0' && c <= '9') || c == ':' || c == '.';
+  return (c >= 'a' && c <= 'f') || (c >= 'A' && c <= 'F') || (c >= '0' && c <= '9') || c == ':' ||
+         c == '.';
 }
-bool is_path_char(char c) { return c > ' ' && c < 0x7f && c != '?' && c != '#' && c != '\\'; }
+bool is_path_char(char c) {
+  return c > ' ' && c < 0x7f && c != '?' && c != '#' && c != '\\';
+}
 
 /// Splits `host:port` or `[address]:port`.
 bool take_authority(std::string_view text, Url& url) {

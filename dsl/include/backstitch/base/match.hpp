@@ -2,7 +2,8 @@
 
 namespace backstitch {
 
-/// Overload set for std::visit: one lambda an alternative, so that a forgotten case does not compile.
+/// Overload set for std::visit: one lambda an alternative, so that a forgotten case does not
+/// compile.
 template <class... Fs>
 struct Match : Fs... {
   using Fs::operator()...;

@@ -32,7 +32,8 @@ struct ErrorDetail {
 /// A failure that is expected to happen. Bugs are InvariantViolation instead.
 struct Error {
   ErrorCode code = ErrorCode::internal;
-  std::string reason;   ///< stable, kebab-case or an engine code, e.g. `saga-not-found`, `EXPRESSION_FAILED`
+  std::string
+      reason;  ///< stable, kebab-case or an engine code, e.g. `saga-not-found`, `EXPRESSION_FAILED`
   std::string message;  ///< names the thing, the reason and the next step
   std::vector<ErrorDetail> details{};
 };

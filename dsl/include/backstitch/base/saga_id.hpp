@@ -23,7 +23,8 @@ class SagaId {
   explicit SagaId(const std::array<std::uint8_t, 16>& bytes) : bytes_(bytes) {}
 
   /// Pure: time and randomness are the caller's. The last byte is the shard.
-  static SagaId make(TimePoint now, std::uint64_t random_high, std::uint64_t random_low, Shard shard);
+  static SagaId make(TimePoint now, std::uint64_t random_high, std::uint64_t random_low,
+                     Shard shard);
   /// The 36-character form, any case. @return nothing if the text is not a UUID
   static std::optional<SagaId> parse(std::string_view text);
 

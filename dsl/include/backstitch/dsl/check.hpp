@@ -16,7 +16,8 @@ struct CheckContext {
   /// The registered service of that name; nullptr: none (E303).
   std::function<std::shared_ptr<const Service>(const std::string& name)> service;
   /// The registered definition (version 0: the active one); nullptr: none (E404).
-  std::function<std::shared_ptr<const Definition>(const std::string& name, std::int64_t version)> definition;
+  std::function<std::shared_ptr<const Definition>(const std::string& name, std::int64_t version)>
+      definition;
   /// Why a base URL may not be called here; empty: allowed (E303).
   std::function<std::string(const std::string& base_url)> refuse_url;
   /// Whether a secret of that name exists (E303).
@@ -30,7 +31,8 @@ struct CheckContext {
 std::vector<Finding> check_definition(const Definition& definition, const SourceMap& places,
                                       const CheckContext& context = {});
 
-/// parse_definition, then check_definition if that found no error. What `validate` and registration use.
+/// parse_definition, then check_definition if that found no error. What `validate` and registration
+/// use.
 Parsed parse_and_check(std::string_view text, const CheckContext& context = {},
                        const DefinitionLimits& limits = {});
 

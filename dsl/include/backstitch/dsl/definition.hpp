@@ -80,9 +80,9 @@ struct NamedTemplate {
 
 /// A request to a participant: `http` or `operation`.
 struct Request {
-  std::string service;            ///< empty in compensation, probe, poll: the action's
+  std::string service;  ///< empty in compensation, probe, poll: the action's
   Method method = Method::post;
-  std::optional<Template> path;   ///< text template, starts with '/'; unset: a local operation
+  std::optional<Template> path;  ///< text template, starts with '/'; unset: a local operation
   std::string operation;
   std::vector<NamedTemplate> query;
   std::vector<NamedTemplate> headers;
@@ -131,7 +131,7 @@ using Steps = std::vector<Step>;
 
 struct Action {
   Request request;
-  std::optional<Template> output;   ///< unset: the response body
+  std::optional<Template> output;  ///< unset: the response body
   std::optional<Template> capture;
   std::vector<OutcomeRule> outcomes;
   RetrySpec retry;
@@ -219,18 +219,20 @@ struct Fail {
   std::optional<Template> details;
 };
 
-using StepBody = std::variant<Action, SubSaga, Parallel, Switch, ForEach, Try, Wait, Sleep, Value, Fail>;
+using StepBody =
+    std::variant<Action, SubSaga, Parallel, Switch, ForEach, Try, Wait, Sleep, Value, Fail>;
 
 struct Step {
   std::string name;
   std::string description;
   std::optional<Expression> when;
   StepBody body;
-  StepKind kind = StepKind::compensatable;  ///< stated or defaulted; meaningful for Action and SubSaga
+  StepKind kind =
+      StepKind::compensatable;  ///< stated or defaulted; meaningful for Action and SubSaga
   bool kind_stated = false;
-  Undo undo;                                 ///< meaningful for Action and SubSaga
-  std::optional<DurationField> timeout;      ///< meaningful for Action and SubSaga
-  std::string pointer;                       ///< of the step in the document
+  Undo undo;                             ///< meaningful for Action and SubSaga
+  std::optional<DurationField> timeout;  ///< meaningful for Action and SubSaga
+  std::string pointer;                   ///< of the step in the document
 };
 
 struct Auth {

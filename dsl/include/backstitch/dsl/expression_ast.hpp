@@ -25,8 +25,24 @@ enum class NodeKind {
 };
 
 enum class Operator {
-  none, coalesce, logical_or, logical_and, equal, not_equal, less, less_equal, greater,
-  greater_equal, in, add, subtract, multiply, divide, remainder, logical_not, negate
+  none,
+  coalesce,
+  logical_or,
+  logical_and,
+  equal,
+  not_equal,
+  less,
+  less_equal,
+  greater,
+  greater_equal,
+  in,
+  add,
+  subtract,
+  multiply,
+  divide,
+  remainder,
+  logical_not,
+  negate
 };
 
 /// The syntax tree of an expression. Plain data; built by Expression::compile only.
@@ -59,7 +75,8 @@ struct FunctionInfo {
 const std::vector<FunctionInfo>& function_library();
 /// All macro names: map, filter, flatMap, find, all, any, sum, sortBy, toObject.
 const std::vector<std::string>& macro_library();
-/// Root names that cannot be hidden by a variable: input, steps, saga, self, response, failure, signal.
+/// Root names that cannot be hidden by a variable: input, steps, saga, self, response, failure,
+/// signal.
 const std::vector<std::string>& built_in_names();
 
 }  // namespace backstitch::dsl

@@ -10,13 +10,13 @@ enum class Severity { error, warning };
 
 /// One thing that is wrong with a definition.
 struct Finding {
-  std::string code;     ///< E… or W…, stable; docs/findings.md lists them
+  std::string code;  ///< E… or W…, stable; docs/findings.md lists them
   Severity severity = Severity::error;
-  std::string pointer;  ///< JSON pointer (RFC 6901) into the document
+  std::string pointer;       ///< JSON pointer (RFC 6901) into the document
   std::uint32_t line = 0;    ///< 1-based; 0: unknown
   std::uint32_t column = 0;  ///< 1-based; 0: unknown
   std::string message;
-  std::string hint;     ///< how to put it right; may be empty
+  std::string hint;  ///< how to put it right; may be empty
   bool operator==(const Finding&) const = default;
 };
 

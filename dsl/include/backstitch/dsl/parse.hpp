@@ -22,8 +22,8 @@ struct Place {
   std::uint32_t line = 0;
   std::uint32_t column = 0;
 };
-/// Where each JSON pointer of a document stands in its text: the key of a member, the value of an item.
-/// The text is scanned at the first question only. Not thread-safe.
+/// Where each JSON pointer of a document stands in its text: the key of a member, the value of an
+/// item. The text is scanned at the first question only. Not thread-safe.
 class SourceMap {
  public:
   SourceMap() = default;

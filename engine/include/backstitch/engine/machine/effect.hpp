@@ -13,7 +13,8 @@ struct CallParticipant {
   bool operator==(const CallParticipant&) const = default;
 };
 
-/// What the world is asked to do, after the events are committed. Timers are not effects: see next_wake.
+/// What the world is asked to do, after the events are committed. Timers are not effects: see
+/// next_wake.
 using Effect = std::variant<CallParticipant>;
 
 }  // namespace backstitch::engine

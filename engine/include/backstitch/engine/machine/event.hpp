@@ -1,6 +1,6 @@
 #pragma once
-/// Everything that can happen to a saga. This list is the log's vocabulary and the table of contents
-/// of the product: a change here is a change of the stored format (machine/codec).
+/// Everything that can happen to a saga. This list is the log's vocabulary and the table of
+/// contents of the product: a change here is a change of the stored format (machine/codec).
 #include <optional>
 #include <string>
 #include <string_view>
@@ -61,6 +61,7 @@ struct StepFailed {
 struct StepUnknown {
   StepPath path;
   Failure failure;
+  std::optional<TimePoint> undo_not_before;
 };
 struct ProbeScheduled {
   StepPath path;
@@ -93,7 +94,8 @@ struct CancelRequested {
   std::string by;
   std::string reason;
 };
-/// The saga's timeout passed after the pivot; only worth a notice.
+/// The saga's timeout passed. Before the pivot it is the beginning of the end, after it only worth
+/// a notice.
 struct DeadlinePassed {};
 struct SagaSuspended {
   Suspension suspension;
@@ -104,7 +106,7 @@ struct OperatorActed {
   StepPath path;
   std::string by;
   std::string reason;
-  Json output;         ///< of resolve
+  Json output;  ///< of resolve
 };
 /// A node took the saga over; attempts in flight have become unknown.
 struct Resumed {

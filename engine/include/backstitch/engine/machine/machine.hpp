@@ -36,15 +36,16 @@ struct Transition {
 
 /// What happens next. `state` is moved through, not copied. Equal arguments give equal results.
 /// A stimulus that is out of date (an answer to an attempt already settled) gives no events.
-/// @pre `state` was produced by decide and apply for this definition; default-constructed for Start.
+/// @pre `state` was produced by decide and apply for this definition; default-constructed for
+/// Start.
 Transition decide(const Program& program, SagaState state, const Stimulus& stimulus);
 
 /// Folds one event in. The only function that changes a SagaState.
 /// @pre `event` was produced by decide for this state
 void apply(const dsl::Definition& definition, SagaState& state, const Event& event);
 
-/// When the machine wants a Tick: the earliest retry, step timeout or saga deadline that matters now.
-/// Unset: only an answer or a command can move this saga.
+/// When the machine wants a Tick: the earliest retry, step timeout or saga deadline that matters
+/// now. Unset: only an answer or a command can move this saga.
 std::optional<TimePoint> next_wake(const dsl::Definition& definition, const SagaState& state);
 /// Attempts that have been sent and not answered.
 bool has_call_in_flight(const SagaState& state);
@@ -53,7 +54,8 @@ bool has_call_in_flight(const SagaState& state);
 /// @return invalid/INPUT_INVALID with pointers
 Result<Json> admit_input(const dsl::Definition& definition, const Json& input);
 /// The business key of a start; unset: the definition has none.
-Result<std::optional<std::string>> business_key_of(const dsl::Definition& definition, const Json& input);
+Result<std::optional<std::string>> business_key_of(const dsl::Definition& definition,
+                                                   const Json& input);
 
 /// The saga in JSON as the API shows it: every step of the definition in order, pending ones too.
 /// Values marked x-sensitive in the input schema are masked.

@@ -26,8 +26,8 @@ using CallResult = std::variant<Response, TransportError>;
 struct Start {
   SagaId id;
   Json input;
-  std::map<std::string, std::string> labels;        ///< beside those of the definition
-  std::optional<std::string> business_key;          ///< instead of the definition's
+  std::map<std::string, std::string> labels;  ///< beside those of the definition
+  std::optional<std::string> business_key;    ///< instead of the definition's
 };
 struct CallEnded {
   StepPath path;

@@ -12,8 +12,8 @@ using SteadyTime = std::chrono::time_point<std::chrono::steady_clock, std::chron
 using Task = std::function<void()>;
 using TimerId = std::uint64_t;
 
-/// One thread of the engine: runs its tasks one after the other. In production an Asio io_context, in
-/// the simulator a loop on a virtual clock.
+/// One thread of the engine: runs its tasks one after the other. In production an Asio io_context,
+/// in the simulator a loop on a virtual clock.
 class Executor {
  public:
   virtual ~Executor() = default;

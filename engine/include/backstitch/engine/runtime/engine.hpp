@@ -57,8 +57,8 @@ struct Counters {
   std::uint64_t starts = 0;
   std::uint64_t starts_refused = 0;
   std::uint64_t ended = 0;
-  std::uint64_t appends = 0;   ///< transitions made durable
-  std::uint64_t commits = 0;   ///< batches
+  std::uint64_t appends = 0;  ///< transitions made durable
+  std::uint64_t commits = 0;  ///< batches
   std::uint64_t calls = 0;
   std::uint64_t resident = 0;  ///< sagas in memory
   std::uint64_t shards_held = 0;
@@ -79,8 +79,10 @@ class Engine {
   /// Empty: starts are taken. Else why not.
   std::string not_ready_reason() const;
 
-  /// `done` after the saga is durable. `reactor` is the caller's own if it runs on one (no hop then).
-  void start(std::size_t reactor, StartRequest request, std::function<void(Result<StartReply>)> done);
+  /// `done` after the saga is durable. `reactor` is the caller's own if it runs on one (no hop
+  /// then).
+  void start(std::size_t reactor, StartRequest request,
+             std::function<void(Result<StartReply>)> done);
   /// `done` after the command's effect is durable. conflict with the machine's reason if refused.
   void command(SagaId saga, Command command, std::function<void(Result<Done>)> done);
   /// The status once the saga has ended or is suspended, or what it is when `wait` is over.

@@ -11,17 +11,20 @@ namespace backstitch::engine {
 
 /// Every tunable of the engine, with its default. All bounds are per node.
 struct Options {
-  std::string node = "node-1";        ///< stable across restarts of the same place
+  std::string node = "node-1";  ///< stable across restarts of the same place
   Duration lease{10'000};
   Duration lease_renewal{3'000};
   std::size_t shards_max = shard_count;
 
-  std::size_t starts_waiting_max = 4'000;   ///< accepted, first append not committed yet; beyond: overloaded
-  std::size_t journal_queue_max = 20'000;   ///< appends waiting on one reactor; beyond: starts are refused
-  std::size_t batch_max = 1'000;            ///< appends in one transaction
-  std::size_t sagas_resident_max = 100'000; ///< in memory, all reactors; beyond: starts are refused
+  std::size_t starts_waiting_max =
+      4'000;  ///< accepted, first append not committed yet; beyond: overloaded
+  std::size_t journal_queue_max =
+      20'000;                     ///< appends waiting on one reactor; beyond: starts are refused
+  std::size_t batch_max = 1'000;  ///< appends in one transaction
+  std::size_t sagas_resident_max =
+      100'000;  ///< in memory, all reactors; beyond: starts are refused
 
-  Duration residence{5'000};          ///< a saga that waits longer leaves memory
+  Duration residence{5'000};  ///< a saga that waits longer leaves memory
   Duration due_scan_every{1'000};
   Duration catalog_refresh_every{1'000};
   Duration drain_max{25'000};
@@ -30,8 +33,8 @@ struct Options {
   std::size_t input_bytes_max = 256 * 1024;
   std::size_t output_bytes_max = 256 * 1024;
   dsl::DefinitionLimits definition_limits{};
-  /// What the checker may ask: URLs, secrets, local operations. Services and definitions are filled in
-  /// by the registry.
+  /// What the checker may ask: URLs, secrets, local operations. Services and definitions are filled
+  /// in by the registry.
   dsl::CheckContext environment{};
 };
 

@@ -28,8 +28,8 @@ struct ServiceRegistration {
   std::vector<dsl::Finding> findings;
 };
 
-/// The definitions and services this node knows: a snapshot of the catalogue, refreshed by itself and
-/// after every change made here. Thread-safe; reading never waits.
+/// The definitions and services this node knows: a snapshot of the catalogue, refreshed by itself
+/// and after every change made here. Thread-safe; reading never waits.
 class Registry {
  public:
   Registry(Catalog& catalog, const Options& options);
@@ -39,9 +39,11 @@ class Registry {
   Result<Program> program(std::string_view name, std::optional<std::int64_t> version) const;
   /// Findings only; nothing is stored.
   Registration validate(std::string_view text) const;
-  void register_definition(std::string text, bool activate, std::function<void(Result<Registration>)> done);
+  void register_definition(std::string text, bool activate,
+                           std::function<void(Result<Registration>)> done);
   void activate(std::string name, std::int64_t version, std::function<void(Result<Done>)> done);
-  void put_service(std::string name, std::string text, std::function<void(Result<ServiceRegistration>)> done);
+  void put_service(std::string name, std::string text,
+                   std::function<void(Result<ServiceRegistration>)> done);
 
   /// All, by name then version. Documents included.
   std::vector<StoredDefinition> definitions() const;

@@ -1,0 +1,43 @@
+#pragma once
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include <backstitch/base/result.hpp>
+#include <backstitch/dsl/definition.hpp>
+#include <backstitch/engine/machine/state.hpp>
+
+namespace backstitch::engine {
+
+/// What a retry policy is put to; each use has its row of defaults in docs/language.md.
+enum class RetryUse { forward, pivot_transient, pivot_unknown, retryable, compensation };
+
+/// A policy with nothing left open.
+struct RetryPolicy {
+  std::optional<std::uint32_t> attempts_max;  ///< unset: unlimited
+  Duration delay{500};
+  double factor = 2;
+  Duration delay_max{30'000};
+  dsl::Jitter jitter = dsl::Jitter::full;
+  std::optional<Duration> elapsed_max;
+  bool on_transient = true;
+  bool on_unknown = true;
+  std::vector<std::string> except;
+  Duration delay_min{0};
+};
+
+/// A duration field's value. @return EXPRESSION_FAILED
+Result<Duration> duration_of(const dsl::DurationField& field, const dsl::Scope& scope);
+
+/// The defaults of `use`, overridden by each of `specs` in turn: the last one wins.
+Result<RetryPolicy> resolve(RetryUse use, const std::vector<const dsl::RetrySpec*>& specs,
+                            const dsl::Scope& scope);
+
+/// How long to wait before the attempt after `attempt` (counted from one):
+/// b = min(delay_max, delay * factor^(attempt-1)); `full` uniform in [0, b], `equal` b/2 plus
+/// uniform in [0, b/2]. See M. Brooker, "Exponential Backoff And Jitter", AWS Architecture Blog,
+/// 2015.
+Duration delay_after(const RetryPolicy& policy, std::uint32_t attempt, std::uint64_t random);
+
+}  // namespace backstitch::engine

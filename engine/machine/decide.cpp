@@ -1,0 +1,222 @@
+#include <algorithm>
+
+#include <backstitch/base/match.hpp>
+
+#include "decider.hpp"
+
+namespace backstitch::engine {
+namespace {
+
+/// A saga that takes one node after the other down with it has to be stopped.
+constexpr std::uint32_t take_overs_max = 3;
+
+}  // namespace
+
+const dsl::Service* Program::service(std::string_view name) const {
+  const auto inline_service = definition->services.find(std::string(name));
+  if (inline_service == definition->services.end()) return nullptr;
+  if (inline_service->second.use.empty()) return &inline_service->second;
+  if (services == nullptr) return nullptr;
+  const auto registered = services->find(inline_service->second.use);
+  return registered == services->end() ? nullptr : registered->second.get();
+}
+
+Transition decide(const Program& program, SagaState state, const Stimulus& stimulus) {
+  Transition out;
+  out.next = std::move(state);
+  Decider decider(program, out, stimulus);
+  std::visit(
+      Match{[&](const Start& s) { decider.start(s); },
+            [&](const CallEnded& s) { decider.call_ended(s); },
+            [&](const Tick&) { decider.tick(); },
+            [&](const TakenOver& s) { decider.taken_over(s); },
+            [&](const Cancel& s) { decider.cancel(s); }, [&](const Retry& s) { decider.retry(s); },
+            [&](const Skip& s) { decider.skip(s); },
+            [&](const Resolve& s) { decider.resolve_step(s); }},
+      stimulus.body);
+  return out;
+}
+
+void Decider::emit(EventBody body) {
+  Event event{now(), std::move(body)};
+  apply(definition(), state(), event);
+  out_.events.push_back(std::move(event));
+}
+
+void Decider::call(const StepPath& path, Phase phase) {
+  StepState& step = step_state(path);
+  const CallState& call = phase == Phase::forward ? step.forward
+                          : phase == Phase::probe ? step.probe
+                                                  : step.undo;
+  out_.effects.push_back(CallParticipant{path, phase, call.attempts});
+}
+
+void Decider::suspend(std::string reason, std::string message, const StepPath& path, Phase phase) {
+  emit(SagaSuspended{{std::move(reason), std::move(message), path, phase, now(), state().status}});
+}
+
+Failure Decider::failure(std::string code, std::string failure_class, std::string message,
+                         const StepPath& path) const {
+  return {std::move(code), std::move(failure_class), std::move(message), path, nullptr};
+}
+
+void Decider::refuse(std::string reason, std::string message) {
+  out_.refused = Error{ErrorCode::conflict, std::move(reason), std::move(message)};
+}
+
+bool Decider::is_open() const {
+  return state().status == SagaStatus::running || state().status == SagaStatus::compensating;
+}
+
+void Decider::end(SagaStatus status) {
+  Json output;
+  if (status == SagaStatus::completed && definition().output) {
+    SagaScope scope(state());
+    dsl::Budget budget;
+    auto rendered = definition().output->render(scope, budget);
+    // complete() has tried it; nothing it reads can change in between.
+    BACKSTITCH_INVARIANT(rendered.has_value(), "the output was rendered before");
+    output = std::move(*rendered);
+  }
+  emit(SagaEnded{status, std::move(output)});
+}
+
+std::optional<Located> Decider::locate(const StepPath& path) const {
+  static constexpr std::string_view handlers = "onFailure/";
+  const bool handler = path.starts_with(handlers);
+  const auto& steps = handler ? definition().on_failure : definition().steps;
+  const std::string_view name =
+      handler ? std::string_view(path).substr(handlers.size()) : std::string_view(path);
+  const auto found = std::find_if(steps.begin(), steps.end(),
+                                  [&](const dsl::Step& step) { return step.name == name; });
+  if (found == steps.end()) return std::nullopt;
+  return Located{&*found, path, handler};
+}
+
+void Decider::start(const Start& start) {
+  state().id = start.id;
+  SagaStarted started;
+  started.definition = definition().name;
+  started.version = definition().version;
+  started.input = start.input;
+  auto business_key = start.business_key ? Result<std::optional<std::string>>(start.business_key)
+                                         : business_key_of(definition(), start.input);
+  if (!business_key) {
+    out_.refused = business_key.error();
+    return;
+  }
+  started.business_key = *business_key;
+  // Labels and the timeout may read the input and the saga, so these are put in place first.
+  SagaState preview;
+  preview.id = start.id;
+  apply(definition(), preview, {now(), started});
+  const SagaScope scope(preview);
+  for (const auto& label : definition().labels) {
+    dsl::Budget budget;
+    auto text = label.value.render_text(scope, budget);
+    if (!text) {
+      out_.refused = text.error();
+      return;
+    }
+    started.labels.emplace(label.name, std::move(*text));
+  }
+  for (const auto& [name, value] : start.labels) started.labels.insert_or_assign(name, value);
+  const auto timeout = duration_of(definition().timeout, scope);
+  if (!timeout) {
+    out_.refused = timeout.error();
+    return;
+  }
+  started.deadline = now() + *timeout;
+  emit(std::move(started));
+  advance();
+}
+
+void Decider::advance() {
+  if (state().status == SagaStatus::running) run_main_line();
+  if (state().status == SagaStatus::compensating) recover();
+}
+
+void Decider::tick() {
+  if (!is_open()) return;
+  if (state().status == SagaStatus::running && state().deadline && *state().deadline <= now() &&
+      !state().deadline_passed) {
+    emit(DeadlinePassed{});
+  }
+  // The paths first: what is decided for one step may end others.
+  std::vector<StepPath> paths;
+  for (const auto& [path, step] : state().steps) paths.push_back(path);
+  for (const auto& path : paths) {
+    const auto at = locate(path);
+    if (!at || !is_open()) continue;
+    StepState& step = step_state(path);
+    if (step.timeout_at && *step.timeout_at <= now() && step.status == StepStatus::running) {
+      step_timed_out(*at);
+      continue;
+    }
+    for (const auto& [phase, call] :
+         {std::pair{Phase::forward, &step.forward}, std::pair{Phase::probe, &step.probe},
+          std::pair{Phase::compensate, &step.undo}}) {
+      if (call->retry_at && *call->retry_at <= now()) {
+        send_again(*at, phase);
+        break;
+      }
+    }
+  }
+  advance();
+}
+
+void Decider::taken_over(const TakenOver& taken_over) {
+  if (!is_open()) return;
+  emit(Resumed{taken_over.node});
+  if (state().resumes_without_progress >= take_overs_max) {
+    return suspend("TAKEN_OVER_REPEATEDLY",
+                   "the saga was taken over " + std::to_string(take_overs_max) +
+                       " times in a row without getting any further; does it bring its node down?",
+                   "", Phase::forward);
+  }
+  std::vector<StepPath> paths;
+  for (const auto& [path, step] : state().steps) paths.push_back(path);
+  Verdict lost;
+  lost.outcome = dsl::OutcomeClass::unknown;
+  lost.code = "OUTCOME_UNKNOWN";
+  lost.message = "the node that had sent the request was lost before the answer";
+  // The dead node has waited already: the next attempt goes out at once.
+  lost.retry_after = Duration{-1};
+  for (const auto& path : paths) {
+    const auto at = locate(path);
+    if (!at || !is_open()) continue;
+    StepState& step = step_state(path);
+    if (step.forward.in_flight)
+      attempt_ended(*at, Phase::forward, lost);
+    else if (step.probe.in_flight)
+      attempt_ended(*at, Phase::probe, lost);
+    else if (step.undo.in_flight)
+      attempt_ended(*at, Phase::compensate, lost);
+  }
+  tick();
+}
+
+Result<Json> admit_input(const dsl::Definition& definition, const Json& input) {
+  if (!definition.input) return input;
+  Json filled = definition.input->with_defaults(input);
+  auto errors = definition.input->validate(filled);
+  if (errors.empty()) return filled;
+  return Error{ErrorCode::invalid, "INPUT_INVALID",
+               "The input does not match the schema of " + definition.name + " version " +
+                   std::to_string(definition.version) + ".",
+               std::move(errors)};
+}
+
+Result<std::optional<std::string>> business_key_of(const dsl::Definition& definition,
+                                                   const Json& input) {
+  if (!definition.business_key) return std::optional<std::string>{};
+  SagaState state;
+  state.input = input;
+  const SagaScope scope(state);
+  dsl::Budget budget;
+  auto key = definition.business_key->render_text(scope, budget);
+  if (!key) return std::move(key).error();
+  return std::optional<std::string>{std::move(*key)};
+}
+
+}  // namespace backstitch::engine

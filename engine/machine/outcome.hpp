@@ -1,0 +1,27 @@
+#pragma once
+#include <optional>
+#include <string>
+#include <vector>
+
+#include <backstitch/dsl/definition.hpp>
+#include <backstitch/engine/machine/stimulus.hpp>
+
+#include "scope.hpp"
+
+namespace backstitch::engine {
+
+/// What one attempt's answer means.
+struct Verdict {
+  dsl::OutcomeClass outcome = dsl::OutcomeClass::unknown;
+  std::string code;
+  std::string message;
+  std::optional<Duration> retry_after;  ///< the participant's wish, or the rule's
+  Json details;
+};
+
+/// The rules of the step, then of the service, then the table: the first that matches decides.
+/// `scope` gets `response`, for the rules and for what is rendered afterwards.
+Verdict classify(const CallResult& result,
+                 const std::vector<const std::vector<dsl::OutcomeRule>*>& rules, SagaScope& scope);
+
+}  // namespace backstitch::engine
