@@ -1,6 +1,5 @@
 #include <algorithm>
 #include <cmath>
-#include <limits>
 
 #include "evaluation.hpp"
 
@@ -30,50 +29,32 @@ std::string members_hint(const Json& object) {
 }
 
 Json integer_arithmetic(const Node& node, std::int64_t a, std::int64_t b) {
-  std::int64_t result = 0;
-  bool overflow = false;
-  switch (node.op) {
-    case Operator::add:
-      overflow = __builtin_add_overflow(a, b, &result);
-      break;
-    case Operator::subtract:
-      overflow = __builtin_sub_overflow(a, b, &result);
-      break;
-    case Operator::multiply:
-      overflow = __builtin_mul_overflow(a, b, &result);
-      break;
-    case Operator::remainder:
-      if (b == 0) fail(node, "division by zero");
-      return b == -1 ? 0 : a % b;
-    default:
-      break;
+  if (node.op == Operator::remainder) {
+    if (b == 0) fail(node, "division by zero");
+    return b == -1 ? 0 : a % b;
   }
+  std::int64_t result = 0;
+  const bool overflow = node.op == Operator::add        ? __builtin_add_overflow(a, b, &result)
+                        : node.op == Operator::subtract ? __builtin_sub_overflow(a, b, &result)
+                                                        : __builtin_mul_overflow(a, b, &result);
   if (overflow) fail(node, "the integer result does not fit in 64 bits");
   return result;
 }
 
 Json floating_arithmetic(const Node& node, double a, double b) {
-  double result = 0;
-  switch (node.op) {
-    case Operator::add:
-      result = a + b;
-      break;
-    case Operator::subtract:
-      result = a - b;
-      break;
-    case Operator::multiply:
-      result = a * b;
-      break;
-    case Operator::divide:
-      if (b == 0) fail(node, "division by zero");
-      result = a / b;
-      break;
-    default:
-      fail(node, "`%` takes integers");
-  }
-  if (!(std::abs(result) <= std::numeric_limits<double>::max()))
-    fail(node, "the result is not a finite number");
+  if (node.op == Operator::remainder) fail(node, "`%` takes integers");
+  if (node.op == Operator::divide && b == 0) fail(node, "division by zero");
+  const double result = node.op == Operator::add        ? a + b
+                        : node.op == Operator::subtract ? a - b
+                        : node.op == Operator::multiply ? a * b
+                                                        : a / b;
+  if (!std::isfinite(result)) fail(node, "the result is not a finite number");
   return result;
+}
+
+bool is_arithmetic(Operator op) {
+  return op == Operator::add || op == Operator::subtract || op == Operator::multiply ||
+         op == Operator::divide || op == Operator::remainder;
 }
 
 }  // namespace
@@ -248,35 +229,18 @@ Operand Evaluation::index(const Node& node, const Frame* frame) {
 Operand Evaluation::binary(const Node& node, const Frame* frame) {
   const Node& left = node.children[0];
   const Node& right = node.children[1];
-  switch (node.op) {
-    case Operator::coalesce: {
-      Operand first = evaluate(left, frame);
-      if (!first.is_omit() && !first.get().is_null()) return first;
-      return evaluate(right, frame);
-    }
-    case Operator::logical_and:
-      return Operand::own(condition(left, frame) && condition(right, frame));
-    case Operator::logical_or:
-      return Operand::own(condition(left, frame) || condition(right, frame));
-    default:
-      break;
+  if (node.op == Operator::coalesce) {
+    Operand first = evaluate(left, frame);
+    if (!first.is_omit() && !first.get().is_null()) return first;
+    return evaluate(right, frame);
   }
+  if (node.op == Operator::logical_and) return Operand::own(condition(left, frame) && condition(right, frame));
+  if (node.op == Operator::logical_or) return Operand::own(condition(left, frame) || condition(right, frame));
   const Operand a = value(left, frame);
   const Operand b = value(right, frame);
-  switch (node.op) {
-    case Operator::add:
-    case Operator::subtract:
-    case Operator::multiply:
-    case Operator::divide:
-    case Operator::remainder: {
-      if (a.get().is_string() && b.get().is_string() && node.op == Operator::add) {
-        check_size(node, size_of(a.get()) + size_of(b.get()));
-      }
-      return Operand::own(arithmetic(node, a.get(), b.get()));
-    }
-    default:
-      return Operand::own(compare(node, a.get(), b.get()));
-  }
+  if (!is_arithmetic(node.op)) return Operand::own(compare(node, a.get(), b.get()));
+  if (a.get().is_string() && b.get().is_string()) check_size(node, size_of(a.get()) + size_of(b.get()));
+  return Operand::own(arithmetic(node, a.get(), b.get()));
 }
 
 Json arithmetic(const Node& node, const Json& left, const Json& right) {
@@ -302,18 +266,9 @@ bool compare(const Node& node, const Json& left, const Json& right) {
   const bool ordered =
       (left.is_number() && right.is_number()) || (left.is_string() && right.is_string());
   if (!ordered) mismatch(node, "ordering", left, right);
-  switch (node.op) {
-    case Operator::less:
-      return left < right;
-    case Operator::less_equal:
-      return left <= right;
-    case Operator::greater:
-      return right < left;
-    case Operator::greater_equal:
-      return right <= left;
-    default:
-      fail(node, "unknown operator");
-  }
+  if (node.op == Operator::less) return left < right;
+  if (node.op == Operator::less_equal) return left <= right;
+  return node.op == Operator::greater ? right < left : right <= left;
 }
 
 Operand Evaluation::array(const Node& node, const Frame* frame) {

@@ -37,6 +37,8 @@ class Registry {
 
   /// @return not_found/definition-not-found. Without a version: the active one.
   Result<Program> program(std::string_view name, std::optional<std::int64_t> version) const;
+  /// The registered services, for running sagas; never null.
+  std::shared_ptr<const ServiceMap> services_by_name() const;
   /// Findings only; nothing is stored.
   Registration validate(std::string_view text) const;
   void register_definition(std::string text, bool activate,

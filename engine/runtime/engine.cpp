@@ -1,0 +1,155 @@
+#include <backstitch/engine/runtime/engine.hpp>
+
+#include <utility>
+
+#include <nlohmann/json.hpp>
+
+#include "reactor.hpp"
+#include "shard_owner.hpp"
+
+namespace backstitch::engine {
+
+struct Engine::Impl : std::enable_shared_from_this<Engine::Impl> {
+  Impl(Ports ports, const Options& options)
+      : node{std::move(ports), options}, registry(*node.ports.catalog, options) {
+    BACKSTITCH_INVARIANT(!node.ports.reactors.empty(), "an engine has a reactor");
+    for (std::size_t i = 0; i < node.ports.reactors.size(); ++i) {
+      reactors.push_back(std::make_shared<Reactor>(node, registry, i));
+    }
+    owner = std::make_shared<ShardOwner>(node, reactors);
+  }
+
+  Executor& executor_of(std::size_t reactor) { return *node.ports.reactors[reactor].executor; }
+  std::size_t reactor_of(SagaId saga) const { return saga.shard() % reactors.size(); }
+
+  void open(std::function<void(Result<Done>)> done) {
+    registry.refresh([self = shared_from_this(), done = std::move(done)](Result<Done> refreshed) mutable {
+      auto& first = self->executor_of(0);
+      first.post([self = std::move(self), done = std::move(done), refreshed = std::move(refreshed)]() mutable {
+        if (!refreshed) return done(refreshed.error());
+        self->owner->open([self, done = std::move(done)](const Result<Done>& opened) {
+          self->ready = opened.has_value();
+          if (opened) self->keep_catalog_fresh();
+          done(opened);
+        });
+      });
+    });
+  }
+
+  void keep_catalog_fresh() {
+    executor_of(0).call_after(node.options.catalog_refresh_every, [weak = weak_from_this()] {
+      const auto self = weak.lock();
+      if (!self || self->node.closing) return;
+      self->registry.refresh([weak](const Result<Done>&) {
+        const auto alive = weak.lock();
+        if (!alive) return;
+        alive->executor_of(0).post([alive] { alive->keep_catalog_fresh(); });
+      });
+    });
+  }
+
+  void close(std::function<void()> done) {
+    if (node.closing.exchange(true)) return done();
+    auto left = std::make_shared<std::atomic<std::size_t>>(reactors.size());
+    for (std::size_t i = 0; i < reactors.size(); ++i) {
+      executor_of(i).post([self = shared_from_this(), i, left, done] {
+        self->reactors[i]->drain(self->node.options.drain_calls_max, [self, left, done] {
+          if (left->fetch_sub(1) != 1) return;
+          self->executor_of(0).post([self, done] { self->owner->close(done); });
+        });
+      });
+    }
+  }
+
+  std::string not_ready_reason() {
+    if (node.closing) return "The node is stopping.";
+    if (!node.ports.store->reachable()) return "The database cannot be reached.";
+    if (!ready) return "The engine is opening.";
+    std::uint64_t shards = 0;
+    for (const auto& reactor : reactors) shards += reactor->counters.shards.load(std::memory_order_relaxed);
+    return shards > 0 ? "" : "This node holds no shards.";
+  }
+
+  /// The stored log of one saga, folded. On a thread of the store's.
+  void view(SagaId saga, std::function<void(Result<Json>)> done) {
+    node.ports.store->load({saga}, [self = shared_from_this(), saga, done = std::move(done)](Result<std::vector<StoredSaga>> stored) {
+      if (!stored) return done(std::move(stored).error());
+      if (stored->empty() || stored->front().events.empty()) {
+        return done(Error{ErrorCode::not_found, "saga-not-found", "There is no saga " + saga.text() + "."});
+      }
+      done(self->view_of(stored->front()));
+    });
+  }
+
+  Result<Json> view_of(const StoredSaga& stored) {
+    const auto first = decode(stored.events.front());
+    if (!first) return first.error();
+    const auto* started = std::get_if<SagaStarted>(&first->body);
+    if (started == nullptr) return Error{ErrorCode::internal, "log-corrupt", "The log has no start."};
+    const auto program = registry.program(started->definition, started->version);
+    if (!program) return program.error();
+    const auto state = fold(*program->definition, stored.id, stored.events);
+    if (!state) return state.error();
+    return engine::view(*program->definition, *state);
+  }
+
+  Node node;
+  Registry registry;
+  std::vector<std::shared_ptr<Reactor>> reactors;
+  std::shared_ptr<ShardOwner> owner;
+  std::atomic<bool> ready{false};
+  std::atomic<std::size_t> next{0};
+};
+
+Engine::Engine(Ports ports, Options options) : impl_(std::make_shared<Impl>(std::move(ports), options)) {}
+Engine::~Engine() = default;
+
+void Engine::open(std::function<void(Result<Done>)> done) { impl_->open(std::move(done)); }
+void Engine::close(std::function<void()> done) { impl_->close(std::move(done)); }
+std::string Engine::not_ready_reason() const { return impl_->not_ready_reason(); }
+
+void Engine::start(std::size_t reactor, StartRequest request, std::function<void(Result<StartReply>)> done) {
+  // Round the reactors: a caller's own one would get all the work of a single busy connection.
+  static_cast<void>(reactor);
+  const std::size_t index = impl_->next.fetch_add(1, std::memory_order_relaxed) % impl_->reactors.size();
+  impl_->executor_of(index).post([target = impl_->reactors[index], request = std::move(request), done = std::move(done)]() mutable {
+    target->start(std::move(request), std::move(done));
+  });
+}
+
+void Engine::command(SagaId saga, Command command, std::function<void(Result<Done>)> done) {
+  const std::size_t index = impl_->reactor_of(saga);
+  StimulusBody body = std::visit([](auto&& one) -> StimulusBody { return std::move(one); }, std::move(command));
+  impl_->executor_of(index).post([target = impl_->reactors[index], saga, body = std::move(body), done = std::move(done)]() mutable {
+    target->command(saga, std::move(body), std::move(done));
+  });
+}
+
+void Engine::await_end(SagaId saga, Duration wait, std::function<void(Result<SagaStatus>)> done) {
+  const std::size_t index = impl_->reactor_of(saga);
+  impl_->executor_of(index).post([target = impl_->reactors[index], saga, wait, done = std::move(done)]() mutable {
+    target->await_end(saga, wait, std::move(done));
+  });
+}
+
+void Engine::view(SagaId saga, std::function<void(Result<Json>)> done) { impl_->view(saga, std::move(done)); }
+Registry& Engine::registry() { return impl_->registry; }
+SagaReader& Engine::reader() { return *impl_->node.ports.reader; }
+
+Counters Engine::counters() const {
+  Counters total;
+  for (const auto& reactor : impl_->reactors) {
+    const auto& one = reactor->counters;
+    total.starts += one.starts.load(std::memory_order_relaxed);
+    total.starts_refused += one.starts_refused.load(std::memory_order_relaxed);
+    total.ended += one.ended.load(std::memory_order_relaxed);
+    total.appends += one.appends.load(std::memory_order_relaxed);
+    total.commits += one.commits.load(std::memory_order_relaxed);
+    total.calls += one.calls.load(std::memory_order_relaxed);
+    total.shards_held += one.shards.load(std::memory_order_relaxed);
+  }
+  total.resident = impl_->node.resident.load(std::memory_order_relaxed);
+  return total;
+}
+
+}  // namespace backstitch::engine

@@ -1,0 +1,252 @@
+/// Sagas into memory: by take-over, when they are due, and for a command; and out of it with their shards.
+#include <algorithm>
+
+#include "reactor.hpp"
+
+namespace backstitch::engine {
+namespace {
+
+/// Sagas read from the store in one call; bounds what a take-over holds in memory at a time.
+constexpr std::size_t load_page = 200;
+constexpr Duration due_margin{1'000};
+constexpr Duration drain_look_every{20};
+
+}  // namespace
+
+void Reactor::command(SagaId saga, StimulusBody body, Settled settled) {
+  if (!epochs_[saga.shard()] || !may_act()) {
+    return settled(Error{ErrorCode::unavailable, "saga-owned-elsewhere", "This node does not hold the saga's shard; try again."});
+  }
+  if (const auto found = actors_.find(saga); found != actors_.end()) return stimulate(found->second, std::move(body), std::move(settled));
+  node_.ports.store->load({saga}, [self = shared_from_this(), saga, body = std::move(body),
+                                   settled = std::move(settled)](Result<std::vector<StoredSaga>> stored) mutable {
+    auto& executor = self->executor_;
+    executor.post([self = std::move(self), saga, body = std::move(body), settled = std::move(settled),
+                   stored = std::move(stored)]() mutable {
+      if (!stored) return settled(stored.error());
+      if (stored->empty()) {
+        return settled(Error{ErrorCode::not_found, "saga-not-found", "There is no saga " + saga.text() + "."});
+      }
+      // It may have come into memory by another way meanwhile.
+      auto found = self->actors_.find(saga);
+      auto actor = found != self->actors_.end() ? Result<Actor>(found->second) : self->revived(stored->front());
+      if (!actor) return settled(actor.error());
+      self->stimulate(*actor, std::move(body), std::move(settled));
+    });
+  });
+}
+
+void Reactor::await_end(SagaId saga, Duration wait, EndDone done) {
+  if (waiter_count_ >= node_.options.waiters_max) {
+    return done(Error{ErrorCode::overloaded, "overloaded", "Too many calls are waiting for sagas; ask for the saga later."});
+  }
+  const std::uint64_t number = ++last_waiter_;
+  ++waiter_count_;
+  Waiter& waiter = waiters_[saga][number];
+  waiter.done = std::move(done);
+  waiter.timer = executor_.call_after(wait, [weak = weak_from_this(), saga, number] {
+    if (const auto self = weak.lock()) self->answer_waiter(saga, number, SagaStatus::running);
+  });
+  if (actors_.count(saga) > 0) return;
+  // Not in memory: it may have ended long ago, sleep, or run elsewhere.
+  node_.ports.store->load({saga}, [self = shared_from_this(), saga, number](Result<std::vector<StoredSaga>> stored) {
+    auto& executor = self->executor_;
+    executor.post([self, saga, number, stored = std::move(stored)] {
+      if (!stored) return self->answer_waiter(saga, number, stored.error());
+      if (stored->empty()) {
+        return self->answer_waiter(saga, number, Error{ErrorCode::not_found, "saga-not-found", "There is no saga " + saga.text() + "."});
+      }
+      const auto& events = stored->front().events;
+      const auto last = decode(events.back());
+      if (!last) return self->answer_waiter(saga, number, last.error());
+      if (const auto* ended = std::get_if<SagaEnded>(&last->body)) self->answer_waiter(saga, number, ended->status);
+      else if (std::holds_alternative<SagaSuspended>(last->body)) self->answer_waiter(saga, number, SagaStatus::suspended);
+    });
+  });
+}
+
+Result<Reactor::Actor> Reactor::revived(const StoredSaga& stored) {
+  if (stored.events.empty()) return Error{ErrorCode::internal, "log-corrupt", "The log of " + stored.id.text() + " is empty."};
+  const auto first = decode(stored.events.front());
+  if (!first) return first.error();
+  const auto* started = std::get_if<SagaStarted>(&first->body);
+  if (started == nullptr) return Error{ErrorCode::internal, "log-corrupt", "The log of " + stored.id.text() + " has no start."};
+  auto program = registry_.program(started->definition, started->version);
+  if (!program) return std::move(program).error();
+  auto state = fold(*program->definition, stored.id, stored.events);
+  if (!state) return std::move(state).error();
+  auto actor = std::make_shared<SagaActor>();
+  actor->id = stored.id;
+  actor->epoch = *epochs_[stored.id.shard()];
+  actor->program = std::move(*program);
+  actor->state = std::move(*state);
+  actor->wake = next_wake(*actor->program.definition, actor->state);
+  actor->stored_status = to_text(actor->state.status);
+  // Whatever the row says, the next append sets it right.
+  actor->stored_wake = true;
+  actors_.emplace(actor->id, actor);
+  node_.resident.fetch_add(1, std::memory_order_relaxed);
+  return actor;
+}
+
+void Reactor::loaded(const StoredSaga& stored, bool taken_over) {
+  loading_.erase(stored.id);
+  if (!epochs_[stored.id.shard()] || actors_.count(stored.id) > 0) return;
+  Result<Actor> actor = [&]() -> Result<Actor> {
+    try {
+      return revived(stored);
+    } catch (const std::exception& bug) {
+      return Error{ErrorCode::internal, "log-corrupt", bug.what()};
+    }
+  }();
+  if (!actor) {
+    node_.ports.observer->note(Level::error, "saga-not-revived",
+                               {{"saga", stored.id.text()}, {"why", actor.error().message}});
+    return;
+  }
+  if (taken_over) stimulate(*actor, TakenOver{node_.options.node});
+  else settle(*actor);
+}
+
+void Reactor::load(const std::vector<SagaId>& ids, bool taken_over, std::function<void()> done) {
+  std::vector<SagaId> wanted;
+  for (const auto& id : ids) {
+    if (actors_.count(id) == 0 && epochs_[id.shard()] && loading_.insert(id).second) wanted.push_back(id);
+  }
+  if (wanted.empty()) return done();
+  auto asked = wanted;
+  node_.ports.store->load(std::move(wanted), [self = shared_from_this(), asked = std::move(asked), taken_over,
+                                              done = std::move(done)](Result<std::vector<StoredSaga>> stored) mutable {
+    auto& executor = self->executor_;
+    executor.post([self = std::move(self), asked = std::move(asked), taken_over, done = std::move(done),
+                   stored = std::move(stored)] {
+      if (stored) {
+        for (const auto& saga : *stored) self->loaded(saga, taken_over);
+      }
+      for (const auto& id : asked) self->loading_.erase(id);
+      done();
+    });
+  });
+}
+
+/// Takes over what the former owner had in memory, page by page.
+void Reactor::revive(std::vector<Shard> shards, SagaId after) {
+  if (shards.empty()) return;
+  DueQuery query{.shards = shards, .horizon = node_.options.due_scan_every + due_margin, .resident_too = true,
+                 .after = after, .limit = load_page};
+  node_.ports.store->due(query, [self = shared_from_this(), shards](Result<std::vector<SagaId>> due) {
+    auto& executor = self->executor_;
+    executor.post([self, shards, due = std::move(due)] {
+      if (!due) {
+        self->node_.ports.observer->note(Level::warning, "take-over-delayed", {{"why", due.error().message}});
+        self->executor_.call_after(self->node_.options.due_scan_every, [self, shards] { self->revive(shards, {}); });
+        return;
+      }
+      if (due->empty()) return;
+      self->load(*due, true, [self, shards, last = due->back(), more = due->size() == load_page] {
+        if (more) self->revive(shards, last);
+      });
+    });
+  });
+}
+
+void Reactor::scan_due() {
+  if (scanning_ || shards_.empty() || !may_act() || draining_) return;
+  if (node_.resident.load(std::memory_order_relaxed) >= node_.options.sagas_resident_max) return;
+  scanning_ = true;
+  DueQuery query{.shards = shards_, .horizon = node_.options.due_scan_every + due_margin, .limit = load_page};
+  node_.ports.store->due(query, [self = shared_from_this()](Result<std::vector<SagaId>> due) {
+    auto& executor = self->executor_;
+    executor.post([self, due = std::move(due)] {
+      if (!due || due->empty()) {
+        self->scanning_ = false;
+        return;
+      }
+      const bool more = due->size() == load_page;
+      const std::size_t before = self->actors_.size();
+      self->load(*due, false, [self, more, before] {
+        self->scanning_ = false;
+        // A page that brought nothing new would be read for ever.
+        if (more && self->actors_.size() > before) self->scan_due();
+      });
+    });
+  });
+}
+
+/// Sets precise timers for what is due soon.
+void Reactor::sweep() {
+  check_lease();
+  const TimePoint soon = now() + node_.options.due_scan_every + due_margin;
+  std::vector<Actor> due;
+  for (const auto& [id, actor] : actors_) {
+    if (actor->timer == 0 && !actor->appending && actor->wake && *actor->wake <= soon) due.push_back(actor);
+  }
+  std::sort(due.begin(), due.end(), [](const Actor& a, const Actor& b) { return a->id < b->id; });
+  for (const auto& actor : due) arm(actor);
+}
+
+void Reactor::schedule(Duration every, void (Reactor::*run)()) {
+  executor_.call_after(every, [weak = weak_from_this(), every, run] {
+    const auto self = weak.lock();
+    if (!self || self->node_.closing) return;
+    ((*self).*run)();
+    self->schedule(every, run);
+  });
+}
+
+void Reactor::set_shards(const std::vector<ShardLease>& leases, SteadyTime act_until) {
+  const bool could_act = may_act();
+  act_until_ = act_until;
+  std::array<std::optional<Epoch>, shard_count> held{};
+  for (const auto& lease : leases) {
+    if (lease.shard % node_.ports.reactors.size() == index_) held[lease.shard] = lease.epoch;
+  }
+  std::vector<Shard> gained;
+  std::vector<Shard> lost;
+  shards_.clear();
+  for (int i = 0; i < shard_count; ++i) {
+    const auto shard = static_cast<Shard>(i);
+    const bool same = held[shard] == epochs_[shard];
+    if (epochs_[shard] && !same) lost.push_back(shard);
+    if (held[shard] && (!same || !could_act)) gained.push_back(shard);
+    if (held[shard]) shards_.push_back(shard);
+  }
+  lose_shards(lost);
+  epochs_ = held;
+  counters.shards.store(shards_.size(), std::memory_order_relaxed);
+  revive(std::move(gained), {});
+  if (timers_running_) return;
+  timers_running_ = true;
+  schedule(node_.options.due_scan_every, &Reactor::scan_due);
+  schedule(node_.options.due_scan_every, &Reactor::sweep);
+}
+
+void Reactor::lose_shards(const std::vector<Shard>& shards) {
+  if (shards.empty()) return;
+  std::vector<Actor> gone;
+  for (const auto& [id, actor] : actors_) {
+    if (std::find(shards.begin(), shards.end(), id.shard()) != shards.end()) gone.push_back(actor);
+  }
+  for (const auto shard : shards) epochs_[shard].reset();
+  for (const auto& actor : gone) drop(actor);
+}
+
+/// Past two thirds of the lease without a renewal somebody else may soon own everything.
+void Reactor::check_lease() {
+  if (may_act() || shards_.empty()) return;
+  node_.ports.observer->note(Level::warning, "lease-not-renewed", {{"shards", std::to_string(shards_.size())}});
+  lose_shards(std::vector<Shard>(shards_));
+  shards_.clear();
+  counters.shards.store(0, std::memory_order_relaxed);
+}
+
+void Reactor::drain(Duration most, std::function<void()> done) {
+  draining_ = true;
+  const bool quiet = calls_in_flight_ == 0 && journal_.idle();
+  if (quiet || (most.count() <= 0 && journal_.idle()) || most.count() < -node_.options.drain_max.count()) return done();
+  executor_.call_after(drain_look_every, [self = shared_from_this(), most, done = std::move(done)] {
+    self->drain(most - drain_look_every, done);
+  });
+}
+
+}  // namespace backstitch::engine

@@ -1,0 +1,233 @@
+#include "reactor.hpp"
+
+#include <algorithm>
+
+#include <nlohmann/json.hpp>
+
+namespace backstitch::engine {
+namespace {
+
+/// Timers farther away are left to the sweep, which is cheaper than a timer a saga.
+constexpr Duration precise_timer_max{2'500};
+
+}  // namespace
+
+Reactor::Reactor(Node& node, Registry& registry, std::size_t index)
+    : node_(node),
+      registry_(registry),
+      index_(index),
+      executor_(*node.ports.reactors[index].executor),
+      participants_(*node.ports.reactors[index].participants),
+      journal_(*node.ports.store, index, executor_, node.options.batch_max) {}
+
+Reactor::~Reactor() = default;
+
+Stimulus Reactor::stimulus_of(StimulusBody body) { return {now(), node_.ports.random->next(), std::move(body)}; }
+
+void Reactor::stimulate(const Actor& actor, StimulusBody body, Settled settled) {
+  if (actor->dropped || !may_act()) {
+    if (settled) settled(Error{ErrorCode::unavailable, "saga-owned-elsewhere", "This node lost the saga's shard; try again."});
+    return;
+  }
+  if (actor->pending.size() >= SagaActor::pending_max) {
+    if (settled) settled(Error{ErrorCode::overloaded, "overloaded", "Too much is waiting for this saga; try again."});
+    return;
+  }
+  auto audit = audit_of(body);
+  actor->pending.push_back({std::move(body), std::move(settled), std::move(audit)});
+  if (!actor->appending) decide_next(actor);
+}
+
+void Reactor::decide_next(const Actor& actor) {
+  while (!actor->pending.empty() && !actor->appending && !actor->dropped) {
+    SagaActor::Pending next = std::move(actor->pending.front());
+    actor->pending.pop_front();
+    try {
+      // Services may be registered anew under a running saga.
+      actor->program.services = registry_.services_by_name();
+      Transition transition = decide(actor->program, std::move(actor->state), stimulus_of(std::move(next.body)));
+      decided(actor, std::move(transition), std::move(next.settled), std::move(next.audit));
+    } catch (const InvariantViolation& bug) {
+      // One saga that trips over a bug of ours must not take the others along.
+      node_.ports.observer->note(Level::error, "saga-invariant-broken", {{"saga", actor->id.text()}, {"what", bug.what()}});
+      if (next.settled) next.settled(Error{ErrorCode::internal, "internal", bug.what()});
+      drop(actor);
+    }
+  }
+}
+
+void Reactor::decided(const Actor& actor, Transition transition, Settled settled, std::optional<AuditEntry> audit) {
+  const Sequence before{transition.next.sequence.get() - static_cast<std::int64_t>(transition.events.size())};
+  auto records = records_of(transition);
+  actor->state = std::move(transition.next);
+  actor->wake = next_wake(*actor->program.definition, actor->state);
+  if (transition.refused) {
+    if (settled) settled(*transition.refused);
+    return settle(actor);
+  }
+  if (records.empty()) {
+    if (settled) settled(Done{});
+    return settle(actor);
+  }
+  const bool open = actor->state.status == SagaStatus::running || actor->state.status == SagaStatus::compensating;
+  const bool sleeping = open && !has_call_in_flight(actor->state) && actor->wake &&
+                        *actor->wake > now() + node_.options.residence;
+  Append append;
+  append.saga = actor->id;
+  append.epoch = actor->epoch;
+  append.expected = before;
+  append.events = std::move(records);
+  append.row = row_change(*actor, sleeping);
+  append.audit = std::move(audit);
+  if (append.row) {
+    actor->stored_status = append.row->status;
+    actor->stored_wake = append.row->wake_at.has_value();
+  }
+  actor->appending = true;
+  journal_.append(std::move(append),
+                  [self = shared_from_this(), actor, effects = std::move(transition.effects),
+                   settled = std::move(settled), sleeping](const AppendResult& result) {
+                    self->written(actor, result, effects, settled, sleeping);
+                  });
+}
+
+void Reactor::written(const Actor& actor, const AppendResult& result, const std::vector<Effect>& effects,
+                      const Settled& settled, bool sleeping) {
+  actor->appending = false;
+  counters.appends.store(journal_.appends(), std::memory_order_relaxed);
+  counters.commits.store(journal_.commits(), std::memory_order_relaxed);
+  if (result.outcome != AppendOutcome::written) {
+    if (settled) settled(Error{ErrorCode::unavailable, "saga-owned-elsewhere", "Another node runs this saga now; try again."});
+    const char* why = result.outcome == AppendOutcome::fenced     ? "fenced"
+                      : result.outcome == AppendOutcome::conflict ? "conflict"
+                      : result.outcome == AppendOutcome::refused  ? "refused by the store"
+                                                                  : "store closed";
+    return lost(actor, why);
+  }
+  if (settled) settled(Done{});
+  if (actor->dropped) return;
+  if (is_terminal(actor->state.status)) counters.ended.fetch_add(1, std::memory_order_relaxed);
+  if (is_terminal(actor->state.status) || actor->state.status == SagaStatus::suspended) {
+    answer_waiters(actor->id, actor->state.status);
+  }
+  perform(actor, effects);
+  decide_next(actor);
+  if (actor->appending || actor->dropped) return;
+  if (sleeping) return drop(actor);
+  settle(actor);
+}
+
+/// Nothing is on its way for this saga: what now?
+void Reactor::settle(const Actor& actor) {
+  if (actor->dropped || actor->appending || !actor->pending.empty()) return;
+  const bool open = actor->state.status == SagaStatus::running || actor->state.status == SagaStatus::compensating;
+  if (!open) return drop(actor);
+  arm(actor);
+}
+
+void Reactor::arm(const Actor& actor) {
+  if (actor->timer != 0) {
+    executor_.cancel(actor->timer);
+    actor->timer = 0;
+  }
+  if (!actor->wake || actor->dropped) return;
+  const Duration left = std::max(*actor->wake - now(), Duration{0});
+  if (left > precise_timer_max) return;
+  // One more millisecond, because both clocks are cut to whole ones: never early.
+  actor->timer = executor_.call_after(left + Duration{1}, [weak = weak_from_this(), actor] {
+    const auto self = weak.lock();
+    if (!self) return;
+    actor->timer = 0;
+    if (!actor->appending) self->stimulate(actor, Tick{});
+  });
+}
+
+void Reactor::perform(const Actor& actor, const std::vector<Effect>& effects) {
+  for (const auto& effect : effects) call(actor, std::get<CallParticipant>(effect));
+}
+
+void Reactor::call(const Actor& actor, const CallParticipant& effect) {
+  // A node that stops or has lost its lease sends nothing more; whoever takes over sends it again.
+  if (draining_ || !may_act()) return;
+  const StepState& step = actor->state.steps.find(effect.path)->second;
+  const CallState& state = effect.phase == Phase::forward ? step.forward
+                           : effect.phase == Phase::probe ? step.probe
+                                                          : step.undo;
+  Call call{actor->id, effect.path, effect.phase, effect.attempt, *state.request, nullptr, {}};
+  const auto inline_service = actor->program.definition->services.find(call.request.service);
+  if (inline_service != actor->program.definition->services.end()) {
+    const dsl::Service& service = inline_service->second;
+    if (service.use.empty()) {
+      call.service = std::shared_ptr<const dsl::Service>(actor->program.definition, &service);
+      call.service_name = actor->state.definition + "/" + call.request.service;
+    } else {
+      call.service_name = service.use;
+      const auto& registered = *actor->program.services;
+      if (const auto found = registered.find(service.use); found != registered.end()) call.service = found->second;
+    }
+  }
+  counters.calls.fetch_add(1, std::memory_order_relaxed);
+  ++calls_in_flight_;
+  auto ended = [weak = weak_from_this(), actor, effect](CallResult result) {
+    const auto self = weak.lock();
+    if (!self) return;
+    --self->calls_in_flight_;
+    self->stimulate(actor, CallEnded{effect.path, effect.phase, effect.attempt, std::move(result)});
+  };
+  if (call.service) return participants_.call(std::move(call), std::move(ended));
+  executor_.post([ended, name = call.service_name] {
+    ended(TransportError{dsl::Transport::connect, false, "the service `" + name + "` is not registered"});
+  });
+}
+
+void Reactor::drop(const Actor& actor) {
+  if (actor->dropped) return;
+  actor->dropped = true;
+  if (actor->timer != 0) executor_.cancel(actor->timer);
+  actor->timer = 0;
+  if (const auto found = actors_.find(actor->id); found != actors_.end() && found->second == actor) {
+    actors_.erase(found);
+    node_.resident.fetch_sub(1, std::memory_order_relaxed);
+  }
+  auto pending = std::move(actor->pending);
+  for (auto& left : pending) {
+    if (!left.settled) continue;
+    // It left memory, not the world: the command finds it in the store.
+    command(actor->id, std::move(left.body), std::move(left.settled));
+  }
+}
+
+void Reactor::lost(const Actor& actor, const char* why) {
+  node_.ports.observer->note(Level::warning, "append-not-written", {{"saga", actor->id.text()}, {"why", why}});
+  const bool conflict = std::string_view(why) == "conflict";
+  drop(actor);
+  // Somebody else wrote, though the shard is ours: read again and go on from there.
+  if (conflict && may_act() && epochs_[actor->id.shard()]) load({actor->id}, true, [] {});
+}
+
+void Reactor::answer_waiters(SagaId saga, SagaStatus status) {
+  const auto found = waiters_.find(saga);
+  if (found == waiters_.end()) return;
+  auto waiting = std::move(found->second);
+  waiters_.erase(found);
+  waiter_count_ -= waiting.size();
+  for (auto& [number, waiter] : waiting) {
+    executor_.cancel(waiter.timer);
+    waiter.done(status);
+  }
+}
+
+void Reactor::answer_waiter(SagaId saga, std::uint64_t number, const Result<SagaStatus>& status) {
+  const auto found = waiters_.find(saga);
+  if (found == waiters_.end()) return;
+  const auto waiter = found->second.find(number);
+  if (waiter == found->second.end()) return;
+  executor_.cancel(waiter->second.timer);
+  auto done = std::move(waiter->second.done);
+  found->second.erase(waiter);
+  --waiter_count_;
+  if (found->second.empty()) waiters_.erase(found);
+  done(status);
+}
+
+}  // namespace backstitch::engine

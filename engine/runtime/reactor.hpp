@@ -1,0 +1,127 @@
+#pragma once
+#include <array>
+#include <atomic>
+#include <cstddef>
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <unordered_map>
+#include <unordered_set>
+#include <vector>
+
+#include <backstitch/engine/runtime/engine.hpp>
+
+#include "clock.hpp"
+#include "journal.hpp"
+#include "saga_actor.hpp"
+
+namespace backstitch::engine {
+
+/// What all reactors of a node share.
+struct Node {
+  Ports ports;
+  Options options;
+  DatabaseClock clock;
+  std::atomic<bool> closing{false};
+  std::atomic<std::size_t> starts_waiting{0};
+  std::atomic<std::size_t> resident{0};
+};
+
+/// Counters of one reactor; written by its thread, read by any.
+struct alignas(64) ReactorCounters {
+  std::atomic<std::uint64_t> starts{0}, starts_refused{0}, ended{0}, appends{0}, commits{0}, calls{0}, shards{0};
+};
+
+/// One thread's share of the engine: its shards, their sagas, its journal. Every member but `counters` is
+/// used on the reactor's thread only. Held by shared_ptr, because calls and timers may outlive it.
+class Reactor : public std::enable_shared_from_this<Reactor> {
+ public:
+  using StartDone = std::function<void(Result<StartReply>)>;
+  using EndDone = std::function<void(Result<SagaStatus>)>;
+
+  Reactor(Node& node, Registry& registry, std::size_t index);
+  ~Reactor();
+
+  void start(StartRequest request, StartDone done);
+  void command(SagaId saga, StimulusBody body, Settled settled);
+  void await_end(SagaId saga, Duration wait, EndDone done);
+
+  /// The shards held now, and until when this node may act on them without another renewal.
+  void set_shards(const std::vector<ShardLease>& leases, SteadyTime act_until);
+  /// No new calls; `done` when nothing is on its way any more, or after `most`.
+  void drain(Duration most, std::function<void()> done);
+
+  ReactorCounters counters;
+
+ private:
+  struct Waiter {
+    EndDone done;
+    TimerId timer = 0;
+  };
+  struct Prepared {
+    Program program;
+    Json input;
+    std::string input_text;
+    std::optional<std::string> business_key;
+  };
+  using Actor = std::shared_ptr<SagaActor>;
+
+  // starts.cpp
+  std::optional<Error> not_admitted() const;
+  Result<Prepared> prepare(const StartRequest& request) const;
+  NewSaga new_saga(const StartRequest& request, const Prepared& prepared, const SagaState& state) const;
+  void start_written(const Actor& actor, const AppendResult& result, const StartRequest& request,
+                     const std::vector<Effect>& effects, const StartDone& done);
+
+  // reactor.cpp: deciding and what follows
+  void stimulate(const Actor& actor, StimulusBody body, Settled settled = {});
+  void decide_next(const Actor& actor);
+  void decided(const Actor& actor, Transition transition, Settled settled, std::optional<AuditEntry> audit);
+  void written(const Actor& actor, const AppendResult& result, const std::vector<Effect>& effects,
+               const Settled& settled, bool sleeping);
+  void perform(const Actor& actor, const std::vector<Effect>& effects);
+  void call(const Actor& actor, const CallParticipant& effect);
+  void settle(const Actor& actor);
+  void arm(const Actor& actor);
+  void drop(const Actor& actor);
+  void lost(const Actor& actor, const char* why);
+  void answer_waiters(SagaId saga, SagaStatus status);
+  void answer_waiter(SagaId saga, std::uint64_t waiter, const Result<SagaStatus>& status);
+  Stimulus stimulus_of(StimulusBody body);
+  TimePoint now() { return node_.clock.now(executor_.now()); }
+  bool may_act() const { return executor_.now() < act_until_; }
+
+  // loading.cpp: sagas into memory
+  void load(const std::vector<SagaId>& ids, bool taken_over, std::function<void()> done);
+  void loaded(const StoredSaga& stored, bool taken_over);
+  Result<Actor> revived(const StoredSaga& stored);
+  void revive(std::vector<Shard> shards, SagaId after);
+  void scan_due();
+  void sweep();
+  void schedule(Duration every, void (Reactor::*run)());
+  void lose_shards(const std::vector<Shard>& shards);
+  void check_lease();
+
+  Node& node_;
+  Registry& registry_;
+  const std::size_t index_;
+  Executor& executor_;
+  Participants& participants_;
+  Journal journal_;
+  std::unordered_map<SagaId, Actor> actors_;
+  std::unordered_set<SagaId> loading_;
+  std::map<SagaId, std::map<std::uint64_t, Waiter>> waiters_;
+  std::uint64_t last_waiter_ = 0;
+  std::size_t waiter_count_ = 0;
+  std::array<std::optional<Epoch>, shard_count> epochs_{};
+  std::vector<Shard> shards_;
+  SteadyTime act_until_{};
+  std::size_t calls_in_flight_ = 0;
+  bool draining_ = false;
+  bool timers_running_ = false;
+  bool scanning_ = false;
+};
+
+}  // namespace backstitch::engine

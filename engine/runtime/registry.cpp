@@ -1,0 +1,224 @@
+#include <backstitch/engine/runtime/registry.hpp>
+
+#include <algorithm>
+#include <atomic>
+#include <map>
+#include <mutex>
+
+#include <nlohmann/json.hpp>
+
+#include <backstitch/engine/machine/supported.hpp>
+
+namespace backstitch::engine {
+namespace {
+
+struct Version {
+  StoredDefinition stored;
+  std::shared_ptr<const dsl::Definition> definition;
+};
+
+/// Everything known at one moment; never changed once published.
+struct Snapshot {
+  std::int64_t revision = 0;
+  std::map<std::string, std::map<std::int64_t, Version>, std::less<>> definitions;
+  std::map<std::string, std::int64_t, std::less<>> active;
+  std::map<std::string, StoredService> services;
+  std::shared_ptr<const ServiceMap> services_by_name = std::make_shared<ServiceMap>();
+};
+
+Error no_definition(std::string_view name, std::optional<std::int64_t> version) {
+  return {ErrorCode::not_found, "definition-not-found",
+          "No definition `" + std::string(name.substr(0, 128)) + "`" +
+              (version ? " version " + std::to_string(*version) : "") + " is registered."};
+}
+
+Json findings_json(const std::vector<dsl::Finding>& findings) {
+  Json list = Json::array();
+  for (const auto& finding : findings) list.push_back(to_json(finding));
+  return list;
+}
+
+Registration registration_of(const dsl::Parsed& parsed) {
+  Registration registration;
+  registration.findings = parsed.findings;
+  if (parsed.definition) {
+    registration.name = parsed.definition->name;
+    registration.version = parsed.definition->version;
+    registration.hash = parsed.definition->hash;
+  }
+  return registration;
+}
+
+}  // namespace
+
+struct Registry::Impl : std::enable_shared_from_this<Registry::Impl> {
+  Impl(Catalog& where, const Options& given)
+      : catalog(where), options(given), snapshot(std::make_shared<const Snapshot>()) {}
+
+  std::shared_ptr<const Snapshot> current() const { return snapshot.load(); }
+
+  /// Merges what changed into a new snapshot. Changes may be applied twice.
+  void merge(CatalogContent content) {
+    const std::lock_guard lock(merging);
+    auto next = std::make_shared<Snapshot>(*current());
+    for (auto& stored : content.definitions) merge_definition(*next, std::move(stored));
+    if (!content.services.empty()) {
+      auto by_name = std::make_shared<ServiceMap>(*next->services_by_name);
+      for (auto& stored : content.services) {
+        auto parsed = dsl::parse_service(stored.document);
+        if (parsed.service) (*by_name)[stored.name] = parsed.service;
+        next->services[stored.name] = std::move(stored);
+      }
+      next->services_by_name = std::move(by_name);
+    }
+    next->revision = std::max(next->revision, content.revision);
+    snapshot.store(std::move(next));
+  }
+
+  static void merge_definition(Snapshot& next, StoredDefinition stored) {
+    Version& version = next.definitions[stored.name][stored.version];
+    if (!version.definition) version.definition = dsl::parse_definition(stored.document).definition;
+    if (stored.active) {
+      const auto before = next.active.find(stored.name);
+      if (before != next.active.end()) next.definitions[stored.name][before->second].stored.active = false;
+      next.active[stored.name] = stored.version;
+    }
+    version.stored = std::move(stored);
+  }
+
+  dsl::CheckContext check_context() const {
+    dsl::CheckContext context = options.environment;
+    context.service = [known = current()](const std::string& name) -> std::shared_ptr<const dsl::Service> {
+      const auto found = known->services_by_name->find(name);
+      return found == known->services_by_name->end() ? nullptr : found->second;
+    };
+    context.definition = [known = current()](const std::string& name, std::int64_t version) -> std::shared_ptr<const dsl::Definition> {
+      const auto versions = known->definitions.find(name);
+      if (versions == known->definitions.end()) return nullptr;
+      const auto active = known->active.find(name);
+      const auto found = versions->second.find(version != 0 || active == known->active.end() ? version : active->second);
+      return found == versions->second.end() ? nullptr : found->second.definition;
+    };
+    return context;
+  }
+
+  dsl::Parsed check(std::string_view text) const {
+    auto parsed = dsl::parse_and_check(text, check_context(), options.definition_limits);
+    if (!parsed.definition) return parsed;
+    for (auto& finding : unsupported_blocks(*parsed.definition)) {
+      const auto place = parsed.places.find(finding.pointer);
+      finding.line = place.line;
+      finding.column = place.column;
+      parsed.findings.push_back(std::move(finding));
+    }
+    sort(parsed.findings);
+    return parsed;
+  }
+
+  void refresh(std::function<void(Result<Done>)> done) {
+    catalog.changes(current()->revision, [self = shared_from_this(), done = std::move(done)](Result<CatalogContent> content) {
+      if (!content) return done(std::move(content).error());
+      self->merge(std::move(*content));
+      done(Done{});
+    });
+  }
+
+  Catalog& catalog;
+  Options options;
+  std::mutex merging;
+  std::atomic<std::shared_ptr<const Snapshot>> snapshot;
+};
+
+Registry::Registry(Catalog& catalog, const Options& options) : impl_(std::make_shared<Impl>(catalog, options)) {}
+Registry::~Registry() = default;
+
+Result<Program> Registry::program(std::string_view name, std::optional<std::int64_t> version) const {
+  const auto known = impl_->current();
+  const auto versions = known->definitions.find(name);
+  if (versions == known->definitions.end()) return no_definition(name, version);
+  const auto active = known->active.find(name);
+  if (!version && active == known->active.end()) return no_definition(name, version);
+  const auto found = versions->second.find(version ? *version : active->second);
+  if (found == versions->second.end()) return no_definition(name, version);
+  if (!found->second.definition) {
+    return Error{ErrorCode::internal, "definition-unreadable",
+                 "The stored definition " + std::string(name) + " cannot be read by this version of the engine."};
+  }
+  return Program{found->second.definition, known->services_by_name};
+}
+
+std::shared_ptr<const ServiceMap> Registry::services_by_name() const { return impl_->current()->services_by_name; }
+
+Registration Registry::validate(std::string_view text) const { return registration_of(impl_->check(text)); }
+
+void Registry::register_definition(std::string text, bool activate, std::function<void(Result<Registration>)> done) {
+  const auto parsed = impl_->check(text);
+  Registration registration = registration_of(parsed);
+  if (has_errors(registration.findings)) return done(std::move(registration));
+  StoredDefinition stored;
+  stored.name = registration.name;
+  stored.version = registration.version;
+  stored.hash = registration.hash;
+  stored.document = parsed.definition->document.dump();
+  stored.findings = findings_json(registration.findings).dump();
+  impl_->catalog.put_definition(
+      std::move(stored), activate,
+      [impl = impl_, registration = std::move(registration), done = std::move(done)](Result<PutOutcome> outcome) mutable {
+        if (!outcome) return done(std::move(outcome).error());
+        registration.outcome = *outcome;
+        impl->refresh([impl, registration = std::move(registration), done = std::move(done)](const Result<Done>&) mutable {
+          const auto known = impl->current();
+          const auto active = known->active.find(registration.name);
+          registration.active = active != known->active.end() && active->second == registration.version;
+          done(std::move(registration));
+        });
+      });
+}
+
+void Registry::activate(std::string name, std::int64_t version, std::function<void(Result<Done>)> done) {
+  impl_->catalog.activate(std::move(name), version, [impl = impl_, done = std::move(done)](Result<Done> activated) mutable {
+    if (!activated) return done(std::move(activated).error());
+    impl->refresh(std::move(done));
+  });
+}
+
+void Registry::put_service(std::string name, std::string text, std::function<void(Result<ServiceRegistration>)> done) {
+  auto parsed = dsl::parse_service(text);
+  ServiceRegistration registration{PutOutcome::created, std::move(parsed.findings)};
+  if (parsed.service && !parsed.service->local && impl_->options.environment.refuse_url) {
+    const std::string refused = impl_->options.environment.refuse_url(parsed.service->base_url);
+    if (!refused.empty()) {
+      registration.findings.push_back({"E303", dsl::Severity::error, "/baseUrl", 1, 1, refused, ""});
+    }
+  }
+  if (has_errors(registration.findings)) return done(std::move(registration));
+  impl_->catalog.put_service(
+      {std::move(name), parsed.document.dump()},
+      [impl = impl_, registration = std::move(registration), done = std::move(done)](Result<PutOutcome> outcome) mutable {
+        if (!outcome) return done(std::move(outcome).error());
+        registration.outcome = *outcome;
+        impl->refresh([registration = std::move(registration), done = std::move(done)](const Result<Done>&) mutable {
+          done(std::move(registration));
+        });
+      });
+}
+
+std::vector<StoredDefinition> Registry::definitions() const {
+  std::vector<StoredDefinition> list;
+  const auto known = impl_->current();
+  for (const auto& [name, versions] : known->definitions) {
+    for (const auto& [number, version] : versions) list.push_back(version.stored);
+  }
+  return list;
+}
+
+std::vector<StoredService> Registry::services() const {
+  std::vector<StoredService> list;
+  const auto known = impl_->current();
+  for (const auto& [name, stored] : known->services) list.push_back(stored);
+  return list;
+}
+
+void Registry::refresh(std::function<void(Result<Done>)> done) { impl_->refresh(std::move(done)); }
+
+}  // namespace backstitch::engine

@@ -1,0 +1,141 @@
+#include <nlohmann/json.hpp>
+
+#include <backstitch/base/digest.hpp>
+
+#include "reactor.hpp"
+
+namespace backstitch::engine {
+namespace {
+
+std::string hash_of(const StartRequest& request, const std::string& input) {
+  return sha256_hex(request.definition + '\n' + (request.version ? std::to_string(*request.version) : "") + '\n' + input);
+}
+
+Error reused(bool idempotency_key, const std::string& key) {
+  if (idempotency_key) {
+    return {ErrorCode::conflict, "idempotency-key-reused",
+            "The idempotency key `" + key + "` started another saga with other input; use a new key."};
+  }
+  return {ErrorCode::conflict, "business-key-reused",
+          "The business key `" + key + "` belongs to a saga with other input."};
+}
+
+}  // namespace
+
+std::optional<Error> Reactor::not_admitted() const {
+  const Options& options = node_.options;
+  if (node_.closing) return Error{ErrorCode::unavailable, "shutting-down", "This node is stopping; try another or later."};
+  if (!node_.ports.store->reachable()) {
+    return Error{ErrorCode::unavailable, "database-unreachable", "The database cannot be reached; try again."};
+  }
+  if (shards_.empty() || !may_act()) {
+    return Error{ErrorCode::unavailable, "no-shards", "This node holds no shards at the moment; try again."};
+  }
+  if (node_.starts_waiting.load(std::memory_order_relaxed) >= options.starts_waiting_max ||
+      journal_.waiting() >= options.journal_queue_max ||
+      node_.resident.load(std::memory_order_relaxed) >= options.sagas_resident_max) {
+    return Error{ErrorCode::overloaded, "overloaded", "More sagas are running than this node takes; try again later."};
+  }
+  return std::nullopt;
+}
+
+Result<Reactor::Prepared> Reactor::prepare(const StartRequest& request) const {
+  auto program = registry_.program(request.definition, request.version);
+  if (!program) return std::move(program).error();
+  auto input = admit_input(*program->definition, request.input);
+  if (!input) return std::move(input).error();
+  Prepared prepared{std::move(*program), std::move(*input), {}, request.business_key};
+  prepared.input_text = prepared.input.dump();
+  if (prepared.input_text.size() > node_.options.input_bytes_max) {
+    return Error{ErrorCode::invalid, "input-too-large",
+                 "The input has " + std::to_string(prepared.input_text.size()) + " bytes; at most " +
+                     std::to_string(node_.options.input_bytes_max) + " are taken."};
+  }
+  if (!prepared.business_key) {
+    auto key = business_key_of(*prepared.program.definition, prepared.input);
+    if (!key) return std::move(key).error();
+    prepared.business_key = std::move(*key);
+  }
+  return prepared;
+}
+
+NewSaga Reactor::new_saga(const StartRequest& request, const Prepared& prepared, const SagaState& state) const {
+  NewSaga saga;
+  saga.definition = state.definition;
+  saga.version = state.version;
+  saga.business_key = state.business_key;
+  saga.labels = Json(state.labels).dump();
+  saga.input = prepared.input_text;
+  saga.deadline = state.deadline;
+  saga.started_at = state.started_at;
+  if (request.idempotency_key || state.business_key) {
+    const std::string hash = hash_of(request, prepared.input_text);
+    if (request.idempotency_key) saga.keys.push_back({"key", *request.idempotency_key, hash});
+    if (state.business_key) saga.keys.push_back({"business:" + state.definition, *state.business_key, hash});
+  }
+  return saga;
+}
+
+void Reactor::start(StartRequest request, StartDone done) {
+  const auto refuse = [&](Error error) {
+    counters.starts_refused.fetch_add(1, std::memory_order_relaxed);
+    done(std::move(error));
+  };
+  if (auto error = not_admitted()) return refuse(std::move(*error));
+  auto prepared = prepare(request);
+  if (!prepared) return refuse(std::move(prepared).error());
+  Random& random = *node_.ports.random;
+  const Shard shard = shards_[random.next() % shards_.size()];
+  auto actor = std::make_shared<SagaActor>();
+  actor->id = SagaId::make(now(), random.next(), random.next(), shard);
+  actor->epoch = *epochs_[shard];
+  actor->program = prepared->program;
+  Transition transition = decide(actor->program, {}, stimulus_of(Start{actor->id, prepared->input, request.labels, prepared->business_key}));
+  if (transition.refused) return refuse(*transition.refused);
+  actor->state = std::move(transition.next);
+  transition.next = {};
+  actor->wake = next_wake(*actor->program.definition, actor->state);
+  actor->stored_status = to_text(SagaStatus::running);
+  Append append;
+  append.saga = actor->id;
+  append.epoch = actor->epoch;
+  std::int64_t sequence = 0;
+  for (const auto& event : transition.events) append.events.push_back(encode(event, Sequence{++sequence}));
+  append.start = new_saga(request, *prepared, actor->state);
+  append.row = row_change(*actor, false);
+  if (append.row) actor->stored_status = append.row->status;
+  actor->appending = true;
+  node_.starts_waiting.fetch_add(1, std::memory_order_relaxed);
+  journal_.append(std::move(append),
+                  [self = shared_from_this(), actor, effects = std::move(transition.effects), done = std::move(done),
+                   request = std::move(request)](const AppendResult& result) {
+                    self->node_.starts_waiting.fetch_sub(1, std::memory_order_relaxed);
+                    self->start_written(actor, result, request, effects, done);
+                  });
+}
+
+void Reactor::start_written(const Actor& actor, const AppendResult& result, const StartRequest& request,
+                            const std::vector<Effect>& effects, const StartDone& done) {
+  switch (result.outcome) {
+    case AppendOutcome::written: break;
+    case AppendOutcome::duplicate:
+      if (result.same_input) return done(StartReply{result.existing, false});
+      return done(reused(request.idempotency_key.has_value(), request.idempotency_key ? *request.idempotency_key
+                                                                                     : actor->state.business_key.value_or("")));
+    case AppendOutcome::refused:
+      return done(Error{ErrorCode::invalid, "content-refused", "The database cannot store this input."});
+    case AppendOutcome::conflict:
+    case AppendOutcome::fenced:
+      return done(Error{ErrorCode::unavailable, "saga-owned-elsewhere", "This node lost the shard; try again."});
+    case AppendOutcome::abandoned:
+      return done(Error{ErrorCode::outcome_unknown, "outcome-unknown",
+                        "It is not known whether the saga was started; repeat the start under its key."});
+  }
+  counters.starts.fetch_add(1, std::memory_order_relaxed);
+  actors_.emplace(actor->id, actor);
+  node_.resident.fetch_add(1, std::memory_order_relaxed);
+  done(StartReply{actor->id, true});
+  written(actor, result, effects, {}, false);
+}
+
+}  // namespace backstitch::engine
