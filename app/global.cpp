@@ -1,6 +1,7 @@
 #include "global.hpp"
 
 #include <cstdio>
+#include <cstdlib>
 #include <fstream>
 #include <iostream>
 #include <iterator>
@@ -8,17 +9,27 @@
 #include <backstitch/dsl/json_gate.hpp>
 
 namespace backstitch::app {
+namespace {
+
+std::string environment(const char* name, std::string otherwise) {
+  const char* value = std::getenv(name);
+  return value != nullptr && *value != '\0' ? value : otherwise;
+}
+
+}  // namespace
+
+Global::Global()
+    : server(environment("BACKSTITCH_SERVER", "http://127.0.0.1:7420")),
+      token(environment("BACKSTITCH_TOKEN", "")) {}
 
 void add_json_option(CLI::App& command, Global& global) {
   command.add_flag("--json", global.json, "Print JSON for machines");
 }
 
 void add_client_options(CLI::App& command, Global& global) {
-  command.add_option("--server", global.server, "URL of the server")
-      ->envname("BACKSTITCH_SERVER")
+  command.add_option("--server", global.server, "URL of the server (or BACKSTITCH_SERVER)")
       ->capture_default_str();
-  command.add_option("--token", global.token, "Token that is sent as a bearer")
-      ->envname("BACKSTITCH_TOKEN");
+  command.add_option("--token", global.token, "Token sent as a bearer (or BACKSTITCH_TOKEN)");
   add_json_option(command, global);
 }
 

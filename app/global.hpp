@@ -19,7 +19,11 @@ inline constexpr int exit_unreachable = 3;  ///< server or database
 
 /// What all commands share.
 struct Global {
-  std::string server = "http://127.0.0.1:7420";
+  /// Server and token come from the environment until the command line says otherwise. Not CLI11's
+  /// own way: commands share these fields, and one that was not chosen would set them last.
+  Global();
+
+  std::string server;
   std::string token;
   bool json = false;
   Terminal terminal;

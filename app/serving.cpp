@@ -63,6 +63,10 @@ void add_serve_options(CLI::App& command, ServeOptions& options) {
   command.add_option(
       "--allow-unsafe", options.server.allow_unsafe,
       "PostgreSQL setting (fsync, full_page_writes, synchronous_commit) that may be off");
+  command.add_option("--starts-waiting-max", options.server.starts_waiting_max,
+                     "Starts that may wait for their first commit; beyond, 503");
+  command.add_option("--sagas-resident-max", options.server.sagas_resident_max,
+                     "Sagas that may be in memory; beyond, starts are answered 503");
   command.add_option("--log-level", options.log_level, "debug, info, warning or error")
       ->check(CLI::IsMember({"debug", "info", "warning", "error"}))
       ->capture_default_str();

@@ -105,6 +105,8 @@ struct Server::Impl {
   engine::Options engine_options() {
     engine::Options options;
     options.node = node_name(config, config.port);
+    if (config.starts_waiting_max > 0) options.starts_waiting_max = config.starts_waiting_max;
+    if (config.sagas_resident_max > 0) options.sagas_resident_max = config.sagas_resident_max;
     options.environment.refuse_url = [policy = egress](const std::string& url) {
       return policy->check_url(url);
     };

@@ -20,7 +20,9 @@ struct ServerConfig {
   std::vector<std::string>
       allow_hosts;              ///< HOST[:PORT] that may be called although private or plain http
   bool allow_loopback = false;  ///< `dev`: anything on loopback may be called over plain http
-  std::string secrets;          ///< directory; empty: none
+  std::size_t starts_waiting_max = 0;  ///< 0: the engine's default
+  std::size_t sagas_resident_max = 0;  ///< 0: the engine's default
+  std::string secrets;                 ///< directory; empty: none
   std::set<std::string> allow_unsafe;  ///< PostgreSQL settings that may be unsafe
 };
 

@@ -6,6 +6,8 @@
 namespace backstitch::dsl {
 namespace {
 
+constexpr std::size_t depth_max = 256;
+
 /// Walks a JSON text without building it. Stops quietly where the text is not JSON: what was seen
 /// before is still right.
 class Scanner {
@@ -56,6 +58,11 @@ class Scanner {
 
   void open(char c) {
     note_item();
+    // Deeper than any definition: its pointers alone would fill the memory.
+    if (levels_.size() >= depth_max) {
+      at_ = text_.size();
+      return;
+    }
     Level level;
     level.pointer = child();
     level.object = level.wants_key = c == '{';

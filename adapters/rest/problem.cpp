@@ -15,8 +15,6 @@ const char* title_of(int status) {
       return "Not found";
     case 405:
       return "Method not allowed";
-    case 408:
-      return "Request timeout";
     case 409:
       return "Conflict";
     case 413:

@@ -33,7 +33,6 @@ std::optional<std::pair<int, const char*>> status_of(const error_code& error) {
     return std::pair{431, "header-too-large"};
   }
   if (error == http::error::body_limit) return std::pair{413, "body-too-large"};
-  if (error == beast::error::timeout) return std::pair{408, "request-timeout"};
   if (error.category() == http::make_error_code(http::error::bad_method).category()) {
     return std::pair{400, "http-malformed"};
   }
@@ -173,8 +172,7 @@ class Session : public std::enable_shared_from_this<Session> {
 
   void refuse(const error_code& error) {
     const auto status = status_of(error);
-    if (!status || (status->first == 408 && buffer_.size() == 0 && !parser_->got_some()))
-      return close();
+    if (!status) return close();
     keep_alive_ = false;
     head_only_ = false;
     send(problem(status->first, status->second,

@@ -17,6 +17,7 @@ int migrate(const Global& global, const std::string& database, bool dry_run) {
   if (!steps) return report(global, steps.error());
   Json applied = Json::array();
   for (const auto& step : *steps) {
+    if (step.state == postgres::MigrationState::applied_before) continue;
     applied.push_back({{"version", step.version}, {"name", step.name}});
     if (!global.json) {
       std::printf("%s %04d %s\n", dry_run ? "would apply" : "applied", step.version,
@@ -25,7 +26,7 @@ int migrate(const Global& global, const std::string& database, bool dry_run) {
   }
   if (global.json)
     print_json({{"dryRun", dry_run}, {"migrations", std::move(applied)}});
-  else if (steps->empty())
+  else if (applied.empty())
     std::printf("The schema is up to date.\n");
   return exit_done;
 }

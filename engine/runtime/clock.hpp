@@ -7,9 +7,9 @@
 
 namespace backstitch::engine {
 
-/// The database's time as this node knows it: its own steady clock plus an offset measured at every lease
-/// renewal. The answer took some time to get here, so this clock runs a little behind the database's and
-/// never ahead: no timer fires early. Thread-safe; never goes backwards.
+/// The database's time as this node knows it: its own steady clock plus an offset measured at every
+/// lease renewal. The answer took some time to get here, so this clock runs a little behind the
+/// database's and never ahead: no timer fires early. Thread-safe; never goes backwards.
 class DatabaseClock {
  public:
   /// `database_now` came with an answer that was received at `received`.

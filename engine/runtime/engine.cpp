@@ -23,17 +23,19 @@ struct Engine::Impl : std::enable_shared_from_this<Engine::Impl> {
   std::size_t reactor_of(SagaId saga) const { return saga.shard() % reactors.size(); }
 
   void open(std::function<void(Result<Done>)> done) {
-    registry.refresh([self = shared_from_this(), done = std::move(done)](Result<Done> refreshed) mutable {
-      auto& first = self->executor_of(0);
-      first.post([self = std::move(self), done = std::move(done), refreshed = std::move(refreshed)]() mutable {
-        if (!refreshed) return done(refreshed.error());
-        self->owner->open([self, done = std::move(done)](const Result<Done>& opened) {
-          self->ready = opened.has_value();
-          if (opened) self->keep_catalog_fresh();
-          done(opened);
+    registry.refresh(
+        [self = shared_from_this(), done = std::move(done)](Result<Done> refreshed) mutable {
+          auto& first = self->executor_of(0);
+          first.post([self = std::move(self), done = std::move(done),
+                      refreshed = std::move(refreshed)]() mutable {
+            if (!refreshed) return done(refreshed.error());
+            self->owner->open([self, done = std::move(done)](const Result<Done>& opened) {
+              self->ready = opened.has_value();
+              if (opened) self->keep_catalog_fresh();
+              done(opened);
+            });
+          });
         });
-      });
-    });
   }
 
   void keep_catalog_fresh() {
@@ -66,16 +68,19 @@ struct Engine::Impl : std::enable_shared_from_this<Engine::Impl> {
     if (!node.ports.store->reachable()) return "The database cannot be reached.";
     if (!ready) return "The engine is opening.";
     std::uint64_t shards = 0;
-    for (const auto& reactor : reactors) shards += reactor->counters.shards.load(std::memory_order_relaxed);
+    for (const auto& reactor : reactors)
+      shards += reactor->counters.shards.load(std::memory_order_relaxed);
     return shards > 0 ? "" : "This node holds no shards.";
   }
 
   /// The stored log of one saga, folded. On a thread of the store's.
   void view(SagaId saga, std::function<void(Result<Json>)> done) {
-    node.ports.store->load({saga}, [self = shared_from_this(), saga, done = std::move(done)](Result<std::vector<StoredSaga>> stored) {
+    node.ports.store->load({saga}, [self = shared_from_this(), saga, done = std::move(done)](
+                                       Result<std::vector<StoredSaga>> stored) {
       if (!stored) return done(std::move(stored).error());
       if (stored->empty() || stored->front().events.empty()) {
-        return done(Error{ErrorCode::not_found, "saga-not-found", "There is no saga " + saga.text() + "."});
+        return done(
+            Error{ErrorCode::not_found, "saga-not-found", "There is no saga " + saga.text() + "."});
       }
       done(self->view_of(stored->front()));
     });
@@ -85,7 +90,8 @@ struct Engine::Impl : std::enable_shared_from_this<Engine::Impl> {
     const auto first = decode(stored.events.front());
     if (!first) return first.error();
     const auto* started = std::get_if<SagaStarted>(&first->body);
-    if (started == nullptr) return Error{ErrorCode::internal, "log-corrupt", "The log has no start."};
+    if (started == nullptr)
+      return Error{ErrorCode::internal, "log-corrupt", "The log has no start."};
     const auto program = registry.program(started->definition, started->version);
     if (!program) return program.error();
     const auto state = fold(*program->definition, stored.id, stored.events);
@@ -101,40 +107,58 @@ struct Engine::Impl : std::enable_shared_from_this<Engine::Impl> {
   std::atomic<std::size_t> next{0};
 };
 
-Engine::Engine(Ports ports, Options options) : impl_(std::make_shared<Impl>(std::move(ports), options)) {}
+Engine::Engine(Ports ports, Options options)
+    : impl_(std::make_shared<Impl>(std::move(ports), options)) {}
 Engine::~Engine() = default;
 
-void Engine::open(std::function<void(Result<Done>)> done) { impl_->open(std::move(done)); }
-void Engine::close(std::function<void()> done) { impl_->close(std::move(done)); }
-std::string Engine::not_ready_reason() const { return impl_->not_ready_reason(); }
+void Engine::open(std::function<void(Result<Done>)> done) {
+  impl_->open(std::move(done));
+}
+void Engine::close(std::function<void()> done) {
+  impl_->close(std::move(done));
+}
+std::string Engine::not_ready_reason() const {
+  return impl_->not_ready_reason();
+}
 
-void Engine::start(std::size_t reactor, StartRequest request, std::function<void(Result<StartReply>)> done) {
+void Engine::start(std::size_t reactor, StartRequest request,
+                   std::function<void(Result<StartReply>)> done) {
   // Round the reactors: a caller's own one would get all the work of a single busy connection.
   static_cast<void>(reactor);
-  const std::size_t index = impl_->next.fetch_add(1, std::memory_order_relaxed) % impl_->reactors.size();
-  impl_->executor_of(index).post([target = impl_->reactors[index], request = std::move(request), done = std::move(done)]() mutable {
-    target->start(std::move(request), std::move(done));
-  });
+  const std::size_t index =
+      impl_->next.fetch_add(1, std::memory_order_relaxed) % impl_->reactors.size();
+  impl_->executor_of(index).post(
+      [target = impl_->reactors[index], request = std::move(request),
+       done = std::move(done)]() mutable { target->start(std::move(request), std::move(done)); });
 }
 
 void Engine::command(SagaId saga, Command command, std::function<void(Result<Done>)> done) {
   const std::size_t index = impl_->reactor_of(saga);
-  StimulusBody body = std::visit([](auto&& one) -> StimulusBody { return std::move(one); }, std::move(command));
-  impl_->executor_of(index).post([target = impl_->reactors[index], saga, body = std::move(body), done = std::move(done)]() mutable {
+  StimulusBody body =
+      std::visit([](auto&& one) -> StimulusBody { return std::move(one); }, std::move(command));
+  impl_->executor_of(index).post([target = impl_->reactors[index], saga, body = std::move(body),
+                                  done = std::move(done)]() mutable {
     target->command(saga, std::move(body), std::move(done));
   });
 }
 
 void Engine::await_end(SagaId saga, Duration wait, std::function<void(Result<SagaStatus>)> done) {
   const std::size_t index = impl_->reactor_of(saga);
-  impl_->executor_of(index).post([target = impl_->reactors[index], saga, wait, done = std::move(done)]() mutable {
-    target->await_end(saga, wait, std::move(done));
-  });
+  impl_->executor_of(index).post(
+      [target = impl_->reactors[index], saga, wait, done = std::move(done)]() mutable {
+        target->await_end(saga, wait, std::move(done));
+      });
 }
 
-void Engine::view(SagaId saga, std::function<void(Result<Json>)> done) { impl_->view(saga, std::move(done)); }
-Registry& Engine::registry() { return impl_->registry; }
-SagaReader& Engine::reader() { return *impl_->node.ports.reader; }
+void Engine::view(SagaId saga, std::function<void(Result<Json>)> done) {
+  impl_->view(saga, std::move(done));
+}
+Registry& Engine::registry() {
+  return impl_->registry;
+}
+SagaReader& Engine::reader() {
+  return *impl_->node.ports.reader;
+}
 
 Counters Engine::counters() const {
   Counters total;

@@ -35,20 +35,26 @@ void Journal::append(Append append, AppendDone done) {
 
 void Journal::send(const std::shared_ptr<Shared>& shared) {
   auto batch = take_front(shared->queue, shared->batch_max);
-  auto callbacks = std::make_shared<std::vector<AppendDone>>(take_front(shared->callbacks, shared->batch_max));
+  auto callbacks =
+      std::make_shared<std::vector<AppendDone>>(take_front(shared->callbacks, shared->batch_max));
   shared->in_flight = true;
-  shared->store.append(shared->lane, std::move(batch), [shared, callbacks](std::vector<AppendResult> results) {
-    shared->executor.post([shared, callbacks, results = std::move(results)] {
-      BACKSTITCH_INVARIANT(results.size() == callbacks->size(), "the store answers every append of a batch");
-      shared->in_flight = false;
-      if (shared->closed) return;
-      ++shared->commits;
-      for (const auto& result : results) shared->appends += result.outcome == AppendOutcome::written ? 1 : 0;
-      // The next batch goes on its way before this one's effects take the time of the reactor.
-      if (!shared->queue.empty()) send(shared);
-      for (std::size_t i = 0; i < results.size() && !shared->closed; ++i) (*callbacks)[i](results[i]);
-    });
-  });
+  shared->store.append(shared->lane, std::move(batch),
+                       [shared, callbacks](std::vector<AppendResult> results) {
+                         shared->executor.post([shared, callbacks, results = std::move(results)] {
+                           BACKSTITCH_INVARIANT(results.size() == callbacks->size(),
+                                                "the store answers every append of a batch");
+                           shared->in_flight = false;
+                           if (shared->closed) return;
+                           ++shared->commits;
+                           for (const auto& result : results)
+                             shared->appends += result.outcome == AppendOutcome::written ? 1 : 0;
+                           // The next batch goes on its way before this one's effects take the time
+                           // of the reactor.
+                           if (!shared->queue.empty()) send(shared);
+                           for (std::size_t i = 0; i < results.size() && !shared->closed; ++i)
+                             (*callbacks)[i](results[i]);
+                         });
+                       });
 }
 
 }  // namespace backstitch::engine

@@ -10,15 +10,16 @@
 
 namespace backstitch::engine {
 
-/// Group commit: collects the appends of one reactor's sagas. While one batch is on its way to the store
-/// the next one grows, so batches get larger with the load and nothing waits for a timer. Used on the
-/// reactor's thread only.
+/// Group commit: collects the appends of one reactor's sagas. While one batch is on its way to the
+/// store the next one grows, so batches get larger with the load and nothing waits for a timer.
+/// Used on the reactor's thread only.
 class Journal {
  public:
   using AppendDone = std::function<void(const AppendResult&)>;
 
   Journal(Store& store, std::size_t lane, Executor& executor, std::size_t batch_max)
-      : shared_(std::make_shared<Shared>(Shared{store, executor, lane, batch_max, {}, {}, false, 0, 0})) {}
+      : shared_(std::make_shared<Shared>(
+            Shared{store, executor, lane, batch_max, {}, {}, false, 0, 0})) {}
   ~Journal() { shared_->closed = true; }
   Journal(const Journal&) = delete;
   Journal& operator=(const Journal&) = delete;

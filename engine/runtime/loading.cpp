@@ -1,4 +1,5 @@
-/// Sagas into memory: by take-over, when they are due, and for a command; and out of it with their shards.
+/// Sagas into memory: by take-over, when they are due, and for a command; and out of it with their
+/// shards.
 #include <algorithm>
 
 #include "reactor.hpp"
@@ -15,30 +16,36 @@ constexpr Duration drain_look_every{20};
 
 void Reactor::command(SagaId saga, StimulusBody body, Settled settled) {
   if (!epochs_[saga.shard()] || !may_act()) {
-    return settled(Error{ErrorCode::unavailable, "saga-owned-elsewhere", "This node does not hold the saga's shard; try again."});
+    return settled(Error{ErrorCode::unavailable, "saga-owned-elsewhere",
+                         "This node does not hold the saga's shard; try again."});
   }
-  if (const auto found = actors_.find(saga); found != actors_.end()) return stimulate(found->second, std::move(body), std::move(settled));
-  node_.ports.store->load({saga}, [self = shared_from_this(), saga, body = std::move(body),
-                                   settled = std::move(settled)](Result<std::vector<StoredSaga>> stored) mutable {
-    auto& executor = self->executor_;
-    executor.post([self = std::move(self), saga, body = std::move(body), settled = std::move(settled),
-                   stored = std::move(stored)]() mutable {
-      if (!stored) return settled(stored.error());
-      if (stored->empty()) {
-        return settled(Error{ErrorCode::not_found, "saga-not-found", "There is no saga " + saga.text() + "."});
-      }
-      // It may have come into memory by another way meanwhile.
-      auto found = self->actors_.find(saga);
-      auto actor = found != self->actors_.end() ? Result<Actor>(found->second) : self->revived(stored->front());
-      if (!actor) return settled(actor.error());
-      self->stimulate(*actor, std::move(body), std::move(settled));
-    });
-  });
+  if (const auto found = actors_.find(saga); found != actors_.end())
+    return stimulate(found->second, std::move(body), std::move(settled));
+  node_.ports.store->load(
+      {saga}, [self = shared_from_this(), saga, body = std::move(body),
+               settled = std::move(settled)](Result<std::vector<StoredSaga>> stored) mutable {
+        auto& executor = self->executor_;
+        executor.post([self = std::move(self), saga, body = std::move(body),
+                       settled = std::move(settled), stored = std::move(stored)]() mutable {
+          if (!stored) return settled(stored.error());
+          if (stored->empty()) {
+            return settled(Error{ErrorCode::not_found, "saga-not-found",
+                                 "There is no saga " + saga.text() + "."});
+          }
+          // It may have come into memory by another way meanwhile.
+          auto found = self->actors_.find(saga);
+          auto actor = found != self->actors_.end() ? Result<Actor>(found->second)
+                                                    : self->revived(stored->front());
+          if (!actor) return settled(actor.error());
+          self->stimulate(*actor, std::move(body), std::move(settled));
+        });
+      });
 }
 
 void Reactor::await_end(SagaId saga, Duration wait, EndDone done) {
   if (waiter_count_ >= node_.options.waiters_max) {
-    return done(Error{ErrorCode::overloaded, "overloaded", "Too many calls are waiting for sagas; ask for the saga later."});
+    return done(Error{ErrorCode::overloaded, "overloaded",
+                      "Too many calls are waiting for sagas; ask for the saga later."});
   }
   const std::uint64_t number = ++last_waiter_;
   ++waiter_count_;
@@ -49,28 +56,37 @@ void Reactor::await_end(SagaId saga, Duration wait, EndDone done) {
   });
   if (actors_.count(saga) > 0) return;
   // Not in memory: it may have ended long ago, sleep, or run elsewhere.
-  node_.ports.store->load({saga}, [self = shared_from_this(), saga, number](Result<std::vector<StoredSaga>> stored) {
-    auto& executor = self->executor_;
-    executor.post([self, saga, number, stored = std::move(stored)] {
-      if (!stored) return self->answer_waiter(saga, number, stored.error());
-      if (stored->empty()) {
-        return self->answer_waiter(saga, number, Error{ErrorCode::not_found, "saga-not-found", "There is no saga " + saga.text() + "."});
-      }
-      const auto& events = stored->front().events;
-      const auto last = decode(events.back());
-      if (!last) return self->answer_waiter(saga, number, last.error());
-      if (const auto* ended = std::get_if<SagaEnded>(&last->body)) self->answer_waiter(saga, number, ended->status);
-      else if (std::holds_alternative<SagaSuspended>(last->body)) self->answer_waiter(saga, number, SagaStatus::suspended);
-    });
-  });
+  node_.ports.store->load(
+      {saga}, [self = shared_from_this(), saga, number](Result<std::vector<StoredSaga>> stored) {
+        auto& executor = self->executor_;
+        executor.post([self, saga, number, stored = std::move(stored)] {
+          if (!stored) return self->answer_waiter(saga, number, stored.error());
+          if (stored->empty()) {
+            return self->answer_waiter(saga, number,
+                                       Error{ErrorCode::not_found, "saga-not-found",
+                                             "There is no saga " + saga.text() + "."});
+          }
+          const auto& events = stored->front().events;
+          const auto last = decode(events.back());
+          if (!last) return self->answer_waiter(saga, number, last.error());
+          if (const auto* ended = std::get_if<SagaEnded>(&last->body))
+            self->answer_waiter(saga, number, ended->status);
+          else if (std::holds_alternative<SagaSuspended>(last->body))
+            self->answer_waiter(saga, number, SagaStatus::suspended);
+        });
+      });
 }
 
 Result<Reactor::Actor> Reactor::revived(const StoredSaga& stored) {
-  if (stored.events.empty()) return Error{ErrorCode::internal, "log-corrupt", "The log of " + stored.id.text() + " is empty."};
+  if (stored.events.empty())
+    return Error{ErrorCode::internal, "log-corrupt",
+                 "The log of " + stored.id.text() + " is empty."};
   const auto first = decode(stored.events.front());
   if (!first) return first.error();
   const auto* started = std::get_if<SagaStarted>(&first->body);
-  if (started == nullptr) return Error{ErrorCode::internal, "log-corrupt", "The log of " + stored.id.text() + " has no start."};
+  if (started == nullptr)
+    return Error{ErrorCode::internal, "log-corrupt",
+                 "The log of " + stored.id.text() + " has no start."};
   auto program = registry_.program(started->definition, started->version);
   if (!program) return std::move(program).error();
   auto state = fold(*program->definition, stored.id, stored.events);
@@ -104,42 +120,52 @@ void Reactor::loaded(const StoredSaga& stored, bool taken_over) {
                                {{"saga", stored.id.text()}, {"why", actor.error().message}});
     return;
   }
-  if (taken_over) stimulate(*actor, TakenOver{node_.options.node});
-  else settle(*actor);
+  if (taken_over)
+    stimulate(*actor, TakenOver{node_.options.node});
+  else
+    settle(*actor);
 }
 
 void Reactor::load(const std::vector<SagaId>& ids, bool taken_over, std::function<void()> done) {
   std::vector<SagaId> wanted;
   for (const auto& id : ids) {
-    if (actors_.count(id) == 0 && epochs_[id.shard()] && loading_.insert(id).second) wanted.push_back(id);
+    if (actors_.count(id) == 0 && epochs_[id.shard()] && loading_.insert(id).second)
+      wanted.push_back(id);
   }
   if (wanted.empty()) return done();
   auto asked = wanted;
-  node_.ports.store->load(std::move(wanted), [self = shared_from_this(), asked = std::move(asked), taken_over,
-                                              done = std::move(done)](Result<std::vector<StoredSaga>> stored) mutable {
-    auto& executor = self->executor_;
-    executor.post([self = std::move(self), asked = std::move(asked), taken_over, done = std::move(done),
-                   stored = std::move(stored)] {
-      if (stored) {
-        for (const auto& saga : *stored) self->loaded(saga, taken_over);
-      }
-      for (const auto& id : asked) self->loading_.erase(id);
-      done();
-    });
-  });
+  node_.ports.store->load(
+      std::move(wanted), [self = shared_from_this(), asked = std::move(asked), taken_over,
+                          done = std::move(done)](Result<std::vector<StoredSaga>> stored) mutable {
+        auto& executor = self->executor_;
+        executor.post([self = std::move(self), asked = std::move(asked), taken_over,
+                       done = std::move(done), stored = std::move(stored)] {
+          if (stored) {
+            for (const auto& saga : *stored) self->loaded(saga, taken_over);
+          }
+          for (const auto& id : asked) self->loading_.erase(id);
+          done();
+        });
+      });
 }
 
 /// Takes over what the former owner had in memory, page by page.
 void Reactor::revive(std::vector<Shard> shards, SagaId after) {
   if (shards.empty()) return;
-  DueQuery query{.shards = shards, .horizon = node_.options.due_scan_every + due_margin, .resident_too = true,
-                 .after = after, .limit = load_page};
-  node_.ports.store->due(query, [self = shared_from_this(), shards](Result<std::vector<SagaId>> due) {
+  DueQuery query{.shards = shards,
+                 .horizon = node_.options.due_scan_every + due_margin,
+                 .resident_too = true,
+                 .after = after,
+                 .limit = load_page};
+  node_.ports.store->due(query, [self = shared_from_this(),
+                                 shards](Result<std::vector<SagaId>> due) {
     auto& executor = self->executor_;
     executor.post([self, shards, due = std::move(due)] {
       if (!due) {
-        self->node_.ports.observer->note(Level::warning, "take-over-delayed", {{"why", due.error().message}});
-        self->executor_.call_after(self->node_.options.due_scan_every, [self, shards] { self->revive(shards, {}); });
+        self->node_.ports.observer->note(Level::warning, "take-over-delayed",
+                                         {{"why", due.error().message}});
+        self->executor_.call_after(self->node_.options.due_scan_every,
+                                   [self, shards] { self->revive(shards, {}); });
         return;
       }
       if (due->empty()) return;
@@ -154,7 +180,8 @@ void Reactor::scan_due() {
   if (scanning_ || shards_.empty() || !may_act() || draining_) return;
   if (node_.resident.load(std::memory_order_relaxed) >= node_.options.sagas_resident_max) return;
   scanning_ = true;
-  DueQuery query{.shards = shards_, .horizon = node_.options.due_scan_every + due_margin, .limit = load_page};
+  DueQuery query{
+      .shards = shards_, .horizon = node_.options.due_scan_every + due_margin, .limit = load_page};
   node_.ports.store->due(query, [self = shared_from_this()](Result<std::vector<SagaId>> due) {
     auto& executor = self->executor_;
     executor.post([self, due = std::move(due)] {
@@ -179,7 +206,8 @@ void Reactor::sweep() {
   const TimePoint soon = now() + node_.options.due_scan_every + due_margin;
   std::vector<Actor> due;
   for (const auto& [id, actor] : actors_) {
-    if (actor->timer == 0 && !actor->appending && actor->wake && *actor->wake <= soon) due.push_back(actor);
+    if (actor->timer == 0 && !actor->appending && actor->wake && *actor->wake <= soon)
+      due.push_back(actor);
   }
   std::sort(due.begin(), due.end(), [](const Actor& a, const Actor& b) { return a->id < b->id; });
   for (const auto& actor : due) arm(actor);
@@ -234,7 +262,8 @@ void Reactor::lose_shards(const std::vector<Shard>& shards) {
 /// Past two thirds of the lease without a renewal somebody else may soon own everything.
 void Reactor::check_lease() {
   if (may_act() || shards_.empty()) return;
-  node_.ports.observer->note(Level::warning, "lease-not-renewed", {{"shards", std::to_string(shards_.size())}});
+  node_.ports.observer->note(Level::warning, "lease-not-renewed",
+                             {{"shards", std::to_string(shards_.size())}});
   lose_shards(std::vector<Shard>(shards_));
   shards_.clear();
   counters.shards.store(0, std::memory_order_relaxed);
@@ -243,7 +272,9 @@ void Reactor::check_lease() {
 void Reactor::drain(Duration most, std::function<void()> done) {
   draining_ = true;
   const bool quiet = calls_in_flight_ == 0 && journal_.idle();
-  if (quiet || (most.count() <= 0 && journal_.idle()) || most.count() < -node_.options.drain_max.count()) return done();
+  if (quiet || (most.count() <= 0 && journal_.idle()) ||
+      most.count() < -node_.options.drain_max.count())
+    return done();
   executor_.call_after(drain_look_every, [self = shared_from_this(), most, done = std::move(done)] {
     self->drain(most - drain_look_every, done);
   });

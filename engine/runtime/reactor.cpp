@@ -22,15 +22,21 @@ Reactor::Reactor(Node& node, Registry& registry, std::size_t index)
 
 Reactor::~Reactor() = default;
 
-Stimulus Reactor::stimulus_of(StimulusBody body) { return {now(), node_.ports.random->next(), std::move(body)}; }
+Stimulus Reactor::stimulus_of(StimulusBody body) {
+  return {now(), node_.ports.random->next(), std::move(body)};
+}
 
 void Reactor::stimulate(const Actor& actor, StimulusBody body, Settled settled) {
   if (actor->dropped || !may_act()) {
-    if (settled) settled(Error{ErrorCode::unavailable, "saga-owned-elsewhere", "This node lost the saga's shard; try again."});
+    if (settled)
+      settled(Error{ErrorCode::unavailable, "saga-owned-elsewhere",
+                    "This node lost the saga's shard; try again."});
     return;
   }
   if (actor->pending.size() >= SagaActor::pending_max) {
-    if (settled) settled(Error{ErrorCode::overloaded, "overloaded", "Too much is waiting for this saga; try again."});
+    if (settled)
+      settled(Error{ErrorCode::overloaded, "overloaded",
+                    "Too much is waiting for this saga; try again."});
     return;
   }
   auto audit = audit_of(body);
@@ -45,19 +51,23 @@ void Reactor::decide_next(const Actor& actor) {
     try {
       // Services may be registered anew under a running saga.
       actor->program.services = registry_.services_by_name();
-      Transition transition = decide(actor->program, std::move(actor->state), stimulus_of(std::move(next.body)));
+      Transition transition =
+          decide(actor->program, std::move(actor->state), stimulus_of(std::move(next.body)));
       decided(actor, std::move(transition), std::move(next.settled), std::move(next.audit));
     } catch (const InvariantViolation& bug) {
       // One saga that trips over a bug of ours must not take the others along.
-      node_.ports.observer->note(Level::error, "saga-invariant-broken", {{"saga", actor->id.text()}, {"what", bug.what()}});
+      node_.ports.observer->note(Level::error, "saga-invariant-broken",
+                                 {{"saga", actor->id.text()}, {"what", bug.what()}});
       if (next.settled) next.settled(Error{ErrorCode::internal, "internal", bug.what()});
       drop(actor);
     }
   }
 }
 
-void Reactor::decided(const Actor& actor, Transition transition, Settled settled, std::optional<AuditEntry> audit) {
-  const Sequence before{transition.next.sequence.get() - static_cast<std::int64_t>(transition.events.size())};
+void Reactor::decided(const Actor& actor, Transition transition, Settled settled,
+                      std::optional<AuditEntry> audit) {
+  const Sequence before{transition.next.sequence.get() -
+                        static_cast<std::int64_t>(transition.events.size())};
   auto records = records_of(transition);
   actor->state = std::move(transition.next);
   actor->wake = next_wake(*actor->program.definition, actor->state);
@@ -69,7 +79,8 @@ void Reactor::decided(const Actor& actor, Transition transition, Settled settled
     if (settled) settled(Done{});
     return settle(actor);
   }
-  const bool open = actor->state.status == SagaStatus::running || actor->state.status == SagaStatus::compensating;
+  const bool open =
+      actor->state.status == SagaStatus::running || actor->state.status == SagaStatus::compensating;
   const bool sleeping = open && !has_call_in_flight(actor->state) && actor->wake &&
                         *actor->wake > now() + node_.options.residence;
   Append append;
@@ -91,13 +102,15 @@ void Reactor::decided(const Actor& actor, Transition transition, Settled settled
                   });
 }
 
-void Reactor::written(const Actor& actor, const AppendResult& result, const std::vector<Effect>& effects,
-                      const Settled& settled, bool sleeping) {
+void Reactor::written(const Actor& actor, const AppendResult& result,
+                      const std::vector<Effect>& effects, const Settled& settled, bool sleeping) {
   actor->appending = false;
   counters.appends.store(journal_.appends(), std::memory_order_relaxed);
   counters.commits.store(journal_.commits(), std::memory_order_relaxed);
   if (result.outcome != AppendOutcome::written) {
-    if (settled) settled(Error{ErrorCode::unavailable, "saga-owned-elsewhere", "Another node runs this saga now; try again."});
+    if (settled)
+      settled(Error{ErrorCode::unavailable, "saga-owned-elsewhere",
+                    "Another node runs this saga now; try again."});
     const char* why = result.outcome == AppendOutcome::fenced     ? "fenced"
                       : result.outcome == AppendOutcome::conflict ? "conflict"
                       : result.outcome == AppendOutcome::refused  ? "refused by the store"
@@ -120,7 +133,8 @@ void Reactor::written(const Actor& actor, const AppendResult& result, const std:
 /// Nothing is on its way for this saga: what now?
 void Reactor::settle(const Actor& actor) {
   if (actor->dropped || actor->appending || !actor->pending.empty()) return;
-  const bool open = actor->state.status == SagaStatus::running || actor->state.status == SagaStatus::compensating;
+  const bool open =
+      actor->state.status == SagaStatus::running || actor->state.status == SagaStatus::compensating;
   if (!open) return drop(actor);
   arm(actor);
 }
@@ -163,7 +177,8 @@ void Reactor::call(const Actor& actor, const CallParticipant& effect) {
     } else {
       call.service_name = service.use;
       const auto& registered = *actor->program.services;
-      if (const auto found = registered.find(service.use); found != registered.end()) call.service = found->second;
+      if (const auto found = registered.find(service.use); found != registered.end())
+        call.service = found->second;
     }
   }
   counters.calls.fetch_add(1, std::memory_order_relaxed);
@@ -176,7 +191,8 @@ void Reactor::call(const Actor& actor, const CallParticipant& effect) {
   };
   if (call.service) return participants_.call(std::move(call), std::move(ended));
   executor_.post([ended, name = call.service_name] {
-    ended(TransportError{dsl::Transport::connect, false, "the service `" + name + "` is not registered"});
+    ended(TransportError{dsl::Transport::connect, false,
+                         "the service `" + name + "` is not registered"});
   });
 }
 
@@ -185,7 +201,8 @@ void Reactor::drop(const Actor& actor) {
   actor->dropped = true;
   if (actor->timer != 0) executor_.cancel(actor->timer);
   actor->timer = 0;
-  if (const auto found = actors_.find(actor->id); found != actors_.end() && found->second == actor) {
+  if (const auto found = actors_.find(actor->id);
+      found != actors_.end() && found->second == actor) {
     actors_.erase(found);
     node_.resident.fetch_sub(1, std::memory_order_relaxed);
   }
@@ -198,7 +215,8 @@ void Reactor::drop(const Actor& actor) {
 }
 
 void Reactor::lost(const Actor& actor, const char* why) {
-  node_.ports.observer->note(Level::warning, "append-not-written", {{"saga", actor->id.text()}, {"why", why}});
+  node_.ports.observer->note(Level::warning, "append-not-written",
+                             {{"saga", actor->id.text()}, {"why", why}});
   const bool conflict = std::string_view(why) == "conflict";
   drop(actor);
   // Somebody else wrote, though the shard is ours: read again and go on from there.

@@ -31,11 +31,13 @@ struct Node {
 
 /// Counters of one reactor; written by its thread, read by any.
 struct alignas(64) ReactorCounters {
-  std::atomic<std::uint64_t> starts{0}, starts_refused{0}, ended{0}, appends{0}, commits{0}, calls{0}, shards{0};
+  std::atomic<std::uint64_t> starts{0}, starts_refused{0}, ended{0}, appends{0}, commits{0},
+      calls{0}, shards{0};
 };
 
-/// One thread's share of the engine: its shards, their sagas, its journal. Every member but `counters` is
-/// used on the reactor's thread only. Held by shared_ptr, because calls and timers may outlive it.
+/// One thread's share of the engine: its shards, their sagas, its journal. Every member but
+/// `counters` is used on the reactor's thread only. Held by shared_ptr, because calls and timers
+/// may outlive it.
 class Reactor : public std::enable_shared_from_this<Reactor> {
  public:
   using StartDone = std::function<void(Result<StartReply>)>;
@@ -71,14 +73,16 @@ class Reactor : public std::enable_shared_from_this<Reactor> {
   // starts.cpp
   std::optional<Error> not_admitted() const;
   Result<Prepared> prepare(const StartRequest& request) const;
-  NewSaga new_saga(const StartRequest& request, const Prepared& prepared, const SagaState& state) const;
+  NewSaga new_saga(const StartRequest& request, const Prepared& prepared,
+                   const SagaState& state) const;
   void start_written(const Actor& actor, const AppendResult& result, const StartRequest& request,
                      const std::vector<Effect>& effects, const StartDone& done);
 
   // reactor.cpp: deciding and what follows
   void stimulate(const Actor& actor, StimulusBody body, Settled settled = {});
   void decide_next(const Actor& actor);
-  void decided(const Actor& actor, Transition transition, Settled settled, std::optional<AuditEntry> audit);
+  void decided(const Actor& actor, Transition transition, Settled settled,
+               std::optional<AuditEntry> audit);
   void written(const Actor& actor, const AppendResult& result, const std::vector<Effect>& effects,
                const Settled& settled, bool sleeping);
   void perform(const Actor& actor, const std::vector<Effect>& effects);

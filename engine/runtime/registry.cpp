@@ -80,7 +80,8 @@ struct Registry::Impl : std::enable_shared_from_this<Registry::Impl> {
     if (!version.definition) version.definition = dsl::parse_definition(stored.document).definition;
     if (stored.active) {
       const auto before = next.active.find(stored.name);
-      if (before != next.active.end()) next.definitions[stored.name][before->second].stored.active = false;
+      if (before != next.active.end())
+        next.definitions[stored.name][before->second].stored.active = false;
       next.active[stored.name] = stored.version;
     }
     version.stored = std::move(stored);
@@ -88,15 +89,19 @@ struct Registry::Impl : std::enable_shared_from_this<Registry::Impl> {
 
   dsl::CheckContext check_context() const {
     dsl::CheckContext context = options.environment;
-    context.service = [known = current()](const std::string& name) -> std::shared_ptr<const dsl::Service> {
+    context.service =
+        [known = current()](const std::string& name) -> std::shared_ptr<const dsl::Service> {
       const auto found = known->services_by_name->find(name);
       return found == known->services_by_name->end() ? nullptr : found->second;
     };
-    context.definition = [known = current()](const std::string& name, std::int64_t version) -> std::shared_ptr<const dsl::Definition> {
+    context.definition = [known = current()](
+                             const std::string& name,
+                             std::int64_t version) -> std::shared_ptr<const dsl::Definition> {
       const auto versions = known->definitions.find(name);
       if (versions == known->definitions.end()) return nullptr;
       const auto active = known->active.find(name);
-      const auto found = versions->second.find(version != 0 || active == known->active.end() ? version : active->second);
+      const auto found = versions->second.find(
+          version != 0 || active == known->active.end() ? version : active->second);
       return found == versions->second.end() ? nullptr : found->second.definition;
     };
     return context;
@@ -116,7 +121,8 @@ struct Registry::Impl : std::enable_shared_from_this<Registry::Impl> {
   }
 
   void refresh(std::function<void(Result<Done>)> done) {
-    catalog.changes(current()->revision, [self = shared_from_this(), done = std::move(done)](Result<CatalogContent> content) {
+    catalog.changes(current()->revision, [self = shared_from_this(),
+                                          done = std::move(done)](Result<CatalogContent> content) {
       if (!content) return done(std::move(content).error());
       self->merge(std::move(*content));
       done(Done{});
@@ -129,10 +135,12 @@ struct Registry::Impl : std::enable_shared_from_this<Registry::Impl> {
   std::atomic<std::shared_ptr<const Snapshot>> snapshot;
 };
 
-Registry::Registry(Catalog& catalog, const Options& options) : impl_(std::make_shared<Impl>(catalog, options)) {}
+Registry::Registry(Catalog& catalog, const Options& options)
+    : impl_(std::make_shared<Impl>(catalog, options)) {}
 Registry::~Registry() = default;
 
-Result<Program> Registry::program(std::string_view name, std::optional<std::int64_t> version) const {
+Result<Program> Registry::program(std::string_view name,
+                                  std::optional<std::int64_t> version) const {
   const auto known = impl_->current();
   const auto versions = known->definitions.find(name);
   if (versions == known->definitions.end()) return no_definition(name, version);
@@ -142,16 +150,22 @@ Result<Program> Registry::program(std::string_view name, std::optional<std::int6
   if (found == versions->second.end()) return no_definition(name, version);
   if (!found->second.definition) {
     return Error{ErrorCode::internal, "definition-unreadable",
-                 "The stored definition " + std::string(name) + " cannot be read by this version of the engine."};
+                 "The stored definition " + std::string(name) +
+                     " cannot be read by this version of the engine."};
   }
   return Program{found->second.definition, known->services_by_name};
 }
 
-std::shared_ptr<const ServiceMap> Registry::services_by_name() const { return impl_->current()->services_by_name; }
+std::shared_ptr<const ServiceMap> Registry::services_by_name() const {
+  return impl_->current()->services_by_name;
+}
 
-Registration Registry::validate(std::string_view text) const { return registration_of(impl_->check(text)); }
+Registration Registry::validate(std::string_view text) const {
+  return registration_of(impl_->check(text));
+}
 
-void Registry::register_definition(std::string text, bool activate, std::function<void(Result<Registration>)> done) {
+void Registry::register_definition(std::string text, bool activate,
+                                   std::function<void(Result<Registration>)> done) {
   const auto parsed = impl_->check(text);
   Registration registration = registration_of(parsed);
   if (has_errors(registration.findings)) return done(std::move(registration));
@@ -163,43 +177,50 @@ void Registry::register_definition(std::string text, bool activate, std::functio
   stored.findings = findings_json(registration.findings).dump();
   impl_->catalog.put_definition(
       std::move(stored), activate,
-      [impl = impl_, registration = std::move(registration), done = std::move(done)](Result<PutOutcome> outcome) mutable {
+      [impl = impl_, registration = std::move(registration),
+       done = std::move(done)](Result<PutOutcome> outcome) mutable {
         if (!outcome) return done(std::move(outcome).error());
         registration.outcome = *outcome;
-        impl->refresh([impl, registration = std::move(registration), done = std::move(done)](const Result<Done>&) mutable {
+        impl->refresh([impl, registration = std::move(registration),
+                       done = std::move(done)](const Result<Done>&) mutable {
           const auto known = impl->current();
           const auto active = known->active.find(registration.name);
-          registration.active = active != known->active.end() && active->second == registration.version;
+          registration.active =
+              active != known->active.end() && active->second == registration.version;
           done(std::move(registration));
         });
       });
 }
 
-void Registry::activate(std::string name, std::int64_t version, std::function<void(Result<Done>)> done) {
-  impl_->catalog.activate(std::move(name), version, [impl = impl_, done = std::move(done)](Result<Done> activated) mutable {
-    if (!activated) return done(std::move(activated).error());
-    impl->refresh(std::move(done));
-  });
+void Registry::activate(std::string name, std::int64_t version,
+                        std::function<void(Result<Done>)> done) {
+  impl_->catalog.activate(std::move(name), version,
+                          [impl = impl_, done = std::move(done)](Result<Done> activated) mutable {
+                            if (!activated) return done(std::move(activated).error());
+                            impl->refresh(std::move(done));
+                          });
 }
 
-void Registry::put_service(std::string name, std::string text, std::function<void(Result<ServiceRegistration>)> done) {
+void Registry::put_service(std::string name, std::string text,
+                           std::function<void(Result<ServiceRegistration>)> done) {
   auto parsed = dsl::parse_service(text);
   ServiceRegistration registration{PutOutcome::created, std::move(parsed.findings)};
   if (parsed.service && !parsed.service->local && impl_->options.environment.refuse_url) {
     const std::string refused = impl_->options.environment.refuse_url(parsed.service->base_url);
     if (!refused.empty()) {
-      registration.findings.push_back({"E303", dsl::Severity::error, "/baseUrl", 1, 1, refused, ""});
+      registration.findings.push_back(
+          {"E303", dsl::Severity::error, "/baseUrl", 1, 1, refused, ""});
     }
   }
   if (has_errors(registration.findings)) return done(std::move(registration));
   impl_->catalog.put_service(
       {std::move(name), parsed.document.dump()},
-      [impl = impl_, registration = std::move(registration), done = std::move(done)](Result<PutOutcome> outcome) mutable {
+      [impl = impl_, registration = std::move(registration),
+       done = std::move(done)](Result<PutOutcome> outcome) mutable {
         if (!outcome) return done(std::move(outcome).error());
         registration.outcome = *outcome;
-        impl->refresh([registration = std::move(registration), done = std::move(done)](const Result<Done>&) mutable {
-          done(std::move(registration));
-        });
+        impl->refresh([registration = std::move(registration), done = std::move(done)](
+                          const Result<Done>&) mutable { done(std::move(registration)); });
       });
 }
 
@@ -219,6 +240,8 @@ std::vector<StoredService> Registry::services() const {
   return list;
 }
 
-void Registry::refresh(std::function<void(Result<Done>)> done) { impl_->refresh(std::move(done)); }
+void Registry::refresh(std::function<void(Result<Done>)> done) {
+  impl_->refresh(std::move(done));
+}
 
 }  // namespace backstitch::engine

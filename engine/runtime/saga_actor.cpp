@@ -9,7 +9,8 @@ namespace backstitch::engine {
 std::optional<RowChange> row_change(const SagaActor& actor, bool sleeping) {
   const SagaState& state = actor.state;
   const std::string status = to_text(state.status);
-  if (status == actor.stored_status && sleeping == actor.stored_wake && !sleeping) return std::nullopt;
+  if (status == actor.stored_status && sleeping == actor.stored_wake && !sleeping)
+    return std::nullopt;
   RowChange row;
   row.status = status;
   if (!state.output.is_null()) row.output = state.output.dump();
@@ -28,18 +29,22 @@ std::optional<RowChange> row_change(const SagaActor& actor, bool sleeping) {
 std::vector<EventRecord> records_of(const Transition& transition) {
   std::vector<EventRecord> records;
   records.reserve(transition.events.size());
-  std::int64_t sequence = transition.next.sequence.get() - static_cast<std::int64_t>(transition.events.size());
-  for (const auto& event : transition.events) records.push_back(encode(event, Sequence{++sequence}));
+  std::int64_t sequence =
+      transition.next.sequence.get() - static_cast<std::int64_t>(transition.events.size());
+  for (const auto& event : transition.events)
+    records.push_back(encode(event, Sequence{++sequence}));
   return records;
 }
 
-Result<SagaState> fold(const dsl::Definition& definition, SagaId id, const std::vector<EventRecord>& events) {
+Result<SagaState> fold(const dsl::Definition& definition, SagaId id,
+                       const std::vector<EventRecord>& events) {
   SagaState state;
   state.id = id;
   for (const auto& record : events) {
     if (record.sequence.get() != state.sequence.get() + 1) {
       return Error{ErrorCode::internal, "log-corrupt",
-                   "The log of " + id.text() + " has a gap before " + std::to_string(record.sequence.get()) + "."};
+                   "The log of " + id.text() + " has a gap before " +
+                       std::to_string(record.sequence.get()) + "."};
     }
     const auto event = decode(record);
     if (!event) return event.error();
@@ -49,14 +54,19 @@ Result<SagaState> fold(const dsl::Definition& definition, SagaId id, const std::
 }
 
 std::optional<AuditEntry> audit_of(const StimulusBody& body) {
-  const auto entry = [](const std::string& by, const char* action, const std::string& reason, Json detail) {
+  const auto entry = [](const std::string& by, const char* action, const std::string& reason,
+                        Json detail) {
     return std::optional(AuditEntry{by, action, reason, detail.dump()});
   };
   return std::visit(
       Match{[&](const Cancel& c) { return entry(c.by, "cancel", c.reason, Json::object()); },
             [&](const Retry& c) { return entry(c.by, "retry", c.reason, Json::object()); },
-            [&](const Skip& c) { return entry(c.by, "skip", c.reason, {{"step", c.step}}); },
-            [&](const Resolve& c) { return entry(c.by, "resolve", c.reason, {{"step", c.step}, {"output", c.output}}); },
+            [&](const Skip& c) {
+              return entry(c.by, "skip", c.reason, {{"step", c.step}});
+            },
+            [&](const Resolve& c) {
+              return entry(c.by, "resolve", c.reason, {{"step", c.step}, {"output", c.output}});
+            },
             [](const Start&) { return std::optional<AuditEntry>{}; },
             [](const CallEnded&) { return std::optional<AuditEntry>{}; },
             [](const Tick&) { return std::optional<AuditEntry>{}; },

@@ -13,8 +13,8 @@ namespace backstitch::engine {
 /// Called when a stimulus has had its effect, or has been refused.
 using Settled = std::function<void(Result<Done>)>;
 
-/// One saga in memory. Plain data that its reactor works on: one stimulus at a time is decided, what
-/// arrives while its append is on the way waits here.
+/// One saga in memory. Plain data that its reactor works on: one stimulus at a time is decided,
+/// what arrives while its append is on the way waits here.
 struct SagaActor {
   struct Pending {
     StimulusBody body;
@@ -27,12 +27,12 @@ struct SagaActor {
   Program program;
   SagaState state;
   bool appending = false;
-  bool dropped = false;               ///< no longer this reactor's: nothing more is done with it
-  std::deque<Pending> pending;        ///< bounded by pending_max
-  std::optional<TimePoint> wake;      ///< when the machine wants a Tick
-  std::uint64_t timer = 0;            ///< 0: none is set
-  std::string stored_status;          ///< of the row
-  bool stored_wake = false;           ///< the row says that the saga sleeps
+  bool dropped = false;           ///< no longer this reactor's: nothing more is done with it
+  std::deque<Pending> pending;    ///< bounded by pending_max
+  std::optional<TimePoint> wake;  ///< when the machine wants a Tick
+  std::uint64_t timer = 0;        ///< 0: none is set
+  std::string stored_status;      ///< of the row
+  bool stored_wake = false;       ///< the row says that the saga sleeps
   std::size_t calls_in_flight = 0;
 
   static constexpr std::size_t pending_max = 1'000;
@@ -44,7 +44,8 @@ std::optional<RowChange> row_change(const SagaActor& actor, bool sleeping);
 /// The events of a transition as log rows; the last has the state's sequence.
 std::vector<EventRecord> records_of(const Transition& transition);
 /// Folds a stored log. @return internal/log-corrupt
-Result<SagaState> fold(const dsl::Definition& definition, SagaId id, const std::vector<EventRecord>& events);
+Result<SagaState> fold(const dsl::Definition& definition, SagaId id,
+                       const std::vector<EventRecord>& events);
 /// What an operator's command leaves in the audit; nothing for other stimuli.
 std::optional<AuditEntry> audit_of(const StimulusBody& body);
 

@@ -7,12 +7,14 @@
 
 namespace backstitch::engine {
 
-/// Keeps this node's leases: renews them, tells the reactors which shards they hold and until when they may
-/// act, measures the database's clock on the way. Runs on the first reactor's thread.
+/// Keeps this node's leases: renews them, tells the reactors which shards they hold and until when
+/// they may act, measures the database's clock on the way. Runs on the first reactor's thread.
 class ShardOwner : public std::enable_shared_from_this<ShardOwner> {
  public:
   ShardOwner(Node& node, std::vector<std::shared_ptr<Reactor>> reactors)
-      : node_(node), reactors_(std::move(reactors)), executor_(*node.ports.reactors.front().executor) {}
+      : node_(node),
+        reactors_(std::move(reactors)),
+        executor_(*node.ports.reactors.front().executor) {}
 
   /// `done` after the first answer that brought shards, or with the error of the first try.
   void open(std::function<void(Result<Done>)> done);

@@ -8,13 +8,15 @@ namespace backstitch::engine {
 namespace {
 
 std::string hash_of(const StartRequest& request, const std::string& input) {
-  return sha256_hex(request.definition + '\n' + (request.version ? std::to_string(*request.version) : "") + '\n' + input);
+  return sha256_hex(request.definition + '\n' +
+                    (request.version ? std::to_string(*request.version) : "") + '\n' + input);
 }
 
 Error reused(bool idempotency_key, const std::string& key) {
   if (idempotency_key) {
-    return {ErrorCode::conflict, "idempotency-key-reused",
-            "The idempotency key `" + key + "` started another saga with other input; use a new key."};
+    return {
+        ErrorCode::conflict, "idempotency-key-reused",
+        "The idempotency key `" + key + "` started another saga with other input; use a new key."};
   }
   return {ErrorCode::conflict, "business-key-reused",
           "The business key `" + key + "` belongs to a saga with other input."};
@@ -24,17 +26,22 @@ Error reused(bool idempotency_key, const std::string& key) {
 
 std::optional<Error> Reactor::not_admitted() const {
   const Options& options = node_.options;
-  if (node_.closing) return Error{ErrorCode::unavailable, "shutting-down", "This node is stopping; try another or later."};
+  if (node_.closing)
+    return Error{ErrorCode::unavailable, "shutting-down",
+                 "This node is stopping; try another or later."};
   if (!node_.ports.store->reachable()) {
-    return Error{ErrorCode::unavailable, "database-unreachable", "The database cannot be reached; try again."};
+    return Error{ErrorCode::unavailable, "database-unreachable",
+                 "The database cannot be reached; try again."};
   }
   if (shards_.empty() || !may_act()) {
-    return Error{ErrorCode::unavailable, "no-shards", "This node holds no shards at the moment; try again."};
+    return Error{ErrorCode::unavailable, "no-shards",
+                 "This node holds no shards at the moment; try again."};
   }
   if (node_.starts_waiting.load(std::memory_order_relaxed) >= options.starts_waiting_max ||
       journal_.waiting() >= options.journal_queue_max ||
       node_.resident.load(std::memory_order_relaxed) >= options.sagas_resident_max) {
-    return Error{ErrorCode::overloaded, "overloaded", "More sagas are running than this node takes; try again later."};
+    return Error{ErrorCode::overloaded, "overloaded",
+                 "More sagas are running than this node takes; try again later."};
   }
   return std::nullopt;
 }
@@ -48,8 +55,9 @@ Result<Reactor::Prepared> Reactor::prepare(const StartRequest& request) const {
   prepared.input_text = prepared.input.dump();
   if (prepared.input_text.size() > node_.options.input_bytes_max) {
     return Error{ErrorCode::invalid, "input-too-large",
-                 "The input has " + std::to_string(prepared.input_text.size()) + " bytes; at most " +
-                     std::to_string(node_.options.input_bytes_max) + " are taken."};
+                 "The input has " + std::to_string(prepared.input_text.size()) +
+                     " bytes; at most " + std::to_string(node_.options.input_bytes_max) +
+                     " are taken."};
   }
   if (!prepared.business_key) {
     auto key = business_key_of(*prepared.program.definition, prepared.input);
@@ -59,7 +67,8 @@ Result<Reactor::Prepared> Reactor::prepare(const StartRequest& request) const {
   return prepared;
 }
 
-NewSaga Reactor::new_saga(const StartRequest& request, const Prepared& prepared, const SagaState& state) const {
+NewSaga Reactor::new_saga(const StartRequest& request, const Prepared& prepared,
+                          const SagaState& state) const {
   NewSaga saga;
   saga.definition = state.definition;
   saga.version = state.version;
@@ -71,7 +80,8 @@ NewSaga Reactor::new_saga(const StartRequest& request, const Prepared& prepared,
   if (request.idempotency_key || state.business_key) {
     const std::string hash = hash_of(request, prepared.input_text);
     if (request.idempotency_key) saga.keys.push_back({"key", *request.idempotency_key, hash});
-    if (state.business_key) saga.keys.push_back({"business:" + state.definition, *state.business_key, hash});
+    if (state.business_key)
+      saga.keys.push_back({"business:" + state.definition, *state.business_key, hash});
   }
   return saga;
 }
@@ -90,7 +100,9 @@ void Reactor::start(StartRequest request, StartDone done) {
   actor->id = SagaId::make(now(), random.next(), random.next(), shard);
   actor->epoch = *epochs_[shard];
   actor->program = prepared->program;
-  Transition transition = decide(actor->program, {}, stimulus_of(Start{actor->id, prepared->input, request.labels, prepared->business_key}));
+  Transition transition = decide(
+      actor->program, {},
+      stimulus_of(Start{actor->id, prepared->input, request.labels, prepared->business_key}));
   if (transition.refused) return refuse(*transition.refused);
   actor->state = std::move(transition.next);
   transition.next = {};
@@ -100,36 +112,44 @@ void Reactor::start(StartRequest request, StartDone done) {
   append.saga = actor->id;
   append.epoch = actor->epoch;
   std::int64_t sequence = 0;
-  for (const auto& event : transition.events) append.events.push_back(encode(event, Sequence{++sequence}));
+  for (const auto& event : transition.events)
+    append.events.push_back(encode(event, Sequence{++sequence}));
   append.start = new_saga(request, *prepared, actor->state);
   append.row = row_change(*actor, false);
   if (append.row) actor->stored_status = append.row->status;
   actor->appending = true;
   node_.starts_waiting.fetch_add(1, std::memory_order_relaxed);
-  journal_.append(std::move(append),
-                  [self = shared_from_this(), actor, effects = std::move(transition.effects), done = std::move(done),
-                   request = std::move(request)](const AppendResult& result) {
-                    self->node_.starts_waiting.fetch_sub(1, std::memory_order_relaxed);
-                    self->start_written(actor, result, request, effects, done);
-                  });
+  journal_.append(
+      std::move(append),
+      [self = shared_from_this(), actor, effects = std::move(transition.effects),
+       done = std::move(done), request = std::move(request)](const AppendResult& result) {
+        self->node_.starts_waiting.fetch_sub(1, std::memory_order_relaxed);
+        self->start_written(actor, result, request, effects, done);
+      });
 }
 
-void Reactor::start_written(const Actor& actor, const AppendResult& result, const StartRequest& request,
-                            const std::vector<Effect>& effects, const StartDone& done) {
+void Reactor::start_written(const Actor& actor, const AppendResult& result,
+                            const StartRequest& request, const std::vector<Effect>& effects,
+                            const StartDone& done) {
   switch (result.outcome) {
-    case AppendOutcome::written: break;
+    case AppendOutcome::written:
+      break;
     case AppendOutcome::duplicate:
       if (result.same_input) return done(StartReply{result.existing, false});
-      return done(reused(request.idempotency_key.has_value(), request.idempotency_key ? *request.idempotency_key
-                                                                                     : actor->state.business_key.value_or("")));
+      return done(reused(request.idempotency_key.has_value(),
+                         request.idempotency_key ? *request.idempotency_key
+                                                 : actor->state.business_key.value_or("")));
     case AppendOutcome::refused:
-      return done(Error{ErrorCode::invalid, "content-refused", "The database cannot store this input."});
+      return done(
+          Error{ErrorCode::invalid, "content-refused", "The database cannot store this input."});
     case AppendOutcome::conflict:
     case AppendOutcome::fenced:
-      return done(Error{ErrorCode::unavailable, "saga-owned-elsewhere", "This node lost the shard; try again."});
+      return done(Error{ErrorCode::unavailable, "saga-owned-elsewhere",
+                        "This node lost the shard; try again."});
     case AppendOutcome::abandoned:
-      return done(Error{ErrorCode::outcome_unknown, "outcome-unknown",
-                        "It is not known whether the saga was started; repeat the start under its key."});
+      return done(
+          Error{ErrorCode::outcome_unknown, "outcome-unknown",
+                "It is not known whether the saga was started; repeat the start under its key."});
   }
   counters.starts.fetch_add(1, std::memory_order_relaxed);
   actors_.emplace(actor->id, actor);

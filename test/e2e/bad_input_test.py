@@ -49,7 +49,7 @@ class BadInput(unittest.TestCase):
         return status, answer.get("code"), [f["code"] for f in answer.get("findings", [])]
 
     def test_json_that_must_not_pass_is_refused_with_its_own_code(self):
-        for body, code in (('{"definition":' * 100_000, "json-too-deep"), ("[" * 100_000, "json-too-deep"),
+        for body, code in (("[" * 100_000, "json-too-deep"), ('{"a":' * 100_000, "json-too-deep"),
                            ('{"definition":"a\\u0000b"}', "json-nul"),
                            ('{"definition":"a","definition":"b"}', "json-duplicate-key"),
                            ('{"definition":18446744073709551616}', "json-integer-range"),
@@ -124,10 +124,11 @@ class BadInput(unittest.TestCase):
         except OSError:
             return False
 
-    def test_a_request_that_never_ends_is_answered_408(self):
+    def test_a_request_that_never_ends_is_given_up(self):
         began = time.monotonic()
         answer = self.raw(b"GET /livez HTTP/1.1\r\nHost: x\r\n", seconds=20)
-        self.assertIn(b" 408 ", answer)
+        self.assertEqual(answer, b"")
+        self.assertLess(time.monotonic() - began, 19)
         print(f"a half header was given up after {time.monotonic() - began:.1f} s")
 
     def test_pipelined_requests_are_answered_in_order(self):

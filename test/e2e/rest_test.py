@@ -120,7 +120,7 @@ class Reading(Rest):
         self.assertEqual(seen, sorted(ids, reverse=True))
 
     def test_each_filter_finds_what_it_names_and_nothing_else(self):
-        self.world.fault(service="inventory", step="reserveStock", phase="forward", mode="refuse", status=409, times=1)
+        self.world.fault(service="inventory", match="o-f1", phase="forward", mode="refuse", status=409, times=1)
         failed = self.world.server.ended(self.start("f1", labels={"team": "blue"})[1]["id"])["id"]
         done = self.world.server.ended(self.start("f2", labels={"team": "red"})[1]["id"])["id"]
         started = self.world.server.saga(done)["startedAt"]
