@@ -25,7 +25,10 @@ bool Decider::may_go_back(const Located& at) const {
 void Decider::run_main_line() {
   const Progress progress = run_steps(definition().steps, "", false);
   if (state().status != SagaStatus::running) return;
-  if (progress == Progress::done) complete();
+  if (progress != Progress::done) return;
+  // A cancel that was accepted, or a deadline, is kept up to the very end.
+  if (stop_wanted()) return go_back(stop_failure());
+  complete();
 }
 
 Progress Decider::run_steps(const dsl::Steps& steps, const std::string& prefix, bool handlers) {

@@ -1,0 +1,199 @@
+#include "play.hpp"
+
+using backstitch::test::Play;
+using backstitch::test::three_steps;
+using namespace backstitch;
+using namespace std::chrono_literals;
+
+TEST_CASE("a saga of three plain steps takes four transitions, each with the next request in it") {
+  Play play(three_steps());
+  CHECK(play.start() == "SagaStarted, StepScheduled a | call a forward #1");
+  CHECK(play.answer("a", 200, R"({"id":7})") ==
+        "StepSucceeded a, StepScheduled b | call b forward #1");
+  CHECK(play.request("b").body == R"({"from":{"id":7}})");
+  CHECK(play.answer("b", 201) == "StepSucceeded b, StepScheduled c | call c forward #1");
+  CHECK(play.answer("c", 204) == "StepSucceeded c, SagaEnded COMPLETED");
+}
+
+TEST_CASE("a request carries its key, its encoded path and its bytes") {
+  Play play(R"({"dsl":1,"name":"t.r","version":1,"services":{"s":{"baseUrl":"https://s.example"}},
+    "input":{"type":"object","required":["id"],"properties":{"id":{"type":"string"}}},
+    "steps":[{"name":"a","action":{"service":"s","http":"PUT /things/${input.id}","query":{"q":"${input.id}"},"headers":{"X-A":"${input.id}"},
+      "body":{"key":"${self.key}"}},"compensation":{"http":"DELETE /things","body":{"k":"${self.key}","o":"${self.outcome}"}}},
+      {"name":"f","fail":{"code":"STOP"}}]})",
+            R"({"id":"a/b c?"})");
+  play.start();
+  const auto& request = play.request("a");
+  CHECK(request.target == "/things/a%2Fb%20c%3F?q=a%2Fb%20c%3F");
+  CHECK(request.key == play.state.id.text() + "/a/f");
+  CHECK(request.body == R"({"key":")" + request.key + "\"}");
+  CHECK(request.headers == std::vector<std::pair<std::string, std::string>>{
+                               {"X-A", "a/b c?"}, {"Content-Type", "application/json"}});
+  play.answer("a", 200);
+  const auto& undo = play.request("a", engine::Phase::compensate);
+  CHECK(undo.compensates == request.key);
+  CHECK(undo.key == play.state.id.text() + "/a/c");
+  CHECK(undo.body == R"({"k":")" + request.key + R"(","o":"succeeded"})");
+}
+
+TEST_CASE("values, skipped steps and business failures cost no transition of their own") {
+  Play play(
+      R"({"dsl":1,"name":"t.v","version":1,"services":{"s":{"baseUrl":"https://s.example"}},"steps":[
+    {"name":"v","value":{"n":"${1 + 2}"}},
+    {"name":"w","when":"${steps.v.output.n > 5}","value":1},
+    {"name":"a","action":{"service":"s","http":"PUT /a/${steps.v.output.n}"},"compensation":"none"}],"output":"${steps.v.output.n}"})");
+  CHECK(play.start() ==
+        "SagaStarted, StepSucceeded v, StepSkipped w, StepScheduled a | call a forward #1");
+  CHECK(play.answer("a", 200) == "StepSucceeded a, SagaEnded COMPLETED");
+  CHECK(play.state.output == 3);
+}
+
+TEST_CASE("what an answer means by default") {
+  struct Row {
+    int status;
+    const char* sentence;
+  };
+  const Row rows[] = {
+      {200, "StepSucceeded c, SagaEnded COMPLETED"},
+      {302,
+       "StepFailed c HTTP_302, CompensationStarted HTTP_302, StepCompensationScheduled b | call b "
+       "compensate #1"},
+      {409,
+       "StepFailed c HTTP_409, CompensationStarted HTTP_409, StepCompensationScheduled b | call b "
+       "compensate #1"},
+      {408, "AttemptFailed c forward #1 transient again in 250ms"},
+      {425, "AttemptFailed c forward #1 transient again in 250ms"},
+      {429, "AttemptFailed c forward #1 transient again in 250ms"},
+      {500, "AttemptFailed c forward #1 unknown again in 250ms"},
+      {503, "AttemptFailed c forward #1 unknown again in 250ms"},
+  };
+  for (const auto& row : rows) {
+    CAPTURE(row.status);
+    Play play(three_steps());
+    play.start();
+    play.answer("a", 200);
+    play.answer("b", 200);
+    CHECK(play.answer("c", row.status) == row.sentence);
+  }
+}
+
+TEST_CASE("rules of the step come before those of the service, and both before the table") {
+  Play play(three_steps(
+      R"(,"outcomes":[{"status":409,"is":"transient"},{"status":503,"is":"transient","code":"NOT_PROCESSED"}])",
+      R"("compensation":"none","outcomes":[{"status":409,"is":"failure","code":"TAKEN"},{"when":"${response.body?.late == true}","is":"unknown"}])"));
+  play.start();
+  play.answer("a", 200);
+  CHECK(play.answer("b", 409) == "AttemptFailed b forward #1 transient again in 250ms");
+  play.wake();
+  play.answer("b", 200);
+  CHECK(play.answer("c", 503) == "AttemptFailed c forward #1 transient again in 250ms");
+  play.wake();
+  CHECK(play.answer("c", 200, R"({"late":true})") ==
+        "AttemptFailed c forward #2 unknown again in 500ms");
+  play.wake();
+  CHECK(play.answer("c", 409) ==
+        "StepFailed c TAKEN, CompensationStarted TAKEN, StepCompensationScheduled b | call b "
+        "compensate #1");
+}
+
+TEST_CASE("transient attempts are counted, spaced and never sent early") {
+  Play play(three_steps());
+  play.start();
+  CHECK(play.refused_connection("a") == "AttemptFailed a forward #1 transient again in 250ms");
+  CHECK(play.tick(249ms) == "");
+  CHECK(play.tick(1ms) == "AttemptStarted a forward #2 | call a forward #2");
+  CHECK(play.refused_connection("a") == "AttemptFailed a forward #2 transient again in 500ms");
+  CHECK(play.wake() == "AttemptStarted a forward #3 | call a forward #3");
+  CHECK(play.refused_connection("a") == "AttemptFailed a forward #3 transient again in 1s");
+  play.wake();
+  CHECK(play.refused_connection("a") ==
+        "AttemptFailed a forward #4 transient, StepFailed a RETRIES_EXHAUSTED, "
+        "CompensationStarted RETRIES_EXHAUSTED, SagaEnded FAILED");
+}
+
+TEST_CASE("a step that stays unknown is undone by its key, and what was done before after it") {
+  Play play(three_steps());
+  play.start();
+  play.answer("a", 200);
+  for (int i = 1; i < 4; ++i) {
+    play.lost("b");
+    play.wake();
+  }
+  CHECK(play.lost("b") ==
+        "AttemptFailed b forward #4 unknown, StepUnknown b OUTCOME_UNKNOWN, CompensationStarted "
+        "OUTCOME_UNKNOWN, "
+        "StepCompensationScheduled b | call b compensate #1");
+  CHECK(play.undo("b", 200) ==
+        "StepCompensated b, StepCompensationScheduled a | call a compensate #1");
+  CHECK(play.undo("a", 204) == "StepCompensated a, SagaEnded FAILED");
+}
+
+TEST_CASE("a failure after an unknown attempt is believed only where answers are replayed") {
+  for (const auto& [idempotency, believed] :
+       {std::pair{"key", true}, std::pair{"natural", false}}) {
+    CAPTURE(idempotency);
+    Play play(three_steps(std::string(R"(,"idempotency":")") + idempotency + "\""));
+    play.start();
+    play.lost("a");
+    play.wake();
+    const std::string sentence = play.answer("a", 409);
+    if (believed)
+      CHECK(sentence == "StepFailed a HTTP_409, CompensationStarted HTTP_409, SagaEnded FAILED");
+    else
+      CHECK(sentence.starts_with(
+          "AttemptFailed a forward #2 unknown, StepUnknown a OUTCOME_UNKNOWN"));
+  }
+}
+
+TEST_CASE("an unknown attempt is never repeated on a service that is not idempotent") {
+  Play play(three_steps(R"(,"idempotency":"none")"));
+  play.start();
+  CHECK(play.lost("a") ==
+        "AttemptFailed a forward #1 unknown, StepUnknown a OUTCOME_UNKNOWN, CompensationStarted "
+        "OUTCOME_UNKNOWN, "
+        "StepCompensationScheduled a | call a compensate #1");
+}
+
+TEST_CASE("answers to attempts that were settled change nothing") {
+  Play play(three_steps());
+  play.start();
+  play.answer("a", 200);
+  CHECK(play.on(engine::CallEnded{"a", engine::Phase::forward, 1,
+                                  engine::Response{500, {}, nullptr}}) == "");
+  CHECK(play.on(engine::CallEnded{"b", engine::Phase::forward, 2,
+                                  engine::Response{200, {}, nullptr}}) == "");
+  CHECK(play.on(engine::CallEnded{"none", engine::Phase::forward, 1,
+                                  engine::Response{200, {}, nullptr}}) == "");
+}
+
+TEST_CASE("a broken output counts the call as done and undoes it") {
+  Play play(
+      R"({"dsl":1,"name":"t.o","version":1,"services":{"s":{"baseUrl":"https://s.example"}},"steps":[
+    {"name":"a","action":{"service":"s","http":"PUT /a"},"output":"${response.body.id}","compensation":{"http":"DELETE /a"}}]})");
+  play.start();
+  CHECK(play.answer("a", 200, "{}") ==
+        "StepSucceeded a, CompensationStarted EXPRESSION_FAILED, StepCompensationScheduled a | "
+        "call a compensate #1");
+  CHECK(play.state.failure->details["response"]["body"] == Json::object());
+}
+
+TEST_CASE("an undo that could never be rendered fails the saga when its step completes") {
+  Play play(
+      R"({"dsl":1,"name":"t.u","version":1,"services":{"s":{"baseUrl":"https://s.example"}},"steps":[
+    {"name":"a","action":{"service":"s","http":"PUT /a"},"compensation":{"http":"DELETE /a/${self.output.id}"}}]})");
+  play.start();
+  CHECK(
+      play.answer("a", 200, "{}") ==
+      "StepSucceeded a, CompensationStarted EXPRESSION_FAILED, SagaSuspended a EXPRESSION_FAILED");
+}
+
+TEST_CASE("a step's timeout makes an attempt in flight unknown") {
+  Play play(three_steps("", R"("timeout":"2s","compensation":{"http":"DELETE /c"})"));
+  play.start();
+  play.answer("a", 200);
+  play.answer("b", 200);
+  CHECK(play.tick(2s) ==
+        "AttemptFailed c forward #1 unknown, StepUnknown c OUTCOME_UNKNOWN, CompensationStarted "
+        "OUTCOME_UNKNOWN, "
+        "StepCompensationScheduled c | call c compensate #1");
+}
