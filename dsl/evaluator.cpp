@@ -234,12 +234,15 @@ Operand Evaluation::binary(const Node& node, const Frame* frame) {
     if (!first.is_omit() && !first.get().is_null()) return first;
     return evaluate(right, frame);
   }
-  if (node.op == Operator::logical_and) return Operand::own(condition(left, frame) && condition(right, frame));
-  if (node.op == Operator::logical_or) return Operand::own(condition(left, frame) || condition(right, frame));
+  if (node.op == Operator::logical_and)
+    return Operand::own(condition(left, frame) && condition(right, frame));
+  if (node.op == Operator::logical_or)
+    return Operand::own(condition(left, frame) || condition(right, frame));
   const Operand a = value(left, frame);
   const Operand b = value(right, frame);
   if (!is_arithmetic(node.op)) return Operand::own(compare(node, a.get(), b.get()));
-  if (a.get().is_string() && b.get().is_string()) check_size(node, size_of(a.get()) + size_of(b.get()));
+  if (a.get().is_string() && b.get().is_string())
+    check_size(node, size_of(a.get()) + size_of(b.get()));
   return Operand::own(arithmetic(node, a.get(), b.get()));
 }
 

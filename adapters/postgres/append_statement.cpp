@@ -14,8 +14,9 @@ const std::string& AppendStatement::sql() {
 const std::string& AppendStatement::read_back_sql() {
   static const std::string text = R"(
     select e.item
-      from (select unnest($1::int[]) as item, unnest($2::uuid[]) as saga, unnest($3::bigint[]) as sequence,
-                   unnest($4::timestamptz[]) as at, unnest($5::text[]) as type, unnest($6::text[]) as path,
+      from (select unnest($1::int[]) as item, unnest($2::uuid[]) as saga,
+                   unnest($3::bigint[]) as sequence, unnest($4::timestamptz[]) as at,
+                   unnest($5::text[]) as type, unnest($6::text[]) as path,
                    unnest($7::jsonb[]) as data) e
       left join backstitch.saga_log l
         on l.saga_id = e.saga and l.sequence = e.sequence and l.at = e.at and l.type = e.type

@@ -73,13 +73,11 @@ std::string place_of(SagaId id) {
   return "/v1/sagas/" + id.text();
 }
 
-void answer_view(engine::Engine& engine, SagaId id, int status, const Respond& respond) {
-  engine.view(id, [id, status, respond](const Result<Json>& view) {
-    // The start is durable whatever the reading says: the answer must not look like a refusal.
-    Reply reply = json_reply(status, view ? *view : Json{{"id", id.text()}});
-    reply.headers.emplace_back("Location", place_of(id));
-    respond(std::move(reply));
-  });
+/// The start is durable whatever the reading says: the answer must not look like a refusal.
+Reply started_reply(SagaId id, int status, const Result<Json>& view) {
+  Reply reply = json_reply(status, view ? *view : Json{{"id", id.text()}});
+  reply.headers.emplace_back("Location", place_of(id));
+  return reply;
 }
 
 /// The results of a batch as they come in; answers once when the last is there. Results arrive on
@@ -135,10 +133,11 @@ void start_saga(engine::Engine& engine, const Options& options, Request request,
                  if (!reply) return respond(problem(reply.error()));
                  const int status = reply->created ? 201 : 200;
                  const SagaId id = reply->id;
-                 if (!wait) return answer_view(engine, id, status, respond);
-                 engine.await_end(id, *wait, [&engine, id, status, respond](const auto&) {
-                   answer_view(engine, id, status, respond);
-                 });
+                 auto answer = [id, status, respond](const Result<Json>& view) {
+                   respond(started_reply(id, status, view));
+                 };
+                 if (wait) return engine.await_end(id, *wait, std::move(answer));
+                 engine.view(id, std::move(answer));
                });
 }
 

@@ -9,7 +9,8 @@ namespace backstitch {
 std::array<std::uint8_t, 32> sha256(std::string_view bytes) {
   std::array<std::uint8_t, 32> digest{};
   unsigned size = 0;
-  const int done = EVP_Digest(bytes.data(), bytes.size(), digest.data(), &size, EVP_sha256(), nullptr);
+  const int done =
+      EVP_Digest(bytes.data(), bytes.size(), digest.data(), &size, EVP_sha256(), nullptr);
   BACKSTITCH_INVARIANT(done == 1 && size == digest.size(), "SHA-256 is always there");
   return digest;
 }

@@ -73,30 +73,16 @@ struct Engine::Impl : std::enable_shared_from_this<Engine::Impl> {
     return shards > 0 ? "" : "This node holds no shards.";
   }
 
-  /// The stored log of one saga, folded. On a thread of the store's.
-  void view(SagaId saga, std::function<void(Result<Json>)> done) {
-    node.ports.store->load({saga}, [self = shared_from_this(), saga, done = std::move(done)](
-                                       Result<std::vector<StoredSaga>> stored) {
-      if (!stored) return done(std::move(stored).error());
-      if (stored->empty() || stored->front().events.empty()) {
-        return done(
-            Error{ErrorCode::not_found, "saga-not-found", "There is no saga " + saga.text() + "."});
-      }
-      done(self->view_of(stored->front()));
-    });
-  }
-
-  Result<Json> view_of(const StoredSaga& stored) {
-    const auto first = decode(stored.events.front());
-    if (!first) return first.error();
-    const auto* started = std::get_if<SagaStarted>(&first->body);
-    if (started == nullptr)
-      return Error{ErrorCode::internal, "log-corrupt", "The log has no start."};
-    const auto program = registry.program(started->definition, started->version);
-    if (!program) return program.error();
-    const auto state = fold(*program->definition, stored.id, stored.events);
-    if (!state) return state.error();
-    return engine::view(*program->definition, *state);
+  /// The caller's own reactor saves a hop between threads; it yields to another one that has less
+  /// to do (the power of two choices, Mitzenmacher 2001), or a busy connection's would get it all.
+  std::size_t reactor_for_start(std::size_t own) {
+    const auto load = [this](std::size_t i) {
+      const auto& counters = reactors[i]->counters;
+      return counters.sagas.load(std::memory_order_relaxed) +
+             counters.starting.load(std::memory_order_relaxed);
+    };
+    const std::size_t other = next.fetch_add(1, std::memory_order_relaxed) % reactors.size();
+    return own < reactors.size() && load(own) <= load(other) ? own : other;
   }
 
   Node node;
@@ -123,13 +109,16 @@ std::string Engine::not_ready_reason() const {
 
 void Engine::start(std::size_t reactor, StartRequest request,
                    std::function<void(Result<StartReply>)> done) {
-  // Round the reactors: a caller's own one would get all the work of a single busy connection.
-  static_cast<void>(reactor);
-  const std::size_t index =
-      impl_->next.fetch_add(1, std::memory_order_relaxed) % impl_->reactors.size();
-  impl_->executor_of(index).post(
-      [target = impl_->reactors[index], request = std::move(request),
-       done = std::move(done)]() mutable { target->start(std::move(request), std::move(done)); });
+  const std::size_t index = impl_->reactor_for_start(reactor);
+  impl_->reactors[index]->counters.starting.fetch_add(1, std::memory_order_relaxed);
+  impl_->executor_of(index).post([target = impl_->reactors[index], request = std::move(request),
+                                  done = std::move(done)]() mutable {
+    auto settled = [target, done = std::move(done)](Result<StartReply> reply) {
+      target->counters.starting.fetch_sub(1, std::memory_order_relaxed);
+      done(std::move(reply));
+    };
+    target->start(std::move(request), std::move(settled));
+  });
 }
 
 void Engine::command(SagaId saga, Command command, std::function<void(Result<Done>)> done) {
@@ -142,7 +131,7 @@ void Engine::command(SagaId saga, Command command, std::function<void(Result<Don
   });
 }
 
-void Engine::await_end(SagaId saga, Duration wait, std::function<void(Result<SagaStatus>)> done) {
+void Engine::await_end(SagaId saga, Duration wait, std::function<void(Result<Json>)> done) {
   const std::size_t index = impl_->reactor_of(saga);
   impl_->executor_of(index).post(
       [target = impl_->reactors[index], saga, wait, done = std::move(done)]() mutable {
@@ -151,7 +140,11 @@ void Engine::await_end(SagaId saga, Duration wait, std::function<void(Result<Sag
 }
 
 void Engine::view(SagaId saga, std::function<void(Result<Json>)> done) {
-  impl_->view(saga, std::move(done));
+  const std::size_t index = impl_->reactor_of(saga);
+  impl_->executor_of(index).post(
+      [target = impl_->reactors[index], saga, done = std::move(done)]() mutable {
+        target->view(saga, std::move(done));
+      });
 }
 Registry& Engine::registry() {
   return impl_->registry;

@@ -42,79 +42,26 @@ void Reactor::command(SagaId saga, StimulusBody body, Settled settled) {
       });
 }
 
-void Reactor::await_end(SagaId saga, Duration wait, EndDone done) {
-  if (waiter_count_ >= node_.options.waiters_max) {
-    return done(Error{ErrorCode::overloaded, "overloaded",
-                      "Too many calls are waiting for sagas; ask for the saga later."});
-  }
-  const std::uint64_t number = ++last_waiter_;
-  ++waiter_count_;
-  Waiter& waiter = waiters_[saga][number];
-  waiter.done = std::move(done);
-  waiter.timer = executor_.call_after(wait, [weak = weak_from_this(), saga, number] {
-    if (const auto self = weak.lock()) self->answer_waiter(saga, number, SagaStatus::running);
-  });
-  if (actors_.count(saga) > 0) return;
-  // Not in memory: it may have ended long ago, sleep, or run elsewhere.
-  node_.ports.store->load(
-      {saga}, [self = shared_from_this(), saga, number](Result<std::vector<StoredSaga>> stored) {
-        auto& executor = self->executor_;
-        executor.post([self, saga, number, stored = std::move(stored)] {
-          if (!stored) return self->answer_waiter(saga, number, stored.error());
-          if (stored->empty()) {
-            return self->answer_waiter(saga, number,
-                                       Error{ErrorCode::not_found, "saga-not-found",
-                                             "There is no saga " + saga.text() + "."});
-          }
-          const auto& events = stored->front().events;
-          const auto last = decode(events.back());
-          if (!last) return self->answer_waiter(saga, number, last.error());
-          if (const auto* ended = std::get_if<SagaEnded>(&last->body))
-            self->answer_waiter(saga, number, ended->status);
-          else if (std::holds_alternative<SagaSuspended>(last->body))
-            self->answer_waiter(saga, number, SagaStatus::suspended);
-        });
-      });
-}
-
 Result<Reactor::Actor> Reactor::revived(const StoredSaga& stored) {
-  if (stored.events.empty())
-    return Error{ErrorCode::internal, "log-corrupt",
-                 "The log of " + stored.id.text() + " is empty."};
-  const auto first = decode(stored.events.front());
-  if (!first) return first.error();
-  const auto* started = std::get_if<SagaStarted>(&first->body);
-  if (started == nullptr)
-    return Error{ErrorCode::internal, "log-corrupt",
-                 "The log of " + stored.id.text() + " has no start."};
-  auto program = registry_.program(started->definition, started->version);
-  if (!program) return std::move(program).error();
-  auto state = fold(*program->definition, stored.id, stored.events);
-  if (!state) return std::move(state).error();
+  auto folded = folded_log(registry_, stored);
+  if (!folded) return std::move(folded).error();
   auto actor = std::make_shared<SagaActor>();
   actor->id = stored.id;
   actor->epoch = *epochs_[stored.id.shard()];
-  actor->program = std::move(*program);
-  actor->state = std::move(*state);
+  actor->program = std::move(folded->program);
+  actor->state = std::move(folded->state);
   actor->wake = next_wake(*actor->program.definition, actor->state);
   actor->stored_status = to_text(actor->state.status);
   // Whatever the row says, the next append sets it right.
   actor->stored_wake = true;
-  actors_.emplace(actor->id, actor);
-  node_.resident.fetch_add(1, std::memory_order_relaxed);
+  admit(actor);
   return actor;
 }
 
 void Reactor::loaded(const StoredSaga& stored, bool taken_over) {
   loading_.erase(stored.id);
   if (!epochs_[stored.id.shard()] || actors_.count(stored.id) > 0) return;
-  Result<Actor> actor = [&]() -> Result<Actor> {
-    try {
-      return revived(stored);
-    } catch (const std::exception& bug) {
-      return Error{ErrorCode::internal, "log-corrupt", bug.what()};
-    }
-  }();
+  const Result<Actor> actor = revived(stored);
   if (!actor) {
     node_.ports.observer->note(Level::error, "saga-not-revived",
                                {{"saga", stored.id.text()}, {"why", actor.error().message}});

@@ -120,9 +120,7 @@ void Reactor::written(const Actor& actor, const AppendResult& result,
   if (settled) settled(Done{});
   if (actor->dropped) return;
   if (is_terminal(actor->state.status)) counters.ended.fetch_add(1, std::memory_order_relaxed);
-  if (is_terminal(actor->state.status) || actor->state.status == SagaStatus::suspended) {
-    answer_waiters(actor->id, actor->state.status);
-  }
+  answer_waiters(*actor);
   perform(actor, effects);
   decide_next(actor);
   if (actor->appending || actor->dropped) return;
@@ -196,6 +194,12 @@ void Reactor::call(const Actor& actor, const CallParticipant& effect) {
   });
 }
 
+void Reactor::admit(const Actor& actor) {
+  actors_.emplace(actor->id, actor);
+  counters.sagas.fetch_add(1, std::memory_order_relaxed);
+  node_.resident.fetch_add(1, std::memory_order_relaxed);
+}
+
 void Reactor::drop(const Actor& actor) {
   if (actor->dropped) return;
   actor->dropped = true;
@@ -204,6 +208,7 @@ void Reactor::drop(const Actor& actor) {
   if (const auto found = actors_.find(actor->id);
       found != actors_.end() && found->second == actor) {
     actors_.erase(found);
+    counters.sagas.fetch_sub(1, std::memory_order_relaxed);
     node_.resident.fetch_sub(1, std::memory_order_relaxed);
   }
   auto pending = std::move(actor->pending);
@@ -221,31 +226,6 @@ void Reactor::lost(const Actor& actor, const char* why) {
   drop(actor);
   // Somebody else wrote, though the shard is ours: read again and go on from there.
   if (conflict && may_act() && epochs_[actor->id.shard()]) load({actor->id}, true, [] {});
-}
-
-void Reactor::answer_waiters(SagaId saga, SagaStatus status) {
-  const auto found = waiters_.find(saga);
-  if (found == waiters_.end()) return;
-  auto waiting = std::move(found->second);
-  waiters_.erase(found);
-  waiter_count_ -= waiting.size();
-  for (auto& [number, waiter] : waiting) {
-    executor_.cancel(waiter.timer);
-    waiter.done(status);
-  }
-}
-
-void Reactor::answer_waiter(SagaId saga, std::uint64_t number, const Result<SagaStatus>& status) {
-  const auto found = waiters_.find(saga);
-  if (found == waiters_.end()) return;
-  const auto waiter = found->second.find(number);
-  if (waiter == found->second.end()) return;
-  executor_.cancel(waiter->second.timer);
-  auto done = std::move(waiter->second.done);
-  found->second.erase(waiter);
-  --waiter_count_;
-  if (found->second.empty()) waiters_.erase(found);
-  done(status);
 }
 
 }  // namespace backstitch::engine

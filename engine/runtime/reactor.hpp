@@ -29,10 +29,12 @@ struct Node {
   std::atomic<std::size_t> resident{0};
 };
 
-/// Counters of one reactor; written by its thread, read by any.
+/// Counters of one reactor; written by its thread, except `starting`, and read by any.
 struct alignas(64) ReactorCounters {
   std::atomic<std::uint64_t> starts{0}, starts_refused{0}, ended{0}, appends{0}, commits{0},
       calls{0}, shards{0};
+  std::atomic<std::uint64_t> sagas{0};     ///< in memory now
+  std::atomic<std::uint64_t> starting{0};  ///< starts on their way to this reactor or to the store
 };
 
 /// One thread's share of the engine: its shards, their sagas, its journal. Every member but
@@ -41,14 +43,15 @@ struct alignas(64) ReactorCounters {
 class Reactor : public std::enable_shared_from_this<Reactor> {
  public:
   using StartDone = std::function<void(Result<StartReply>)>;
-  using EndDone = std::function<void(Result<SagaStatus>)>;
+  using ViewDone = std::function<void(Result<Json>)>;
 
   Reactor(Node& node, Registry& registry, std::size_t index);
   ~Reactor();
 
   void start(StartRequest request, StartDone done);
   void command(SagaId saga, StimulusBody body, Settled settled);
-  void await_end(SagaId saga, Duration wait, EndDone done);
+  void view(SagaId saga, ViewDone done);
+  void await_end(SagaId saga, Duration wait, ViewDone done);
 
   /// The shards held now, and until when this node may act on them without another renewal.
   void set_shards(const std::vector<ShardLease>& leases, SteadyTime act_until);
@@ -59,8 +62,12 @@ class Reactor : public std::enable_shared_from_this<Reactor> {
 
  private:
   struct Waiter {
-    EndDone done;
+    ViewDone done;
     TimerId timer = 0;
+  };
+  struct Reading {
+    SagaStatus status;
+    Json view;
   };
   struct Prepared {
     Program program;
@@ -89,13 +96,18 @@ class Reactor : public std::enable_shared_from_this<Reactor> {
   void call(const Actor& actor, const CallParticipant& effect);
   void settle(const Actor& actor);
   void arm(const Actor& actor);
+  void admit(const Actor& actor);
   void drop(const Actor& actor);
   void lost(const Actor& actor, const char* why);
-  void answer_waiters(SagaId saga, SagaStatus status);
-  void answer_waiter(SagaId saga, std::uint64_t waiter, const Result<SagaStatus>& status);
   Stimulus stimulus_of(StimulusBody body);
   TimePoint now() { return node_.clock.now(executor_.now()); }
   bool may_act() const { return executor_.now() < act_until_; }
+
+  // reading.cpp: what callers see
+  std::optional<Json> resident_view(SagaId saga) const;
+  void read(SagaId saga, std::function<void(Result<Reading>)> done);
+  ViewDone take_waiter(SagaId saga, std::uint64_t number);
+  void answer_waiters(const SagaActor& actor);
 
   // loading.cpp: sagas into memory
   void load(const std::vector<SagaId>& ids, bool taken_over, std::function<void()> done);

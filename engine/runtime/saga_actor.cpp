@@ -5,6 +5,28 @@
 #include <backstitch/base/match.hpp>
 
 namespace backstitch::engine {
+namespace {
+
+Error corrupt(SagaId id, const std::string& what) {
+  return {ErrorCode::internal, "log-corrupt", "The log of " + id.text() + " " + what + "."};
+}
+
+Result<SagaState> fold(const dsl::Definition& definition, SagaId id,
+                       const std::vector<EventRecord>& events) {
+  SagaState state;
+  state.id = id;
+  for (const auto& record : events) {
+    if (record.sequence.get() != state.sequence.get() + 1) {
+      return corrupt(id, "has a gap before " + std::to_string(record.sequence.get()));
+    }
+    const auto event = decode(record);
+    if (!event) return event.error();
+    apply(definition, state, *event);
+  }
+  return state;
+}
+
+}  // namespace
 
 std::optional<RowChange> row_change(const SagaActor& actor, bool sleeping) {
   const SagaState& state = actor.state;
@@ -36,21 +58,21 @@ std::vector<EventRecord> records_of(const Transition& transition) {
   return records;
 }
 
-Result<SagaState> fold(const dsl::Definition& definition, SagaId id,
-                       const std::vector<EventRecord>& events) {
-  SagaState state;
-  state.id = id;
-  for (const auto& record : events) {
-    if (record.sequence.get() != state.sequence.get() + 1) {
-      return Error{ErrorCode::internal, "log-corrupt",
-                   "The log of " + id.text() + " has a gap before " +
-                       std::to_string(record.sequence.get()) + "."};
-    }
-    const auto event = decode(record);
-    if (!event) return event.error();
-    apply(definition, state, *event);
+Result<FoldedLog> folded_log(const Registry& registry, const StoredSaga& stored) {
+  if (stored.events.empty()) return corrupt(stored.id, "is empty");
+  const auto first = decode(stored.events.front());
+  if (!first) return first.error();
+  const auto* started = std::get_if<SagaStarted>(&first->body);
+  if (started == nullptr) return corrupt(stored.id, "has no start");
+  auto program = registry.program(started->definition, started->version);
+  if (!program) return std::move(program).error();
+  try {
+    auto state = fold(*program->definition, stored.id, stored.events);
+    if (!state) return std::move(state).error();
+    return FoldedLog{std::move(*program), std::move(*state)};
+  } catch (const std::exception& bug) {
+    return corrupt(stored.id, std::string("does not fold: ") + bug.what());
   }
-  return state;
 }
 
 std::optional<AuditEntry> audit_of(const StimulusBody& body) {

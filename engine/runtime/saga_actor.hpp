@@ -7,6 +7,7 @@
 
 #include <backstitch/engine/machine/machine.hpp>
 #include <backstitch/engine/ports/store.hpp>
+#include <backstitch/engine/runtime/registry.hpp>
 
 namespace backstitch::engine {
 
@@ -43,9 +44,13 @@ struct SagaActor {
 std::optional<RowChange> row_change(const SagaActor& actor, bool sleeping);
 /// The events of a transition as log rows; the last has the state's sequence.
 std::vector<EventRecord> records_of(const Transition& transition);
-/// Folds a stored log. @return internal/log-corrupt
-Result<SagaState> fold(const dsl::Definition& definition, SagaId id,
-                       const std::vector<EventRecord>& events);
+/// A log with the program it runs by.
+struct FoldedLog {
+  Program program;
+  SagaState state;
+};
+/// @return internal/log-corrupt, or why the definition is not there
+Result<FoldedLog> folded_log(const Registry& registry, const StoredSaga& stored);
 /// What an operator's command leaves in the audit; nothing for other stimuli.
 std::optional<AuditEntry> audit_of(const StimulusBody& body);
 

@@ -30,6 +30,11 @@ namespace {
 
 namespace fs = std::filesystem;
 
+/// Between two looks at a condition that has a deadline.
+void poll_pause() {
+  std::this_thread::sleep_for(std::chrono::milliseconds(5));  // poll
+}
+
 fs::path programs() {
   if (const char* given = std::getenv("BACKSTITCH_POSTGRES_BIN")) return given;
   fs::path newest;
@@ -176,7 +181,7 @@ void PrivatePostgres::await_ready() {
         throw std::runtime_error("PostgreSQL did not start: " +
                                  std::string(std::istreambuf_iterator<char>(log), {}));
       }
-      std::this_thread::sleep_for(std::chrono::milliseconds(20));
+      poll_pause();
     }
   }
 }
@@ -195,7 +200,7 @@ void PrivatePostgres::kill() {
   for (const pid_t child : children) {
     while (fs::exists("/proc/" + std::to_string(child)) &&
            std::chrono::steady_clock::now() < deadline) {
-      std::this_thread::sleep_for(std::chrono::milliseconds(1));
+      poll_pause();
     }
   }
 }

@@ -79,15 +79,15 @@ class Engine {
   /// Empty: starts are taken. Else why not.
   std::string not_ready_reason() const;
 
-  /// `done` after the saga is durable. `reactor` is the caller's own if it runs on one (no hop
-  /// then).
+  /// `done` after the saga is durable. `reactor` is the caller's own if it runs on one; the saga
+  /// goes there unless another one has less to do.
   void start(std::size_t reactor, StartRequest request,
              std::function<void(Result<StartReply>)> done);
   /// `done` after the command's effect is durable. conflict with the machine's reason if refused.
   void command(SagaId saga, Command command, std::function<void(Result<Done>)> done);
-  /// The status once the saga has ended or is suspended, or what it is when `wait` is over.
-  void await_end(SagaId saga, Duration wait, std::function<void(Result<SagaStatus>)> done);
-  /// machine view() of the stored log. not_found/saga-not-found.
+  /// The view of the saga once it has ended or is suspended, or as it is when `wait` is over.
+  void await_end(SagaId saga, Duration wait, std::function<void(Result<Json>)> done);
+  /// The machine's view() of what is committed. not_found/saga-not-found.
   void view(SagaId saga, std::function<void(Result<Json>)> done);
 
   Registry& registry();

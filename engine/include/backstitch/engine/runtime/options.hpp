@@ -27,9 +27,9 @@ struct Options {
   Duration residence{5'000};  ///< a saga that waits longer leaves memory
   Duration due_scan_every{1'000};
   Duration catalog_refresh_every{1'000};
-  std::size_t waiters_max = 10'000;        ///< calls that wait for an end, a reactor
-  Duration drain_calls_max{2'000};      ///< how long a stopping node waits for answers
-  Duration drain_max{20'000};           ///< and for the database
+  std::size_t waiters_max = 10'000;  ///< calls that wait for an end, a reactor
+  Duration drain_calls_max{2'000};   ///< how long a stopping node waits for answers
+  Duration drain_max{20'000};        ///< and for the database
 
   std::size_t events_per_saga_max = 10'000;
   std::size_t input_bytes_max = 256 * 1024;
