@@ -97,14 +97,14 @@ Lane::~Lane() {
 }
 
 void Lane::append(Batch batch, Callback done) {
+  bool taken = false;
   {
     const std::lock_guard lock(mutex_);
-    if (!stopped_) {
-      queue_.push_back({std::move(batch), std::move(done)});
-      wake_.notify_all();
-      return;
-    }
+    taken = !stopped_;
+    if (taken) queue_.push_back({std::move(batch), std::move(done)});
   }
+  // Not under the lock, which the woken thread would only run into.
+  if (taken) return wake_.notify_all();
   done(Results(batch.size(), abandoned));
 }
 

@@ -40,7 +40,7 @@ std::string percent_encoded(std::string_view text) {
   return out;
 }
 
-std::string quoted(std::string_view text) {
+std::string quoted_value(std::string_view text) {
   std::string out = "'";
   for (const char c : text) {
     if (c == '\'' || c == '\\') out += '\\';
@@ -66,7 +66,7 @@ std::string with_options(std::string url,
       url += url.find('?') == std::string::npos ? '?' : '&';
       url += name + "=" + percent_encoded(value);
     } else {
-      url += " " + name + "=" + quoted(value);
+      url += " " + name + "=" + quoted_value(value);
     }
   }
   return url;
