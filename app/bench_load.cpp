@@ -14,6 +14,8 @@
 #include <sstream>
 #include <thread>
 
+#include "bench_probe.hpp"
+
 namespace backstitch::app {
 namespace {
 
@@ -22,7 +24,6 @@ using Steady = std::chrono::steady_clock;
 constexpr std::size_t batch_max = 500;
 constexpr std::size_t senders = 4;
 constexpr std::chrono::milliseconds poll_every{4};
-const Duration end_max{30'000};
 
 Json step(const char* name, const std::string& http) {
   return {
@@ -141,47 +142,6 @@ LoadResult result_of(const Snapshot& from, const Snapshot& to, std::vector<doubl
           .mean_batch = delta("appends_total") / std::max(delta("commits_total"), 1.0)};
 }
 
-/// Latencies of sagas started one after the other, each waited for.
-class Probe {
- public:
-  explicit Probe(const LoadOptions& options)
-      : options_(options), client_({.server = options.server, .token = options.token}) {
-    thread_ = std::thread([this] { run(); });
-  }
-  ~Probe() { stop(); }
-  void measure() { measuring_ = true; }
-  std::vector<double> stop() {
-    stopping_ = true;
-    if (thread_.joinable()) thread_.join();
-    return std::move(latencies_);
-  }
-  std::size_t failures() const { return failures_; }
-
- private:
-  void run() {
-    client::Start start{.definition = definition_name(options_.workload),
-                        .input = {{"amount", 1}},
-                        .wait = end_max};
-    while (!stopping_) {
-      const auto began = Steady::now();
-      const auto done = client_.start(start);
-      if (!done)
-        ++failures_;
-      else if (measuring_)
-        latencies_.push_back(
-            std::chrono::duration<double, std::milli>(Steady::now() - began).count());
-    }
-  }
-
-  const LoadOptions& options_;
-  client::Client client_;
-  std::thread thread_;
-  std::atomic<bool> stopping_{false};
-  std::atomic<bool> measuring_{false};
-  std::atomic<std::size_t> failures_{0};
-  std::vector<double> latencies_;
-};
-
 /// Sends batches of starts from a few threads, so that a slow commit does not hold up the next
 /// batch.
 class Senders {
@@ -268,7 +228,7 @@ Steady::time_point after(double seconds) {
 }
 
 Result<LoadResult> run_single(const LoadOptions& options, client::Client& client) {
-  Probe probe(options);
+  Probe probe(options.server, options.token, definition_name(options.workload));
   std::this_thread::sleep_until(after(options.warm_up_seconds));
   const auto from = snapshot(client, options);
   if (!from) return from.error();
@@ -311,7 +271,7 @@ Result<LoadResult> run_load(const LoadOptions& options) {
   if (!before) return before.error();
   const double ended_before = before->at("backstitch_sagas_ended_total");
   Senders load(options);
-  Probe probe(options);
+  Probe probe(options.server, options.token, definition_name(options.workload));
   if (auto warm =
           keep_going(client, load, ended_before, options.in_flight, after(options.warm_up_seconds));
       !warm) {
