@@ -10,11 +10,10 @@
 #include <fstream>
 #include <map>
 #include <mutex>
+#include <optional>
 #include <queue>
 #include <sstream>
 #include <thread>
-
-#include "bench_probe.hpp"
 
 namespace backstitch::app {
 namespace {
@@ -24,6 +23,7 @@ using Steady = std::chrono::steady_clock;
 constexpr std::size_t batch_max = 500;
 constexpr std::size_t senders = 4;
 constexpr std::chrono::milliseconds poll_every{4};
+constexpr std::chrono::milliseconds refused_pause{50};
 
 Json step(const char* name, const std::string& http) {
   return {
@@ -87,22 +87,6 @@ double cpu_ms_with_children(int pid) {
   return total;
 }
 
-/// The server's counters, by name.
-Result<std::map<std::string, double>> counters(client::Client& client) {
-  auto text = client.metrics();
-  if (!text) return std::move(text).error();
-  std::map<std::string, double> values;
-  std::istringstream lines(*text);
-  std::string line;
-  while (std::getline(lines, line)) {
-    const auto space = line.rfind(' ');
-    if (!line.empty() && line.front() != '#' && space != std::string::npos) {
-      values[line.substr(0, space)] = std::strtod(line.c_str() + space, nullptr);
-    }
-  }
-  return values;
-}
-
 struct Snapshot {
   Steady::time_point at;
   std::map<std::string, double> counters;
@@ -110,8 +94,8 @@ struct Snapshot {
   double postgres_cpu = 0;
 };
 
-Result<Snapshot> snapshot(client::Client& client, const LoadOptions& options) {
-  auto values = counters(client);
+Result<Snapshot> snapshot(BenchTarget& target, const LoadOptions& options) {
+  auto values = target.counters();
   if (!values) return std::move(values).error();
   return Snapshot{Steady::now(), std::move(*values),
                   options.engine_pid > 0 ? cpu_ms(options.engine_pid) : 0,
@@ -126,8 +110,7 @@ double percentile(std::vector<double>& sorted, double share) {
 
 LoadResult result_of(const Snapshot& from, const Snapshot& to, std::vector<double> latencies) {
   const auto delta = [&](const char* name) {
-    const std::string full = std::string("backstitch_") + name;
-    return to.counters.at(full) - from.counters.at(full);
+    return to.counters.at(name) - from.counters.at(name);
   };
   const double seconds = std::chrono::duration<double>(to.at - from.at).count();
   const double ended = std::max(delta("sagas_ended_total"), 1.0);
@@ -142,14 +125,53 @@ LoadResult result_of(const Snapshot& from, const Snapshot& to, std::vector<doubl
           .mean_batch = delta("appends_total") / std::max(delta("commits_total"), 1.0)};
 }
 
+/// Latencies of sagas run one after the other.
+class Probe {
+ public:
+  Probe(BenchTarget& target, const LoadOptions& options)
+      : single_(target.single(definition_name(options.workload))) {
+    thread_ = std::thread([this] { run(); });
+  }
+  ~Probe() { stop(); }
+  Probe(const Probe&) = delete;
+  Probe& operator=(const Probe&) = delete;
+
+  /// From now on times are kept.
+  void measure() { measuring_ = true; }
+  /// In milliseconds.
+  std::vector<double> stop() {
+    stopping_ = true;
+    if (thread_.joinable()) thread_.join();
+    return std::move(latencies_);
+  }
+
+ private:
+  void run() {
+    while (!stopping_) {
+      const auto began = Steady::now();
+      if (!single_()) {
+        std::this_thread::sleep_for(refused_pause);
+      } else if (measuring_) {
+        latencies_.push_back(
+            std::chrono::duration<double, std::milli>(Steady::now() - began).count());
+      }
+    }
+  }
+
+  BenchTarget::Single single_;
+  std::atomic<bool> stopping_{false};
+  std::atomic<bool> measuring_{false};
+  std::vector<double> latencies_;
+  std::thread thread_;
+};
+
 /// Sends batches of starts from a few threads, so that a slow commit does not hold up the next
 /// batch.
 class Senders {
  public:
-  explicit Senders(const LoadOptions& options) {
-    for (std::size_t i = 0; i < senders; ++i) {
-      threads_.emplace_back([this, &options] { run(options); });
-    }
+  Senders(BenchTarget& target, const LoadOptions& options)
+      : target_(target), definition_(definition_name(options.workload)) {
+    for (std::size_t i = 0; i < senders; ++i) threads_.emplace_back([this] { run(); });
   }
   ~Senders() {
     {
@@ -159,6 +181,9 @@ class Senders {
     changed_.notify_all();
     for (auto& thread : threads_) thread.join();
   }
+  Senders(const Senders&) = delete;
+  Senders& operator=(const Senders&) = delete;
+
   void send(std::size_t count) {
     started_ += count;
     {
@@ -171,27 +196,21 @@ class Senders {
   std::size_t started() const { return started_; }
 
  private:
-  void run(const LoadOptions& options) {
-    client::Client client({.server = options.server, .token = options.token});
-    const Json one{{"definition", definition_name(options.workload)}, {"input", {{"amount", 100}}}};
-    while (true) {
-      std::size_t count = 0;
-      {
-        std::unique_lock lock(mutex_);
-        changed_.wait(lock, [this] { return stopping_ || !queue_.empty(); });
-        if (stopping_) return;
-        count = queue_.front();
-        queue_.pop();
-      }
-      const auto results = client.start_batch(Json(count, one));
-      std::size_t refused = results ? 0 : count;
-      if (results) {
-        for (const auto& result : *results) refused += result.value("status", 0) == 201 ? 0 : 1;
-      }
-      started_ -= refused;
-    }
+  void run() {
+    while (const auto count = next()) started_ -= *count - target_.start(definition_, *count);
   }
 
+  std::optional<std::size_t> next() {
+    std::unique_lock lock(mutex_);
+    changed_.wait(lock, [this] { return stopping_ || !queue_.empty(); });
+    if (stopping_) return std::nullopt;
+    const std::size_t count = queue_.front();
+    queue_.pop();
+    return count;
+  }
+
+  BenchTarget& target_;
+  const std::string definition_;
   std::mutex mutex_;
   std::condition_variable changed_;
   std::queue<std::size_t> queue_;
@@ -201,14 +220,13 @@ class Senders {
 };
 
 /// Keeps `in_flight` sagas going until `until`.
-Result<Done> keep_going(client::Client& client, Senders& load, double ended_before,
+Result<Done> keep_going(BenchTarget& target, Senders& load, double ended_before,
                         std::size_t in_flight, Steady::time_point until) {
   const std::size_t worth_sending = std::max<std::size_t>(1, in_flight / 20);
   while (Steady::now() < until) {
-    const auto now = counters(client);
+    const auto now = target.counters();
     if (!now) return now.error();
-    const auto ended =
-        static_cast<std::size_t>(now->at("backstitch_sagas_ended_total") - ended_before);
+    const auto ended = static_cast<std::size_t>(now->at("sagas_ended_total") - ended_before);
     const std::size_t running = load.started() > ended ? load.started() - ended : 0;
     std::size_t lacking = in_flight > running ? in_flight - running : 0;
     if (lacking < worth_sending) lacking = 0;
@@ -227,14 +245,14 @@ Steady::time_point after(double seconds) {
          std::chrono::duration_cast<Steady::duration>(std::chrono::duration<double>(seconds));
 }
 
-Result<LoadResult> run_single(const LoadOptions& options, client::Client& client) {
-  Probe probe(options.server, options.token, definition_name(options.workload));
+Result<LoadResult> run_single(const LoadOptions& options, BenchTarget& target) {
+  Probe probe(target, options);
   std::this_thread::sleep_until(after(options.warm_up_seconds));
-  const auto from = snapshot(client, options);
+  const auto from = snapshot(target, options);
   if (!from) return from.error();
   probe.measure();
   std::this_thread::sleep_until(after(options.seconds));
-  const auto to = snapshot(client, options);
+  const auto to = snapshot(target, options);
   if (!to) return to.error();
   return result_of(*from, *to, probe.stop());
 }
@@ -254,37 +272,31 @@ Json to_json(const LoadOptions& options, const LoadResult& result) {
       {"meanBatch", result.mean_batch}};
 }
 
-Result<Done> prepare_load(client::Client& client, const std::string& participants) {
-  const auto stored = client.put_service("bench", Json{{"baseUrl", participants}}.dump());
-  if (!stored) return stored.error();
+Result<Done> prepare_load(BenchTarget& target, const std::string& participants) {
+  if (auto stored = target.put_service("bench", {{"baseUrl", participants}}); !stored)
+    return stored;
   for (const char* workload : {"W1", "W2"}) {
-    const auto registered = client.register_definition(definition(workload).dump(), true);
-    if (!registered) return registered.error();
+    if (auto done = target.register_definition(definition(workload)); !done) return done;
   }
   return Done{};
 }
 
-Result<LoadResult> run_load(const LoadOptions& options) {
-  client::Client client({.server = options.server, .token = options.token});
-  if (options.in_flight <= 1) return run_single(options, client);
-  const auto before = counters(client);
+Result<LoadResult> run_load(const LoadOptions& options, BenchTarget& target) {
+  if (options.in_flight <= 1) return run_single(options, target);
+  const auto before = target.counters();
   if (!before) return before.error();
-  const double ended_before = before->at("backstitch_sagas_ended_total");
-  Senders load(options);
-  Probe probe(options.server, options.token, definition_name(options.workload));
-  if (auto warm =
-          keep_going(client, load, ended_before, options.in_flight, after(options.warm_up_seconds));
-      !warm) {
-    return warm.error();
-  }
-  const auto from = snapshot(client, options);
+  const double ended_before = before->at("sagas_ended_total");
+  const auto load_for = [&](Senders& load, double seconds) {
+    return keep_going(target, load, ended_before, options.in_flight, after(seconds));
+  };
+  Senders load(target, options);
+  Probe probe(target, options);
+  if (auto warm = load_for(load, options.warm_up_seconds); !warm) return warm.error();
+  const auto from = snapshot(target, options);
   if (!from) return from.error();
   probe.measure();
-  if (auto run = keep_going(client, load, ended_before, options.in_flight, after(options.seconds));
-      !run) {
-    return run.error();
-  }
-  const auto to = snapshot(client, options);
+  if (auto run = load_for(load, options.seconds); !run) return run.error();
+  const auto to = snapshot(target, options);
   if (!to) return to.error();
   return result_of(*from, *to, probe.stop());
 }

@@ -1,5 +1,5 @@
 #pragma once
-/// The load of `backstitch bench`: a closed loop of sagas against a running server.
+/// The load of `backstitch bench`: a closed loop of sagas.
 #include <cstddef>
 #include <string>
 #include <vector>
@@ -7,13 +7,12 @@
 #include <nlohmann/json.hpp>
 
 #include <backstitch/base/result.hpp>
-#include <backstitch/client/client.hpp>
+
+#include "bench_target.hpp"
 
 namespace backstitch::app {
 
 struct LoadOptions {
-  std::string server;
-  std::string token;
   std::string workload =
       "W1";  ///< W1: three forward calls; W2: the third is refused, two are undone
   std::size_t in_flight = 1;
@@ -36,9 +35,9 @@ struct LoadResult {
 Json to_json(const LoadOptions& options, const LoadResult& result);
 
 /// Registers the two workloads and the service they call.
-Result<Done> prepare_load(client::Client& client, const std::string& participants);
-/// Runs one level. Blocks for the warm-up and the seconds. Latency is what a client sees: of every
-/// saga at one in flight, else of a probe that starts sagas one after the other beside the load.
-Result<LoadResult> run_load(const LoadOptions& options);
+Result<Done> prepare_load(BenchTarget& target, const std::string& participants);
+/// Runs one level. Blocks for the warm-up and the seconds. Latency is what a caller sees: of every
+/// saga at one in flight, else of a probe that runs one saga after the other beside the load.
+Result<LoadResult> run_load(const LoadOptions& options, BenchTarget& target);
 
 }  // namespace backstitch::app

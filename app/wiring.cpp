@@ -64,7 +64,7 @@ std::optional<T> wait_for(std::chrono::seconds most,
 
 }  // namespace
 
-struct Server::Impl {
+struct Node::Impl {
   Impl(ServerConfig given, engine::Observer& notes)
       : config(std::move(given)), observer(notes), secrets(config.secrets) {
     egress = std::make_shared<http::EgressPolicy>(http::EgressPolicy::Options{
@@ -116,37 +116,32 @@ struct Server::Impl {
     return options;
   }
 
-  Result<std::uint16_t> start() {
-    if (auto opened = open_store(); !opened) return std::move(opened).error();
+  Result<Done> open() {
+    if (auto opened = open_store(); !opened) return opened;
     make_reactors();
     engine = std::make_unique<engine::Engine>(ports(), engine_options());
-    std::vector<asio::Reactor*> all;
-    for (auto& reactor : reactors) all.push_back(reactor.get());
-    rest = std::make_unique<rest::Server>(
-        all, *engine, rest::Options{.host = config.host, .port = config.port, .version = version});
     for (auto& reactor : reactors) threads.emplace_back([r = reactor.get()] { r->run(); });
-    auto port = rest->listen();
-    if (!port) return port;
+    return Done{};
+  }
+
+  Result<Done> start() {
     auto opened =
         wait_for<Result<Done>>(open_max, [this](auto done) { engine->open(std::move(done)); });
-    if (!opened) {
-      return Error{ErrorCode::unavailable, "open-timeout",
-                   "The engine did not become ready; is another node holding every shard?"};
-    }
-    if (!*opened) return opened->error();
-    return port;
+    if (opened) return std::move(*opened);
+    return Error{ErrorCode::unavailable, "open-timeout",
+                 "The engine did not become ready; is another node holding every shard?"};
   }
 
   void stop() {
     if (stopped) return;
     stopped = true;
-    if (rest) rest->stop();
     if (engine && !threads.empty()) {
       wait_for<Done>(close_max, [this](auto done) { engine->close([done] { done({}); }); });
     }
     if (store) store->close();
     for (auto& reactor : reactors) reactor->stop();
     for (auto& thread : threads) thread.join();
+    threads.clear();
   }
 
   ServerConfig config;
@@ -160,21 +155,62 @@ struct Server::Impl {
   std::vector<std::unique_ptr<asio::Reactor>> reactors;
   std::vector<std::unique_ptr<http::HttpParticipants>> participants;
   std::unique_ptr<engine::Engine> engine;
-  std::unique_ptr<rest::Server> rest;
   std::vector<std::thread> threads;
   bool stopped = false;
+};
+
+Node::Node(ServerConfig config, engine::Observer& observer)
+    : impl_(std::make_unique<Impl>(std::move(config), observer)) {}
+Node::~Node() {
+  impl_->stop();
+}
+Result<Done> Node::open() {
+  return impl_->open();
+}
+Result<Done> Node::start() {
+  return impl_->start();
+}
+void Node::stop() {
+  impl_->stop();
+}
+engine::Engine& Node::engine() {
+  return *impl_->engine;
+}
+std::vector<asio::Reactor*> Node::reactors() {
+  std::vector<asio::Reactor*> all;
+  for (auto& reactor : impl_->reactors) all.push_back(reactor.get());
+  return all;
+}
+
+struct Server::Impl {
+  Impl(ServerConfig given, engine::Observer& observer)
+      : options{.host = given.host, .port = given.port, .version = version},
+        node(std::move(given), observer) {}
+  rest::Options options;
+  Node node;
+  // Destroyed first: its sessions call the engine.
+  std::unique_ptr<rest::Server> rest;
 };
 
 Server::Server(ServerConfig config, engine::Observer& observer)
     : impl_(std::make_unique<Impl>(std::move(config), observer)) {}
 Server::~Server() {
-  impl_->stop();
+  stop();
 }
+
 Result<std::uint16_t> Server::start() {
-  return impl_->start();
+  if (auto opened = impl_->node.open(); !opened) return std::move(opened).error();
+  impl_->rest =
+      std::make_unique<rest::Server>(impl_->node.reactors(), impl_->node.engine(), impl_->options);
+  auto port = impl_->rest->listen();
+  if (!port) return port;
+  if (auto started = impl_->node.start(); !started) return std::move(started).error();
+  return port;
 }
+
 void Server::stop() {
-  impl_->stop();
+  if (impl_->rest) impl_->rest->stop();
+  impl_->node.stop();
 }
 
 namespace {

@@ -9,6 +9,13 @@
 #include <backstitch/base/result.hpp>
 #include <backstitch/engine/ports/observer.hpp>
 
+namespace backstitch::asio {
+class Reactor;
+}
+namespace backstitch::engine {
+class Engine;
+}
+
 namespace backstitch::app {
 
 struct ServerConfig {
@@ -26,7 +33,27 @@ struct ServerConfig {
   std::set<std::string> allow_unsafe;  ///< PostgreSQL settings that may be unsafe
 };
 
-/// A running server. start and stop from one thread; stop drains and is idempotent.
+/// An engine with its store and its reactors, without a listener: what a program that embeds the
+/// engine runs. open, start and stop from one thread; stop drains and is idempotent.
+class Node {
+ public:
+  Node(ServerConfig config, engine::Observer& observer);
+  ~Node();
+  /// Connects to the database and starts the reactors.
+  Result<Done> open();
+  /// Takes shards and revives their sagas. @pre open succeeded
+  Result<Done> start();
+  void stop();
+  engine::Engine& engine();                ///< @pre open succeeded
+  std::vector<asio::Reactor*> reactors();  ///< @pre open succeeded
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+/// A running server: a node and its listener. start and stop from one thread; stop drains and is
+/// idempotent.
 class Server {
  public:
   Server(ServerConfig config, engine::Observer& observer);

@@ -5,6 +5,7 @@ Everything shares the machine's cores, the load generator included. Also measure
 one durable commit and one call cost by themselves. bench/README.md says how to read the table.
 """
 import argparse
+import contextlib
 import http.client
 import json
 import os
@@ -53,25 +54,34 @@ def call_ms(base):
 
 def run(options):
     levels = options.in_flight or [1, 128, 1000, 4000]
-    with harness.Postgres({"shared_buffers": "512MB", "max_wal_size": "4GB"}) as postgres, \
-            harness.Participants() as participants, \
-            harness.Server(postgres.url, arguments=options.serve) as server:
+    with contextlib.ExitStack() as stack:
+        postgres = stack.enter_context(harness.Postgres({"shared_buffers": "512MB", "max_wal_size": "4GB"}))
+        participants = stack.enter_context(harness.Participants())
         commit, call = commit_ms(postgres), call_ms(participants.urls["orders"])
         print(f"one durable commit {commit:.2f} ms, one call {call:.2f} ms (medians); "
               f"4 commits + 3 calls = {4 * commit + 3 * call:.2f} ms", file=sys.stderr)
-        command = [harness.PROGRAM, "bench", "--server", server.url, "--participants", participants.urls["orders"],
+        command = [harness.PROGRAM, "bench", "--participants", participants.urls["orders"],
                    "--seconds", str(options.seconds), "--warm-up", str(options.warm_up),
-                   "--engine-pid", str(server.process.pid), "--postgres-pid", str(postgres.process.pid), "--json"]
+                   "--postgres-pid", str(postgres.process.pid), "--json"]
+        if options.embedded:
+            subprocess.run([harness.PROGRAM, "migrate", "--database", postgres.url], check=True, stdout=subprocess.DEVNULL)
+            command += ["--embedded", "--database", postgres.url]
+        else:
+            server = stack.enter_context(harness.Server(postgres.url, arguments=options.serve))
+            command += ["--server", server.url, "--engine-pid", str(server.process.pid)]
         for workload in options.workload or ["W1", "W2"]:
             command += ["--workload", workload]
         for level in levels:
             command += ["--in-flight", str(level)]
+        load = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
         if options.profile:
-            subprocess.Popen(["perf", "record", "-g", "-p", str(server.process.pid), "-o", options.profile])
-        done = subprocess.run(command, stdout=subprocess.PIPE, text=True)
-        if done.returncode != 0:
-            sys.exit(done.returncode)
-        return json.loads(done.stdout)
+            engine = load.pid if options.embedded else server.process.pid
+            stack.callback(lambda recorder: recorder.wait(), subprocess.Popen(
+                ["perf", "record", "-q", "-g", "-p", str(engine), "-o", options.profile]))
+        out, _ = load.communicate()
+        if load.returncode != 0:
+            sys.exit(load.returncode)
+    return json.loads(out)
 
 
 def table(results):
@@ -89,6 +99,7 @@ def main():
     parser.add_argument("--in-flight", action="append", type=int)
     parser.add_argument("--seconds", type=float, default=10)
     parser.add_argument("--warm-up", type=float, default=2)
+    parser.add_argument("--embedded", action="store_true", help="the engine inside the load generator, without REST")
     parser.add_argument("--json", metavar="FILE", help="also write the results there")
     parser.add_argument("--profile", metavar="FILE", help="record a perf profile of the engine (Debian package linux-perf)")
     parser.add_argument("--serve", action="append", default=[], metavar="OPTION", help="passed on to the server")

@@ -1,9 +1,14 @@
-/// bench: a closed loop of sagas against a running server. `./dev bench` sets everything up around
-/// it.
+/// bench: a closed loop of sagas against a running server, or against an engine of this process.
+/// `./dev bench` sets everything up around it.
+#include <unistd.h>
+
 #include <cstdio>
 #include <memory>
 
+#include <backstitch/telemetry/log.hpp>
+
 #include "../bench_load.hpp"
+#include "../wiring.hpp"
 #include "commands.hpp"
 
 namespace backstitch::app {
@@ -14,6 +19,8 @@ struct BenchOptions {
   std::vector<std::string> workloads{"W1"};
   std::vector<std::size_t> levels{1, 128, 1000, 4000};
   std::string participants;
+  bool embedded = false;
+  std::string database;
 };
 
 void print_row(const LoadOptions& load, const LoadResult& result) {
@@ -24,12 +31,9 @@ void print_row(const LoadOptions& load, const LoadResult& result) {
   std::fflush(stdout);
 }
 
-int bench(const Global& global, BenchOptions options) {
-  auto client = global.client();
-  options.load.server = global.server;
-  options.load.token = global.token;
+int run(const Global& global, BenchOptions& options, BenchTarget& target) {
   if (!options.participants.empty()) {
-    if (auto prepared = prepare_load(client, options.participants); !prepared)
+    if (auto prepared = prepare_load(target, options.participants); !prepared)
       return report(global, prepared.error());
   }
   if (!global.json) {
@@ -42,7 +46,7 @@ int bench(const Global& global, BenchOptions options) {
       options.load.workload = workload;
       options.load.in_flight = level;
       global.terminal.progress(workload + " at " + std::to_string(level) + " in flight …");
-      const auto result = run_load(options.load);
+      const auto result = run_load(options.load, target);
       global.terminal.clear_progress();
       if (!result) return report(global, result.error());
       if (!global.json) print_row(options.load, *result);
@@ -51,6 +55,25 @@ int bench(const Global& global, BenchOptions options) {
   }
   if (global.json) print_json(results);
   return exit_done;
+}
+
+int run_embedded(const Global& global, BenchOptions& options) {
+  if (options.database.empty()) {
+    return report(global, {ErrorCode::invalid, "usage", "--embedded needs --database URL."});
+  }
+  telemetry::LogObserver log({.level = engine::Level::warning});
+  Node node({.database = options.database, .node = "bench", .allow_loopback = true}, log);
+  if (auto opened = node.open(); !opened) return report(global, opened.error());
+  if (auto started = node.start(); !started) return report(global, started.error());
+  options.load.engine_pid = ::getpid();
+  const auto target = embedded_target(node.engine());
+  return run(global, options, *target);
+}
+
+int bench(const Global& global, BenchOptions options) {
+  if (options.embedded) return run_embedded(global, options);
+  const auto target = rest_target({.server = global.server, .token = global.token});
+  return run(global, options, *target);
 }
 
 }  // namespace
@@ -73,6 +96,10 @@ void add_bench(CLI::App& app, Global& global) {
       ->capture_default_str();
   command->add_option("--participants", options->participants,
                       "Base URL of the participants; registers the workloads and their service");
+  command->add_flag("--embedded", options->embedded,
+                    "Run the engine in this process, without REST; needs --database");
+  command->add_option("--database", options->database,
+                      "PostgreSQL of the embedded engine, with its tables (see migrate)");
   command->add_option("--engine-pid", options->load.engine_pid,
                       "Process whose CPU time is the engine's");
   command->add_option("--postgres-pid", options->load.postgres_pid,
