@@ -1,0 +1,156 @@
+// Several nodes: who may write, and what happens to the sagas of one that is gone.
+#include "nodes.hpp"
+
+namespace backstitch::test {
+namespace {
+
+std::string status_of(const Result<Json>& view) {
+  REQUIRE(view.has_value());
+  return (*view)["status"].get<std::string>();
+}
+
+std::size_t count(const std::vector<std::string>& log, const std::string& type) {
+  return static_cast<std::size_t>(std::count(log.begin(), log.end(), type));
+}
+
+TEST_CASE("the sagas of a node that died are finished by another one, under the same keys") {
+  Nodes nodes;
+  TestNode& dying = nodes.add("a");
+  nodes.define(dying, three_steps());
+  nodes.script = [&](const engine::Call& call) {
+    if (call.path == "b" && call.attempt == 1) dying.executor.pause(true);
+    return answers(200);
+  };
+  const auto started = nodes.start(dying, "t.three");
+  REQUIRE(started.has_value());
+  TestNode& heir = nodes.add("b");
+  CHECK(nodes.world.run_until([&] { return heir.engine->counters().ended == 1; }));
+  CHECK(status_of(nodes.view(heir, started->id)) == "COMPLETED");
+  CHECK(nodes.calls() == "forward /a | forward /b | forward /b | forward /c");
+  CHECK(nodes.sent[1].request == nodes.sent[2].request);
+  CHECK(nodes.sent[2].attempt == 2);
+  CHECK(count(nodes.log(started->id), "Resumed") == 1);
+}
+
+TEST_CASE("a node that slept through its lease cannot write any more") {
+  Nodes nodes;
+  TestNode& sleeper = nodes.add("a");
+  nodes.define(sleeper, three_steps());
+  nodes.script = [&](const engine::Call& call) {
+    if (call.path == "b" && call.attempt == 1) sleeper.executor.pause(true);
+    return answers(200);
+  };
+  const auto started = nodes.start(sleeper, "t.three");
+  REQUIRE(started.has_value());
+  TestNode& heir = nodes.add("b");
+  REQUIRE(nodes.world.run_until([&] { return heir.engine->counters().ended == 1; }));
+  const auto finished = nodes.log(started->id);
+  sleeper.executor.pause(false);
+  nodes.world.run_for(Duration{30'000});
+  CHECK(nodes.log(started->id) == finished);
+  CHECK(sleeper.engine->counters().resident == 0);
+  CHECK(nodes.sent.size() == 4);
+}
+
+TEST_CASE("an append that was on its way when the shard was lost is refused") {
+  Nodes nodes;
+  TestNode& slow = nodes.add("a");
+  nodes.define(slow, three_steps());
+  nodes.script = [&](const engine::Call& call) {
+    if (call.path == "b" && call.attempt == 1) slow.store.holding = true;
+    return answers(200);
+  };
+  const auto started = nodes.start(slow, "t.three");
+  REQUIRE(started.has_value());
+  REQUIRE(nodes.world.run_until([&] { return slow.store.holding && slow.store.appended == 3; }));
+  slow.executor.pause(true);
+  TestNode& heir = nodes.add("b");
+  REQUIRE(nodes.world.run_until([&] { return heir.engine->counters().ended == 1; }));
+  const auto finished = nodes.log(started->id);
+  // The database answers at last: the other node's epoch stands.
+  slow.store.release();
+  slow.executor.pause(false);
+  nodes.world.run_for(Duration{30'000});
+  CHECK(nodes.log(started->id) == finished);
+  CHECK(count(finished, "SagaEnded") == 1);
+  CHECK(slow.observer.count("append-not-written") == 1);
+}
+
+TEST_CASE("a node that cannot renew stops acting before its lease ends") {
+  Nodes nodes;
+  TestNode& node = nodes.add("a");
+  nodes.define(node, three_steps());
+  // The answers of the database no longer arrive.
+  nodes.database.executor.pause(true);
+  nodes.world.run_for(Duration{9'000});
+  CHECK(node.observer.count("lease-not-renewed") == 1);
+  std::optional<Result<engine::StartReply>> reply;
+  engine::StartRequest request;
+  request.definition = "t.three";
+  node.engine->start(0, request, [&](const auto& done) { reply = done; });
+  REQUIRE(nodes.world.run_until([&] { return reply.has_value(); }));
+  REQUIRE_FALSE(reply->has_value());
+  CHECK(reply->error().code == ErrorCode::unavailable);
+}
+
+TEST_CASE("a node that comes back under its name takes its sagas up without waiting") {
+  Nodes nodes;
+  TestNode& first = nodes.add("a");
+  nodes.define(first, three_steps());
+  nodes.script = [&](const engine::Call& call) {
+    if (call.path == "b" && call.attempt == 1) first.executor.pause(true);
+    return answers(200);
+  };
+  const auto started = nodes.start(first, "t.three");
+  REQUIRE(started.has_value());
+  const auto died_at = nodes.world.now();
+  TestNode& second = nodes.add("a");
+  REQUIRE(nodes.world.run_until([&] { return second.engine->counters().ended == 1; }));
+  CHECK(nodes.world.now() - died_at < std::chrono::seconds(10));
+  CHECK(status_of(nodes.view(second, started->id)) == "COMPLETED");
+}
+
+TEST_CASE("a saga that three nodes in a row died of is suspended") {
+  Nodes nodes;
+  TestNode& first = nodes.add("a");
+  nodes.define(first, three_steps());
+  bool deadly = true;
+  nodes.script = [&](const engine::Call& call) {
+    if (call.path == "b" && deadly) nodes.nodes.back()->executor.pause(true);
+    return answers(200);
+  };
+  const auto started = nodes.start(first, "t.three");
+  REQUIRE(started.has_value());
+  nodes.world.run_for(Duration{1'000});
+  for (int i = 0; i < 2; ++i) {
+    nodes.add("a");
+    nodes.world.run_for(Duration{30'000});
+  }
+  deadly = false;
+  TestNode& last = nodes.add("a");
+  nodes.world.run_for(Duration{30'000});
+  CHECK(status_of(nodes.view(last, started->id)) == "SUSPENDED");
+  CHECK(count(nodes.log(started->id), "Resumed") == 3);
+}
+
+TEST_CASE("a node that closes calls nobody any more and gives its shards back at once") {
+  Nodes nodes;
+  TestNode& closing = nodes.add("a");
+  nodes.define(closing, three_steps());
+  nodes.script = [](const engine::Call&) {
+    return Reaction{engine::Response{200, {}, nullptr}, Duration{1'000}};
+  };
+  const auto started = nodes.start(closing, "t.three");
+  REQUIRE(started.has_value());
+  nodes.world.run_for(Duration{500});
+  bool closed = false;
+  closing.engine->close([&] { closed = true; });
+  REQUIRE(nodes.world.run_until([&] { return closed; }, Duration{25'000}));
+  CHECK(nodes.sent.size() == 1);
+  TestNode& heir = nodes.add("b");
+  CHECK(heir.engine->counters().shards_held == shard_count);
+  CHECK(nodes.world.run_until([&] { return heir.engine->counters().ended == 1; }));
+}
+
+}  // namespace
+}  // namespace backstitch::test

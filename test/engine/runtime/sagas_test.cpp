@@ -1,0 +1,267 @@
+// One node: what is promised for the life of a saga.
+#include "nodes.hpp"
+
+namespace backstitch::test {
+namespace {
+
+using engine::Phase;
+
+std::string status_of(const Result<Json>& view) {
+  REQUIRE(view.has_value());
+  return (*view)["status"].get<std::string>();
+}
+
+TEST_CASE("a saga of n plain steps costs n+1 appends") {
+  Nodes nodes;
+  TestNode& node = nodes.add("a");
+  nodes.define(node, three_steps());
+  const auto started = nodes.start(node, "t.three");
+  REQUIRE(started.has_value());
+  CHECK(status_of(nodes.await_end(node, started->id, Duration{10'000})) == "COMPLETED");
+  CHECK(node.store.appended == 4);
+  CHECK(node.engine->counters().appends == 4);
+  CHECK(nodes.calls() == "forward /a | forward /b | forward /c");
+}
+
+TEST_CASE("no participant is called before the append that says so is committed") {
+  Nodes nodes;
+  TestNode& node = nodes.add("a");
+  nodes.define(node, three_steps());
+  node.store.holding = true;
+  bool answered = false;
+  engine::StartRequest request;
+  request.definition = "t.three";
+  node.engine->start(0, request, [&](const auto&) { answered = true; });
+  nodes.world.run_for(Duration{5'000});
+  CHECK_FALSE(answered);
+  CHECK(nodes.sent.empty());
+  node.store.release();
+  CHECK(nodes.world.run_until([&] { return nodes.sent.size() == 3; }));
+  CHECK(answered);
+}
+
+TEST_CASE("a reader is never shown what is not committed yet") {
+  Nodes nodes;
+  TestNode& node = nodes.add("a");
+  nodes.define(node, three_steps());
+  nodes.script = [&](const engine::Call& call) {
+    if (call.path == "b") node.store.holding = true;
+    return answers(200);
+  };
+  const auto started = nodes.start(node, "t.three");
+  REQUIRE(started.has_value());
+  nodes.world.run_for(Duration{2'000});
+  REQUIRE(nodes.sent.size() == 2);
+  const auto view = nodes.view(node, started->id);
+  REQUIRE(view.has_value());
+  CHECK((*view)["steps"][1]["status"] == "running");
+  node.store.release();
+  CHECK(status_of(nodes.await_end(node, started->id, Duration{5'000})) == "COMPLETED");
+}
+
+TEST_CASE("a waiter is answered from memory, without reading the store") {
+  Nodes nodes;
+  TestNode& node = nodes.add("a");
+  nodes.define(node, three_steps());
+  const auto started = nodes.start(node, "t.three");
+  REQUIRE(started.has_value());
+  const std::size_t loads = node.store.loads;
+  CHECK(status_of(nodes.await_end(node, started->id, Duration{10'000})) == "COMPLETED");
+  CHECK(node.store.loads == loads);
+  CHECK(status_of(nodes.await_end(node, started->id, Duration{10'000})) == "COMPLETED");
+  CHECK(node.store.loads == loads + 1);
+}
+
+TEST_CASE("a wait that is over is answered with the saga as it is") {
+  Nodes nodes;
+  TestNode& node = nodes.add("a");
+  nodes.define(node, three_steps());
+  nodes.script = [](const engine::Call&) { return stays_silent(); };
+  const auto started = nodes.start(node, "t.three");
+  REQUIRE(started.has_value());
+  CHECK(status_of(nodes.await_end(node, started->id, Duration{50})) == "RUNNING");
+  const auto unknown = nodes.await_end(node, SagaId::make(Database::start, 1, 2, 3), Duration{50});
+  REQUIRE_FALSE(unknown.has_value());
+  CHECK(unknown.error().reason == "saga-not-found");
+}
+
+TEST_CASE("a start is repeated under its key, and refused under it with other input") {
+  Nodes nodes;
+  TestNode& node = nodes.add("a");
+  nodes.define(node, three_steps());
+  const auto first = nodes.start(node, "t.three", {{"n", 1}}, "k-1");
+  const auto again = nodes.start(node, "t.three", {{"n", 1}}, "k-1");
+  const auto other = nodes.start(node, "t.three", {{"n", 2}}, "k-1");
+  REQUIRE(first.has_value());
+  REQUIRE(again.has_value());
+  CHECK(first->created);
+  CHECK_FALSE(again->created);
+  CHECK(again->id == first->id);
+  REQUIRE_FALSE(other.has_value());
+  CHECK(other.error().reason == "idempotency-key-reused");
+}
+
+TEST_CASE("a retry never fires early, and the key stays the same") {
+  Nodes nodes;
+  TestNode& node = nodes.add("a");
+  nodes.define(node, R"({"dsl":1,"name":"t.retry","version":1,
+    "services":{"s":{"baseUrl":"https://s.example"}},
+    "steps":[{"name":"a","retry":{"delay":"20s","factor":1,"jitter":"none"},
+      "action":{"service":"s","http":"PUT /a"},"compensation":{"http":"DELETE /a"}}]})");
+  std::vector<engine::SteadyTime> at;
+  nodes.script = [&](const engine::Call&) {
+    at.push_back(nodes.world.now());
+    return answers(at.size() < 3 ? 503 : 200);
+  };
+  const auto started = nodes.start(node, "t.retry");
+  REQUIRE(started.has_value());
+  CHECK(status_of(nodes.await_end(node, started->id, Duration{600'000})) == "COMPLETED");
+  REQUIRE(at.size() == 3);
+  CHECK(at[1] - at[0] >= std::chrono::seconds(20));
+  CHECK(at[1] - at[0] < std::chrono::seconds(23));
+  CHECK(at[2] - at[1] >= std::chrono::seconds(20));
+  CHECK(nodes.sent[0].request.key == nodes.sent[2].request.key);
+}
+
+TEST_CASE("a saga that sleeps for long leaves memory and comes back when it is due") {
+  Nodes nodes;
+  TestNode& node = nodes.add("a");
+  nodes.define(node, R"({"dsl":1,"name":"t.sleepy","version":1,"timeout":"1d",
+    "services":{"s":{"baseUrl":"https://s.example"}},
+    "steps":[{"name":"a","retry":{"delay":"1h","maxDelay":"1h","jitter":"none"},
+      "action":{"service":"s","http":"PUT /a"},"compensation":{"http":"DELETE /a"}}]})");
+  nodes.script = [&](const engine::Call& call) { return answers(call.attempt == 1 ? 503 : 200); };
+  const auto started = nodes.start(node, "t.sleepy");
+  REQUIRE(started.has_value());
+  nodes.world.run_for(Duration{60'000});
+  CHECK(node.engine->counters().resident == 0);
+  nodes.world.run_for(Duration{3'500'000});
+  CHECK(nodes.sent.size() == 1);
+  nodes.world.run_for(Duration{60'000});
+  CHECK(nodes.sent.size() == 2);
+  CHECK(status_of(nodes.view(node, started->id)) == "COMPLETED");
+}
+
+TEST_CASE("a failure is undone in mirror order") {
+  Nodes nodes;
+  TestNode& node = nodes.add("a");
+  nodes.define(node, three_steps());
+  nodes.script = [](const engine::Call& call) {
+    return answers(call.path == "c" && call.phase == Phase::forward ? 422 : 200);
+  };
+  const auto started = nodes.start(node, "t.three");
+  REQUIRE(started.has_value());
+  CHECK(status_of(nodes.await_end(node, started->id, Duration{10'000})) == "FAILED");
+  CHECK(nodes.calls() == "forward /a | forward /b | forward /c | compensate /b | compensate /a");
+}
+
+TEST_CASE("commands reach sagas in memory, asleep and ended, and say why they are refused") {
+  Nodes nodes;
+  TestNode& node = nodes.add("a");
+  nodes.define(node, R"({"dsl":1,"name":"t.slow","version":1,
+    "services":{"s":{"baseUrl":"https://s.example"}},
+    "steps":[{"name":"a","retry":{"delay":"10m","jitter":"none"},
+      "action":{"service":"s","http":"PUT /a"},"compensation":{"http":"DELETE /a"}}]})");
+  nodes.script = [](const engine::Call& call) {
+    return answers(call.phase == Phase::forward ? 503 : 200);
+  };
+  const auto started = nodes.start(node, "t.slow");
+  REQUIRE(started.has_value());
+  REQUIRE(nodes.world.run_until([&] { return node.engine->counters().resident == 0; }));
+  REQUIRE(nodes.command(node, started->id, engine::Cancel{"me", "changed my mind"}).has_value());
+  CHECK(status_of(nodes.await_end(node, started->id, Duration{60'000})) == "FAILED");
+  const auto late = nodes.command(node, started->id, engine::Cancel{"me", "again"});
+  REQUIRE_FALSE(late.has_value());
+  CHECK(late.error().code == ErrorCode::conflict);
+  const auto nobody =
+      nodes.command(node, SagaId::make(Database::start, 1, 2, 3), engine::Retry{"me", ""});
+  REQUIRE_FALSE(nobody.has_value());
+  CHECK(nobody.error().reason == "saga-not-found");
+  const auto audited = nodes.database.store.audited();
+  REQUIRE(audited.size() == 1);
+  CHECK(audited.front().second.action == "cancel");
+  CHECK(audited.front().second.reason == "changed my mind");
+}
+
+TEST_CASE("starts beyond a bound are refused at once, and taken again when there is room") {
+  struct Bound {
+    const char* name;
+    engine::Options options;
+  };
+  engine::Options waiting;
+  waiting.starts_waiting_max = 3;
+  engine::Options resident;
+  resident.sagas_resident_max = 3;
+  for (const Bound& bound : {Bound{"starts waiting", waiting}, Bound{"in memory", resident}}) {
+    CAPTURE(bound.name);
+    Nodes nodes;
+    TestNode& node = nodes.add("a", bound.options);
+    nodes.define(node, three_steps());
+    const bool by_waiting = bound.options.starts_waiting_max == 3;
+    node.store.holding = by_waiting;
+    nodes.script = [](const engine::Call&) {
+      return Reaction{engine::Response{200, {}, nullptr}, Duration{2'000}};
+    };
+    int taken = 0;
+    int refused = 0;
+    engine::StartRequest request;
+    request.definition = "t.three";
+    for (int i = 0; i < 5; ++i) {
+      node.engine->start(0, request, [&](const Result<engine::StartReply>& reply) {
+        if (reply) return static_cast<void>(++taken);
+        CHECK(reply.error().code == ErrorCode::overloaded);
+        ++refused;
+      });
+      nodes.world.run_for(Duration{20});
+    }
+    CHECK(refused == 2);
+    if (by_waiting) node.store.release();
+    nodes.world.run_for(Duration{60'000});
+    CHECK(taken == 3);
+    CHECK(node.engine->counters().ended == 3);
+    CHECK(nodes.start(node, "t.three").has_value());
+  }
+}
+
+TEST_CASE("a database that is away refuses starts and is named as the reason") {
+  Nodes nodes;
+  TestNode& node = nodes.add("a");
+  nodes.define(node, three_steps());
+  node.store.is_reachable = false;
+  const auto refused = nodes.start(node, "t.three");
+  REQUIRE_FALSE(refused.has_value());
+  CHECK(refused.error().reason == "database-unreachable");
+  CHECK(node.engine->not_ready_reason() == "The database cannot be reached.");
+  node.store.is_reachable = true;
+  CHECK(node.engine->not_ready_reason().empty());
+  CHECK(nodes.start(node, "t.three").has_value());
+}
+
+TEST_CASE("a service that is registered anew is used by the next call of a running saga") {
+  Nodes nodes;
+  TestNode& node = nodes.add("a");
+  const auto put = [&](const std::string& url) {
+    std::optional<bool> stored;
+    node.engine->registry().put_service("s", R"({"baseUrl":")" + url + R"("})",
+                                        [&](const auto& done) { stored = done.has_value(); });
+    REQUIRE(nodes.world.run_until([&] { return stored.has_value(); }));
+    REQUIRE(*stored);
+  };
+  put("https://old.example");
+  nodes.define(node, R"({"dsl":1,"name":"t.use","version":1,"services":{"s":{"use":"s"}},"steps":[
+    {"name":"a","action":{"service":"s","http":"PUT /a"},"compensation":{"http":"DELETE /a"}},
+    {"name":"b","action":{"service":"s","http":"PUT /b"},"compensation":{"http":"DELETE /b"}}]})");
+  nodes.script = [](const engine::Call&) {
+    return Reaction{engine::Response{200, {}, nullptr}, Duration{1'000}};
+  };
+  const auto started = nodes.start(node, "t.use");
+  REQUIRE(started.has_value());
+  put("https://new.example");
+  CHECK(status_of(nodes.await_end(node, started->id, Duration{10'000})) == "COMPLETED");
+  REQUIRE(nodes.sent.size() == 2);
+  CHECK(nodes.sent[0].service->base_url == "https://old.example");
+  CHECK(nodes.sent[1].service->base_url == "https://new.example");
+}
+
+}  // namespace
+}  // namespace backstitch::test
