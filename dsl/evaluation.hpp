@@ -10,6 +10,8 @@
 #include <backstitch/dsl/expression.hpp>
 #include <backstitch/dsl/expression_ast.hpp>
 
+#include "comparison.hpp"
+
 namespace backstitch::dsl {
 
 /// Ends an evaluation; caught by Expression::evaluate.
@@ -71,6 +73,9 @@ class Evaluation {
   Operand macro(const Node& node, const Frame* frame);
 
   void charge(const Node& node, std::uint32_t steps = 1);
+  /// Work on a value of some size costs more than a step, or a list within a loop over a list would
+  /// keep a thread for minutes.
+  void charge_work(const Node& node, const Json& value);
   /// Fails if something made here would be larger than a result may be.
   void check_size(const Node& node, std::size_t bytes) const;
   const Scope& scope() const { return scope_; }

@@ -7,6 +7,7 @@ namespace backstitch::dsl {
 namespace {
 
 constexpr std::size_t shown_chars_max = 80;
+constexpr std::size_t bytes_a_step = 256;
 
 bool is_integer(const Json& value) {
   return value.is_number_integer();
@@ -92,6 +93,11 @@ void Evaluation::charge(const Node& node, std::uint32_t steps) {
     fail(node, "more than " + std::to_string(evaluation_steps_max) + " evaluation steps");
   }
   budget_.steps -= steps;
+}
+
+void Evaluation::charge_work(const Node& node, const Json& value) {
+  if (!value.is_structured() && !value.is_string()) return;
+  charge(node, static_cast<std::uint32_t>(size_of(value) / bytes_a_step));
 }
 
 void Evaluation::check_size(const Node& node, std::size_t bytes) const {
@@ -240,6 +246,8 @@ Operand Evaluation::binary(const Node& node, const Frame* frame) {
     return Operand::own(condition(left, frame) || condition(right, frame));
   const Operand a = value(left, frame);
   const Operand b = value(right, frame);
+  charge_work(node, a.get());
+  charge_work(node, b.get());
   if (!is_arithmetic(node.op)) return Operand::own(compare(node, a.get(), b.get()));
   if (a.get().is_string() && b.get().is_string())
     check_size(node, size_of(a.get()) + size_of(b.get()));
@@ -258,10 +266,10 @@ Json arithmetic(const Node& node, const Json& left, const Json& right) {
 }
 
 bool compare(const Node& node, const Json& left, const Json& right) {
-  if (node.op == Operator::equal) return left == right;
-  if (node.op == Operator::not_equal) return left != right;
+  if (node.op == Operator::equal) return equal(left, right);
+  if (node.op == Operator::not_equal) return !equal(left, right);
   if (node.op == Operator::in) {
-    if (right.is_array()) return std::find(right.begin(), right.end(), left) != right.end();
+    if (right.is_array()) return holds(right, left);
     if (right.is_object() && left.is_string())
       return right.contains(left.get_ref<const std::string&>());
     fail(node, "`in` takes an array, or a string and an object, not " + shown(right));
@@ -269,9 +277,9 @@ bool compare(const Node& node, const Json& left, const Json& right) {
   const bool ordered =
       (left.is_number() && right.is_number()) || (left.is_string() && right.is_string());
   if (!ordered) mismatch(node, "ordering", left, right);
-  if (node.op == Operator::less) return left < right;
-  if (node.op == Operator::less_equal) return left <= right;
-  return node.op == Operator::greater ? right < left : right <= left;
+  if (node.op == Operator::less) return less(left, right);
+  if (node.op == Operator::less_equal) return !less(right, left);
+  return node.op == Operator::greater ? less(right, left) : !less(left, right);
 }
 
 Operand Evaluation::array(const Node& node, const Frame* frame) {

@@ -134,10 +134,10 @@ class Parser {
   }
 
   Node unary() {
-    const Nested nested(*this);
     for (const auto& [symbol, op] :
          {std::pair{"!", Operator::logical_not}, std::pair{"-", Operator::negate}}) {
       if (!at(symbol)) continue;
+      const Nested nested(*this);
       Node node = make(NodeKind::unary, current_.begin, 0);
       advance();
       node.op = op;

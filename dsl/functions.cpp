@@ -39,7 +39,7 @@ Json extreme(const Arguments& a, bool greatest) {
   const Json* best = nullptr;
   for (const Json* value : values) {
     if (!value->is_number()) a.fail("takes numbers, not " + shown(*value));
-    if (best == nullptr || (greatest ? *best < *value : *value < *best)) best = value;
+    if (best == nullptr || (greatest ? less(*best, *value) : less(*value, *best))) best = value;
   }
   return *best;
 }
@@ -96,7 +96,7 @@ Json distinct(const Arguments& a) {
   // Quadratic, so every comparison counts against the budget.
   for (const Json& item : a.array(0)) {
     a.evaluation.charge(a.node, static_cast<std::uint32_t>(result.size() + 1));
-    if (std::find(result.begin(), result.end(), item) == result.end()) result.push_back(item);
+    if (!holds(result, item)) result.push_back(item);
   }
   return result;
 }
@@ -185,6 +185,7 @@ Json call_function(Evaluation& evaluation, const Node& node,
                    const std::vector<Operand>& arguments) {
   const auto found = functions().find(node.text);
   if (found == functions().end()) fail(node, "unknown function `" + node.text + "`");
+  for (const Operand& argument : arguments) evaluation.charge_work(node, argument.get());
   return found->second.call({evaluation, node, arguments});
 }
 

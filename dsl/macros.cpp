@@ -112,7 +112,7 @@ Json sort_by(Loop& loop, const Node& node) {
   std::vector<std::size_t> order(keys.size());
   std::iota(order.begin(), order.end(), std::size_t{0});
   std::stable_sort(order.begin(), order.end(),
-                   [&](std::size_t a, std::size_t b) { return keys[a] < keys[b]; });
+                   [&](std::size_t a, std::size_t b) { return less(keys[a], keys[b]); });
   Json result = Json::array();
   for (const std::size_t i : order) result.push_back(items[i]);
   return result;

@@ -79,7 +79,7 @@ Json trim(const Arguments& a) {
 }
 
 Json contains(const Arguments& a) {
-  if (a[0].is_array()) return std::find(a[0].begin(), a[0].end(), a[1]) != a[0].end();
+  if (a[0].is_array()) return holds(a[0], a[1]);
   return a.text(0).find(a.text(1)) != std::string::npos;
 }
 
