@@ -120,7 +120,7 @@ class Gate : public nlohmann::json_sax<Json> {
     return error;
   }
 
-  /// Of the innermost open value, walked only when something is wrong.
+  /// Of the value that is read next, walked only when something is wrong.
   std::string pointer() const {
     std::string out;
     const Json* at = &root_;
@@ -128,7 +128,9 @@ class Gate : public nlohmann::json_sax<Json> {
       if (open_[i] != &root_) out += "/" + name_of(*at, open_[i]);
       at = open_[i];
     }
-    if (member_ != nullptr && !open_.empty()) out += "/" + name_of(*open_.back(), member_);
+    if (open_.empty()) return out;
+    if (member_ != nullptr) return out + "/" + name_of(*open_.back(), member_);
+    if (open_.back()->is_array()) return out + "/" + std::to_string(open_.back()->size());
     return out;
   }
 

@@ -16,8 +16,8 @@ struct GateLimits {
 /// keys, U+0000, integers outside signed 64 bits, nesting over the bound, invalid UTF-8.
 /// Iterative: 100,000 levels of nesting cost nothing. Thread-safe.
 /// @return invalid with reason one of json-syntax, json-encoding, json-too-large, json-too-deep,
-///         json-duplicate-key, json-nul, json-integer-range; the message has line and column, and
-///         details[0].pointer the place.
+///         json-duplicate-key, json-nul, json-integer-range; details[0].pointer is the place; the
+///         message of a syntax error has line and column too.
 Result<Json> parse_json(std::string_view text, const GateLimits& limits = {});
 
 }  // namespace backstitch::dsl
