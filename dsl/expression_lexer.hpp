@@ -23,6 +23,7 @@ struct Token {
 struct SyntaxError {
   std::uint32_t offset;
   std::string message;
+  const char* code = "E401";
 };
 
 /// Cuts an expression into tokens. Throws SyntaxError.

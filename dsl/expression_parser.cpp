@@ -197,7 +197,8 @@ class Parser {
     const auto& reserved = built_in_names();
     if (std::find(reserved.begin(), reserved.end(), node.variable) != reserved.end() ||
         is_bound(node.variable)) {
-      throw SyntaxError{variable_at, "the variable `" + node.variable + "` hides another name"};
+      throw SyntaxError{variable_at, "the variable `" + node.variable + "` hides another name",
+                        "E105"};
     }
     expect(",");
     bound_.push_back(node.variable);
@@ -333,11 +334,12 @@ class Parser {
 
 }  // namespace
 
-Error expression_error(std::string_view source, std::uint32_t offset, const std::string& message) {
-  Error error{ErrorCode::invalid, "E401",
+Error expression_error(std::string_view source, std::uint32_t offset, const std::string& message,
+                       const char* code) {
+  Error error{ErrorCode::invalid, code,
               message + " at " + std::to_string(offset + 1) + " in `" +
                   std::string(source.substr(0, 80)) + (source.size() > 80 ? "…`" : "`")};
-  error.details.push_back({"@" + std::to_string(offset), "E401", message});
+  error.details.push_back({"@" + std::to_string(offset), code, message});
   return error;
 }
 
@@ -349,7 +351,7 @@ Result<Node> parse_expression(std::string_view source) {
   try {
     return Parser(source).parse();
   } catch (const SyntaxError& error) {
-    return expression_error(source, error.offset, error.message);
+    return expression_error(source, error.offset, error.message, error.code);
   }
 }
 

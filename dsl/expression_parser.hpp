@@ -13,6 +13,7 @@ namespace backstitch::dsl {
 Result<Node> parse_expression(std::string_view source);
 
 /// E401 with the offset, as every error of an expression is told.
-Error expression_error(std::string_view source, std::uint32_t offset, const std::string& message);
+Error expression_error(std::string_view source, std::uint32_t offset, const std::string& message,
+                       const char* code = "E401");
 
 }  // namespace backstitch::dsl

@@ -110,7 +110,7 @@ void add_compile_errors(Findings& findings, const Error& error, const std::strin
   for (const auto& detail : error.details) {
     // An expression's own offset ("@17") is in the message; the place is the string that holds it.
     const std::string below = detail.pointer.starts_with('@') ? "" : detail.pointer;
-    add_error(findings, "E401", pointer + below, single ? error.message : detail.message);
+    add_error(findings, detail.code, pointer + below, single ? error.message : detail.message);
   }
 }
 

@@ -56,7 +56,8 @@ struct Reference {
 /// Total: evaluation always ends, within the Budget, without clock, chance or I/O.
 class Expression {
  public:
-  /// @return invalid/E401 with the offset in the message and in details[0].pointer ("@17")
+  /// @return invalid/E401 (E105 for a variable that hides a name) with the offset in the message
+  /// and in details[0].pointer ("@17")
   static Result<Expression> compile(std::string_view source);
   Expression();  ///< `null`
 
