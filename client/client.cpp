@@ -4,7 +4,7 @@
 #include <random>
 
 // cpprest defines a macro `U` otherwise, which other headers trip over.
-#define _TURN_OFF_PLATFORM_STRING
+#define _TURN_OFF_PLATFORM_STRING  // NOLINT(bugprone-reserved-identifier)
 #include <cpprest/http_client.h>
 
 namespace backstitch::client {

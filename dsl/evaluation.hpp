@@ -42,9 +42,12 @@ class Operand {
   bool is_omit() const { return is_omit_; }
   const Json& get() const { return borrowed_ != nullptr ? *borrowed_ : owned_; }
   /// Copies what is borrowed.
-  Json take() && { return borrowed_ != nullptr ? *borrowed_ : std::move(owned_); }
-  /// A part of this value: borrowed if the whole is, else moved out of it.
-  static Operand part_of(Operand whole, const Json& part) {
+  Json take() && {
+    if (borrowed_ != nullptr) return *borrowed_;
+    return std::move(owned_);
+  }
+  /// A part of a value: borrowed if the whole is, else copied.
+  static Operand part_of(const Operand& whole, const Json& part) {
     return whole.borrowed_ != nullptr ? borrow(part) : own(Json(part));
   }
 

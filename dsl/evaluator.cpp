@@ -198,7 +198,7 @@ Operand Evaluation::member(const Node& node, const Frame* frame) {
   const Json& from = whole.get();
   if (from.is_object()) {
     const auto found = from.find(node.text);
-    if (found != from.end()) return Operand::part_of(std::move(whole), *found);
+    if (found != from.end()) return Operand::part_of(whole, *found);
     if (node.optional) return Operand::borrow(null);
     fail(node, "there is no member `" + node.text + "`; there are " + members_hint(from));
   }
@@ -217,7 +217,7 @@ Operand Evaluation::index(const Node& node, const Frame* frame) {
       fail(node, "an array is indexed with an integer, not " + shown(key.get()));
     const auto at = key.get().get<std::int64_t>();
     if (at >= 0 && static_cast<std::size_t>(at) < from.size()) {
-      return Operand::part_of(std::move(whole), from[static_cast<std::size_t>(at)]);
+      return Operand::part_of(whole, from[static_cast<std::size_t>(at)]);
     }
     if (node.optional) return Operand::borrow(null);
     fail(node,
@@ -227,7 +227,7 @@ Operand Evaluation::index(const Node& node, const Frame* frame) {
   if (!key.get().is_string())
     fail(node, "an object is indexed with a string, not " + shown(key.get()));
   const auto found = from.find(key.get().get_ref<const std::string&>());
-  if (found != from.end()) return Operand::part_of(std::move(whole), *found);
+  if (found != from.end()) return Operand::part_of(whole, *found);
   if (node.optional) return Operand::borrow(null);
   fail(node, "there is no member " + shown(key.get()) + "; there are " + members_hint(from));
 }

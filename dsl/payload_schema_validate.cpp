@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <cmath>
 
 #include <backstitch/base/saga_id.hpp>
 #include <backstitch/base/time.hpp>
@@ -31,7 +32,7 @@ bool has_type(const SchemaNode& node, const Json& value) {
     // 1.0 is an integer to JSON Schema.
     const auto real = value.get<double>();
     return node.types.count("number") > 0 ||
-           (node.types.count("integer") > 0 && real == std::int64_t(real));
+           (node.types.count("integer") > 0 && real == std::trunc(real));
   }
   return node.types.count(value.type_name()) > 0;
 }

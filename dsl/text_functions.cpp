@@ -54,7 +54,7 @@ Json to_number(const Arguments& a) {
 
 /// Exact or an error: nothing is cut off silently.
 Json to_integer(const Arguments& a) {
-  const Json value = to_number(a);
+  Json value = to_number(a);
   if (value.is_number_integer()) return value;
   const auto real = value.get<double>();
   if (std::trunc(real) != real || !(std::abs(real) < 9.2e18))

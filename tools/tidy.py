@@ -71,6 +71,19 @@ def check_links(problems):
                         problems.append(f"{os.path.relpath(os.path.join(at, name), ROOT)}: no such file: {target}")
 
 
+def check_codes(problems):
+    """Every finding the checker can give has its line in docs/findings.md."""
+    with open(os.path.join(ROOT, "docs/findings.md"), encoding="utf-8") as file:
+        told = set(re.findall(r"^\| ([EW]\d{3}) \|", file.read(), re.MULTILINE))
+    given = set()
+    for path in files():
+        if path.startswith("dsl") and path.endswith(".cpp"):
+            with open(os.path.join(ROOT, path), encoding="utf-8") as file:
+                given |= set(re.findall(r'"([EW]\d{3})"', file.read()))
+    problems.extend(f"docs/findings.md: nothing about {code}" for code in sorted(given - told))
+    problems.extend(f"docs/findings.md: nothing gives {code}" for code in sorted(told - given))
+
+
 def main():
     problems = []
     for path in files():
@@ -78,6 +91,7 @@ def main():
             with open(os.path.join(ROOT, path), encoding="utf-8") as file:
                 check_code(path, file.read().splitlines(), problems)
     check_links(problems)
+    check_codes(problems)
     for problem in problems:
         print(problem)
     print(f"{len(problems)} problem(s)")

@@ -99,7 +99,7 @@ struct HttpParticipants::Impl : std::enable_shared_from_this<HttpParticipants::I
         continue;
       }
       ++pool.busy;
-      run(pool, take_connection(pool), std::move(exchange));
+      run(pool, take_connection(pool), exchange);
     }
   }
 

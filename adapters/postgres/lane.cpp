@@ -97,15 +97,15 @@ Lane::~Lane() {
 }
 
 void Lane::append(Batch batch, Callback done) {
-  bool taken = false;
-  {
-    const std::lock_guard lock(mutex_);
-    taken = !stopped_;
-    if (taken) queue_.push_back({std::move(batch), std::move(done)});
+  std::unique_lock lock(mutex_);
+  if (stopped_) {
+    lock.unlock();
+    return done(Results(batch.size(), abandoned));
   }
+  queue_.push_back({std::move(batch), std::move(done)});
   // Not under the lock, which the woken thread would only run into.
-  if (taken) return wake_.notify_all();
-  done(Results(batch.size(), abandoned));
+  lock.unlock();
+  wake_.notify_all();
 }
 
 void Lane::stop() {

@@ -20,7 +20,7 @@ Result<Done> check_durability(Session& session, const std::set<std::string>& all
   for (const Danger& danger : dangers) {
     const std::string setting = danger.setting;
     const std::string value =
-        session.run("select current_setting('" + setting + "')")[0][0].c_str();
+        session.run_prepared("setting", "select current_setting($1::text)", setting)[0][0].c_str();
     if (value != "off" || allow_unsafe.contains(setting)) continue;
     return Error{ErrorCode::invalid, "database-unsafe-setting",
                  "the database runs with " + setting + "=off: " + danger.consequence +

@@ -75,7 +75,7 @@ Result<std::string> render_target(const dsl::Request& request, const SagaScope& 
     const auto rendered = value.render(scope, budget);
     if (!rendered) return rendered.error();
     if (rendered->is_null()) continue;
-    const auto text = text_of(*rendered, "the query parameter " + name);
+    auto text = text_of(*rendered, "the query parameter " + name);
     if (!text) return text;
     *path += separator + percent_encoded(name) + '=' + percent_encoded(*text);
     separator = '&';
@@ -104,7 +104,10 @@ Result<Done> render_headers(const dsl::Request& request, const dsl::Service* ser
     if (text->find_first_of(std::string_view("\r\n\0", 3)) != std::string::npos) {
       return failed("the header " + name + " holds a line break");
     }
-    std::erase_if(out.headers, [&](const auto& header) { return same_name(header.first, name); });
+    // Named, because clang 14 does not let a lambda capture the binding.
+    const std::string& replaced = name;
+    std::erase_if(out.headers,
+                  [&](const auto& header) { return same_name(header.first, replaced); });
     out.headers.emplace_back(name, std::move(*text));
   }
   const bool typed = std::any_of(out.headers.begin(), out.headers.end(), [](const auto& header) {

@@ -123,8 +123,7 @@ void Engine::start(std::size_t reactor, StartRequest request,
 
 void Engine::command(SagaId saga, Command command, std::function<void(Result<Done>)> done) {
   const std::size_t index = impl_->reactor_of(saga);
-  StimulusBody body =
-      std::visit([](auto&& one) -> StimulusBody { return std::move(one); }, std::move(command));
+  StimulusBody body = std::visit([](auto& one) -> StimulusBody { return std::move(one); }, command);
   impl_->executor_of(index).post([target = impl_->reactors[index], saga, body = std::move(body),
                                   done = std::move(done)]() mutable {
     target->command(saga, std::move(body), std::move(done));

@@ -27,7 +27,7 @@ std::optional<Json> Reactor::resident_view(SagaId saga) const {
 
 void Reactor::view(SagaId saga, ViewDone done) {
   if (auto here = resident_view(saga)) return done(std::move(*here));
-  read(saga, [saga, done = std::move(done)](Result<Reading> reading) {
+  read(saga, [done = std::move(done)](Result<Reading> reading) {
     if (!reading) return done(std::move(reading).error());
     done(std::move(reading->view));
   });

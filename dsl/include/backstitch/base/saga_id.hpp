@@ -31,7 +31,7 @@ class SagaId {
   std::string text() const;
   Shard shard() const { return bytes_[15]; }
   const std::array<std::uint8_t, 16>& bytes() const { return bytes_; }
-  auto operator<=>(const SagaId&) const = default;
+  auto operator<=>(const SagaId&) const = default;  // NOLINT(modernize-use-nullptr)
 
  private:
   std::array<std::uint8_t, 16> bytes_{};
