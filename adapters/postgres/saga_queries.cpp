@@ -66,7 +66,8 @@ Result<std::vector<SagaId>> due(Session& session, const engine::DueQuery& query)
     select id from (
       (select id from backstitch.saga
         where shard = any ($1::smallint[]) and id > $2::uuid
-          and status in ('RUNNING', 'COMPENSATING') and wake_at is not null and wake_at <= now() + $3::bigint * interval '1 millisecond'
+          and status in ('RUNNING', 'COMPENSATING') and wake_at is not null
+          and wake_at <= now() + $3::bigint * interval '1 millisecond'
         order by id limit $5::int)
       union all
       (select id from backstitch.saga

@@ -44,7 +44,7 @@ inline std::string migrated_database() {
 inline void wait_until(const std::function<bool()>& condition) {
   for (int i = 0; i < 15'000; ++i) {
     if (condition()) return;
-    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));  // poll
   }
   throw std::runtime_error("waited in vain");
 }

@@ -43,6 +43,9 @@ T await(StoreFixture& fixture, const std::function<void(std::function<void(T)>)>
 /// fresh fixture: call inside a TEST_CASE; the parts are SUBCASEs.
 void store_contract(const std::function<std::unique_ptr<StoreFixture>()>& make);
 
+/// The catalogue's part of it.
+void catalog_contract(StoreFixture& fixture);
+
 // Shared with the tests of single adapters.
 SagaId saga_in(Shard shard, std::uint64_t number);
 engine::Append a_start(SagaId saga, engine::Epoch epoch, std::vector<engine::StartKey> keys = {});
