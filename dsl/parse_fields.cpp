@@ -71,7 +71,7 @@ OutcomeRule read_outcome(const Json& value, const std::string& pointer, Findings
                                                    {"transient", OutcomeClass::transient},
                                                    {"unknown", OutcomeClass::unknown},
                                                    {"pending", OutcomeClass::pending}});
-  if (!has_is) add_error(findings, "E002", pointer, "an outcome rule needs `is`");
+  if (!has_is) reader.refuse("E002", "an outcome rule needs `is`");
   rule.is = is.value_or(OutcomeClass::unknown);
   rule.code = reader.error_code("code").value_or("");
   rule.retry_after = reader.duration("retryAfter");
@@ -207,8 +207,8 @@ Request read_request(Reader& reader, bool needs_service, bool may_have_body) {
   } else {
     reader.take("service");
     if (needs_service) {
-      add_error(reader.findings(), "E301", reader.pointer(), "the request names no service",
-                "add \"service\" with a name of `services`");
+      reader.refuse("E301", "the request names no service",
+                    "add \"service\" with a name of `services`");
     }
   }
   const auto http = reader.text("http");
@@ -216,9 +216,8 @@ Request read_request(Reader& reader, bool needs_service, bool may_have_body) {
   if (http) read_method_and_path(reader, request, *http);
   if (operation) request.operation = *operation;
   if (http.has_value() == operation.has_value() && !(reader.has("http") && !http)) {
-    add_error(reader.findings(), "E002", reader.pointer(),
-              "a request has either `http` or `operation`",
-              "write \"http\": \"PUT /things/${saga.id}\"");
+    reader.refuse("E002", "a request has either `http` or `operation`",
+                  "write \"http\": \"PUT /things/${saga.id}\"");
   }
   request.query = read_named(reader, "query");
   request.headers = read_named(reader, "headers");

@@ -171,10 +171,13 @@ const Json* Reader::take(const char* key) {
 
 const Json* Reader::require(const char* key) {
   const Json* value = take(key);
-  if (value == nullptr && object_ != nullptr) {
-    add_error(findings_, "E002", pointer_, std::string(what_) + " needs `" + key + "`");
-  }
+  if (value == nullptr) refuse("E002", std::string(what_) + " needs `" + key + "`");
   return value;
+}
+
+void Reader::refuse(std::string code, std::string message, std::string hint) {
+  if (object_ == nullptr) return;
+  add_error(findings_, std::move(code), pointer_, std::move(message), std::move(hint));
 }
 
 void Reader::wrong_type(const char* key, const char* wanted, const Json& found) {

@@ -76,6 +76,9 @@ class Reader {
     return std::nullopt;
   }
 
+  /// A finding about the object as a whole; nothing more if it is not an object at all.
+  void refuse(std::string code, std::string message, std::string hint = {});
+
   /// Every key that nobody asked for is a finding. Call once, at the end.
   void finish();
 

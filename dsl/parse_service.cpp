@@ -12,7 +12,7 @@ constexpr std::int64_t response_bytes_most = 4 * 1024 * 1024;
 Auth read_auth(const Json& value, const std::string& pointer, Findings& findings) {
   Reader reader(value, pointer, "`auth`", findings);
   Auth auth;
-  if (!reader.has("type")) add_error(findings, "E002", pointer, "`auth` needs `type`");
+  if (!reader.has("type")) reader.refuse("E002", "`auth` needs `type`");
   auth.type = reader
                   .word<AuthType>("type", {{"none", AuthType::none},
                                            {"bearer", AuthType::bearer},
@@ -26,7 +26,7 @@ Auth read_auth(const Json& value, const std::string& pointer, Findings& findings
   auth.token_url = reader.text("tokenUrl").value_or("");
   auth.scopes = reader.texts("scopes");
   if (auth.type != AuthType::none && auth.secret.empty()) {
-    add_error(findings, "E002", pointer, "`auth` needs the name of its `secret`");
+    reader.refuse("E002", "`auth` needs the name of its `secret`");
   }
   reader.finish();
   return auth;
@@ -125,11 +125,15 @@ Service read_service(const Json& value, const std::string& pointer, bool registe
   }
   service.local = reader.word<bool>("type", {{"http", false}, {"local", true}}).value_or(false);
   service.base_url = reader.text("baseUrl").value_or("");
-  if (!service.local && !service.base_url.starts_with("https://") &&
-      !service.base_url.starts_with("http://") &&
-      !(reader.has("baseUrl") && service.base_url.empty())) {
-    add_error(findings, "E002", reader.has("baseUrl") ? reader.at("baseUrl") : pointer,
-              "a service of type http needs a `baseUrl` that begins with https:// or http://");
+  const bool is_url =
+      service.base_url.starts_with("https://") || service.base_url.starts_with("http://");
+  if (!service.local && !is_url) {
+    const char* wanted =
+        "a service of type http needs a `baseUrl` that begins with https:// or http://";
+    if (!reader.has("baseUrl"))
+      reader.refuse("E002", wanted);
+    else if (value["baseUrl"].is_string())
+      add_error(findings, "E002", reader.at("baseUrl"), wanted);
   }
   if (const Json* auth = reader.take("auth"))
     service.auth = read_auth(*auth, reader.at("auth"), findings);

@@ -120,11 +120,11 @@ std::optional<StepBody> StepParser::body(Reader& reader) {
     for (const char* member : type_members) reader.take(member);
     std::string names;
     for (const auto& name : present) names += (names.empty() ? "`" : ", `") + name + "`";
-    add_error(findings_, "E101", reader.pointer(),
-              present.empty() ? "the step does nothing: it has no type member"
-                              : "the step has several type members: " + names,
-              "a step has exactly one of action, saga, parallel, switch, forEach, try, wait, "
-              "sleep, value, fail");
+    reader.refuse("E101",
+                  present.empty() ? "the step does nothing: it has no type member"
+                                  : "the step has several type members: " + names,
+                  "a step has exactly one of action, saga, parallel, switch, forEach, try, wait, "
+                  "sleep, value, fail");
     return std::nullopt;
   }
   const std::string& type = present.front();
@@ -175,7 +175,7 @@ SubSaga StepParser::saga(Reader& reader) {
               "\"" + saga.name + "\" is no name of a definition");
   }
   saga.version = inner.integer("version", 1, INT64_MAX);
-  if (!inner.has("input")) add_error(findings_, "E002", inner.pointer(), "`saga` needs `input`");
+  if (!inner.has("input")) inner.refuse("E002", "`saga` needs `input`");
   if (auto input = inner.value_template("input")) saga.input = std::move(*input);
   saga.business_key = inner.text_template("businessKey");
   inner.finish();
@@ -333,7 +333,7 @@ Sleep StepParser::sleep(Reader& reader) {
   sleep.duration = inner.duration("for");
   sleep.until = inner.text_template("until");
   if (inner.has("for") == inner.has("until")) {
-    add_error(findings_, "E002", inner.pointer(), "`sleep` has either `for` or `until`");
+    inner.refuse("E002", "`sleep` has either `for` or `until`");
   }
   inner.finish();
   return sleep;

@@ -124,7 +124,8 @@ class Services {
     used_.insert(use.service);
     const auto declared = check_.definition.services.find(use.service);
     if (declared == check_.definition.services.end()) {
-      if (!use.service.empty()) {
+      // A service that is inherited was reported where it is named.
+      if (!use.request->service.empty()) {
         std::vector<std::string> names;
         for (const auto& [name, service] : check_.definition.services) names.push_back(name);
         const std::string near = nearest(use.service, names);
