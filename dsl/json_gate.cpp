@@ -6,6 +6,8 @@
 
 #include <nlohmann/json.hpp>
 
+#include "json_pointer.hpp"
+
 namespace backstitch::dsl {
 namespace {
 
@@ -137,7 +139,7 @@ class Gate : public nlohmann::json_sax<Json> {
   static std::string name_of(const Json& parent, const Json* child) {
     if (parent.is_array()) return std::to_string(parent.size() - 1);
     for (const auto& [name, value] : parent.items()) {
-      if (&value == child) return name;
+      if (&value == child) return escaped_pointer(name);
     }
     return "";
   }

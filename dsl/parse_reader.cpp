@@ -42,19 +42,6 @@ std::string excerpt(const Json& value) {
 
 }  // namespace
 
-std::string escaped_pointer(std::string_view key) {
-  std::string out;
-  for (const char c : key) {
-    if (c == '~')
-      out += "~0";
-    else if (c == '/')
-      out += "~1";
-    else
-      out += c;
-  }
-  return out;
-}
-
 std::string nearest(std::string_view text, const std::vector<std::string>& names) {
   if (text.size() > name_chars_max) return {};
   const std::string* best = nullptr;

@@ -12,11 +12,12 @@
 #include <backstitch/dsl/definition.hpp>
 #include <backstitch/dsl/finding.hpp>
 
+#include "json_pointer.hpp"
+
 namespace backstitch::dsl {
 
 using Findings = std::vector<Finding>;
 
-std::string escaped_pointer(std::string_view key);
 /// The name nearest to `text`, if it is near enough to be meant; else empty.
 std::string nearest(std::string_view text, const std::vector<std::string>& names);
 bool is_identifier(std::string_view text);   ///< `[a-z][A-Za-z0-9_]*`, at most 64

@@ -3,6 +3,8 @@
 
 #include <backstitch/dsl/parse.hpp>
 
+#include "json_pointer.hpp"
+
 namespace backstitch::dsl {
 namespace {
 
@@ -110,23 +112,10 @@ class Scanner {
       places_.emplace(child(), place);
     } else if (level.wants_key) {
       level.wants_key = false;
-      level.key = escaped(raw);
+      // Keys with JSON escapes keep them: such keys are no names of ours.
+      level.key = escaped_pointer(raw);
       places_.emplace(child(), place);
     }
-  }
-
-  /// Keys with JSON escapes keep them: such keys are no names of ours.
-  static std::string escaped(std::string_view key) {
-    std::string out;
-    for (const char c : key) {
-      if (c == '~')
-        out += "~0";
-      else if (c == '/')
-        out += "~1";
-      else
-        out += c;
-    }
-    return out;
   }
 
   std::string_view text_;

@@ -4,6 +4,8 @@
 
 #include <nlohmann/json.hpp>
 
+#include "json_pointer.hpp"
+
 namespace backstitch::dsl {
 namespace {
 
@@ -75,19 +77,6 @@ Result<std::vector<Piece>> cut(std::string_view text, const std::string& pointer
   return pieces;
 }
 
-std::string escaped(std::string_view key) {
-  std::string out;
-  for (const char c : key) {
-    if (c == '~')
-      out += "~0";
-    else if (c == '/')
-      out += "~1";
-    else
-      out += c;
-  }
-  return out;
-}
-
 Error failed(const std::string& message) {
   return {ErrorCode::invalid, "EXPRESSION_FAILED", message};
 }
@@ -131,7 +120,7 @@ class Compiler {
       part.kind = Part::Kind::object;
       for (const auto& [key, value] : source.items()) {
         part.keys.push_back(key);
-        part.children.push_back(compile(value, pointer + "/" + escaped(key)));
+        part.children.push_back(compile(value, pointer + "/" + escaped_pointer(key)));
       }
     }
     return folded(std::move(part), source);

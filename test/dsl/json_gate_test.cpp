@@ -71,6 +71,9 @@ TEST_CASE("a refusal says where") {
   REQUIRE_FALSE(refused.has_value());
   REQUIRE(refused.error().details.size() == 1);
   CHECK(refused.error().details[0].pointer == "/a/b/1");
+  const auto escaped = dsl::parse_json(R"({"a/b": [{"c~d": 18446744073709551616}]})");
+  REQUIRE_FALSE(escaped.has_value());
+  CHECK(escaped.error().details.at(0).pointer == "/a~1b/0/c~0d");
   const auto broken = dsl::parse_json("{\n  \"a\": [1, 2,, 3]\n}");
   REQUIRE_FALSE(broken.has_value());
   CHECK(broken.error().details.at(0).pointer == "/a/2");
