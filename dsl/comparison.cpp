@@ -21,8 +21,12 @@ int compared(std::int64_t integer, double real) {
   return real > whole ? -1 : 1;
 }
 
+template <class T>
+int order(const T& a, const T& b) {
+  return a < b ? -1 : (b < a ? 1 : 0);
+}
+
 int compared(const Json& left, const Json& right) {
-  const auto order = [](auto a, auto b) { return a < b ? -1 : (b < a ? 1 : 0); };
   if (left.is_number_float() && right.is_number_float())
     return order(left.get<double>(), right.get<double>());
   if (left.is_number_float()) return -compared(right.get<std::int64_t>(), left.get<double>());
@@ -46,6 +50,19 @@ bool equal(const Json& left, const Json& right) {
     if (a.key() != b.key() || !equal(a.value(), b.value())) return false;
   }
   return true;
+}
+
+int order_of(const Json& left, const Json& right) {
+  if (left.is_number() && right.is_number()) return compared(left, right);
+  if (left.type() != right.type()) return order(left.type(), right.type());
+  if (!left.is_structured()) return order(left, right);
+  const bool named = left.is_object();
+  for (auto a = left.begin(), b = right.begin(); a != left.end() && b != right.end(); ++a, ++b) {
+    const int names = named ? order(a.key(), b.key()) : 0;
+    const int found = names != 0 ? names : order_of(*a, *b);
+    if (found != 0) return found;
+  }
+  return order(left.size(), right.size());
 }
 
 bool holds(const Json& array, const Json& value) {

@@ -26,6 +26,8 @@ std::vector<Finding> PayloadSchema::compile(const Json& source, const std::strin
   auto schema = std::shared_ptr<PayloadSchema>(new PayloadSchema());
   schema->impl_->source = source;
   schema->impl_->root = compile_schema(source, pointer, findings);
+  if (schema->impl_->root->nothing)
+    findings.push_back({"E501", Severity::error, pointer, 0, 0, "the schema admits nothing", {}});
   if (!has_errors(findings)) out = std::move(schema);
   return findings;
 }

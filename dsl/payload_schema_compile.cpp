@@ -1,6 +1,8 @@
 #include <algorithm>
 #include <functional>
 
+#include "comparison.hpp"
+#include "json_pointer.hpp"
 #include "payload_schema_node.hpp"
 
 namespace backstitch::dsl {
@@ -25,25 +27,13 @@ class Compiler {
       return node;
     }
     for (const auto& [key, value] : source.items())
-      keyword(*node, key, value, pointer + "/" + escaped(key));
+      keyword(*node, key, value, pointer + "/" + escaped_pointer(key));
+    check_possible(*node, pointer);
     check_default(*node, pointer);
     return node;
   }
 
  private:
-  static std::string escaped(std::string_view key) {
-    std::string out;
-    for (const char c : key) {
-      if (c == '~')
-        out += "~0";
-      else if (c == '/')
-        out += "~1";
-      else
-        out += c;
-    }
-    return out;
-  }
-
   void add(const std::string& pointer, std::string message, std::string hint = {}) {
     findings_.push_back(
         {"E501", Severity::error, pointer, 0, 0, std::move(message), std::move(hint)});
@@ -123,7 +113,7 @@ class Compiler {
   void properties(SchemaNode& node, const Json& value, const std::string& at) {
     if (!value.is_object()) return add(at, "`properties` is an object of schemas");
     for (const auto& [name, schema] : value.items())
-      node.properties.emplace(name, compile(schema, at + "/" + escaped(name)));
+      node.properties.emplace(name, compile(schema, at + "/" + escaped_pointer(name)));
   }
 
   void count(std::optional<std::size_t>& out, const Json& value, const std::string& at) {
@@ -161,6 +151,29 @@ class Compiler {
       return add(at, "`format` is date, date-time or uuid");
     }
     node.format = value.get<std::string>();
+  }
+
+  /// What no value could ever match is a slip of the author's.
+  void check_possible(const SchemaNode& node, const std::string& pointer) {
+    const auto is_over = [](const auto& least, const auto& most) {
+      return least && most && *most < *least;
+    };
+    if (is_over(node.items_min, node.items_max))
+      add(pointer + "/minItems", "no list has as many items and as few");
+    if (is_over(node.length_min, node.length_max))
+      add(pointer + "/minLength", "no text is as long and as short");
+    const auto& least = node.minimum ? node.minimum : node.minimum_exclusive;
+    const auto& most = node.maximum ? node.maximum : node.maximum_exclusive;
+    const bool touches = node.minimum && node.maximum;
+    if (least && most && (touches ? less(*most, *least) : !less(*least, *most)))
+      add(pointer + (node.minimum ? "/minimum" : "/exclusiveMinimum"), "no number lies between");
+    for (const auto& name : node.required) {
+      const auto known = node.properties.find(name);
+      const bool open = known == node.properties.end()
+                            ? !node.additional || !node.additional->nothing
+                            : !known->second->nothing;
+      if (!open) add(pointer + "/required", "`" + name + "` is required and not allowed");
+    }
   }
 
   void check_default(const SchemaNode& node, const std::string& pointer) {

@@ -4,25 +4,14 @@
 #include <backstitch/base/saga_id.hpp>
 #include <backstitch/base/time.hpp>
 
+#include "comparison.hpp"
+#include "json_pointer.hpp"
 #include "payload_schema_node.hpp"
 
 namespace backstitch::dsl {
 namespace {
 
 constexpr std::size_t errors_max = 50;
-
-std::string escaped(std::string_view key) {
-  std::string out;
-  for (const char c : key) {
-    if (c == '~')
-      out += "~0";
-    else if (c == '/')
-      out += "~1";
-    else
-      out += c;
-  }
-  return out;
-}
 
 bool has_type(const SchemaNode& node, const Json& value) {
   if (node.types.empty()) return true;
@@ -67,10 +56,10 @@ class Validator {
       return add(pointer,
                  "is " + std::string(value.type_name()) + "; wanted is " + listed(node.types));
     }
-    if (node.constant && value != *node.constant)
+    if (node.constant && !equal(value, *node.constant))
       add(pointer, "has to be " + node.constant->dump());
-    if (node.has_choices &&
-        std::find(node.choices.begin(), node.choices.end(), value) == node.choices.end()) {
+    const auto is_value = [&](const Json& choice) { return equal(choice, value); };
+    if (node.has_choices && std::none_of(node.choices.begin(), node.choices.end(), is_value)) {
       add(pointer, "is none of the values allowed");
     }
     if (value.is_object()) object(node, value, pointer);
@@ -89,10 +78,10 @@ class Validator {
 
   void object(const SchemaNode& node, const Json& value, const std::string& pointer) {
     for (const auto& name : node.required) {
-      if (!value.contains(name)) add(pointer + "/" + escaped(name), "is missing");
+      if (!value.contains(name)) add(pointer + "/" + escaped_pointer(name), "is missing");
     }
     for (const auto& [name, member] : value.items()) {
-      const std::string at = pointer + "/" + escaped(name);
+      const std::string at = pointer + "/" + escaped_pointer(name);
       if (const auto known = node.properties.find(name); known != node.properties.end()) {
         check(*known->second, member, at);
       } else if (node.additional) {
@@ -109,9 +98,11 @@ class Validator {
     if (node.items_unique) {
       std::vector<const Json*> sorted;
       for (const Json& item : value) sorted.push_back(&item);
-      std::sort(sorted.begin(), sorted.end(), [](const Json* a, const Json* b) { return *a < *b; });
-      const auto twice = std::adjacent_find(sorted.begin(), sorted.end(),
-                                            [](const Json* a, const Json* b) { return *a == *b; });
+      std::sort(sorted.begin(), sorted.end(),
+                [](const Json* a, const Json* b) { return order_of(*a, *b) < 0; });
+      const auto twice =
+          std::adjacent_find(sorted.begin(), sorted.end(),
+                             [](const Json* a, const Json* b) { return order_of(*a, *b) == 0; });
       if (twice != sorted.end()) add(pointer, "has an item twice");
     }
     if (!node.items) return;
@@ -134,12 +125,14 @@ class Validator {
   }
 
   void number(const SchemaNode& node, const Json& value, const std::string& pointer) {
-    if (node.minimum && value < *node.minimum) add(pointer, "is less than " + node.minimum->dump());
-    if (node.maximum && *node.maximum < value) add(pointer, "is more than " + node.maximum->dump());
-    if (node.minimum_exclusive && !(*node.minimum_exclusive < value)) {
+    if (node.minimum && less(value, *node.minimum))
+      add(pointer, "is less than " + node.minimum->dump());
+    if (node.maximum && less(*node.maximum, value))
+      add(pointer, "is more than " + node.maximum->dump());
+    if (node.minimum_exclusive && !less(*node.minimum_exclusive, value)) {
       add(pointer, "is not more than " + node.minimum_exclusive->dump());
     }
-    if (node.maximum_exclusive && !(value < *node.maximum_exclusive)) {
+    if (node.maximum_exclusive && !less(value, *node.maximum_exclusive)) {
       add(pointer, "is not less than " + node.maximum_exclusive->dump());
     }
   }

@@ -56,7 +56,32 @@ TEST_CASE("each keyword lets through what it says and names the place of what it
            {R"({"type":"array","maxItems":2})", "[1,2,3]", "(root)"},
            {R"({"type":"array","uniqueItems":true})", "[1,2,1.0]", "(root)"},
            {R"({"type":"array","uniqueItems":true})", R"([1,"1",[1]])", "ok"},
+           {R"({"type":"array","uniqueItems":true})", R"([{"a":1,"b":2},{"b":2,"a":1.0}])",
+            "(root)"},
+           {R"({"type":"array","uniqueItems":true})", "[9007199254740993,9007199254740992.0]",
+            "ok"},
+           {R"({"type":"array","uniqueItems":true})", "[[1,2],[1],[1,3],null,false,true,null]",
+            "(root)"},
+           {R"({"type":"array","uniqueItems":false})", "[1,1]", "ok"},
+           {R"({"const":9007199254740993})", "9007199254740992.0", "(root)"},
+           {R"({"enum":[9007199254740993,"x"]})", "9007199254740992.0", "(root)"},
+           {R"({"enum":[[1],{"a":2}]})", R"({"a":2.0})", "ok"},
+           {R"({"maximum":9007199254740992.0})", "9007199254740993", "(root)"},
            {R"({"minimum":1,"maximum":3})", "1", "ok"},
+           {R"({"minimum":1,"maximum":3})", "3", "ok"},
+           {R"({"minimum":1,"maximum":3})", "0.9", "(root)"},
+           {R"({"exclusiveMaximum":3})", "3", "(root)"},
+           {R"({"exclusiveMinimum":1})", "1.1", "ok"},
+           {R"({"minLength":2,"maxLength":3})", R"("äöüß")", "(root)"},
+           {R"({"minItems":2,"maxItems":2})", "[1,2]", "ok"},
+           {R"({"minimum":1,"minLength":9,"minItems":9,"pattern":"x"})", "true", "ok"},
+           {R"({"additionalProperties":false})", R"({"a":1,"b":2})", "/a /b"},
+           {R"({"properties":{"a":false}})", R"({"a":1})", "/a"},
+           {R"({"properties":{"a":true}})", R"({"a":1})", "ok"},
+           {R"({"description":"d","title":"t","x-any":{"a":[]},"x-sensitive":true})", "1", "ok"},
+           {R"({"format":"date"})", R"("2024-02-29T00:00:00Z")", "(root)"},
+           {R"({"type":["integer","string"]})", "1.5", "(root)"},
+           {R"({"type":"integer"})", "1e300", "ok"},
            {R"({"minimum":1,"maximum":3})", "3.1", "(root)"},
            {R"({"exclusiveMinimum":1})", "1", "(root)"},
            {R"({"exclusiveMaximum":3})", "2.9", "ok"},
@@ -94,6 +119,26 @@ TEST_CASE("a schema outside the subset is refused with the place of the keyword"
            {R"({"format":"email"})", "/input/format"},
            {R"({"type":"integer","default":"x"})", "/input/default"},
            {R"({"minItems":-1})", "/input/minItems"},
+           {R"({"type":[]})", "/input/type"},
+           {R"({"type":["string",1]})", "/input/type"},
+           {R"({"enum":1})", "/input/enum"},
+           {R"({"required":["a",1]})", "/input/required"},
+           {R"({"properties":[]})", "/input/properties"},
+           {R"({"properties":{"a/b":{"items":{"maxLength":"1"}}}})",
+            "/input/properties/a~1b/items/maxLength"},
+           {R"({"additionalProperties":{"type":"x"}})", "/input/additionalProperties/type"},
+           {R"({"uniqueItems":"yes"})", "/input/uniqueItems"},
+           {R"({"x-sensitive":1})", "/input/x-sensitive"},
+           {R"({"minLength":1.5})", "/input/minLength"},
+           {R"({"pattern":1})", "/input/pattern"},
+           {R"({"minItems":2,"maxItems":1})", "/input/minItems"},
+           {R"({"minLength":2,"maxLength":1})", "/input/minLength"},
+           {R"({"minimum":2,"maximum":1})", "/input/minimum"},
+           {R"({"minimum":1,"exclusiveMaximum":1})", "/input/minimum"},
+           {R"({"exclusiveMinimum":1,"maximum":1})", "/input/exclusiveMinimum"},
+           {R"({"required":["a"],"additionalProperties":false})", "/input/required"},
+           {R"({"required":["a"],"properties":{"a":false}})", "/input/required"},
+           {R"(false)", "/input"},
            {R"([])", "/input"}}) {
     CAPTURE(row.schema);
     std::shared_ptr<const dsl::PayloadSchema> out;
@@ -102,6 +147,17 @@ TEST_CASE("a schema outside the subset is refused with the place of the keyword"
     CHECK(findings[0].code == "E501");
     CHECK(findings[0].pointer.rfind(row.pointer, 0) == 0);
     CHECK_FALSE(out);
+  }
+}
+
+TEST_CASE("a schema may be as narrow as one value") {
+  for (const char* schema :
+       {R"({"minimum":1,"maximum":1})", R"({"minLength":1,"maxLength":1})",
+        R"({"minItems":1,"maxItems":1})", R"({"exclusiveMinimum":1,"exclusiveMaximum":2})",
+        R"({"required":["a"],"properties":{"a":{}},"additionalProperties":false})",
+        R"({"required":["a"],"additionalProperties":{}})", "true", "{}"}) {
+    CAPTURE(schema);
+    CHECK(compiled(schema));
   }
 }
 
