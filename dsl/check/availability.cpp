@@ -317,6 +317,10 @@ class Availability {
     look(expression.root(), nullptr, looking);
   }
 
+  bool is_variable(const std::string& name) const {
+    return std::find(variables_.begin(), variables_.end(), name) != variables_.end();
+  }
+
   struct Looking {
     const Expression& expression;
     const Field& field;
@@ -333,6 +337,9 @@ class Availability {
     else if (node.kind == NodeKind::name && !node.macro_variable)
       root_read(node, nullptr, at);
     if (of_name) return;
+    if (node.kind == NodeKind::macro && is_variable(node.variable)) {
+      error("E105", at, "the variable `" + node.variable + "` hides the one of the loop");
+    }
     for (const auto& child : node.children) {
       const bool reads_member = node.kind == NodeKind::member || node.kind == NodeKind::index;
       look(child, reads_member && &child == &node.children[0] ? &node : nullptr, at);
@@ -381,7 +388,7 @@ class Availability {
     if (name == "steps")
       return error("E403", at, "`steps` is read as a whole", "name a step: steps.x.output");
     if (name == "input") return;
-    if (std::find(variables_.begin(), variables_.end(), name) != variables_.end()) return;
+    if (is_variable(name)) return;
     const std::string member =
         parent != nullptr && parent->kind == NodeKind::member ? parent->text : "";
     if (name == "saga") return known_member(name, member, at);

@@ -112,24 +112,26 @@ class SagaRules {
                    "`" + step.name + "` is compensatable after the pivot, where nothing is undone",
                    "make it retryable, or move it before the pivot");
     }
-    if (kind == StepKind::retryable && !at.after_pivot && !at.handler && !forward_) {
+    if (kind == StepKind::retryable && !at.after_pivot && !forward_) {
       check_.error("E203", step.pointer,
                    "`" + step.name + "` is retryable before the pivot, where a failure leads back",
                    "give it a compensation, or move it behind the pivot");
     }
     if (is_action) idempotency_rules(step, kind);
     if (kind != StepKind::pivot) return false;
-    if (at.in_parallel || at.in_for_each || at.in_try || at.handler) {
-      check_.error("E204", step.pointer,
-                   "`" + step.name + "` is a pivot inside a parallel, forEach, try or handler",
-                   "a pivot stands on the main line or in a switch on it");
-    }
+    if (at.in_parallel || at.in_for_each || at.in_try) pivot_misplaced(step);
     if (step.when) {
       check_.error("E206", step.pointer + "/when",
                    "`" + step.name + "` is a pivot with a condition",
                    "put it into a switch whose every arm has a pivot");
     }
     return true;
+  }
+
+  void pivot_misplaced(const Step& step) {
+    check_.error("E204", step.pointer,
+                 "`" + step.name + "` is a pivot inside a parallel, forEach, try or handler",
+                 "a pivot stands on the main line or in a switch on it");
   }
 
   static bool effectful(const Step& step) {
@@ -208,7 +210,9 @@ class SagaRules {
       const bool ok = std::holds_alternative<Value>(step.body) ||
                       std::holds_alternative<Sleep>(step.body) ||
                       (std::holds_alternative<Action>(step.body) && kind_ok);
-      if (!ok) {
+      if (std::holds_alternative<Action>(step.body) && step.kind == StepKind::pivot) {
+        pivot_misplaced(step);
+      } else if (!ok) {
         check_.error("E219", step.pointer, "`" + step.name + "` cannot stand in " + name,
                      "handlers have retryable and readonly actions, values and sleeps");
       }

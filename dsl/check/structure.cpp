@@ -1,5 +1,6 @@
 /// The shape of the tree: what can never be reached, hidden names, loops of sub-sagas.
 #include <algorithm>
+#include <map>
 #include <set>
 
 #include <backstitch/dsl/expression_ast.hpp>
@@ -121,14 +122,14 @@ class Structure {
                      "the variable `" + name + "` hides another name");
     };
     bind(block.as, "as");
+    variables_.push_back(block.as);
     bind(block.index_as, "indexAs");
+    variables_.push_back(block.index_as);
     if (block.key && block.key->references().empty()) {
       check_.error("E222", step.pointer + "/forEach/key",
                    "the key `" + block.key->source() + "` is the same for every item",
                    "use something of the item, like ${" + block.as + ".id}");
     }
-    variables_.push_back(block.as);
-    variables_.push_back(block.index_as);
     list(block.steps);
     variables_.resize(variables_.size() - 2);
   }
@@ -139,7 +140,9 @@ class Structure {
     follow(check_.definition, path);
   }
 
-  /// Depth first over the children; a name that stands on the path already is a loop.
+  /// Depth first over the children; a name that stands on the path already is a loop. A child that
+  /// was seen at the same depth or deeper has nothing new to say: without that, children that share
+  /// children would be walked once for each way to them.
   void follow(const Definition& definition, std::vector<std::string>& path) {
     for_each_step(definition, [&](const Step& step) {
       const auto* saga = std::get_if<SubSaga>(&step.body);
@@ -155,6 +158,9 @@ class Structure {
         return check_.error("E107", at, "sub-sagas are nested deeper than 8");
       const auto child = check_.context.definition(saga->name, saga->version.value_or(0));
       if (!child) return;
+      std::size_t& deepest = seen_[{saga->name, saga->version.value_or(0)}];
+      if (deepest >= path.size()) return;
+      deepest = path.size();
       path.push_back(saga->name);
       follow(*child, path);
       path.pop_back();
@@ -164,6 +170,7 @@ class Structure {
   const Check& check_;
   std::vector<std::string> variables_;
   std::string first_pointer_;
+  std::map<std::pair<std::string, std::int64_t>, std::size_t> seen_;  ///< how deep, from 1
 };
 
 }  // namespace

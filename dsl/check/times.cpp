@@ -37,17 +37,18 @@ class Times {
       saga_timeout_ = *timeout;
   }
 
-  void run() {
-    bool after_pivot = false;
-    const auto& steps = check_.definition.steps;
+  void run() { walk(check_.definition.steps, false); }
+
+ private:
+  void walk(const Steps& steps, bool after_pivot) {
     for (std::size_t i = 0; i < steps.size(); ++i) {
-      for_each_step({steps[i]}, [&](const Step& step) { one(step, after_pivot); });
+      one(steps[i], after_pivot);
       holding_resources(steps, i, after_pivot);
+      for (const auto* list : inner_lists(steps[i])) walk(*list, after_pivot);
       after_pivot = after_pivot || contains_pivot({steps[i]}, check_);
     }
   }
 
- private:
   void one(const Step& step, bool after_pivot) {
     const auto timeout = known(step.timeout);
     if (const auto* action = std::get_if<Action>(&step.body))

@@ -25,13 +25,10 @@ struct Check {
 
 /// Where a step stands.
 struct Position {
-  bool handler = false;  ///< in onFailure or onSuspended
   bool in_parallel = false;
   bool in_for_each = false;
   bool in_try = false;
-  bool in_catch = false;
   bool after_pivot = false;
-  std::string handler_name;
 };
 
 /// The lists of steps directly inside a step.

@@ -4,6 +4,7 @@
 // A step that is only a text is short for a usual one: "a" can be undone, "a!" is a pivot, "a+" is
 // retryable.
 #include <fstream>
+#include <map>
 #include <set>
 #include <string>
 
@@ -73,6 +74,18 @@ std::shared_ptr<const dsl::Definition> registered(const std::string& text) {
   return parsed.definition;
 }
 
+/// Calls the next level from many steps: walked once for each way, nine of them would take years.
+std::shared_ptr<const dsl::Definition> calling(int level) {
+  Json steps = Json::array({{{"name", "v"}, {"value", 1}}});
+  for (int i = 0; i < 20 && level < 9; ++i) {
+    const Json saga{{"name", "t.level" + std::to_string(level + 1)}, {"input", Json::object()}};
+    steps.push_back({{"name", "c" + std::to_string(i)}, {"saga", saga}});
+  }
+  const Json document{
+      {"dsl", 1}, {"name", "t.level" + std::to_string(level)}, {"version", 1}, {"steps", steps}};
+  return registered(document.dump());
+}
+
 /// Where the definitions are registered: what is called known is known.
 dsl::CheckContext environment() {
   const std::string services = R"("services":{"s":{"baseUrl":"https://s.example"}})";
@@ -85,12 +98,17 @@ dsl::CheckContext environment() {
       R"(,"steps":[{"name":"x","kind":"pivot","action":{"service":"s","http":"PUT /x"}}]})");
   const auto loop = registered(
       R"({"dsl":1,"name":"t.loop","version":1,"steps":[{"name":"x","saga":{"name":"t.rule","input":{}}}]})");
+  // t.level1 calls t.level2 and so on, each child from many steps.
+  std::map<std::string, std::shared_ptr<const dsl::Definition>> levels;
+  for (int level = 1; level <= 9; ++level)
+    levels["t.level" + std::to_string(level)] = calling(level);
   dsl::CheckContext context;
   context.service = [service = std::make_shared<dsl::Service>()](const std::string& name) {
     return name == "known" ? service : nullptr;
   };
   context.definition = [=](const std::string& name,
                            std::int64_t) -> std::shared_ptr<const dsl::Definition> {
+    if (const auto found = levels.find(name); found != levels.end()) return found->second;
     return name == "t.plain"     ? plain
            : name == "t.pivoted" ? pivoted
            : name == "t.loop"    ? loop
