@@ -2,11 +2,12 @@
 #include <cmath>
 
 #include "evaluation.hpp"
+#include "excerpt.hpp"
 
 namespace backstitch::dsl {
 namespace {
 
-constexpr std::size_t shown_chars_max = 80;
+constexpr std::size_t shown_bytes_max = 80;
 constexpr std::size_t bytes_a_step = 256;
 
 bool is_integer(const Json& value) {
@@ -65,9 +66,7 @@ void fail(const Node& node, const std::string& message) {
 }
 
 std::string shown(const Json& value) {
-  std::string text = value.dump(-1, ' ', false, Json::error_handler_t::replace);
-  if (text.size() > shown_chars_max) text = text.substr(0, shown_chars_max - 1) + "…";
-  return text;
+  return excerpt(value.dump(-1, ' ', false, Json::error_handler_t::replace), shown_bytes_max);
 }
 
 const char* type_name_of(const Json& value) {

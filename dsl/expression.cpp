@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "evaluation.hpp"
+#include "excerpt.hpp"
 #include "expression_parser.hpp"
 
 namespace backstitch::dsl {
@@ -60,8 +61,8 @@ Result<Evaluated> Expression::evaluate(const Scope& scope, Budget& budget) const
     const std::string& text = compiled_->source;
     return Error{ErrorCode::invalid,
                  "EXPRESSION_FAILED",
-                 "`" + text.substr(0, 200) + (text.size() > 200 ? "…" : "") + "` failed at " +
-                     std::to_string(error.offset + 1) + ": " + error.message,
+                 "`" + excerpt(text, 200) + "` failed at " + std::to_string(error.offset + 1) +
+                     ": " + error.message,
                  {{"@" + std::to_string(error.offset), "EXPRESSION_FAILED", error.message}}};
   }
 }

@@ -3,6 +3,8 @@
 #include <array>
 #include <charconv>
 
+#include "excerpt.hpp"
+
 namespace backstitch::dsl {
 namespace {
 
@@ -170,7 +172,7 @@ Token Lexer::symbol() {
       return {TokenKind::symbol, std::string(candidate), nullptr, begin, here()};
     }
   }
-  throw SyntaxError{here(), "unexpected character `" + std::string(1, source_[at_]) + "`"};
+  throw SyntaxError{here(), "unexpected character `" + first_character(source_.substr(at_)) + "`"};
 }
 
 }  // namespace backstitch::dsl

@@ -4,6 +4,7 @@
 #include <string>
 #include <utility>
 
+#include "excerpt.hpp"
 #include "expression_lexer.hpp"
 
 namespace backstitch::dsl {
@@ -337,8 +338,7 @@ class Parser {
 Error expression_error(std::string_view source, std::uint32_t offset, const std::string& message,
                        const char* code) {
   Error error{ErrorCode::invalid, code,
-              message + " at " + std::to_string(offset + 1) + " in `" +
-                  std::string(source.substr(0, 80)) + (source.size() > 80 ? "…`" : "`")};
+              message + " at " + std::to_string(offset + 1) + " in `" + excerpt(source, 80) + "`"};
   error.details.push_back({"@" + std::to_string(offset), code, message});
   return error;
 }

@@ -11,6 +11,13 @@
 namespace backstitch::dsl {
 namespace {
 
+/// The library quotes what it has read so far, which may be no UTF-8 or end within a character. A
+/// message is stored and sent as JSON.
+std::string well_formed(const std::string& text) {
+  const auto replace = Json::error_handler_t::replace;
+  return Json::parse(Json(text).dump(-1, ' ', false, replace)).get<std::string>();
+}
+
 /// Builds the value while it refuses. The library's parser is iterative, so depth costs no stack.
 class Gate : public nlohmann::json_sax<Json> {
  public:
@@ -59,7 +66,7 @@ class Gate : public nlohmann::json_sax<Json> {
     const std::string what = failure.what();
     const bool encoding = what.find("UTF-8") != std::string::npos;
     const auto detail = what.find(": ");
-    const auto message = detail == std::string::npos ? what : what.substr(detail + 2);
+    const auto message = well_formed(detail == std::string::npos ? what : what.substr(detail + 2));
     error_ =
         make(encoding ? "json-encoding" : "json-syntax", message, position == 0 ? 0 : position - 1);
     return false;

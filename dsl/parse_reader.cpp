@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <numeric>
 
+#include "excerpt.hpp"
+
 namespace backstitch::dsl {
 namespace {
 
@@ -35,9 +37,8 @@ std::string joined(const std::vector<std::string>& names) {
   return out;
 }
 
-std::string excerpt(const Json& value) {
-  std::string text = value.dump(-1, ' ', false, Json::error_handler_t::replace);
-  return text.size() <= 40 ? text : text.substr(0, 37) + "...";
+std::string shown(const Json& value) {
+  return excerpt(value.dump(-1, ' ', false, Json::error_handler_t::replace), 40);
 }
 
 }  // namespace
@@ -114,7 +115,7 @@ std::optional<Expression> read_expression(const Json& value, const std::string& 
     const auto& parts = compiled->expressions();
     if (parts.size() == 1 && !parts[0].interpolated) return parts[0].expression;
   }
-  add_error(findings, "E402", pointer, "takes exactly one `${ }`, found " + excerpt(value),
+  add_error(findings, "E402", pointer, "takes exactly one `${ }`, found " + shown(value),
             "write \"${…}\" with nothing around it");
   return std::nullopt;
 }
@@ -130,7 +131,7 @@ std::optional<DurationField> read_duration(const Json& value, const std::string&
       return std::nullopt;
     }
   }
-  add_error(findings, "E002", pointer, excerpt(value) + " is no duration",
+  add_error(findings, "E002", pointer, shown(value) + " is no duration",
             "durations are like \"250ms\", \"10s\", \"1h30m\", \"7d\"");
   return std::nullopt;
 }
@@ -169,7 +170,7 @@ void Reader::refuse(std::string code, std::string message, std::string hint) {
 
 void Reader::wrong_type(const char* key, const char* wanted, const Json& found) {
   add_error(findings_, "E002", at(key),
-            "`" + std::string(key) + "` is " + wanted + ", not " + excerpt(found));
+            "`" + std::string(key) + "` is " + wanted + ", not " + shown(found));
 }
 
 void Reader::refuse_word(const char* key, const std::string& value,
@@ -293,7 +294,7 @@ std::vector<std::string> Reader::texts(const char* key) {
       out.push_back(item.get<std::string>());
     else
       add_error(findings_, "E002", at(key) + "/" + std::to_string(i),
-                "is a string, not " + excerpt(item));
+                "is a string, not " + shown(item));
   }
   return out;
 }

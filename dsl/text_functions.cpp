@@ -4,21 +4,18 @@
 
 #include <backstitch/dsl/json_gate.hpp>
 
+#include "excerpt.hpp"
 #include "functions.hpp"
 
 namespace backstitch::dsl {
 namespace {
-
-bool is_continuation(char c) {
-  return (static_cast<unsigned char>(c) & 0xC0U) == 0x80U;
-}
 
 /// The byte where code point `index` begins, or the end.
 std::size_t byte_of(std::string_view text, std::size_t index) {
   std::size_t at = 0;
   while (at < text.size() && index > 0) {
     ++at;
-    while (at < text.size() && is_continuation(text[at])) ++at;
+    while (at < text.size() && is_continuation_byte(text[at])) ++at;
     --index;
   }
   return at;
@@ -163,7 +160,7 @@ Json parse(const Arguments& a) {
 
 std::size_t code_points(std::string_view text) {
   return static_cast<std::size_t>(
-      std::count_if(text.begin(), text.end(), [](char c) { return !is_continuation(c); }));
+      std::count_if(text.begin(), text.end(), [](char c) { return !is_continuation_byte(c); }));
 }
 
 std::vector<Function> text_functions() {

@@ -8,6 +8,7 @@
 #include <backstitch/base/match.hpp>
 #include <backstitch/dsl/expression_ast.hpp>
 
+#include "../excerpt.hpp"
 #include "../parse_reader.hpp"
 #include "walk.hpp"
 
@@ -349,7 +350,7 @@ class Availability {
   void error(const char* code, const Looking& at, const std::string& message,
              const std::string& hint = {}) {
     check_.error(code, at.field.pointer,
-                 message + " in `" + at.expression.source().substr(0, 80) + "`", hint);
+                 message + " in `" + excerpt(at.expression.source(), 80) + "`", hint);
   }
 
   void step_read(const Node& node, const Node* parent, const Looking& at) {

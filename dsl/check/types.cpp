@@ -6,6 +6,7 @@
 
 #include <backstitch/dsl/expression_ast.hpp>
 
+#include "../excerpt.hpp"
 #include "../parse_reader.hpp"
 #include "walk.hpp"
 
@@ -281,7 +282,7 @@ class Types {
 
   void error(const char* code, const std::string& message, const std::string& hint = {}) {
     check_.error(code, at_.pointer,
-                 message + ", in `" + at_.expression->source().substr(0, 80) + "`", hint);
+                 message + ", in `" + excerpt(at_.expression->source(), 80) + "`", hint);
   }
 
   Type type_of(const Node& node) {

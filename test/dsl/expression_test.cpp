@@ -8,29 +8,6 @@
 namespace backstitch::test {
 namespace {
 
-struct Row {
-  std::string expression;
-  std::string
-      gives;  ///< the value as JSON; `error` or `refused`, with a part of the message behind it
-};
-
-void check(std::initializer_list<Row> rows) {
-  for (const Row& row : rows) {
-    CAPTURE(row.expression);
-    const std::string got = evaluated(row.expression);
-    const bool wrong = row.gives.rfind("error", 0) == 0 || row.gives.rfind("refused", 0) == 0;
-    if (!wrong) {
-      CHECK(got == row.gives);
-      continue;
-    }
-    CAPTURE(got);
-    const auto space = row.gives.find(' ');
-    CHECK(got.rfind(row.gives.substr(0, space) + ":", 0) == 0);
-    if (space != std::string::npos)
-      CHECK(got.find(row.gives.substr(space + 1)) != std::string::npos);
-  }
-}
-
 TEST_CASE("literals are JSON, with strings in single or double quotes") {
   check({{"1", "1"},
          {"-3", "-3"},

@@ -80,5 +80,19 @@ TEST_CASE("a refusal says where") {
   CHECK(broken.error().message.find("line 2, column 14") != std::string::npos);
 }
 
+TEST_CASE("a refusal is itself text that can be sent, whatever was refused") {
+  for (const std::string& text :
+       {std::string("\"\xc3\x28\""), std::string("\xff\xfe"), std::string("{\"a\": ä}"),
+        std::string("[1, €"), std::string("\"\xf0\x9f\x98"), std::string("{\"\xc3\": 1}"),
+        std::string("[\"ü\", \"ü\x01\"]"), std::string("{\"ü\": 1, \"ü\": 2}")}) {
+    CAPTURE(text.size());
+    const auto refused = dsl::parse_json(text);
+    REQUIRE_FALSE(refused.has_value());
+    CHECK_NOTHROW(static_cast<void>(Json(refused.error().message).dump()));
+    for (const auto& detail : refused.error().details)
+      CHECK_NOTHROW(static_cast<void>(Json{detail.pointer, detail.message}.dump()));
+  }
+}
+
 }  // namespace
 }  // namespace backstitch::test

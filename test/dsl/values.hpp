@@ -1,8 +1,10 @@
 #pragma once
 /// Names with values for expressions and templates under test.
+#include <initializer_list>
 #include <map>
 #include <string>
 
+#include <doctest/doctest.h>
 #include <nlohmann/json.hpp>
 
 #include <backstitch/dsl/expression.hpp>
@@ -60,6 +62,30 @@ inline std::string evaluated(const std::string& source,
   if (!value) return "error: " + value.error().message;
   if (std::holds_alternative<dsl::Omit>(*value)) return "omit";
   return std::get<Json>(*value).dump();
+}
+
+/// An expression and what it gives: the value as JSON, or `error` or `refused` with a part of the
+/// message behind it.
+struct Row {
+  std::string expression;
+  std::string gives;
+};
+
+inline void check(std::initializer_list<Row> rows) {
+  for (const Row& row : rows) {
+    CAPTURE(row.expression);
+    const std::string got = evaluated(row.expression);
+    const bool wrong = row.gives.rfind("error", 0) == 0 || row.gives.rfind("refused", 0) == 0;
+    if (!wrong) {
+      CHECK(got == row.gives);
+      continue;
+    }
+    CAPTURE(got);
+    const auto space = row.gives.find(' ');
+    CHECK(got.rfind(row.gives.substr(0, space) + ":", 0) == 0);
+    if (space != std::string::npos)
+      CHECK(got.find(row.gives.substr(space + 1)) != std::string::npos);
+  }
 }
 
 }  // namespace backstitch::test
