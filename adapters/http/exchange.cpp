@@ -147,6 +147,8 @@ Result<std::string> write_request(const engine::Call& call, const Url& url,
 engine::CallResult read_response(int status,
                                  std::vector<std::pair<std::string, std::string>> headers,
                                  std::string body, std::size_t bytes_max) {
+  // A header may hold any bytes; expressions and the journal hold text.
+  std::erase_if(headers, [](const auto& header) { return !text_value(header.second); });
   engine::Response response{status, std::move(headers), nullptr};
   if (body.empty()) return response;
   std::string_view type;

@@ -106,10 +106,10 @@ class Nodes {
     nodes.push_back(
         std::make_unique<TestNode>(world, database, name, sent, script, std::move(options)));
     TestNode& node = *nodes.back();
-    std::optional<Result<Done>> opened;
-    node.engine->open([&](const Result<Done>& done) { opened = done; });
-    // A node that finds every shard taken stays closed until one is free.
-    if (world.run_until([&] { return opened.has_value(); }, Duration{2'000})) REQUIRE(*opened);
+    // A node that finds every shard taken opens when one is free, long after this call.
+    auto opened = std::make_shared<std::optional<Result<Done>>>();
+    node.engine->open([opened](const Result<Done>& done) { *opened = done; });
+    if (world.run_until([&] { return opened->has_value(); }, Duration{2'000})) REQUIRE(**opened);
     return node;
   }
 
