@@ -16,7 +16,7 @@ std::string got(int status, const std::string& type, const std::string& body,
   if (!type.empty()) headers.emplace_back("content-type", type);
   const auto result = http::read_response(status, headers, body, bytes_max);
   if (const auto* response = std::get_if<engine::Response>(&result)) return response->body.dump();
-  return to_text(std::get<engine::TransportError>(result).transport);
+  return to_text(std::get<engine::TransportError>(result).kind);
 }
 
 TEST_CASE("an answer is JSON, text or nothing; a success that is none of them is no answer") {
