@@ -1,5 +1,6 @@
 #pragma once
 /// The compiled form of a payload schema, private to payload_schema*.cpp.
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
@@ -40,6 +41,7 @@ std::unique_ptr<SchemaNode> compile_schema(const Json& source, const std::string
 void validate_against(const SchemaNode& node, const Json& value, const std::string& pointer,
                       std::vector<ErrorDetail>& errors);
 void fill_defaults(const SchemaNode& node, Json& value);
-void mask_sensitive(const SchemaNode& node, Json& value);
+void for_each_sensitive(const SchemaNode& node, Json& value,
+                        const std::function<void(Json&)>& found);
 
 }  // namespace backstitch::dsl

@@ -119,7 +119,7 @@ void read_history(engine::Engine& engine, const Request& request, const std::str
   if (!after) return respond(problem(after.error()));
   const auto limit = number_in(request, "limit", 1, history_page_max, 200);
   if (!limit) return respond(problem(limit.error()));
-  engine.reader().history(
+  engine.history(
       *id, engine::Sequence{static_cast<std::int64_t>(*after)}, *limit,
       [respond, limit = *limit](const auto& events) {
         if (!events) return respond(problem(events.error()));

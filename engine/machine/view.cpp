@@ -1,5 +1,6 @@
 #include <backstitch/base/match.hpp>
 #include <backstitch/engine/machine/machine.hpp>
+#include <backstitch/engine/machine/masking.hpp>
 
 namespace backstitch::engine {
 namespace {
@@ -105,6 +106,17 @@ void add_steps(Json& list, const dsl::Steps& steps, const std::string& prefix,
   }
 }
 
+/// Not the whole view: a sensitive year would hide every time.
+void mask(const Masking& masking, Json& view) {
+  for (const char* member : {"input", "output", "failure", "suspension", "labels", "businessKey"})
+    masking.apply(view[member]);
+  for (Json& step : view["steps"]) {
+    masking.apply(step["output"]);
+    masking.apply(step["failure"]);
+    if (step["compensation"].is_object()) masking.apply(step["compensation"]["failure"]);
+  }
+}
+
 }  // namespace
 
 Json view(const dsl::Definition& definition, const SagaState& state) {
@@ -112,23 +124,25 @@ Json view(const dsl::Definition& definition, const SagaState& state) {
   add_steps(steps, definition.steps, "", state, true);
   // Handlers are of interest only once they run.
   add_steps(steps, definition.on_failure, "onFailure/", state, state.handlers_started);
-  return {{"id", state.id.text()},
-          {"definition", state.definition},
-          {"version", state.version},
-          {"status", to_text(state.status)},
-          {"businessKey", state.business_key ? Json(*state.business_key) : Json()},
-          {"labels", state.labels},
-          {"input", definition.input ? definition.input->masked(state.input) : state.input},
-          {"output", state.output},
-          {"failure", failure_json(state.failure)},
-          {"suspension", state.suspension ? suspension_json(*state.suspension) : Json()},
-          {"pivotPassed", state.pivot_passed},
-          {"cancelRequested", state.cancel_requested},
-          {"startedAt", to_rfc3339(state.started_at)},
-          {"endedAt", time_json(state.ended_at)},
-          {"deadline", time_json(state.deadline)},
-          {"parent", nullptr},
-          {"steps", std::move(steps)}};
+  Json view{{"id", state.id.text()},
+            {"definition", state.definition},
+            {"version", state.version},
+            {"status", to_text(state.status)},
+            {"businessKey", state.business_key ? Json(*state.business_key) : Json()},
+            {"labels", state.labels},
+            {"input", definition.input ? definition.input->masked(state.input) : state.input},
+            {"output", state.output},
+            {"failure", failure_json(state.failure)},
+            {"suspension", state.suspension ? suspension_json(*state.suspension) : Json()},
+            {"pivotPassed", state.pivot_passed},
+            {"cancelRequested", state.cancel_requested},
+            {"startedAt", to_rfc3339(state.started_at)},
+            {"endedAt", time_json(state.ended_at)},
+            {"deadline", time_json(state.deadline)},
+            {"parent", nullptr},
+            {"steps", std::move(steps)}};
+  mask(Masking(definition, state.input), view);
+  return view;
 }
 
 }  // namespace backstitch::engine

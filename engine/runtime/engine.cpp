@@ -4,6 +4,8 @@
 
 #include <nlohmann/json.hpp>
 
+#include <backstitch/engine/machine/masking.hpp>
+
 #include "reactor.hpp"
 #include "shard_owner.hpp"
 
@@ -85,6 +87,45 @@ struct Engine::Impl : std::enable_shared_from_this<Engine::Impl> {
     return own < reactors.size() && load(own) <= load(other) ? own : other;
   }
 
+  using EventsDone = std::function<void(Result<std::vector<EventRecord>>)>;
+
+  /// The first event says by which schema the others are masked.
+  void history(SagaId saga, Sequence after, std::size_t limit, EventsDone done) {
+    node.ports.reader->history(
+        saga, Sequence{0}, 1,
+        [self = shared_from_this(), saga, after, limit,
+         done = std::move(done)](Result<std::vector<EventRecord>> first) mutable {
+          if (!first) return done(std::move(first).error());
+          const auto started =
+              first->empty() ? Result<Event>(no_start(saga)) : decode(first->front());
+          if (!started) return done(started.error());
+          const auto* body = std::get_if<SagaStarted>(&started->body);
+          if (body == nullptr) return done(no_start(saga));
+          const auto program = self->registry.program(body->definition, body->version);
+          if (!program) return done(program.error());
+          self->masked_history(saga, after, limit, program->definition, body->input,
+                               std::move(done));
+        });
+  }
+
+  void masked_history(SagaId saga, Sequence after, std::size_t limit,
+                      std::shared_ptr<const dsl::Definition> definition, const Json& input,
+                      EventsDone done) {
+    const Masking masking(*definition, input);
+    node.ports.reader->history(saga, after, limit,
+                               [definition = std::move(definition), masking,
+                                done = std::move(done)](Result<std::vector<EventRecord>> events) {
+                                 if (!events) return done(std::move(events).error());
+                                 for (auto& event : *events)
+                                   event = masking.masked(*definition, std::move(event));
+                                 done(std::move(events));
+                               });
+  }
+
+  static Error no_start(SagaId saga) {
+    return {ErrorCode::internal, "log-corrupt", "The log of " + saga.text() + " has no start."};
+  }
+
   Node node;
   Registry registry;
   std::vector<std::shared_ptr<Reactor>> reactors;
@@ -144,6 +185,10 @@ void Engine::view(SagaId saga, std::function<void(Result<Json>)> done) {
       [target = impl_->reactors[index], saga, done = std::move(done)]() mutable {
         target->view(saga, std::move(done));
       });
+}
+void Engine::history(SagaId saga, Sequence after, std::size_t limit,
+                     std::function<void(Result<std::vector<EventRecord>>)> done) {
+  impl_->history(saga, after, limit, std::move(done));
 }
 Registry& Engine::registry() {
   return impl_->registry;

@@ -237,6 +237,39 @@ TEST_CASE("a database that is away refuses starts and is named as the reason") {
   CHECK(nodes.start(node, "t.three").has_value());
 }
 
+TEST_CASE("what is sensitive is hidden from readers wherever it went") {
+  Nodes nodes;
+  TestNode& node = nodes.add("a");
+  nodes.define(node, R"({"dsl":1,"name":"t.card","version":1,
+    "input":{"type":"object","required":["card","pin"],"properties":{
+      "card":{"type":"string","x-sensitive":true},"pin":{"type":"integer","x-sensitive":true}}},
+    "services":{"s":{"baseUrl":"https://s.example"}},
+    "steps":[{"name":"a","action":{"service":"s","http":"PUT /a","body":{"card":"${input.card}","pin":"${input.pin}"}},
+      "compensation":{"http":"DELETE /a"}}],
+    "output":"paid with ${input.card}"})");
+  nodes.script = [](const engine::Call& call) {
+    return answers(200, {{"echo", Json::parse(call.request.body)}});
+  };
+  const auto started = nodes.start(node, "t.card", {{"card", "41\"11 secret"}, {"pin", 987654}});
+  REQUIRE(started.has_value());
+  const auto view = nodes.await_end(node, started->id, Duration{10'000});
+  REQUIRE(view.has_value());
+  CHECK((*view)["output"] == "paid with ***");
+  std::string shown = view->dump();
+  std::optional<Result<std::vector<engine::EventRecord>>> history;
+  node.engine->history(started->id, engine::Sequence{0}, 100,
+                       [&](const auto& events) { history = events; });
+  REQUIRE(nodes.world.run_until([&] { return history.has_value(); }));
+  REQUIRE(*history);
+  for (const auto& event : **history) shown += event.data;
+  CHECK(shown.find("secret") == std::string::npos);
+  CHECK(shown.find("987654") == std::string::npos);
+  CHECK(shown.find("***") != std::string::npos);
+  // The participant got what it needs.
+  CHECK(Json::parse(nodes.sent.at(0).request.body) ==
+        Json({{"card", "41\"11 secret"}, {"pin", 987654}}));
+}
+
 TEST_CASE("a service that is registered anew is used by the next call of a running saga") {
   Nodes nodes;
   TestNode& node = nodes.add("a");

@@ -58,7 +58,7 @@ Result<std::optional<std::string>> business_key_of(const dsl::Definition& defini
                                                    const Json& input);
 
 /// The saga in JSON as the API shows it: every step of the definition in order, pending ones too.
-/// Values marked x-sensitive in the input schema are masked.
+/// Values marked x-sensitive in the input schema are masked, see Masking.
 Json view(const dsl::Definition& definition, const SagaState& state);
 
 }  // namespace backstitch::engine

@@ -90,6 +90,10 @@ class Engine {
   /// The machine's view() of what is committed. not_found/saga-not-found.
   void view(SagaId saga, std::function<void(Result<Json>)> done);
 
+  /// A page of the log, with what is sensitive masked. not_found/saga-not-found.
+  void history(SagaId saga, Sequence after, std::size_t limit,
+               std::function<void(Result<std::vector<EventRecord>>)> done);
+
   Registry& registry();
   SagaReader& reader();
   Counters counters() const;
