@@ -31,9 +31,7 @@ struct Options {
   Duration drain_calls_max{2'000};   ///< how long a stopping node waits for answers
   Duration drain_max{20'000};        ///< and for the database
 
-  std::size_t events_per_saga_max = 10'000;
   std::size_t input_bytes_max = 256 * 1024;
-  std::size_t output_bytes_max = 256 * 1024;
   dsl::DefinitionLimits definition_limits{};
   /// What the checker may ask: URLs, secrets, local operations. Services and definitions are filled
   /// in by the registry.
