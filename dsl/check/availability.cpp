@@ -69,8 +69,11 @@ class Availability {
     }
     if (definition.business_key)
       templates(*definition.business_key, {.pointer = "/businessKey"}, {});
-    if (const auto* timeout = std::get_if<Expression>(&definition.timeout))
-      expression(*timeout, {.pointer = "/timeout"}, {});
+    for (const auto& use : durations_of(definition)) {
+      expression(*use.source, {.pointer = use.pointer, .response = use.of_answer}, {});
+    }
+    for (const auto& [name, service] : definition.services)
+      outcomes(service.outcomes, {.self = true, .response = true}, {});
     const Reach end = walk(definition.steps, {});
     if (definition.output) templates(*definition.output, {.pointer = "/output"}, end);
     // Handlers may run when nothing at all was done.
@@ -98,6 +101,7 @@ class Availability {
 
   Reach one(const Step& step, const Reach& before) {
     if (step.when) expression(*step.when, plain(step.pointer + "/when"), before);
+    durations(step, before);
     Reach after = before;
     const bool available = std::visit(
         Match{[&](const Action& action) {
@@ -119,7 +123,6 @@ class Availability {
               },
               [&](const Try& block) { return try_block(step, block, before, after); },
               [&](const Wait& wait) {
-                duration(wait.timeout, step.pointer + "/wait/timeout", before);
                 Field accept = plain(step.pointer + "/wait/accept");
                 accept.signal = true;
                 if (wait.accept) expression(*wait.accept, accept, before);
@@ -128,7 +131,6 @@ class Availability {
                 return true;
               },
               [&](const Sleep& sleep) {
-                if (sleep.duration) duration(*sleep.duration, step.pointer + "/sleep/for", before);
                 if (sleep.until)
                   templates(*sleep.until, plain(step.pointer + "/sleep/until"), before);
                 return true;
@@ -168,10 +170,6 @@ class Availability {
     answer.pointer = step.pointer + "/capture";
     if (action.capture) templates(*action.capture, answer, before);
     outcomes(action.outcomes, answer, before);
-    durations(action.retry, step.pointer + "/retry", before);
-    if (action.attempt_timeout)
-      duration(*action.attempt_timeout, step.pointer + "/attemptTimeout", before);
-    if (step.timeout) duration(*step.timeout, step.pointer + "/timeout", before);
     if (action.probe) {
       Field probe = call;
       probe.pointer = step.pointer + "/probe";
@@ -292,17 +290,16 @@ class Availability {
     }
   }
 
-  void durations(const RetrySpec& spec, const std::string& pointer, const Reach& reach) {
-    for (const auto& [field, name] :
-         {std::pair{&spec.delay, "/delay"}, std::pair{&spec.delay_max, "/maxDelay"},
-          std::pair{&spec.elapsed_max, "/maxElapsed"}}) {
-      if (*field) duration(**field, pointer + name, reach);
+  void durations(const Step& step, const Reach& reach) {
+    for (const auto& use : durations_of(step)) {
+      Field field = plain(use.pointer);
+      field.response = use.of_answer;
+      field.self = use.of_answer || use.of_undo;
+      field.undo = use.of_undo;
+      field.failure = field.failure || use.of_undo;
+      if (use.of_undo) field.certain = &reach.must;
+      expression(*use.source, field, reach);
     }
-  }
-
-  void duration(const DurationField& field, const std::string& pointer, const Reach& reach) {
-    if (const auto* source = std::get_if<Expression>(&field))
-      expression(*source, plain(pointer), reach);
   }
 
   void templates(const Template& source, Field field, const Reach& reach) {

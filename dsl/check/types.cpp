@@ -104,7 +104,9 @@ class Types {
       whole(*definition.business_key, "/businessKey");
       sensitive(*definition.business_key, "/businessKey", "the business key");
     }
-    if (definition.output) whole(*definition.output, "/output");
+    whole(definition.output, "/output");
+    durations(durations_of(definition));
+    for (const auto& [name, service] : definition.services) conditions(service.outcomes);
     for (const auto* steps : {&definition.steps, &definition.on_failure, &definition.on_suspended})
       list(*steps);
   }
@@ -116,9 +118,11 @@ class Types {
 
   void one(const Step& step) {
     if (step.when) condition(*step.when, step.pointer + "/when");
+    durations(durations_of(step));
     if (const auto* action = std::get_if<Action>(&step.body)) {
-      if (action->output) whole(*action->output, step.pointer + "/output");
-      if (action->capture) whole(*action->capture, step.pointer + "/capture");
+      whole(action->output, step.pointer + "/output");
+      whole(action->capture, step.pointer + "/capture");
+      if (action->probe) whole(action->probe->output, step.pointer + "/probe/output");
     }
     for (const auto& use : requests_of(step)) request(*use.request, *use.outcomes);
     if (const auto* undo = std::get_if<Compensation>(&step.undo); undo != nullptr && undo->when) {
@@ -127,23 +131,46 @@ class Types {
     if (const auto* value = std::get_if<Value>(&step.body))
       whole(value->value, step.pointer + "/value");
     if (const auto* fail = std::get_if<Fail>(&step.body)) {
-      if (fail->message) whole(*fail->message, step.pointer + "/fail/message");
-      if (fail->details) whole(*fail->details, step.pointer + "/fail/details");
+      whole(fail->message, step.pointer + "/fail/message");
+      whole(fail->details, step.pointer + "/fail/details");
     }
     if (const auto* saga = std::get_if<SubSaga>(&step.body)) sub_saga(step, *saga);
-    if (const auto* wait = std::get_if<Wait>(&step.body); wait != nullptr && wait->accept)
-      condition(*wait->accept, step.pointer + "/wait/accept");
-    if (const auto* block = std::get_if<Switch>(&step.body)) {
-      for (std::size_t i = 0; i < block->cases.size(); ++i) {
-        condition(*block->cases[i].when,
-                  step.pointer + "/switch/cases/" + std::to_string(i) + "/when");
-        list(block->cases[i].steps);
-      }
-      if (block->otherwise) list(block->otherwise->steps);
-      return;
+    if (const auto* wait = std::get_if<Wait>(&step.body)) {
+      if (wait->accept) condition(*wait->accept, step.pointer + "/wait/accept");
+      whole(wait->default_value, step.pointer + "/wait/default");
     }
+    if (const auto* sleep = std::get_if<Sleep>(&step.body))
+      whole(sleep->until, step.pointer + "/sleep/until");
     if (const auto* block = std::get_if<ForEach>(&step.body)) return for_each(step, *block);
+    if (const auto* block = std::get_if<Switch>(&step.body)) arms(step, *block);
+    if (const auto* block = std::get_if<Try>(&step.body)) catches(step, *block);
     for (const auto* inner : inner_lists(step)) list(*inner);
+  }
+
+  void durations(const std::vector<DurationUse>& uses) {
+    for (const auto& use : uses) {
+      const Type type = expression(*use.source, use.pointer);
+      if (!type.may_be(string_type))
+        error("E412", "a duration is a text like \"10s\", not " + text_of(type.kinds));
+    }
+  }
+
+  void arms(const Step& step, const Switch& block) {
+    for (std::size_t i = 0; i < block.cases.size(); ++i) {
+      const std::string at = step.pointer + "/switch/cases/" + std::to_string(i);
+      condition(*block.cases[i].when, at + "/when");
+      whole(block.cases[i].output, at + "/output");
+    }
+    if (block.otherwise) whole(block.otherwise->output, step.pointer + "/switch/otherwise/output");
+  }
+
+  void catches(const Step& step, const Try& block) {
+    whole(block.output, step.pointer + "/try/output");
+    for (std::size_t i = 0; i < block.catches.size(); ++i) {
+      const std::string at = step.pointer + "/try/catch/" + std::to_string(i);
+      if (block.catches[i].when) condition(*block.catches[i].when, at + "/when");
+      whole(block.catches[i].output, at + "/output");
+    }
   }
 
   void for_each(const Step& step, const ForEach& block) {
@@ -155,7 +182,7 @@ class Types {
     if (!block.index_as.empty()) variables_[block.index_as] = {number_type, nullptr};
     if (block.key) expression(*block.key, step.pointer + "/forEach/key");
     list(block.steps);
-    if (block.yield) whole(*block.yield, step.pointer + "/forEach/yield");
+    whole(block.yield, step.pointer + "/forEach/yield");
     variables_.erase(block.as);
     variables_.erase(block.index_as);
   }
@@ -163,6 +190,7 @@ class Types {
   void sub_saga(const Step& step, const SubSaga& saga) {
     const std::string at = step.pointer + "/saga";
     whole(saga.input, at + "/input");
+    whole(saga.business_key, at + "/businessKey");
     if (!check_.context.definition) return;
     const auto child = check_.context.definition(saga.name, saga.version.value_or(0));
     if (!child) {
@@ -214,6 +242,10 @@ class Types {
       for (const auto& part : request.body->expressions())
         sent_whole(part, request.pointer + "/body");
     }
+    conditions(rules);
+  }
+
+  void conditions(const std::vector<OutcomeRule>& rules) {
     for (const auto& rule : rules) {
       if (rule.when) condition(*rule.when, rule.pointer + "/when");
     }
@@ -266,6 +298,10 @@ class Types {
               "use json(), join() or one of its members");
       }
     }
+  }
+
+  void whole(const std::optional<Template>& source, const std::string& pointer) {
+    if (source) whole(*source, pointer);
   }
 
   void condition(const Expression& source, const std::string& pointer) {

@@ -77,6 +77,78 @@ std::vector<RequestUse> requests_of(const Step& step) {
   return uses;
 }
 
+namespace {
+
+class Durations {
+ public:
+  std::vector<DurationUse> uses;
+  bool of_undo = false;
+
+  void add(const DurationField& field, const std::string& pointer, bool of_answer = false) {
+    const auto* source = std::get_if<Expression>(&field);
+    if (source != nullptr) uses.push_back({source, pointer, of_answer, of_undo});
+  }
+  void add(const std::optional<DurationField>& field, const std::string& pointer,
+           bool of_answer = false) {
+    if (field) add(*field, pointer, of_answer);
+  }
+  void retry(const RetrySpec& spec, const std::string& pointer) {
+    add(spec.delay, pointer + "/delay");
+    add(spec.delay_max, pointer + "/maxDelay");
+    add(spec.elapsed_max, pointer + "/maxElapsed");
+  }
+  void outcomes(const std::vector<OutcomeRule>& rules) {
+    for (const auto& rule : rules) add(rule.retry_after, rule.pointer + "/retryAfter", true);
+  }
+  void action(const Action& action, const std::string& at) {
+    retry(action.retry, at + "/retry");
+    add(action.attempt_timeout, at + "/attemptTimeout");
+    outcomes(action.outcomes);
+    if (action.probe) {
+      add(action.probe->attempt_timeout, at + "/probe/attemptTimeout");
+      retry(action.probe->retry, at + "/probe/retry");
+      outcomes(action.probe->outcomes);
+    }
+    if (!action.completion) return;
+    add(action.completion->timeout, at + "/completion/timeout");
+    if (!action.completion->poll) return;
+    add(action.completion->poll->every, at + "/completion/poll/every");
+    outcomes(action.completion->poll->outcomes);
+  }
+};
+
+}  // namespace
+
+std::vector<DurationUse> durations_of(const Step& step) {
+  Durations durations;
+  durations.add(step.timeout, step.pointer + "/timeout");
+  if (const auto* action = std::get_if<Action>(&step.body)) durations.action(*action, step.pointer);
+  if (const auto* wait = std::get_if<Wait>(&step.body))
+    durations.add(wait->timeout, step.pointer + "/wait/timeout");
+  if (const auto* sleep = std::get_if<Sleep>(&step.body))
+    durations.add(sleep->duration, step.pointer + "/sleep/for");
+  if (const auto* undo = std::get_if<Compensation>(&step.undo)) {
+    durations.of_undo = true;
+    durations.add(undo->attempt_timeout, step.pointer + "/compensation/attemptTimeout");
+    durations.retry(undo->retry, step.pointer + "/compensation/retry");
+    durations.outcomes(undo->outcomes);
+  }
+  return std::move(durations.uses);
+}
+
+std::vector<DurationUse> durations_of(const Definition& definition) {
+  Durations durations;
+  durations.add(definition.timeout, "/timeout");
+  durations.retry(definition.default_retry, "/defaults/retry");
+  durations.add(definition.default_attempt_timeout, "/defaults/attemptTimeout");
+  durations.add(definition.default_step_timeout, "/defaults/stepTimeout");
+  for (const auto& [name, service] : definition.services) {
+    durations.retry(service.retry, service.pointer + "/retry");
+    durations.outcomes(service.outcomes);
+  }
+  return std::move(durations.uses);
+}
+
 bool can_end(const Steps& steps) {
   return std::all_of(steps.begin(), steps.end(), [](const Step& step) {
     if (step.when) return true;

@@ -44,6 +44,16 @@ struct RequestUse {
   std::string service;
 };
 std::vector<RequestUse> requests_of(const Step& step);
+/// A duration that is an expression, and what else than the input and the steps it may read.
+struct DurationUse {
+  const Expression* source;
+  std::string pointer;
+  bool of_answer = false;  ///< `response` is there
+  bool of_undo = false;    ///< `self` and `failure` are there
+};
+std::vector<DurationUse> durations_of(const Step& step);
+/// Of the definition itself, its defaults and the services written within it.
+std::vector<DurationUse> durations_of(const Definition& definition);
 /// Whether a list of steps can come to its end without failing.
 bool can_end(const Steps& steps);
 bool contains_pivot(const Steps& steps, const Check& check);
