@@ -173,6 +173,9 @@ TEST_CASE("defaults fill what is absent, at every level that is there") {
   CHECK(schema->with_defaults(Json::parse(R"({"b":{}})")) ==
         Json::parse(R"({"a":1,"b":{"c":[2]}})"));
   CHECK(schema->with_defaults(Json::parse(R"({"a":null})")) == Json::parse(R"({"a":null})"));
+  const auto list = compiled(R"({"items":{"properties":{"n":{"default":7}}}})");
+  CHECK(list->with_defaults(Json::parse(R"([{}, {"n":1}, 3])")) ==
+        Json::parse(R"([{"n":7}, {"n":1}, 3])"));
 }
 
 TEST_CASE("what is marked sensitive is masked wherever it stands") {
@@ -181,6 +184,11 @@ TEST_CASE("what is marked sensitive is masked wherever it stands") {
     "people":{"type":"array","items":{"type":"object","properties":{"pin":{"x-sensitive":true}}}}}})");
   CHECK(schema->masked(Json::parse(R"({"card":{"no":1},"name":"n","people":[{"pin":1,"x":2}]})")) ==
         Json::parse(R"({"card":"***","name":"n","people":[{"pin":"***","x":2}]})"));
+  const auto open =
+      compiled(R"({"additionalProperties":{"x-sensitive":true},"properties":{"id":{}}})");
+  CHECK(open->masked(Json::parse(R"({"id":1,"other":[2]})")) ==
+        Json::parse(R"({"id":1,"other":"***"})"));
+  CHECK(compiled(R"({"x-sensitive":true})")->masked(Json::parse(R"({"a":1})")) == Json("***"));
 }
 
 TEST_CASE("a hopeless value is not listed without end") {

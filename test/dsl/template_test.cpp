@@ -53,6 +53,15 @@ TEST_CASE("a string that is one expression takes the expression's type, a longer
            {R"("${input.missing}")", "error"},
            {R"("${input.id")", "refused"},
            {R"("${}")", "refused"},
+           {R"("${'it\\'s } here'}")", R"("it's } here")"},
+           {R"("${'a'}${'b'}")", R"("ab")"},
+           {R"("$${a} ${input.amount} $$${1}")", R"("${a} 250 $${1}")"},
+           {R"("$")", R"("$")"},
+           {R"("")", R"("")"},
+           {R"("${")", "refused"},
+           {R"("${'}")", "refused"},
+           {R"({"a": {"b": "${omit}"}, "c": []})", R"({"a":{},"c":[]})"},
+           {R"("${input.lines.map(l, {q: l.qty})}")", R"([{"q":2},{"q":1}])"},
            {R"([1, 2.5, true, null])", "[1,2.5,true,null]"}}) {
     CAPTURE(row.source);
     CHECK(rendered(row.source) == row.gives);
@@ -69,6 +78,15 @@ TEST_CASE("text templates encode what is inserted and leave the constant text al
   CHECK(rendered_text("/orders/${input.id}/x", stars) == "/orders/****/x");
   CHECK(rendered_text("${input.amount}") == "250");
   CHECK(rendered_text("${input.tags}") == "error");
+  CHECK(rendered_text("${input.none}") == "error");
+  CHECK(rendered_text("${omit}") == "error");
+  CHECK(rendered_text("plain", stars) == "plain");
+  CHECK(rendered_text("$${a}${input.id}", stars) == "${a}****");
+  dsl::Budget budget;
+  const auto whole =
+      dsl::Template::compile_text("${input.amount}")->render(example_values(), budget);
+  REQUIRE(whole.has_value());
+  CHECK(*whole == Json("250"));
 }
 
 TEST_CASE("every mistake of a template is reported with its place") {
