@@ -1,5 +1,6 @@
 #include "serving.hpp"
 
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include <charconv>
@@ -75,7 +76,20 @@ void add_serve_options(CLI::App& command, ServeOptions& options) {
       ->capture_default_str();
 }
 
+namespace {
+
+/// An ordinary user's soft limit of 1,024 files is less than our connections need.
+void allow_many_files() {
+  rlimit limit{};
+  if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
+  limit.rlim_cur = limit.rlim_max;
+  ::setrlimit(RLIMIT_NOFILE, &limit);
+}
+
+}  // namespace
+
 int serve(const Global& global, ServeOptions options) {
+  allow_many_files();
   const auto since = std::chrono::steady_clock::now();
   if (auto listen = set_listen(options.server, options.listen); !listen)
     return report(global, listen.error());
