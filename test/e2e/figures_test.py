@@ -20,6 +20,7 @@ def cpu_seconds(pid):
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
+@unittest.skipIf(os.environ.get("BACKSTITCH_SANITIZED"), "sanitizers multiply memory and size")
 class Figures(unittest.TestCase):
     def test_an_idle_server_is_small_and_quiet(self):
         with harness.Postgres() as postgres, harness.Server(postgres.url) as server:
@@ -42,6 +43,7 @@ class Figures(unittest.TestCase):
             self.assertLess(os.path.getsize(copy), STRIPPED_MAX_BYTES)
 
 
+@unittest.skipIf(os.environ.get("BACKSTITCH_SANITIZED"), "sanitizers multiply memory and time")
 class Overload(unittest.TestCase):
     def test_starts_over_the_bound_are_refused_at_once_and_what_runs_ends(self):
         world = World(serve_arguments=["--starts-waiting-max", "50", "--sagas-resident-max", "200"]).open()
