@@ -4,18 +4,6 @@
 namespace backstitch::engine {
 namespace {
 
-CallState& call_of(StepState& step, Phase phase) {
-  switch (phase) {
-    case Phase::forward:
-      return step.forward;
-    case Phase::probe:
-      return step.probe;
-    case Phase::compensate:
-      return step.undo;
-  }
-  throw InvariantViolation("unknown phase");
-}
-
 void begin_call(CallState& call, const RenderedRequest& request, TimePoint at) {
   call.request = request;
   call.attempts = 1;

@@ -16,18 +16,6 @@ const dsl::Compensation* undo_of(const Located& at) {
   return std::get_if<dsl::Compensation>(&at.step->undo);
 }
 
-CallState& call_of(StepState& step, Phase phase) {
-  switch (phase) {
-    case Phase::forward:
-      return step.forward;
-    case Phase::probe:
-      return step.probe;
-    case Phase::compensate:
-      return step.undo;
-  }
-  throw InvariantViolation("unknown phase");
-}
-
 std::string class_of(OutcomeClass outcome) {
   return outcome == OutcomeClass::pending ? "unknown" : dsl::to_text(outcome);
 }

@@ -44,11 +44,7 @@ void Decider::emit(EventBody body) {
 }
 
 void Decider::call(const StepPath& path, Phase phase) {
-  StepState& step = step_state(path);
-  const CallState& call = phase == Phase::forward ? step.forward
-                          : phase == Phase::probe ? step.probe
-                                                  : step.undo;
-  out_.effects.push_back(CallParticipant{path, phase, call.attempts});
+  out_.effects.push_back(CallParticipant{path, phase, call_of(step_state(path), phase).attempts});
 }
 
 void Decider::suspend(std::string reason, std::string message, const StepPath& path, Phase phase) {

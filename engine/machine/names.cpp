@@ -94,4 +94,20 @@ Failure failure_from_json(const Json& json) {
   return failure;
 }
 
+CallState& call_of(StepState& step, Phase phase) {
+  switch (phase) {
+    case Phase::forward:
+      return step.forward;
+    case Phase::probe:
+      return step.probe;
+    case Phase::compensate:
+      return step.undo;
+  }
+  throw InvariantViolation("unknown phase");
+}
+
+const CallState& call_of(const StepState& step, Phase phase) {
+  return call_of(const_cast<StepState&>(step), phase);
+}
+
 }  // namespace backstitch::engine

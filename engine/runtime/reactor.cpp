@@ -162,9 +162,7 @@ void Reactor::call(const Actor& actor, const CallParticipant& effect) {
   // A node that stops or has lost its lease sends nothing more; whoever takes over sends it again.
   if (draining_ || !may_act()) return;
   const StepState& step = actor->state.steps.find(effect.path)->second;
-  const CallState& state = effect.phase == Phase::forward ? step.forward
-                           : effect.phase == Phase::probe ? step.probe
-                                                          : step.undo;
+  const CallState& state = call_of(step, effect.phase);
   Call call{actor->id, effect.path, effect.phase, effect.attempt, *state.request, nullptr, {}};
   const auto inline_service = actor->program.definition->services.find(call.request.service);
   if (inline_service != actor->program.definition->services.end()) {

@@ -99,6 +99,9 @@ struct StepState {
   std::optional<TimePoint> undo_ended_at;
   std::int64_t started_sequence = 0;  ///< orders steps by when they started
 };
+/// The attempts of one phase.
+CallState& call_of(StepState& step, Phase phase);
+const CallState& call_of(const StepState& step, Phase phase);
 
 /// Why a person is needed.
 struct Suspension {
