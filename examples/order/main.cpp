@@ -1,116 +1,97 @@
-#include <sys/resource.h>
+#include <array>
+#include <nlohmann/json.hpp>
 
-#include <charconv>
-#include <cstdint>
-#include <cstdio>
-#include <exception>
-#include <optional>
-#include <string>
-#include <string_view>
+#include "program.hpp"
 
-#include "server.hpp"
-#include "services.hpp"
+namespace backstitch::examples {
 
 namespace {
 
-using backstitch::examples::Participants;
-using backstitch::examples::Server;
-using backstitch::examples::service_names;
+using nlohmann::json;
 
-constexpr const char* usage =
-    "order-participants: the services of the order saga, on 127.0.0.1\n"
-    "  --port-base N   orders on N, inventory N+1, payments N+2, shipping N+3, mail N+4;\n"
-    "                  0 picks free ports (default 7500)\n"
-    "  --print-ports   prints one JSON line with every service's URL once they listen\n"
-    "  --ledger FILE   keeps the ledger in FILE and continues from it\n"
-    "  --threads N     default 1\n";
+constexpr int discount_cents = 500;
 
-struct Options {
-  int port_base = 7500;
-  int threads = 1;
-  bool print_ports = false;
-  bool help = false;
-  std::string ledger;
+Answer ok(const json& body) {
+  return {200, body.dump(-1, ' ', false, json::error_handler_t::replace)};
+}
+
+std::string authorisation_id(std::string_view key) {
+  return number("au", key);
+}
+
+Answer create_order(const Call& call) {
+  return ok({{"orderId", call.part(0)}, {"state", "PENDING"}});
+}
+
+Answer set_order_state(const Call& call) {
+  return ok({{"orderId", call.part(0)}, {"ok", true}});
+}
+
+Answer redeem_coupon(const Call&) {
+  return ok({{"discountCents", discount_cents}});
+}
+
+Answer reserve_stock(const Call& call) {
+  return ok({{"reservationId", call.part(0)}});
+}
+
+Answer authorise(const Call& call) {
+  return ok({{"id", authorisation_id(call.request.idempotency_key)}});
+}
+
+Answer capture(const Call& call) {
+  const Found found = call.find("authorisations/" + call.part(0));
+  if (found == Found::never) return {404, R"({"error":"NO_SUCH_AUTHORISATION"})"};
+  if (found == Found::gone) return {410, R"({"error":"AUTHORISATION_EXPIRED"})"};
+  return ok({{"receiptNo", number("R", call.request.idempotency_key)}});
+}
+
+Answer ship(const Call& call) {
+  return ok({{"trackingNo", number("T", call.request.idempotency_key)}});
+}
+
+Answer send_message(const Call& call) {
+  return ok({{"messageId", number("M", call.request.idempotency_key)}});
+}
+
+constexpr std::array services{
+    ServiceInfo{"orders", {}},
+    ServiceInfo{"inventory", {409, R"({"error":"OUT_OF_STOCK"})"}},
+    ServiceInfo{"payments", {402, R"({"error":"CARD_DECLINED"})"}},
+    ServiceInfo{"shipping", {}},
+    ServiceInfo{"mail", {}},
 };
 
-bool read_number(std::string_view text, int minimum, int maximum, int& number) {
-  const auto [end, failed] = std::from_chars(text.data(), text.data() + text.size(), number);
-  return failed == std::errc{} && end == text.data() + text.size() && number >= minimum &&
-         number <= maximum;
-}
+using enum RouteKind;
+constexpr std::array routes{
+    Route{"orders", Verb::put, "/orders/*", action, create_order, Effect::done, true},
+    Route{"orders", Verb::post, "/orders/*/reject", undo},
+    Route{"orders", Verb::put, "/orders/*/state", action, set_order_state},
+    Route{"orders", Verb::put, "/coupons/*/redemptions/*", action, redeem_coupon, Effect::done,
+          true},
+    Route{"orders", Verb::del, "/coupons/*/redemptions/*", undo},
+    Route{"inventory", Verb::put, "/reservations/*", action, reserve_stock, Effect::done, true},
+    Route{"inventory", Verb::del, "/reservations/*", undo},
+    Route{"payments", Verb::post, "/authorisations", action, authorise, Effect::done, true,
+          authorisation_id},
+    Route{.service = "payments",
+          .verb = Verb::get,
+          .pattern = "/authorisations/by-key/*",
+          .kind = probe,
+          .sealed = true,
+          .not_seen = R"({"error":"NOT_AUTHORISED"})"},
+    Route{"payments", Verb::post, "/authorisations/*/void", undo},
+    Route{"payments", Verb::post, "/authorisations/*/capture", action, capture, Effect::captured},
+    Route{"shipping", Verb::put, "/shipments/*", action, ship},
+    Route{"mail", Verb::post, "/messages", action, send_message},
+};
 
-std::optional<Options> options_of(int count, char** arguments) {
-  constexpr int port_base_max = 65535 - static_cast<int>(service_names.size()) + 1;
-  Options options;
-  for (int i = 1; i < count; ++i) {
-    const std::string_view name = arguments[i];
-    const bool has_value = i + 1 < count;
-    if (name == "--print-ports") {
-      options.print_ports = true;
-    } else if (name == "--help") {
-      options.help = true;
-    } else if (name == "--ledger" && has_value) {
-      options.ledger = arguments[++i];
-    } else if (name == "--port-base" && has_value) {
-      if (!read_number(arguments[++i], 0, port_base_max, options.port_base)) return std::nullopt;
-    } else if (name == "--threads" && has_value) {
-      if (!read_number(arguments[++i], 1, 64, options.threads)) return std::nullopt;
-    } else {
-      return std::nullopt;
-    }
-  }
-  return options;
-}
-
-/// The benchmark holds thousands of connections; the usual soft limit is 1,024 descriptors.
-void allow_many_connections() {
-  rlimit limit{};
-  if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
-  limit.rlim_cur = limit.rlim_max;
-  setrlimit(RLIMIT_NOFILE, &limit);
-}
-
-int serve(const Options& options) {
-  Participants participants;
-  if (!options.ledger.empty()) {
-    if (const auto wrong = participants.open_ledger(options.ledger)) {
-      std::fprintf(stderr, "order-participants: %s\n", wrong->c_str());
-      return 1;
-    }
-  }
-  Server server(options.threads);
-  std::string urls;
-  for (std::size_t i = 0; i < service_names.size(); ++i) {
-    const int wanted = options.port_base == 0 ? 0 : options.port_base + static_cast<int>(i);
-    const int port = server.listen(static_cast<std::uint16_t>(wanted), participants.handler(i));
-    urls += (urls.empty() ? "{\"" : ",\"") + std::string(service_names[i]) +
-            "\":\"http://127.0.0.1:" + std::to_string(port) + '"';
-  }
-  if (options.print_ports) {
-    std::printf("%s}\n", urls.c_str());
-    std::fflush(stdout);
-  }
-  server.run();
-  return 0;
-}
+const Business order{"order-participants", "order", services, routes, 7500, {}};
 
 }  // namespace
 
+}  // namespace backstitch::examples
+
 int main(int count, char** arguments) {
-  const auto options = options_of(count, arguments);
-  if (!options) {
-    std::fputs(usage, stderr);
-    return 2;
-  }
-  if (options->help) {
-    std::fputs(usage, stdout);
-    return 0;
-  }
-  allow_many_connections();
-  try {
-    return serve(*options);
-  } catch (const std::exception& error) {
-    std::fprintf(stderr, "order-participants: %s\n", error.what());
-    return 1;
-  }
+  return backstitch::examples::run_program(count, arguments, backstitch::examples::order);
 }

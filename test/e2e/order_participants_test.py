@@ -13,7 +13,7 @@ import threading
 import unittest
 from urllib.parse import quote
 
-from order_participants import DEADLINE_SECONDS, OneProgram, Participants, run
+from participants import DEADLINE_SECONDS, OneProgram, Participants, run
 
 
 class KeysAndUndo(OneProgram):
@@ -189,6 +189,13 @@ class FaultSwitches(OneProgram):
         self.assertEqual([self.reserve()[0] for _ in range(3)], [503, 503, 200])
         self.assertEqual(self.all.outcomes(), ["done"])
 
+    def test_work_is_not_done_when_the_connection_is_cut_before_it(self):
+        self.all.fault(service="inventory", mode="drop-before")
+        self.assertRaises(ConnectionError, self.reserve)
+        self.assertEqual(self.all.outcomes(), [])
+        self.assertEqual(self.reserve()[0], 200)
+        self.assertEqual(self.all.outcomes(), ["done"])
+
     def test_a_hanging_answer_never_comes_but_the_work_is_done(self):
         self.all.fault(service="inventory", mode="hang")
         self.assertRaises(socket.timeout, self.reserve, timeout=0.2)
@@ -231,7 +238,7 @@ class FaultSwitches(OneProgram):
         refuse = {"mode": "refuse"}
         for rule in [
                 {}, [], {"mode": "explode"}, refuse | {"servise": "mail"},
-                refuse | {"service": "bank"}, refuse | {"phase": "back"}, refuse | {"status": 42},
+                refuse | {"service": "bank"}, refuse | {"phase": "back"}, {"mode": "hang", "phase": "callback"}, refuse | {"status": 42},
                 refuse | {"delayMs": -1}, refuse | {"times": -1}, refuse | {"times": "x"}]:
             with self.subTest(rule):
                 self.assertEqual(self.all.call("orders", "POST /faults", body=rule)[0], 400)

@@ -5,11 +5,13 @@
 #include <memory>
 #include <mutex>
 #include <nlohmann/json_fwd.hpp>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "http.hpp"
+#include "routes.hpp"
 
 namespace backstitch::examples {
 
@@ -17,6 +19,7 @@ namespace backstitch::examples {
 enum class FaultMode {
   refuse,        ///< answer `status` without doing the work
   delay,         ///< only wait, then do the work
+  drop_before,   ///< close the connection without doing the work
   drop_after,    ///< do the work, close the connection without an answer
   error_after,   ///< do the work, answer an error
   error_before,  ///< answer an error without doing the work
@@ -29,7 +32,7 @@ struct FaultRule {
   std::string service;
   std::string path;   ///< the request's path begins with this
   std::string match;  ///< the request's path contains this
-  std::string phase;  ///< `forward`, `compensate` or `probe`
+  std::string phase;  ///< `forward`, `compensate`, `probe` or `callback`
   std::string saga;
   std::string step;
   FaultMode mode = FaultMode::refuse;
@@ -74,6 +77,6 @@ struct ParsedFault {
   FaultRule rule;
   std::string wrong;  ///< empty: nothing
 };
-ParsedFault parse_fault(std::string_view text);
+ParsedFault parse_fault(std::string_view text, std::span<const ServiceInfo> services);
 
 }  // namespace backstitch::examples

@@ -10,6 +10,7 @@ namespace backstitch::examples {
 
 /// What a request came to. Spelled in the ledger as here, with `-` for `_`.
 enum class Effect {
+  accepted,   ///< the action will be decided later
   done,       ///< the action took effect
   captured,   ///< the money was taken: the point of no return took effect
   undone,     ///< an effect that stood was taken back
@@ -17,7 +18,9 @@ enum class Effect {
   refused,    ///< an action without effect, for good
   closed,     ///< a sealed probe found nothing and closed the key
   probed,     ///< a probe found the effect
-  replayed    ///< known already: the stored answer was given again
+  unseen,     ///< a probe that promises nothing found nothing
+  replayed,   ///< known already: the stored answer was given again
+  notified    ///< the decision about an accepted action was told, and the answer to that was 2xx
 };
 
 std::string_view to_text(Effect effect);
@@ -28,6 +31,7 @@ struct Entry {
   std::string saga;
   std::string step;
   std::string phase;
+  std::string subject;      ///< what it is about, e.g. `holds/17`
   std::string key;          ///< of this request; for `closed` and `probed` the key asked about
   std::string compensates;  ///< in an undo, the key of the action
   int attempt = 0;
@@ -35,6 +39,8 @@ struct Entry {
   bool undoable = false;  ///< `done` only: there is an undo for it
   unsigned status = 0;
   std::string answer;
+  std::string decision;  ///< `accepted` only: the answer if nothing comes in between
+  std::string notify;    ///< `accepted` only: the URL to tell the decision to; empty: nobody asked
 
   bool is_effect() const { return effect == Effect::done || effect == Effect::captured; }
 };

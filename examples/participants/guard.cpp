@@ -10,12 +10,16 @@ KeyGuard::Known KeyGuard::look_up(std::string_view key) const {
   return {found->second.standing, &found->second.answer};
 }
 
+void KeyGuard::remember_pending(std::string_view key, Answer answer) {
+  keys_.insert_or_assign(std::string(key), Entry{Standing::pending, std::move(answer)});
+}
+
 void KeyGuard::remember(std::string_view key, Answer answer) {
-  keys_.emplace(key, Entry{Standing::done, std::move(answer)});
+  keys_.insert_or_assign(std::string(key), Entry{Standing::done, std::move(answer)});
 }
 
 void KeyGuard::remember_refusal(std::string_view key, Answer answer) {
-  keys_.emplace(key, Entry{Standing::refused, std::move(answer)});
+  keys_.insert_or_assign(std::string(key), Entry{Standing::refused, std::move(answer)});
 }
 
 KeyGuard::Standing KeyGuard::close(std::string_view forward_key) {

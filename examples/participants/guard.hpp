@@ -24,6 +24,7 @@ class KeyGuard {
  public:
   enum class Standing {
     unseen,
+    pending,  ///< accepted, and decided later; its answer says so until then
     done,     ///< the effect stands
     refused,  ///< the action was refused; that answer is final
     closed    ///< undone or sealed: an action with this key comes too late
@@ -34,10 +35,13 @@ class KeyGuard {
   };
   Known look_up(std::string_view key) const;
 
-  /// The action was done. @pre the key was unseen
+  /// The action was accepted and is not decided. @pre the key was unseen
+  void remember_pending(std::string_view key, Answer answer);
+
+  /// The action was done. @pre the key was unseen or pending
   void remember(std::string_view key, Answer answer);
 
-  /// The action was refused and never will be done. @pre the key was unseen
+  /// The action was refused and never will be done. @pre the key was unseen or pending
   void remember_refusal(std::string_view key, Answer answer);
 
   /// Closes the key of an action for ever. Returns how it stood before: if `done`, the caller

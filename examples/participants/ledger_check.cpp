@@ -1,5 +1,6 @@
 #include "ledger_check.hpp"
 
+#include <algorithm>
 #include <map>
 #include <string_view>
 #include <tuple>
@@ -26,6 +27,8 @@ struct SagaStory {
 
 class Judge {
  public:
+  explicit Judge(const CheckRules& rules) : rules_(rules) {}
+
   void read(const Entry& entry) {
     switch (entry.effect) {
       case Effect::done:
@@ -37,9 +40,12 @@ class Judge {
         return shut(key_story(entry, entry.compensates), entry);
       case Effect::closed:
         return shut(key_story(entry, entry.key), entry);
+      case Effect::accepted:
       case Effect::refused:
       case Effect::probed:
+      case Effect::unseen:
       case Effect::replayed:
+      case Effect::notified:
         return;
     }
   }
@@ -47,7 +53,7 @@ class Judge {
   std::vector<Violation> verdict() && {
     for (const auto& [saga, story] : sagas_) {
       judge_completeness(story);
-      judge_order(story);
+      if (rules_.mirror_order) judge_order(story);
       judge_pivot(story);
     }
     return std::move(violations_);
@@ -78,10 +84,10 @@ class Judge {
   }
 
   void on_saga_effect(const Entry& entry) {
-    const auto [first, is_new] =
-        steps_.try_emplace(std::tuple{std::string_view(entry.service), std::string_view(entry.saga),
-                                      std::string_view(entry.step)},
-                           &entry);
+    const auto [first, is_new] = steps_.try_emplace(
+        std::tuple{std::string_view(entry.service), std::string_view(entry.saga),
+                   std::string_view(entry.step), std::string_view(entry.subject)},
+        &entry);
     if (!is_new && !entry.step.empty()) {
       report("I3", "two-effects-for-one-step", "took effect twice under different keys",
              {first->second, &entry});
@@ -109,13 +115,21 @@ class Judge {
   }
 
   void judge_completeness(const SagaStory& saga) {
-    if (saga.undos.empty()) return;
+    const auto cause = std::find_if(saga.undos.begin(), saga.undos.end(), [this](const auto& undo) {
+      return !is_in_save_point(*undo.second);
+    });
+    if (cause == saga.undos.end()) return;
     for (const Entry* action : saga.undoable) {
       if (keys_[{action->service, action->key}].undone == nullptr) {
         report("I4", "partly-undone", "still stands although other effects of its saga were undone",
-               {saga.undos.front().second, action});
+               {cause->second, action});
       }
     }
+  }
+
+  bool is_in_save_point(const Entry& entry) const {
+    return std::find(rules_.save_point.begin(), rules_.save_point.end(), entry.service) !=
+           rules_.save_point.end();
   }
 
   void judge_order(const SagaStory& saga) {
@@ -136,7 +150,7 @@ class Judge {
       if (undo->seq > saga.captured->seq) {
         report("I9", "undone-after-capture", "was undone after the money was taken",
                {saga.captured, undo});
-      } else {
+      } else if (!is_in_save_point(*undo)) {
         report("I9", "captured-after-undo", "took the money although the saga was being undone",
                {undo, saga.captured});
       }
@@ -155,16 +169,19 @@ class Judge {
     violations_.push_back(std::move(violation));
   }
 
+  const CheckRules& rules_;
   std::map<ServiceKey, KeyStory> keys_;
-  std::map<std::tuple<std::string_view, std::string_view, std::string_view>, const Entry*> steps_;
+  std::map<std::tuple<std::string_view, std::string_view, std::string_view, std::string_view>,
+           const Entry*>
+      steps_;  ///< the subject tells the rounds of a loop apart
   std::map<std::string_view, SagaStory> sagas_;
   std::vector<Violation> violations_;
 };
 
 }  // namespace
 
-std::vector<Violation> check(const std::vector<Entry>& entries) {
-  Judge judge;
+std::vector<Violation> check(const std::vector<Entry>& entries, const CheckRules& rules) {
+  Judge judge(rules);
   for (const Entry& entry : entries) judge.read(entry);
   return std::move(judge).verdict();
 }

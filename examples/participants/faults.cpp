@@ -16,9 +16,10 @@ using std::chrono::milliseconds;
 constexpr milliseconds delay_default{500};
 constexpr milliseconds delay_max{60'000};
 
-constexpr std::array<std::pair<FaultMode, std::string_view>, 7> mode_names{
+constexpr std::array<std::pair<FaultMode, std::string_view>, 8> mode_names{
     {{FaultMode::refuse, "refuse"},
      {FaultMode::delay, "delay"},
+     {FaultMode::drop_before, "drop-before"},
      {FaultMode::drop_after, "drop-after"},
      {FaultMode::error_after, "error-after"},
      {FaultMode::error_before, "error-before"},
@@ -49,7 +50,7 @@ bool matches(const FaultRule& rule, std::string_view service, const Request& req
       request.saga_phase.empty() ? std::string_view("forward") : request.saga_phase;
   return (rule.service.empty() || rule.service == service) && path.starts_with(rule.path) &&
          path.find(rule.match) != std::string_view::npos &&
-         (rule.phase.empty() || rule.phase == phase) &&
+         (rule.phase.empty() ? phase != "callback" : rule.phase == phase) &&
          (rule.saga.empty() || rule.saga == request.saga_id) &&
          (rule.step.empty() || rule.step == request.saga_step);
 }
@@ -72,8 +73,8 @@ ParsedFault fault_of(const json& object) {
   const auto mode = mode_of(object.value("mode", ""));
   if (!mode) {
     return {{},
-            "mode must be one of refuse, delay, drop-after, error-after, error-before, "
-            "garbage, hang"};
+            "mode must be one of refuse, delay, drop-before, drop-after, error-after, "
+            "error-before, garbage, hang"};
   }
   FaultRule rule;
   rule.mode = *mode;
@@ -90,11 +91,12 @@ ParsedFault fault_of(const json& object) {
   const auto times = object.value("times", std::int64_t{1});
   rule.remember = object.value("remember", true);
 
-  if (!is_one_of(rule.service, {"", "orders", "inventory", "payments", "shipping", "mail"})) {
-    return {{}, "no service is called " + rule.service};
+  if (!is_one_of(rule.phase, {"", "forward", "compensate", "probe", "callback"})) {
+    return {{}, "phase must be forward, compensate, probe or callback"};
   }
-  if (!is_one_of(rule.phase, {"", "forward", "compensate", "probe"})) {
-    return {{}, "phase must be forward, compensate or probe"};
+  if (rule.phase == "callback" && *mode != FaultMode::refuse && *mode != FaultMode::delay &&
+      *mode != FaultMode::drop_after) {
+    return {{}, "a callback can be refused, delayed or dropped"};
   }
   if (rule.status != 0 && (rule.status < 200 || rule.status > 599)) {
     return {{}, "status must be between 200 and 599"};
@@ -156,9 +158,14 @@ json Faults::list() const {
   return all;
 }
 
-ParsedFault parse_fault(std::string_view text) {
+ParsedFault parse_fault(std::string_view text, std::span<const ServiceInfo> services) {
   try {
-    return fault_of(json::parse(text));
+    ParsedFault parsed = fault_of(json::parse(text));
+    const std::string& service = parsed.rule.service;
+    if (parsed.wrong.empty() && !service.empty() && find_service(services, service) == nullptr) {
+      return {{}, "no service is called " + service};
+    }
+    return parsed;
   } catch (const json::exception& error) {
     return {{}, error.what()};
   }

@@ -1,4 +1,4 @@
-"""The order participants as a process of a test's own, and what tests ask of them."""
+"""The participants of an example as a process of a test's own, and what tests ask of them."""
 import http.client
 import json
 import os
@@ -10,21 +10,25 @@ from urllib.parse import quote, urlsplit
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 BUILD = pathlib.Path(os.environ.get("BACKSTITCH_BUILD", ROOT / "build"))
-PROGRAM = (BUILD if BUILD.is_absolute() else ROOT / BUILD) / "examples/order/order-participants"
 DEADLINE_SECONDS = 10
+
+
+def program_of(example):
+    return (BUILD if BUILD.is_absolute() else ROOT / BUILD) / f"examples/{example}/{example}-participants"
 
 
 class Participants:
     """One run of the program. Use as a context; the process ends with it, whatever happens."""
 
-    def __init__(self, *arguments):
-        command = [PROGRAM, "--port-base", "0", "--print-ports", *arguments]
+    def __init__(self, *arguments, example="order"):
+        command = [program_of(example), "--port-base", "0", "--print-ports", *arguments]
         self.process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
         line = self.process.stdout.readline()
         if not line:
             self.stop()
-            raise AssertionError(f"{PROGRAM} did not start")
+            raise AssertionError(f"{command[0]} did not start")
         self.urls = json.loads(line)
+        self.any = next(iter(self.urls))
 
     def stop(self):
         self.process.terminate()
@@ -70,13 +74,13 @@ class Participants:
         return self.call(service, request, headers, **more)
 
     def ledger(self, saga=None):
-        return self.call("mail", "GET /ledger" + (f"?saga={saga}" if saga else ""))[1]
+        return self.call(self.any, "GET /ledger" + (f"?saga={saga}" if saga else ""))[1]
 
     def effects(self):
         return [(entry["service"], entry["effect"]) for entry in self.ledger()]
 
     def check(self):
-        return self.call("orders", "GET /ledger/check")[1]
+        return self.call(self.any, "GET /ledger/check")[1]
 
     def codes(self):
         return sorted({violation["code"] for violation in self.check()["violations"]})
@@ -85,27 +89,30 @@ class Participants:
         return [entry["effect"] for entry in self.ledger()]
 
     def fault(self, **rule):
-        status, body = self.call("orders", "POST /faults", body=rule)
+        status, body = self.call(self.any, "POST /faults", body=rule)
         assert status == 201, body
 
 
-def run(*arguments):
+def run(*arguments, example="order"):
     """The program where it is expected to end by itself."""
-    return subprocess.run([PROGRAM, *arguments], stderr=subprocess.PIPE, check=False,
+    return subprocess.run([program_of(example), *arguments], stderr=subprocess.PIPE, check=False,
                           timeout=DEADLINE_SECONDS)
 
 
 class OneProgram(unittest.TestCase):
     """One process for the class; every test begins with an empty ledger and without faults."""
 
+    EXAMPLE = "order"
+    ARGUMENTS = ()
+
     @classmethod
     def setUpClass(cls):
-        cls.all = Participants()
+        cls.all = Participants(*cls.ARGUMENTS, example=cls.EXAMPLE)
         cls.addClassCleanup(cls.all.stop)
 
     def setUp(self):
-        self.all.call("orders", "DELETE /ledger")
-        self.all.call("orders", "DELETE /faults")
+        self.all.call(self.all.any, "DELETE /ledger")
+        self.all.call(self.all.any, "DELETE /faults")
 
     def wait_until(self, holds):
         end = time.monotonic() + DEADLINE_SECONDS

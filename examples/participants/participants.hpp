@@ -1,13 +1,12 @@
 #pragma once
-#include <array>
-#include <atomic>
-#include <cstdint>
+#include <chrono>
 #include <memory>
 #include <mutex>
 #include <optional>
 #include <string>
 #include <vector>
 
+#include "callbacks.hpp"
 #include "faults.hpp"
 #include "http.hpp"
 #include "ledger.hpp"
@@ -15,29 +14,26 @@
 
 namespace backstitch::examples {
 
-/// What a service has seen since the program started.
-struct Counters {
-  std::atomic<std::uint64_t> requests{0};
-  std::atomic<std::uint64_t> bench{0};      ///< of those, to the benchmark's endpoints
-  std::atomic<std::uint64_t> disturbed{0};  ///< of those, by a fault
-};
-
+struct Counters;
 class Service;
 
-/// The five services of the order saga and what they share: one ledger and one set of faults.
+/// The services of one example and what they share: one ledger and one set of faults.
 /// Threads: any. One lock makes the work of each request a single step.
 class Participants {
  public:
-  Participants();
+  /// Actions that are decided later are decided `decision_delay` after they were accepted.
+  Participants(const Business& business, std::chrono::milliseconds decision_delay);
   ~Participants();
   Participants(const Participants&) = delete;
   Participants& operator=(const Participants&) = delete;
 
-  /// Continues from a ledger file: keys, answers and authorisations are as they were.
-  /// Returns what is wrong with the file, if anything. Call it before serving.
+  /// Continues from a ledger file: keys, answers, things and what is not yet decided or told are
+  /// as they were. Returns what is wrong with the file, if anything. Call it before serving.
   std::optional<std::string> open_ledger(const std::string& file);
 
-  /// Both with @pre index < service_names.size()
+  const Business& business() const { return business_; }
+
+  /// Both with @pre index < business().services.size()
   Handler& handler(std::size_t index);
   const Counters& counters(std::size_t index) const;
 
@@ -51,10 +47,13 @@ class Participants {
 
  private:
   friend class Service;
+  const Business& business_;
+  const std::chrono::milliseconds decision_delay_;
   mutable std::mutex mutex_;  ///< for the ledger and every service's keys
   Ledger ledger_;
   Faults faults_;
-  std::array<std::unique_ptr<Service>, service_names.size()> services_;
+  std::vector<std::unique_ptr<Service>> services_;
+  Later later_;  ///< last: its tasks use the others
 };
 
 }  // namespace backstitch::examples

@@ -6,7 +6,8 @@
 #include <utility>
 
 #include "ledger_check.hpp"
-#include "services.hpp"
+#include "participants.hpp"
+#include "service.hpp"
 
 namespace backstitch::examples {
 
@@ -34,7 +35,8 @@ void give_ledger(const Participants& participants, const Request& request, Reply
 
 void give_check(const Participants& participants, const Request& request, Reply& reply) {
   json violations = json::array();
-  for (Violation& violation : check(entries_of(participants, request))) {
+  for (Violation& violation :
+       check(entries_of(participants, request), participants.business().check)) {
     violations.push_back({{"promise", std::move(violation.promise)},
                           {"code", std::move(violation.code)},
                           {"saga", std::move(violation.saga)},
@@ -47,9 +49,10 @@ void give_check(const Participants& participants, const Request& request, Reply&
 
 void give_stats(const Participants& participants, Reply& reply) {
   json all = json::object();
-  for (std::size_t i = 0; i < service_names.size(); ++i) {
+  const auto services = participants.business().services;
+  for (std::size_t i = 0; i < services.size(); ++i) {
     const Counters& counters = participants.counters(i);
-    all[std::string(service_names[i])] = {{"requests", counters.requests.load()},
+    all[std::string(services[i].name)] = {{"requests", counters.requests.load()},
                                           {"bench", counters.bench.load()},
                                           {"disturbed", counters.disturbed.load()}};
   }
@@ -57,7 +60,7 @@ void give_stats(const Participants& participants, Reply& reply) {
 }
 
 void add_fault(Participants& participants, const Request& request, Reply& reply) {
-  ParsedFault parsed = parse_fault(request.body);
+  ParsedFault parsed = parse_fault(request.body, participants.business().services);
   if (!parsed.wrong.empty()) return give(reply, 400, {{"error", parsed.wrong}});
   give(reply, 201, {{"id", participants.faults().add(std::move(parsed.rule))}});
 }

@@ -19,15 +19,18 @@ namespace {
 
 using nlohmann::json;
 
-constexpr std::array<std::pair<Effect, std::string_view>, 8> effect_names{
-    {{Effect::done, "done"},
+constexpr std::array<std::pair<Effect, std::string_view>, 11> effect_names{
+    {{Effect::accepted, "accepted"},
+     {Effect::done, "done"},
      {Effect::captured, "captured"},
      {Effect::undone, "undone"},
      {Effect::noop_undo, "noop-undo"},
      {Effect::refused, "refused"},
      {Effect::closed, "closed"},
      {Effect::probed, "probed"},
-     {Effect::replayed, "replayed"}}};
+     {Effect::unseen, "unseen"},
+     {Effect::replayed, "replayed"},
+     {Effect::notified, "notified"}}};
 
 std::optional<Effect> effect_of(std::string_view text) {
   for (const auto& [effect, name] : effect_names) {
@@ -46,6 +49,7 @@ std::optional<Entry> entry_of(const json& object) {
   entry.saga = object.value("saga", "");
   entry.step = object.value("step", "");
   entry.phase = object.value("phase", "");
+  entry.subject = object.value("subject", "");
   entry.key = object.value("key", "");
   entry.compensates = object.value("compensates", "");
   entry.attempt = object.value("attempt", 0);
@@ -53,6 +57,8 @@ std::optional<Entry> entry_of(const json& object) {
   entry.undoable = object.value("undoable", *effect == Effect::done);
   entry.status = object.value("status", 200U);
   entry.answer = object.value("answer", "");
+  entry.decision = object.value("decision", "");
+  entry.notify = object.value("notify", "");
   return entry;
 }
 
@@ -67,8 +73,7 @@ void write_all(int file, std::string_view text) {
     if (written < 0 && errno == EINTR) continue;
     if (written <= 0) {
       // A participant that answers without its record would make every later check worthless.
-      std::fprintf(stderr, "order-participants: cannot write the ledger: %s\n",
-                   std::strerror(errno));
+      std::fprintf(stderr, "cannot write the ledger: %s\n", std::strerror(errno));
       std::abort();
     }
     text.remove_prefix(static_cast<std::size_t>(written));
@@ -90,8 +95,12 @@ json to_json(const Entry& entry) {
               {"phase", entry.phase},     {"key", entry.key},
               {"attempt", entry.attempt}, {"compensates", entry.compensates},
               {"status", entry.status},   {"effect", to_text(entry.effect)},
-              {"answer", entry.answer}};
+              {"answer", entry.answer},   {"subject", entry.subject}};
   if (entry.effect == Effect::done) object["undoable"] = entry.undoable;
+  if (entry.effect == Effect::accepted) {
+    object["decision"] = entry.decision;
+    object["notify"] = entry.notify;
+  }
   return object;
 }
 
@@ -139,7 +148,7 @@ void Ledger::append(Entry entry) {
 void Ledger::clear() {
   entries_.clear();
   if (file_ >= 0 && ::ftruncate(file_, 0) != 0) {
-    std::fprintf(stderr, "order-participants: cannot empty the ledger: %s\n", std::strerror(errno));
+    std::fprintf(stderr, "cannot empty the ledger: %s\n", std::strerror(errno));
     std::abort();
   }
 }

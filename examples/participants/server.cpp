@@ -76,6 +76,8 @@ class RequestParser final : public http::basic_parser<true> {
         return is("Saga-Phase") ? &request_.saga_phase : nullptr;
       case 12:
         return is("Saga-Attempt") ? &request_.saga_attempt : nullptr;
+      case 13:
+        return is("Saga-Callback") ? &request_.saga_callback : nullptr;
       case 15:
         return is("Idempotency-Key") ? &request_.idempotency_key : nullptr;
       case 16:
