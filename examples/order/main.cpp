@@ -7,13 +7,7 @@ namespace backstitch::examples {
 
 namespace {
 
-using nlohmann::json;
-
 constexpr int discount_cents = 500;
-
-Answer ok(const json& body) {
-  return {200, body.dump(-1, ' ', false, json::error_handler_t::replace)};
-}
 
 std::string authorisation_id(std::string_view key) {
   return number("au", key);

@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <cstdio>
+#include <nlohmann/json.hpp>
 
 namespace backstitch::examples {
 
@@ -67,6 +68,15 @@ std::string number(std::string_view prefix, std::string_view key) {
   std::array<char, 17> digits{};
   std::snprintf(digits.data(), digits.size(), "%016llx", static_cast<unsigned long long>(hash));
   return std::string(prefix) + '-' + digits.data();
+}
+
+Answer ok(const nlohmann::json& body) {
+  return {200, body.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace)};
+}
+
+nlohmann::json body_of(const Request& request) {
+  auto body = nlohmann::json::parse(request.body, nullptr, false);
+  return body.is_discarded() ? nlohmann::json() : body;
 }
 
 }  // namespace backstitch::examples

@@ -1,5 +1,6 @@
 #pragma once
 #include <array>
+#include <nlohmann/json_fwd.hpp>
 #include <span>
 #include <string>
 #include <string_view>
@@ -60,8 +61,9 @@ struct Route {
   bool undoable = false;         ///< action
   /// action, where the service names what it makes: the id, derived from the idempotency key.
   std::string (*id)(std::string_view key) = nullptr;
-  /// action decided later: what is answered at once. `work` is then asked at once, too, and its
-  /// answer given when the decision falls, unless a fault makes that `late_refusal`.
+  /// action decided later, at most one a service: what is answered at once. `work` is then asked at
+  /// once, too, and its answer given when the decision falls, unless a fault makes that
+  /// `late_refusal`.
   Answer (*accept)(const Call&) = nullptr;
   Refusal late_refusal;
   /// probe: whether "not seen" closes the key, and how it is said.
@@ -97,5 +99,11 @@ std::string subject_of(const Route& route, const Request& request);
 
 /// An id, such as `au-…`, derived from `key`, so that a restarted participant gives it again.
 std::string number(std::string_view prefix, std::string_view key);
+
+/// 200 with this body.
+Answer ok(const nlohmann::json& body);
+
+/// The body of a request; null if it is not JSON.
+nlohmann::json body_of(const Request& request);
 
 }  // namespace backstitch::examples

@@ -69,7 +69,7 @@ int attempt_of(const Request& request) {
 /// Whom to tell a decision: the engine's own header, or what the body asks for.
 std::string notify_of(const Request& request) {
   if (!request.saga_callback.empty()) return request.saga_callback;
-  const auto body = nlohmann::json::parse(request.body, nullptr, false);
+  const auto body = body_of(request);
   const auto found = body.is_object() ? body.find("notify") : body.end();
   return found != body.end() && found->is_string() ? found->get<std::string>() : std::string{};
 }
@@ -206,8 +206,10 @@ void Service::probe(const Route& route, const Call& call, const FaultRule* fault
   }
   const bool is_new = known.standing == Standing::unseen;
   if (!is_new && !route.sealed) {
-    record(std::move(entry), Effect::replayed, {known.answer->status, {}});
-    return reply.set(known.answer->status, known.answer->body);
+    // The question is answered even where what it asks about is not.
+    const unsigned status = known.standing == Standing::pending ? 200 : known.answer->status;
+    record(std::move(entry), Effect::replayed, {status, {}});
+    return reply.set(status, known.answer->body);
   }
   // "Not seen" is a promise then: the action may still be on its way and must find the door closed.
   if (is_new && route.sealed) guard_.close(entry.key);

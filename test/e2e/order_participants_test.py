@@ -13,10 +13,10 @@ import threading
 import unittest
 from urllib.parse import quote
 
-from participants import DEADLINE_SECONDS, OneProgram, Participants, run
+from participants import DEADLINE_SECONDS, OneProgram, Participants, Promises, run
 
 
-class KeysAndUndo(OneProgram):
+class KeysAndUndo(Promises, OneProgram):
     ENDPOINTS = [  # service, action, undo
         ("orders", "PUT /orders/o1", "POST /orders/o1/reject"),
         ("orders", "PUT /coupons/C/redemptions/o1", "DELETE /coupons/C/redemptions/o1"),
@@ -28,36 +28,6 @@ class KeysAndUndo(OneProgram):
         ("shipping", "PUT /shipments/o1"),
         ("mail", "POST /messages"),
     ]
-
-    def test_the_same_key_has_one_effect_and_one_answer(self):
-        for service, action in [(s, a) for s, a, _ in self.ENDPOINTS] + self.FINAL:
-            with self.subTest(action):
-                self.all.call("orders", "DELETE /ledger")
-                first = self.all.act(service, action, "k")
-                self.assertEqual(first[0], 200)
-                self.assertEqual(self.all.act(service, action, "k", attempt=2), first)
-                self.assertEqual(self.all.effects(), [(service, "done"), (service, "replayed")])
-
-    def test_an_undo_takes_the_effect_back_once_and_closes_the_key(self):
-        for service, action, undo in self.ENDPOINTS:
-            with self.subTest(action):
-                self.all.call("orders", "DELETE /ledger")
-                self.all.act(service, action, "k")
-                self.assertEqual(self.all.undo(service, undo, "k")[0], 200)
-                self.assertEqual(self.all.undo(service, undo, "k")[0], 200)
-                self.assertEqual(self.all.act(service, action, "k"), (409, {"error": "refused"}))
-                self.assertEqual(
-                    self.all.outcomes(), ["done", "undone", "replayed", "refused"])
-                self.assertEqual(self.all.check(), {"ok": True, "violations": []})
-
-    def test_an_undo_before_its_action_is_remembered(self):
-        for service, action, undo in self.ENDPOINTS:
-            with self.subTest(action):
-                self.all.call("orders", "DELETE /ledger")
-                self.assertEqual(self.all.undo(service, undo, "k")[0], 200)
-                self.assertEqual(self.all.act(service, action, "k"), (409, {"error": "refused"}))
-                self.assertEqual(self.all.outcomes(), ["noop-undo", "refused"])
-                self.assertEqual(self.all.codes(), [])
 
     def test_each_service_has_keys_of_its_own(self):
         self.all.undo("orders", "POST /orders/o1/reject", "k")

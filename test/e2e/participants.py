@@ -1,9 +1,11 @@
 """The participants of an example as a process of a test's own, and what tests ask of them."""
 import http.client
+import http.server
 import json
 import os
 import pathlib
 import subprocess
+import threading
 import time
 import unittest
 from urllib.parse import quote, urlsplit
@@ -63,9 +65,11 @@ class Participants:
         finally:
             connection.close()
 
-    def act(self, service, request, key, saga="s1", step=None, phase="forward", attempt=1, **more):
+    def act(self, service, request, key, saga="s1", step=None, phase="forward", attempt=1, callback=None, **more):
         headers = {"Idempotency-Key": key, "Saga-Id": saga, "Saga-Step": step or key,
                    "Saga-Phase": phase, "Saga-Attempt": str(attempt)}
+        if callback:
+            headers["Saga-Callback"] = callback
         return self.call(service, request, headers, **more)
 
     def undo(self, service, request, key, saga="s1", step=None, **more):
@@ -93,6 +97,39 @@ class Participants:
         assert status == 201, body
 
 
+class Listener:
+    """Takes callbacks. Answers `statuses` in turn, then 200; `received` holds (path, JSON body)."""
+
+    def __init__(self, *statuses):
+        self.received, self.statuses = [], list(statuses)
+        listener = self
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            def do_POST(self):
+                body = self.rfile.read(int(self.headers["Content-Length"]))
+                status = listener.statuses.pop(0) if listener.statuses else 200
+                listener.received.append((self.path, json.loads(body)))
+                self.send_response(status)
+                self.send_header("Content-Length", "0")
+                self.end_headers()
+
+            def log_message(self, *_):
+                pass
+
+        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.url = f"http://127.0.0.1:{self.server.server_port}"
+        self.thread = threading.Thread(target=self.server.serve_forever, args=(0.02,))
+        self.thread.start()
+
+    def stop(self):
+        self.server.shutdown()
+        self.thread.join()
+        self.server.server_close()
+
+    def bodies(self):
+        return [body for _, body in self.received]
+
+
 def run(*arguments, example="order"):
     """The program where it is expected to end by itself."""
     return subprocess.run([program_of(example), *arguments], stderr=subprocess.PIPE, check=False,
@@ -111,10 +148,55 @@ class OneProgram(unittest.TestCase):
         cls.addClassCleanup(cls.all.stop)
 
     def setUp(self):
-        self.all.call(self.all.any, "DELETE /ledger")
+        self.forget()
         self.all.call(self.all.any, "DELETE /faults")
+
+    def forget(self):
+        self.all.call(self.all.any, "DELETE /ledger")
 
     def wait_until(self, holds):
         end = time.monotonic() + DEADLINE_SECONDS
         while not holds():
             self.assertLess(time.monotonic(), end, "it did not come to pass in time")
+
+
+class Promises:
+    """The promises of every participant, held by the endpoints of one example; beside OneProgram."""
+    ENDPOINTS = []  # service, action, undo; each action works without another before it
+    FINAL = []      # service, action without undo
+    CAPTURES = []   # those of them that are the point of no return
+    BODIES = {}     # by action, where one is needed
+
+    def do(self, service, action, **more):
+        return self.all.act(service, action, "k", body=self.BODIES.get(action), **more)
+
+    def test_the_same_key_has_one_effect_and_one_answer(self):
+        for service, action in [(s, a) for s, a, _ in self.ENDPOINTS] + self.FINAL:
+            with self.subTest(action):
+                self.forget()
+                first = self.do(service, action)
+                self.assertEqual(first[0], 200)
+                self.assertEqual(self.do(service, action, attempt=2), first)
+                effect = "captured" if (service, action) in self.CAPTURES else "done"
+                self.assertEqual(self.all.effects(), [(service, effect), (service, "replayed")])
+
+    def test_an_undo_takes_the_effect_back_once_and_closes_the_key(self):
+        for service, action, undo in self.ENDPOINTS:
+            with self.subTest(action):
+                self.forget()
+                self.do(service, action)
+                self.assertEqual(self.all.undo(service, undo, "k")[0], 200)
+                self.assertEqual(self.all.undo(service, undo, "k")[0], 200)
+                self.assertEqual(self.do(service, action), (409, {"error": "refused"}))
+                self.assertEqual(
+                    self.all.outcomes(), ["done", "undone", "replayed", "refused"])
+                self.assertEqual(self.all.check(), {"ok": True, "violations": []})
+
+    def test_an_undo_before_its_action_is_remembered(self):
+        for service, action, undo in self.ENDPOINTS:
+            with self.subTest(action):
+                self.forget()
+                self.assertEqual(self.all.undo(service, undo, "k")[0], 200)
+                self.assertEqual(self.do(service, action), (409, {"error": "refused"}))
+                self.assertEqual(self.all.outcomes(), ["noop-undo", "refused"])
+                self.assertEqual(self.all.codes(), [])
