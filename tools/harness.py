@@ -23,9 +23,15 @@ import urllib.parse
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 BUILD = os.environ.get("BACKSTITCH_BUILD", os.path.join(ROOT, "build"))
 PROGRAM = os.path.join(BUILD, "backstitch")
-ORDER_PARTICIPANTS = os.path.join(BUILD, "examples", "order", "order-participants")
 ORDER_DEFINITION = os.path.join(ROOT, "examples", "order", "orders.place.json")
-ORDER_SERVICES = ("orders", "inventory", "payments", "shipping", "mail")
+
+
+def participants_program(example):
+    """The services of examples/`example`."""
+    return os.path.join(BUILD, "examples", example, f"{example}-participants")
+
+
+ORDER_PARTICIPANTS = participants_program("order")
 
 
 def wait_until(condition, seconds=30.0, what="the condition", every=0.02):
@@ -143,7 +149,7 @@ class Postgres:
 
 
 class Participants:
-    """The five services of the order example in one process."""
+    """The services of an example in one process."""
 
     def __init__(self, program=ORDER_PARTICIPANTS, arguments=("--port-base", "0", "--print-ports")):
         self.program, self.arguments, self.process = program, arguments, None
@@ -153,8 +159,9 @@ class Participants:
         self.urls = json.loads(self.process.stdout.readline())
         return self
 
-    def call(self, method, path, body=None, service="orders"):
-        return request(self.urls[service], method, path, body)
+    def call(self, method, path, body=None):
+        """The ledger and the faults; every port has them."""
+        return request(next(iter(self.urls.values())), method, path, body)
 
     def fault(self, **rule):
         status, body, _ = self.call("POST", "/faults", rule)
@@ -162,6 +169,10 @@ class Participants:
 
     def clear(self):
         self.call("DELETE", "/faults")
+
+    def forget(self):
+        """Clears the ledger, keys included: only when no saga is running."""
+        self.call("DELETE", "/ledger")
 
     def ledger(self, saga=None):
         body = self.call("GET", "/ledger" + (f"?saga={saga}" if saga else ""))[1]
@@ -218,13 +229,16 @@ class Server:
         return request(self.url, method, path, body, headers, timeout)
 
     def put_services(self, participants):
-        for name in ORDER_SERVICES:
-            status, body, _ = self.api("PUT", f"/v1/services/{name}", {"baseUrl": participants.urls[name]})
+        for name, url in participants.urls.items():
+            status, body, _ = self.api("PUT", f"/v1/services/{name}", {"baseUrl": url})
             assert status in (200, 201), body
 
     def register(self, file):
         with open(file, encoding="utf-8") as text:
-            status, body, _ = self.api("POST", "/v1/definitions?activate=true", text.read())
+            return self.register_text(text.read())
+
+    def register_text(self, definition):
+        status, body, _ = self.api("POST", "/v1/definitions?activate=true", definition)
         assert status in (200, 201), body
         return body
 

@@ -15,11 +15,13 @@ def order(number, **changes):
 
 
 class World:
-    """PostgreSQL, participants and a server with the order saga registered; one a test class."""
+    """PostgreSQL, participants and a server with an example's sagas registered; one a test class."""
 
-    def __init__(self, serve_arguments=(), postgres_settings=None):
+    def __init__(self, serve_arguments=(), postgres_settings=None, example="order", definitions=None):
+        """`definitions`: JSON texts, children first; the order saga's by default."""
         self.postgres = harness.Postgres(postgres_settings)
-        self.participants = harness.Participants()
+        self.participants = harness.Participants(harness.participants_program(example))
+        self.definitions = definitions
         self.serve_arguments = serve_arguments
         self.server = None
         self.opened = []
@@ -33,7 +35,10 @@ class World:
             self.server.__enter__()
             self.opened.append(self.server)
             self.server.put_services(self.participants)
-            self.server.register(harness.ORDER_DEFINITION)
+            if self.definitions is None:
+                self.server.register(harness.ORDER_DEFINITION)
+            for definition in self.definitions or ():
+                self.server.register_text(definition)
         except BaseException:
             self.close()
             raise
