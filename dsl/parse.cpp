@@ -109,12 +109,13 @@ void read_services(Reader& reader, Definition& definition, const DefinitionLimit
 
 void read_head(Reader& reader, Definition& definition) {
   read_version_of_language(reader);
-  definition.name = reader.text("name", true).value_or("");
-  if (!definition.name.empty() && !is_dotted_name(definition.name)) {
+  const auto name = reader.text("name", true);
+  if (name && !is_dotted_name(*name)) {
     add_error(reader.findings(), "E002", reader.at("name"),
-              "\"" + definition.name + "\" is no name of a definition",
+              "\"" + *name + "\" is no name of a definition",
               "names are lower case, with dots: orders.place");
   }
+  definition.name = name.value_or("");
   definition.version = reader.integer("version", 1, INT64_MAX, true).value_or(1);
   definition.description = reader.text("description").value_or("");
   definition.owner = reader.text("owner").value_or("");

@@ -169,11 +169,11 @@ Action StepParser::action(Reader& reader) {
 SubSaga StepParser::saga(Reader& reader) {
   Reader inner(*reader.take("saga"), reader.at("saga"), "`saga`", findings_);
   SubSaga saga;
-  saga.name = inner.text("name", true).value_or("");
-  if (!saga.name.empty() && !is_dotted_name(saga.name)) {
-    add_error(findings_, "E002", inner.at("name"),
-              "\"" + saga.name + "\" is no name of a definition");
+  const auto name = inner.text("name", true);
+  if (name && !is_dotted_name(*name)) {
+    add_error(findings_, "E002", inner.at("name"), "\"" + *name + "\" is no name of a definition");
   }
+  saga.name = name.value_or("");
   saga.version = inner.integer("version", 1, INT64_MAX);
   if (!inner.has("input")) inner.refuse("E002", "`saga` needs `input`");
   if (auto input = inner.value_template("input")) saga.input = std::move(*input);
