@@ -23,6 +23,7 @@ import urllib.parse
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 BUILD = os.environ.get("BACKSTITCH_BUILD", os.path.join(ROOT, "build"))
 PROGRAM = os.path.join(BUILD, "backstitch")
+LANGUAGE_SCHEMA = os.path.join(ROOT, "dsl", "schema", "saga-1.schema.json")
 ORDER_DEFINITION = os.path.join(ROOT, "examples", "order", "orders.place.json")
 
 

@@ -2,6 +2,8 @@
 
 #include <nlohmann/json.hpp>
 
+#include <backstitch/dsl/language_schema.hpp>
+
 #include "problem.hpp"
 #include "resources.hpp"
 
@@ -52,6 +54,14 @@ void add_system_routes(Router& router, engine::Engine& engine, const Options& op
         respond(json_reply(
             200, {{"name", "backstitch"}, {"version", options.version}, {"api", 1}, {"dsl", 1}}));
       });
+  // Where `$schema` of a definition may point, so that editors know the language.
+  router.add("GET", "/schemas/saga-1.json",
+             [](const Request&, const Captured&, const Respond& respond) {
+               Reply reply;
+               reply.content_type = "application/schema+json";
+               reply.body = dsl::language_schema();
+               respond(std::move(reply));
+             });
   router.add("GET", "/metrics", [&engine](const Request&, const Captured&, const Respond& respond) {
     Reply reply;
     reply.content_type = "text/plain; version=0.0.4";

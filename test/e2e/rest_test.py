@@ -1,6 +1,7 @@
 """The REST API, call by call: statuses, problem documents, idempotency, paging."""
 import json
 import unittest
+import urllib.request
 
 from support import World, harness, order, step
 
@@ -158,6 +159,13 @@ class Reading(Rest):
         self.assertEqual(self.api("GET", "/readyz")[0], 200)
         self.assertEqual(self.api("GET", "/version")[1]["name"], "backstitch")
         self.assertIn("backstitch_starts_total", self.api("GET", "/metrics")[1])
+
+    def test_the_schema_of_the_language_is_served_as_it_is_shipped(self):
+        with urllib.request.urlopen(self.world.server.url + "/schemas/saga-1.json") as answer:
+            self.assertEqual(answer.headers["Content-Type"], "application/schema+json")
+            served = answer.read()
+        with open(harness.LANGUAGE_SCHEMA, "rb") as file:
+            self.assertEqual(served, file.read())
 
     def test_a_method_that_is_not_there_is_405_with_what_is(self):
         answer = self.api("DELETE", "/v1/sagas")
