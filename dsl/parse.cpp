@@ -171,6 +171,7 @@ Parsed parse_definition(std::string_view text, const DefinitionLimits& limits) {
     read_services(reader, *definition, limits);
     read_steps(reader, *definition, context, limits);
     reader.finish();
+    definition->step_paths = step_paths_of(*definition);
     // The library keeps keys sorted and writes numbers one way: its compact text is the canonical
     // form.
     definition->hash = sha256_hex(json->dump());

@@ -1,32 +1,37 @@
+#include <algorithm>
+
 #include <backstitch/base/match.hpp>
 #include <backstitch/engine/machine/machine.hpp>
+
+#include "limits.hpp"
+#include "locate.hpp"
 
 namespace backstitch::engine {
 namespace {
 
 void begin_call(CallState& call, const RenderedRequest& request, TimePoint at) {
-  call.request = request;
+  call.request = std::make_shared<const RenderedRequest>(request);
   call.attempts = 1;
   call.in_flight = true;
   call.first_at = at;
   call.retry_at.reset();
 }
 
+/// Nothing will be sent any more, so the request need not be kept in memory.
 void end_call(CallState& call) {
+  call.request.reset();
   call.in_flight = false;
   call.retry_at.reset();
 }
 
 /// What an operator's `retry` gives back to the call that was given up: time and attempts.
-void renew_budget(SagaState& state, const Suspension& suspension, TimePoint at) {
-  const auto found = state.steps.find(suspension.step);
-  if (found == state.steps.end()) return;
-  CallState& call = call_of(found->second, suspension.phase);
+void renew_budget(StepState& step, Phase phase, TimePoint at) {
+  CallState& call = call_of(step, phase);
   if (!call.request) return;
   call.attempts_before = call.attempts;
   call.first_at = at;
   call.retry_at = at;
-  found->second.timeout_at.reset();
+  step.timeout_at.reset();
 }
 
 Json saga_view_of(const SagaState& state) {
@@ -39,11 +44,10 @@ Json saga_view_of(const SagaState& state) {
 }
 
 bool is_pivot(const dsl::Definition& definition, const StepPath& path) {
-  for (const auto& step : definition.steps) {
-    if (step.name == path)
-      return std::holds_alternative<dsl::Action>(step.body) && step.kind == dsl::StepKind::pivot;
-  }
-  return false;
+  const auto at = locate(definition, path);
+  return at && at->area == Area::main && at->step->kind == dsl::StepKind::pivot &&
+         (std::holds_alternative<dsl::Action>(at->step->body) ||
+          std::holds_alternative<dsl::SubSaga>(at->step->body));
 }
 
 class Applier {
@@ -58,32 +62,107 @@ class Applier {
     state_.labels = e.labels;
     state_.business_key = e.business_key;
     state_.deadline = e.deadline;
+    state_.parent = e.parent;
     state_.started_at = at_;
     state_.status = SagaStatus::running;
+    state_.bytes = json_size(e.input);
     state_.saga_view = saga_view_of(state_);
   }
 
   void operator()(const StepScheduled& e) {
-    StepState& step = state_.steps[e.path];
-    step.status = StepStatus::running;
-    step.started_at = at_;
-    step.started_sequence = state_.sequence.get() + 1;
+    StepState& step = begin(e.path, StepStatus::running);
     step.timeout_at = e.timeout_at;
+    step.callback_token = e.callback_token;
     begin_call(step.forward, e.request, at_);
   }
+
+  void operator()(const ChildScheduled& e) {
+    StepState& step = begin(e.path, StepStatus::waiting);
+    step.timeout_at = e.timeout_at;
+    step.child = std::make_shared<const ChildSaga>(e.child);
+    state_.bytes += json_size(e.child.input);
+  }
+
+  void operator()(const ChildStopped& e) { state_.steps[e.path].child_stopped = true; }
+
+  void operator()(const BlockStarted& e) {
+    BlockState& block = state_.blocks[e.path];
+    block.chosen = e.chosen;
+    block.items = e.items;
+    block.keys = e.keys;
+    if (e.items.is_array()) {
+      block.yields = Json::array();
+      block.yields.get_ref<Json::array_t&>().resize(e.items.size());
+      state_.bytes += json_size(e.items);
+    }
+    begin(e.path, StepStatus::running);
+  }
+
+  void operator()(const IterationEnded& e) {
+    BlockState& block = state_.blocks[e.path];
+    block.next = std::max(block.next, e.index + 1);
+    block.open.erase(e.index);
+    block.yields[e.index] = e.output;
+    state_.bytes += json_size(e.output);
+    if (e.failure) note_failure(block, *e.failure);
+    progress();
+  }
+
+  void operator()(const TryFailed& e) {
+    BlockState& block = state_.blocks[e.path];
+    block.caught = e.failure;
+    block.failures.clear();
+    progress();
+  }
+
+  void operator()(const CatchStarted& e) {
+    state_.blocks[e.path].catch_chosen = e.index;
+    progress();
+  }
+
+  void operator()(const StepWaiting& e) {
+    StepState& step = state_.steps[e.path];
+    step.status = StepStatus::waiting;
+    if (!step.started_at) step.started_at = at_;
+    step.wait_until = e.until;
+    step.forward.in_flight = false;
+    if (!e.poll) return;
+    const std::uint32_t asked = step.poll.attempts;
+    begin_call(step.poll, *e.poll, at_);
+    step.poll.attempts = asked;
+    step.poll.in_flight = false;
+    step.poll.retry_at = e.poll_at;
+  }
+
+  void operator()(const SignalReceived& e) {
+    state_.signals.push_back(
+        {state_.sequence.get() + 1, e.name, e.payload, e.by, e.roles, at_});
+    state_.bytes += json_size(e.payload);
+  }
+
+  void operator()(const SignalConsumed& e) {
+    std::erase_if(state_.signals, [&](const auto& one) { return one.sequence == e.sequence; });
+  }
+
+  void operator()(const CallbackReceived& e) { state_.steps[e.path].callback_used = true; }
 
   void operator()(const StepSkipped& e) {
     StepState& step = state_.steps[e.path];
     step.status = StepStatus::skipped;
     settle(step);
-    progress();
   }
 
   void operator()(const AttemptStarted& e) {
-    CallState& call = call_of(state_.steps[e.path], e.phase);
+    StepState& step = state_.steps[e.path];
+    CallState& call = call_of(step, e.phase);
     call.attempts = e.attempt;
     call.in_flight = true;
     call.retry_at.reset();
+    if (e.phase != Phase::forward) return;
+    // Asked to begin again, it waits for no earlier answer.
+    step.status = StepStatus::running;
+    step.wait_until.reset();
+    end_call(step.poll);
   }
 
   void operator()(const AttemptFailed& e) {
@@ -100,11 +179,12 @@ class Applier {
     step.succeeded = true;
     step.output = e.output;
     step.captured = e.captured;
-    step.failure.reset();
+    step.failure = e.failure;
     step.effect_unknown = false;
+    state_.bytes += json_size(e.output) + json_size(e.captured);
     settle(step);
+    if (e.failure) fails_block_around(e.path, *e.failure);
     if (is_pivot(definition_, e.path)) state_.pivot_passed = true;
-    progress();
   }
 
   void operator()(const StepFailed& e) {
@@ -112,7 +192,7 @@ class Applier {
     step.status = StepStatus::failed;
     step.failure = e.failure;
     settle(step);
-    progress();
+    fails_block_around(e.path, e.failure);
   }
 
   void operator()(const StepUnknown& e) {
@@ -122,12 +202,17 @@ class Applier {
     step.effect_unknown = true;
     step.undo_not_before = e.undo_not_before;
     settle(step);
-    progress();
+    fails_block_around(e.path, e.failure);
   }
 
   void operator()(const ProbeScheduled& e) {
     StepState& step = state_.steps[e.path];
-    end_call(step.forward);
+    step.status = StepStatus::running;
+    step.wait_until.reset();
+    // Its request is kept: an unsealed "not seen" may have it sent again.
+    step.forward.in_flight = false;
+    step.forward.retry_at.reset();
+    end_call(step.poll);
     const std::uint32_t asked = step.probe.attempts;
     begin_call(step.probe, e.request, at_);
     step.probe.attempts_before = asked;
@@ -147,6 +232,12 @@ class Applier {
     begin_call(step.undo, e.request, at_);
   }
 
+  void operator()(const ChildUndoScheduled& e) {
+    StepState& step = state_.steps[e.path];
+    step.status = StepStatus::compensating;
+    step.undo_started_at = at_;
+  }
+
   void operator()(const StepCompensated& e) { end_undo(e.path, StepStatus::compensated); }
   void operator()(const StepCompensationFailed& e) {
     end_undo(e.path, StepStatus::compensation_failed);
@@ -162,35 +253,60 @@ class Applier {
   void operator()(const DeadlinePassed&) { state_.deadline_passed = true; }
 
   void operator()(const SagaSuspended& e) {
-    state_.suspension = e.suspension;
-    state_.suspension->since = at_;
+    if (state_.status != SagaStatus::suspended) ++state_.suspended_times;
+    std::erase_if(state_.suspensions,
+                  [&](const auto& one) { return one.step == e.suspension.step; });
+    state_.suspensions.push_back(e.suspension);
+    state_.suspensions.back().since = at_;
     state_.status = SagaStatus::suspended;
   }
 
   void operator()(const OperatorActed& e) {
-    BACKSTITCH_INVARIANT(state_.suspension.has_value(), "an operator acts on a suspended saga");
-    const Suspension suspension = *state_.suspension;
-    state_.status = suspension.from;
-    state_.suspension.reset();
-    if (e.action == "retry") renew_budget(state_, suspension, at_);
+    if (e.action == "retry-child") return;
+    const auto found = std::find_if(state_.suspensions.begin(), state_.suspensions.end(),
+                                    [&](const auto& one) { return one.step == e.path; });
+    BACKSTITCH_INVARIANT(found != state_.suspensions.end(), "an operator acts on what is suspended");
+    const Suspension suspension = *found;
+    state_.suspensions.erase(found);
+    if (state_.suspensions.empty()) state_.status = suspension.from;
+    if (const auto step = state_.steps.find(e.path);
+        e.action == "retry" && step != state_.steps.end())
+      renew_budget(step->second, suspension.phase, at_);
     progress();
   }
 
   void operator()(const Resumed&) { ++state_.resumes_without_progress; }
 
+  void operator()(const SagaReopened& e) {
+    state_.status = SagaStatus::compensating;
+    state_.failure = e.failure;
+    state_.ended_at.reset();
+    progress();
+  }
+
   void operator()(const SagaEnded& e) {
     state_.status = e.status;
-    state_.output = e.output;
+    if (e.status == SagaStatus::completed) state_.output = e.output;
     state_.ended_at = at_;
   }
 
  private:
+  StepState& begin(const StepPath& path, StepStatus status) {
+    StepState& step = state_.steps[path];
+    step.status = status;
+    step.started_at = at_;
+    if (!state_.pivot_sent && is_pivot(definition_, path)) state_.pivot_sent = true;
+    return step;
+  }
+
   void settle(StepState& step) {
     if (!step.started_at) step.started_at = at_;
     step.ended_at = at_;
+    step.settled_sequence = state_.sequence.get() + 1;
     step.timeout_at.reset();
-    end_call(step.forward);
-    end_call(step.probe);
+    step.wait_until.reset();
+    for (auto* call : {&step.forward, &step.probe, &step.poll}) end_call(*call);
+    progress();
   }
 
   void end_undo(const StepPath& path, StepStatus status) {
@@ -201,6 +317,15 @@ class Applier {
     progress();
   }
 
+  static void note_failure(BlockState& block, const Failure& failure) {
+    if (block.failures.size() < BlockState::failures_max) block.failures.push_back(failure);
+  }
+
+  void fails_block_around(const StepPath& path, const Failure& failure) {
+    if (const StepPath around = block_around(definition_, path); !around.empty())
+      note_failure(state_.blocks[around], failure);
+  }
+
   void progress() { state_.resumes_without_progress = 0; }
 
   const dsl::Definition& definition_;
@@ -208,11 +333,43 @@ class Applier {
   TimePoint at_;
 };
 
+/// Keeps SagaState::open.
+void note_open(SagaState& state, const StepPath& path) {
+  const auto found = state.steps.find(path);
+  if (found == state.steps.end() || state.blocks.count(path) > 0) return;
+  const StepState& step = found->second;
+  const bool open = step.status == StepStatus::running || step.status == StepStatus::waiting ||
+                    step.status == StepStatus::compensating ||
+                    (step.status == StepStatus::unknown && step.undo_not_before);
+  if (open)
+    state.open.insert(path);
+  else
+    state.open.erase(path);
+}
+
+/// A step inside an iteration shows that this iteration has begun.
+void note_iteration(const dsl::Definition& definition, SagaState& state, const StepPath& path) {
+  if (path.find('[') == StepPath::npos || state.failure) return;
+  const auto at = locate(definition, path);
+  if (!at) return;
+  for (const auto& frame : at->frames) {
+    if (!std::holds_alternative<dsl::ForEach>(frame.block->body)) continue;
+    BlockState& block = state.blocks[frame.path];
+    if (frame.index < block.next) continue;
+    block.next = frame.index + 1;
+    block.open.insert(frame.index);
+  }
+}
+
 }  // namespace
 
 void apply(const dsl::Definition& definition, SagaState& state, const Event& event) {
   std::visit(Applier(definition, state, event.at), event.body);
   state.sequence = Sequence{state.sequence.get() + 1};
+  const StepPath& path = path_of(event);
+  if (path.empty()) return;
+  note_iteration(definition, state, path);
+  note_open(state, path);
 }
 
 }  // namespace backstitch::engine

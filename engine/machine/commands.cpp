@@ -4,45 +4,6 @@
 #include "decider.hpp"
 
 namespace backstitch::engine {
-
-void Decider::cancel(const Cancel& cancel) {
-  if (is_terminal(state().status)) {
-    return refuse("saga-ended",
-                  std::string("The saga has ended: ") + to_text(state().status) + ".");
-  }
-  if (state().cancel_requested || state().failure) return;  // it is on its way back already
-  const auto pivot =
-      std::find_if(definition().steps.begin(), definition().steps.end(), [](const dsl::Step& step) {
-        return step.kind == dsl::StepKind::pivot && std::holds_alternative<dsl::Action>(step.body);
-      });
-  const bool pivot_sent = pivot != definition().steps.end() &&
-                          state().steps.count(pivot->name) > 0 &&
-                          state().steps.find(pivot->name)->second.forward.attempts > 0;
-  if (state().pivot_passed || pivot_sent || definition().recovery == dsl::Recovery::forward) {
-    return refuse(
-        "pivot-passed",
-        "The saga cannot be cancelled any more: its pivot was sent, or it only recovers forward.");
-  }
-  emit(CancelRequested{cancel.by, cancel.reason});
-  // A suspended saga waits for nobody: what is in the way is given up.
-  if (state().status == SagaStatus::suspended) {
-    const Suspension suspension = *state().suspension;
-    emit(OperatorActed{"cancel", suspension.step, cancel.by, cancel.reason, nullptr});
-  }
-  tick_for_stop();
-  advance();
-}
-
-/// A step that waits for its next attempt does not get it any more.
-void Decider::tick_for_stop() {
-  for (const auto& step : definition().steps) {
-    const auto found = state().steps.find(step.name);
-    if (found == state().steps.end() || found->second.status != StepStatus::running) continue;
-    if (!found->second.forward.in_flight && found->second.forward.retry_at)
-      send_again({&step, step.name, false}, Phase::forward);
-  }
-}
-
 namespace {
 
 bool names_step(const Suspension& suspension, const std::string& step) {
@@ -51,40 +12,97 @@ bool names_step(const Suspension& suspension, const std::string& step) {
          (slash != std::string::npos && step == suspension.step.substr(slash + 1));
 }
 
+Error not_suspended(const SagaState& state) {
+  return {ErrorCode::conflict, "saga-not-suspended",
+          std::string("The saga is ") + to_text(state.status) +
+              "; only a suspended one waits for an operator."};
+}
+
 }  // namespace
 
-bool Decider::refuses_action(const std::string* step) {
-  if (state().status != SagaStatus::suspended || !state().suspension) {
-    refuse("saga-not-suspended", std::string("The saga is ") + to_text(state().status) +
-                                     "; only a suspended one waits for an operator.");
-    return true;
+const Suspension* Decider::suspension_of(const std::string& step) {
+  const auto& suspensions = state().suspensions;
+  const auto found =
+      std::find_if(suspensions.begin(), suspensions.end(),
+                   [&](const Suspension& suspension) { return names_step(suspension, step); });
+  return found == suspensions.end() ? nullptr : &*found;
+}
+
+void Decider::cancel(const Cancel& cancel) {
+  if (is_terminal(state().status)) {
+    return refuse("saga-ended",
+                  std::string("The saga has ended: ") + to_text(state().status) + ".");
   }
-  if (step != nullptr && !names_step(*state().suspension, *step)) {
-    refuse("step-not-suspended",
-           "The saga is suspended at `" + state().suspension->step + "`, not at `" + *step + "`.");
-    return true;
+  if (state().cancel_requested || state().failure) return;  // it is on its way back already
+  if (state().pivot_passed || state().pivot_sent ||
+      definition().recovery == dsl::Recovery::forward) {
+    return refuse(
+        "pivot-passed",
+        "The saga cannot be cancelled any more: its pivot was sent, or it only recovers forward.");
   }
-  return false;
+  emit(CancelRequested{cancel.by, cancel.reason});
+  // A suspended saga waits for nobody: what is in the way is given up.
+  const auto suspensions = state().suspensions;
+  for (const auto& suspension : suspensions) {
+    emit(OperatorActed{"cancel", suspension.step, cancel.by, cancel.reason, nullptr});
+    const auto found = state().steps.find(suspension.step);
+    if (found == state().steps.end()) continue;
+    // A child that left something behind: there is nothing more to ask it for. A probe that could
+    // not find out: the step is undone by its key.
+    const auto at = locate(definition(), suspension.step);
+    if (suspension.reason == "CHILD_INCOMPLETE")
+      emit(StepFailed{suspension.step, stopped_failure(suspension.step)});
+    else if (suspension.phase == Phase::probe && at)
+      stays_unknown(*at, failure(suspension.reason, "unknown", suspension.message, at->path));
+  }
+  advance();
 }
 
 void Decider::retry(const Retry& retry) {
-  if (refuses_action(nullptr)) return;
-  const StepPath path = state().suspension->step;
-  emit(OperatorActed{"retry", path, retry.by, retry.reason, nullptr});
+  if (state().status != SagaStatus::suspended) {
+    out_.refused = not_suspended(state());
+    return;
+  }
+  const auto suspensions = state().suspensions;
+  for (const auto& suspension : suspensions) {
+    const auto step = state().steps.find(suspension.step);
+    const bool child_suspended =
+        step != state().steps.end() && step->second.child &&
+        (suspension.reason == "CHILD_SUSPENDED" || suspension.phase == Phase::compensate);
+    // Only the child can go on; its parent follows when it does.
+    const char* action = child_suspended ? "retry-child" : "retry";
+    emit(OperatorActed{action, suspension.step, retry.by, retry.reason, nullptr});
+    if (child_suspended)
+      out_.effects.push_back(RetryChild{suspension.step, retry.by, retry.reason});
+    else if (suspension.reason == "CHILD_INCOMPLETE" && step != state().steps.end())
+      emit(StepFailed{suspension.step, failure("CHILD_INCOMPLETE", "failure", suspension.message,
+                                               suspension.step)});
+  }
   tick();
 }
 
 void Decider::skip(const Skip& skip) {
-  if (refuses_action(&skip.step)) return;
-  const Suspension suspension = *state().suspension;
-  const auto at = locate(suspension.step);
+  if (state().status != SagaStatus::suspended) {
+    out_.refused = not_suspended(state());
+    return;
+  }
+  const auto* found = suspension_of(skip.step);
+  if (found == nullptr) {
+    return refuse("step-not-suspended", "The saga is suspended at `" +
+                                            state().suspensions.front().step + "`, not at `" +
+                                            skip.step + "`.");
+  }
+  const Suspension suspension = *found;
+  const auto at = locate(definition(), suspension.step);
   const bool undo = suspension.phase == Phase::compensate;
   const bool done = at && state().steps.count(at->path) > 0 && step_state(at->path).succeeded;
   if (!undo && !done && at && at->step->kind == dsl::StepKind::pivot) {
     return refuse("step-not-skippable",
                   "`" + suspension.step + "` is the pivot: resolve or retry it.");
   }
-  if (!undo && !done && at && at->step->kind == dsl::StepKind::compensatable) {
+  const bool calls = at && (std::holds_alternative<dsl::Action>(at->step->body) ||
+                            std::holds_alternative<dsl::SubSaga>(at->step->body));
+  if (!undo && !done && calls && at->step->kind == dsl::StepKind::compensatable) {
     return refuse("step-not-skippable",
                   "`" + suspension.step + "` can be undone: retry it, or cancel the saga.");
   }
@@ -97,8 +115,17 @@ void Decider::skip(const Skip& skip) {
 }
 
 void Decider::resolve_step(const Resolve& resolve) {
-  if (refuses_action(&resolve.step)) return;
-  const Suspension suspension = *state().suspension;
+  if (state().status != SagaStatus::suspended) {
+    out_.refused = not_suspended(state());
+    return;
+  }
+  const auto* found = suspension_of(resolve.step);
+  if (found == nullptr) {
+    return refuse("step-not-suspended", "The saga is suspended at `" +
+                                            state().suspensions.front().step + "`, not at `" +
+                                            resolve.step + "`.");
+  }
+  const Suspension suspension = *found;
   emit(OperatorActed{"resolve", suspension.step, resolve.by, resolve.reason, resolve.output});
   if (suspension.phase == Phase::compensate)
     emit(StepCompensated{suspension.step});

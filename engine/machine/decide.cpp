@@ -32,7 +32,11 @@ Transition decide(const Program& program, SagaState state, const Stimulus& stimu
             [&](const TakenOver& s) { decider.taken_over(s); },
             [&](const Cancel& s) { decider.cancel(s); }, [&](const Retry& s) { decider.retry(s); },
             [&](const Skip& s) { decider.skip(s); },
-            [&](const Resolve& s) { decider.resolve_step(s); }},
+            [&](const Resolve& s) { decider.resolve_step(s); },
+            [&](const Signal& s) { decider.signal(s); },
+            [&](const Callback& s) { decider.callback(s); },
+            [&](const ChildChanged& s) { decider.child_changed(s); },
+            [&](const UndoneByParent& s) { decider.undone_by_parent(s); }},
       stimulus.body);
   return out;
 }
@@ -48,7 +52,11 @@ void Decider::call(const StepPath& path, Phase phase) {
 }
 
 void Decider::suspend(std::string reason, std::string message, const StepPath& path, Phase phase) {
-  emit(SagaSuspended{{std::move(reason), std::move(message), path, phase, now(), state().status}});
+  const SagaStatus from = state().status == SagaStatus::suspended
+                              ? state().suspensions.front().from
+                              : state().status;
+  emit(SagaSuspended{{std::move(reason), std::move(message), path, phase, now(), from}});
+  if (state().parent) out_.effects.push_back(TellParent{});
 }
 
 Failure Decider::failure(std::string code, std::string failure_class, std::string message,
@@ -56,18 +64,14 @@ Failure Decider::failure(std::string code, std::string failure_class, std::strin
   return {std::move(code), std::move(failure_class), std::move(message), path, nullptr};
 }
 
-void Decider::refuse(std::string reason, std::string message) {
-  out_.refused = Error{ErrorCode::conflict, std::move(reason), std::move(message)};
-}
-
-bool Decider::is_open() const {
-  return state().status == SagaStatus::running || state().status == SagaStatus::compensating;
+void Decider::refuse(std::string reason, std::string message, ErrorCode code) {
+  out_.refused = Error{code, std::move(reason), std::move(message)};
 }
 
 void Decider::end(SagaStatus status) {
   Json output;
   if (status == SagaStatus::completed && definition().output) {
-    SagaScope scope(state());
+    const SagaScope scope(definition(), state());
     dsl::Budget budget;
     auto rendered = definition().output->render(scope, budget);
     // complete() has tried it; nothing it reads can change in between.
@@ -75,18 +79,7 @@ void Decider::end(SagaStatus status) {
     output = std::move(*rendered);
   }
   emit(SagaEnded{status, std::move(output)});
-}
-
-std::optional<Located> Decider::locate(const StepPath& path) const {
-  static constexpr std::string_view handlers = "onFailure/";
-  const bool handler = path.starts_with(handlers);
-  const auto& steps = handler ? definition().on_failure : definition().steps;
-  const std::string_view name =
-      handler ? std::string_view(path).substr(handlers.size()) : std::string_view(path);
-  const auto found = std::find_if(steps.begin(), steps.end(),
-                                  [&](const dsl::Step& step) { return step.name == name; });
-  if (found == steps.end()) return std::nullopt;
-  return Located{&*found, path, handler};
+  if (state().parent) out_.effects.push_back(TellParent{});
 }
 
 void Decider::start(const Start& start) {
@@ -95,6 +88,7 @@ void Decider::start(const Start& start) {
   started.definition = definition().name;
   started.version = definition().version;
   started.input = start.input;
+  started.parent = start.parent;
   auto business_key = start.business_key ? Result<std::optional<std::string>>(start.business_key)
                                          : business_key_of(definition(), start.input);
   if (!business_key) {
@@ -106,7 +100,7 @@ void Decider::start(const Start& start) {
   SagaState preview;
   preview.id = start.id;
   apply(definition(), preview, {now(), started});
-  const SagaScope scope(preview);
+  const SagaScope scope(definition(), preview);
   for (const auto& label : definition().labels) {
     dsl::Budget budget;
     auto text = label.value.render_text(scope, budget);
@@ -130,39 +124,49 @@ void Decider::start(const Start& start) {
 void Decider::advance() {
   if (state().status == SagaStatus::running) run_main_line();
   if (state().status == SagaStatus::compensating) recover();
+  if (state().status == SagaStatus::suspended) run_suspension_handlers();
+}
+
+std::vector<Located> Decider::open_steps() const {
+  std::vector<Located> steps;
+  for (const auto& path : state().open) {
+    auto at = locate(definition(), path);
+    // A suspended saga stands still but for the notice of it.
+    if (at && (state().status != SagaStatus::suspended || at->area == Area::on_suspended))
+      steps.push_back(std::move(*at));
+  }
+  return steps;
 }
 
 void Decider::tick() {
-  if (!is_open()) return;
+  if (is_terminal(state().status)) return;
   if (state().status == SagaStatus::running && state().deadline && *state().deadline <= now() &&
       !state().deadline_passed) {
     emit(DeadlinePassed{});
   }
-  // The paths first: what is decided for one step may end others.
-  std::vector<StepPath> paths;
-  for (const auto& [path, step] : state().steps) paths.push_back(path);
-  for (const auto& path : paths) {
-    const auto at = locate(path);
-    if (!at || !is_open()) continue;
-    StepState& step = step_state(path);
-    if (step.timeout_at && *step.timeout_at <= now() && step.status == StepStatus::running) {
-      step_timed_out(*at);
-      continue;
-    }
-    for (const auto& [phase, call] :
-         {std::pair{Phase::forward, &step.forward}, std::pair{Phase::probe, &step.probe},
-          std::pair{Phase::compensate, &step.undo}}) {
-      if (call->retry_at && *call->retry_at <= now()) {
-        send_again(*at, phase);
-        break;
-      }
-    }
+  // What is decided for one step may end others.
+  for (const auto& at : open_steps()) {
+    if (state().open.count(at.path) > 0 && !is_terminal(state().status)) tick_step(at);
   }
   advance();
 }
 
+void Decider::tick_step(const Located& at) {
+  const StepState& step = step_state(at.path);
+  const bool forward = step.status == StepStatus::running || step.status == StepStatus::waiting;
+  if (forward && step.timeout_at && *step.timeout_at <= now()) return step_timed_out(at);
+  if (step.status == StepStatus::waiting && step.wait_until && *step.wait_until <= now()) {
+    if (std::holds_alternative<dsl::Action>(at.step->body)) return completion_timed_out(at);
+    return wait_ended(at);
+  }
+  for (const auto phase : {Phase::forward, Phase::probe, Phase::poll, Phase::compensate}) {
+    const CallState& call = call_of(step, phase);
+    if (call.retry_at && *call.retry_at <= now()) return send_again(at, phase);
+  }
+}
+
 void Decider::taken_over(const TakenOver& taken_over) {
-  if (!is_open()) return;
+  if (!is_active(state())) return;
   emit(Resumed{taken_over.node});
   if (state().resumes_without_progress >= take_overs_max) {
     return suspend("TAKEN_OVER_REPEATEDLY",
@@ -170,24 +174,21 @@ void Decider::taken_over(const TakenOver& taken_over) {
                        " times in a row without getting any further; does it bring its node down?",
                    "", Phase::forward);
   }
-  std::vector<StepPath> paths;
-  for (const auto& [path, step] : state().steps) paths.push_back(path);
   Verdict lost;
   lost.outcome = dsl::OutcomeClass::unknown;
   lost.code = "OUTCOME_UNKNOWN";
   lost.message = "the node that had sent the request was lost before the answer";
   // The dead node has waited already: the next attempt goes out at once.
   lost.retry_after = Duration{-1};
-  for (const auto& path : paths) {
-    const auto at = locate(path);
-    if (!at || !is_open()) continue;
-    StepState& step = step_state(path);
-    if (step.forward.in_flight)
-      attempt_ended(*at, Phase::forward, lost);
-    else if (step.probe.in_flight)
-      attempt_ended(*at, Phase::probe, lost);
-    else if (step.undo.in_flight)
-      attempt_ended(*at, Phase::compensate, lost);
+  const std::set<StepPath, std::less<>> open = state().open;
+  for (const auto& path : open) {
+    const auto at = locate(definition(), path);
+    if (!at || is_terminal(state().status)) continue;
+    for (const auto phase : {Phase::forward, Phase::probe, Phase::poll, Phase::compensate}) {
+      if (!call_of(step_state(path), phase).in_flight) continue;
+      attempt_ended(*at, phase, lost);
+      break;
+    }
   }
   tick();
 }
@@ -208,7 +209,7 @@ Result<std::optional<std::string>> business_key_of(const dsl::Definition& defini
   if (!definition.business_key) return std::optional<std::string>{};
   SagaState state;
   state.input = input;
-  const SagaScope scope(state);
+  const SagaScope scope(definition, state);
   dsl::Budget budget;
   auto key = definition.business_key->render_text(scope, budget);
   if (!key) return std::move(key).error();

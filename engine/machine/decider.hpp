@@ -1,27 +1,25 @@
 #pragma once
-/// One decision being made. Private to the machine: decide.cpp opens it, forward.cpp and
-/// attempts.cpp hold the way forward, recovery.cpp the way back, commands.cpp what operators may
-/// do.
+/// One decision being made. Private to the machine. decide.cpp opens it; forward.cpp runs lists of
+/// steps, blocks/ one kind of block each, attempts.cpp and settling.cpp what calls add up to,
+/// recovery.cpp the way back, commands.cpp what operators may do.
+///
+/// Lists and blocks are walked anew at every stimulus: a walk passes over what has ended, looks at
+/// what is open, begins what can begin, and says how far the list has come. So nothing has to be
+/// remembered about where a saga stands but the state of its steps.
 #include <string>
 
 #include <backstitch/engine/machine/machine.hpp>
 
 #include "backoff.hpp"
+#include "locate.hpp"
 #include "outcome.hpp"
 #include "render.hpp"
 #include "scope.hpp"
 
 namespace backstitch::engine {
 
-/// How far a list of steps has come.
+/// How far a list of steps has come. `failed`: it will not go on, and nothing in it is on its way.
 enum class Progress { done, waiting, failed };
-
-/// A step with its place in the tree and what is known of the list it stands in.
-struct Located {
-  const dsl::Step* step = nullptr;
-  StepPath path;
-  bool handler = false;
-};
 
 class Decider {
  public:
@@ -37,6 +35,11 @@ class Decider {
 
   // attempts.cpp
   void call_ended(const CallEnded& ended);
+  // blocks/
+  void signal(const Signal& signal);
+  void callback(const Callback& callback);
+  void child_changed(const ChildChanged& changed);
+  void undone_by_parent(const UndoneByParent& undone);
 
   // commands.cpp
   void cancel(const Cancel& cancel);
@@ -54,59 +57,122 @@ class Decider {
   SagaState& state() { return out_.next; }
   const SagaState& state() const { return out_.next; }
   StepState& step_state(const StepPath& path) { return out_.next.steps[path]; }
+  BlockState& block_state(const StepPath& path) { return out_.next.blocks[path]; }
   const dsl::Definition& definition() const { return *program_.definition; }
   TimePoint now() const { return stimulus_.now; }
-  std::optional<Located> locate(const StepPath& path) const;
-  bool is_open() const;
+  void tick_step(const Located& at);
+  /// The open steps that a Tick may move, in the order of their paths.
+  std::vector<Located> open_steps() const;
   void end(SagaStatus status);
-  void refuse(std::string reason, std::string message);
+  void refuse(std::string reason, std::string message, ErrorCode code = ErrorCode::conflict);
 
   // forward.cpp
   void run_main_line();
-  Progress run_steps(const dsl::Steps& steps, const std::string& prefix, bool handlers);
+  void run_suspension_handlers();
+  Progress run_steps(const ListPlace& list);
   Progress run_step(const Located& at);
+  Progress run_open(const Located& at);
   Progress begin(const Located& at);
   Progress begin_action(const Located& at, const dsl::Action& action);
   Progress begin_value(const Located& at, const dsl::Value& value);
   Progress begin_fail(const Located& at, const dsl::Fail& fail);
   Progress fail_expression(const Located& at, const Error& error);
+  /// The step or block ends with this output, if it is not too large.
+  Progress finish_step(const Located& at, Json output);
+  /// The block ends, because what is inside failed, or was stopped.
+  Progress fail_block(const Located& at);
+  Progress render_output(const Located& at, const std::optional<dsl::Template>& output);
+  std::optional<Error> over_limit(const Json& output) const;
+  Result<std::optional<TimePoint>> timeout_of(const Located& at, const SagaScope& scope) const;
   void complete();
-  bool may_go_back(const Located& at) const;
+  /// Before the pivot a failure leads back; after it, in handlers and under forward recovery only
+  /// on.
+  bool may_fail(const Located& at) const;
   /// A cancellation or the saga's timeout that has to be followed before the pivot.
   bool stop_wanted() const;
   Failure stop_failure() const;
+  /// Nothing new may begin here: the saga is to stop, or a neighbour in a block has failed.
+  bool stopping(const Located& at) const;
+  bool stopping(const ListPlace& list) const;
+  bool stopped_by(const Frame& frame) const;
+  Failure stopped_failure(const StepPath& path) const;
+  bool room_for_branch() const;
+
+  // blocks/parallel.cpp, for_each.cpp, switch.cpp, try.cpp
+  Progress begin_parallel(const Located& at);
+  Progress run_parallel(const Located& at, const dsl::Parallel& block);
+  Progress run_branch(const ListPlace& list, std::size_t& open, std::size_t most);
+  Progress begin_for_each(const Located& at, const dsl::ForEach& block);
+  Result<BlockStarted> evaluate_list(const Located& at, const dsl::ForEach& block) const;
+  Progress run_for_each(const Located& at, const dsl::ForEach& block);
+  void run_iteration(const Located& at, const dsl::ForEach& block, std::uint32_t index);
+  void end_iteration(const Located& at, const dsl::ForEach& block, std::uint32_t index);
+  Progress begin_switch(const Located& at, const dsl::Switch& block);
+  Progress run_switch(const Located& at, const dsl::Switch& block);
+  Progress begin_try(const Located& at, const dsl::Try& block);
+  Progress run_try(const Located& at, const dsl::Try& block);
+  Progress choose_catch(const Located& at, const dsl::Try& block);
+
+  // blocks/wait.cpp
+  Progress begin_sleep(const Located& at, const dsl::Sleep& sleep);
+  Progress begin_wait(const Located& at, const dsl::Wait& wait);
+  bool take_signal(const Located& at, const dsl::Wait& wait);
+  std::optional<Error> refuses_signal(const Located* at, const dsl::Wait& wait,
+                                      const QueuedSignal& signal) const;
+  void wait_ended(const Located& at);
+
+  // blocks/completion.cpp
+  void wait_for_completion(const Located& at, const dsl::Completion& completion,
+                           const Verdict& verdict);
+  void poll_ended(const Located& at, const Verdict& verdict);
+  void completion_timed_out(const Located& at);
+
+  // blocks/child.cpp
+  Progress begin_child(const Located& at, const dsl::SubSaga& saga);
+  void stop_child(const Located& at);
+  void child_ended(const Located& at, const ChildChanged& changed);
+  void child_undone(const Located& at, const ChildChanged& changed);
+  bool undoes_child(const Located& at) const;
 
   // attempts.cpp
   void attempt_ended(const Located& at, Phase phase, const Verdict& verdict);
   void forward_ended(const Located& at, const Verdict& verdict);
-  void succeed_with(const Located& at, const dsl::Action& action,
-                    const std::optional<dsl::Template>& output, const SagaScope& scope);
-  static std::size_t output_size(const Json& value);
-  std::optional<Error> trial_of_undo(const Located& at) const;
   void not_settled(const Located& at, Phase phase, const Verdict& verdict);
   void give_up(const Located& at, Phase phase, const Verdict& last);
-  void probe_or_unknown(const Located& at, const Verdict& last);
+  void give_up_forward(const Located& at, const Verdict& last);
+  void give_up_undo(const Located& at, const Verdict& last);
   void probe_ended(const Located& at, const Verdict& verdict);
-  void stays_unknown(const Located& at, const Failure& why);
-  void known_not_done(const Located& at, Failure why);
+  void undo_ended(const Located& at, const Verdict& verdict);
   void send_again(const Located& at, Phase phase);
   void step_timed_out(const Located& at);
-  void undo_ended(const Located& at, const Verdict& verdict);
   Result<RetryPolicy> policy_of(const Located& at, Phase phase, bool unknown) const;
   dsl::Idempotency idempotency_of(const Located& at) const;
-  SagaScope scope_of(const Located& at, Phase phase) const;
   std::vector<const std::vector<dsl::OutcomeRule>*> rules_of(const Located& at, Phase phase) const;
 
+  // settling.cpp
+  SagaScope scope_of(const Located& at, Phase phase) const;
+  void succeed_with(const Located& at, const std::optional<dsl::Template>& output,
+                    const SagaScope& scope);
+  std::optional<Error> trial_of_undo(const Located& at, const StepSucceeded& succeeded) const;
+  void probe_or_unknown(const Located& at, const Verdict& last);
+  void stays_unknown(const Located& at, const Failure& why);
+  void known_not_done(const Located& at, Failure why);
+
   // commands.cpp
-  void tick_for_stop();
-  bool refuses_action(const std::string* step);
+  const Suspension* suspension_of(const std::string& step);
 
   // recovery.cpp
   void go_back(const Failure& why);
   void recover();
-  Progress undo_steps(const dsl::Steps& steps, const std::string& prefix);
+  Progress undo_steps(const ListPlace& list);
   Progress undo_step(const Located& at);
+  Progress undo_block(const Located& at);
+  Progress undo_parallel(const Located& at, const dsl::Parallel& block);
+  Progress undo_serially(const Located& at);
+  Progress undo_for_each(const Located& at, const dsl::ForEach& block);
+  Progress undo_leaf(const Located& at);
   Progress begin_undo(const Located& at, const dsl::Compensation& undo);
+  Progress begin_undo_of_child(const Located& at);
   void finish_recovery();
 
   const Program& program_;

@@ -1,12 +1,50 @@
+#include <algorithm>
+
+#include <backstitch/base/digest.hpp>
 #include <backstitch/base/match.hpp>
 
 #include "decider.hpp"
+#include "limits.hpp"
 
 namespace backstitch::engine {
+namespace {
+
+Progress progress_of(StepStatus status) {
+  switch (status) {
+    case StepStatus::succeeded:
+    case StepStatus::skipped:
+      return Progress::done;
+    case StepStatus::pending:
+    case StepStatus::running:
+    case StepStatus::waiting:
+      return Progress::waiting;
+    case StepStatus::failed:
+    case StepStatus::unknown:
+    case StepStatus::compensating:
+    case StepStatus::compensated:
+    case StepStatus::compensation_failed:
+    case StepStatus::compensation_skipped:
+      return Progress::failed;
+  }
+  return Progress::failed;
+}
+
+Error limit(std::string what) {
+  return {ErrorCode::invalid, "LIMIT_EXCEEDED", std::move(what)};
+}
+
+/// As long as it is secret, so that only who was sent it can use it.
+std::string callback_token(const SagaId& saga, const StepPath& path, std::uint64_t random) {
+  constexpr std::size_t secret_chars = 32;
+  return saga.text() + "-" +
+         sha256_hex(std::to_string(random) + "/" + path).substr(0, secret_chars);
+}
+
+}  // namespace
 
 bool Decider::stop_wanted() const {
-  return state().status == SagaStatus::running && !state().pivot_passed &&
-         (state().cancel_requested || state().deadline_passed);
+  const bool forward = !state().failure && !is_terminal(state().status);
+  return forward && !state().pivot_passed && (state().cancel_requested || state().deadline_passed);
 }
 
 Failure Decider::stop_failure() const {
@@ -16,24 +54,70 @@ Failure Decider::stop_failure() const {
                  "the saga did not get to its pivot or end within its timeout", "");
 }
 
-/// Before the pivot a failure leads back; after it, in handlers and under forward recovery only on.
-bool Decider::may_go_back(const Located& at) const {
-  return !at.handler && !state().pivot_passed && state().status == SagaStatus::running &&
-         definition().recovery == dsl::Recovery::backward;
+bool Decider::stopped_by(const Frame& frame) const {
+  const auto found = state().blocks.find(frame.path);
+  if (found == state().blocks.end() || found->second.failures.empty()) return false;
+  if (const auto* block = std::get_if<dsl::Parallel>(&frame.block->body))
+    return block->on_failure == dsl::OnBranchFailure::cancel;
+  if (const auto* block = std::get_if<dsl::ForEach>(&frame.block->body))
+    return block->on_failure == dsl::OnBranchFailure::cancel;
+  return false;
+}
+
+bool Decider::stopping(const Located& at) const {
+  return at.area == Area::main &&
+         (stop_wanted() || std::any_of(at.frames.begin(), at.frames.end(),
+                                       [this](const Frame& frame) { return stopped_by(frame); }));
+}
+
+bool Decider::stopping(const ListPlace& list) const {
+  return list.area == Area::main &&
+         (stop_wanted() || std::any_of(list.frames.begin(), list.frames.end(),
+                                       [this](const Frame& frame) { return stopped_by(frame); }));
+}
+
+Failure Decider::stopped_failure(const StepPath& path) const {
+  Failure why = stop_wanted()
+                    ? stop_failure()
+                    : failure("CANCELLED", "cancelled", "stopped, because a step beside it failed",
+                              path);
+  why.step = path;
+  return why;
+}
+
+bool Decider::may_fail(const Located& at) const {
+  return at.area == Area::on_suspended ||
+         (at.area == Area::main && !state().pivot_passed &&
+          definition().recovery == dsl::Recovery::backward);
+}
+
+/// Branches beyond the bound wait; an open step always ends, so their turn comes.
+bool Decider::room_for_branch() const {
+  return state().open.size() < branches_open_max;
 }
 
 void Decider::run_main_line() {
-  const Progress progress = run_steps(definition().steps, "", false);
-  if (state().status != SagaStatus::running) return;
-  if (progress != Progress::done) return;
+  const Progress progress = run_steps(main_line(definition()));
+  if (state().status != SagaStatus::running || progress == Progress::waiting) return;
   // A cancel that was accepted, or a deadline, is kept up to the very end.
   if (stop_wanted()) return go_back(stop_failure());
-  complete();
+  if (progress == Progress::done) return complete();
+  for (const auto& step : definition().steps) {
+    const auto found = state().steps.find(step.name);
+    if (found != state().steps.end() && found->second.failure &&
+        found->second.status != StepStatus::skipped)
+      return go_back(*found->second.failure);
+  }
 }
 
-Progress Decider::run_steps(const dsl::Steps& steps, const std::string& prefix, bool handlers) {
-  for (const auto& step : steps) {
-    const Progress progress = run_step({&step, prefix + step.name, handlers});
+void Decider::run_suspension_handlers() {
+  if (definition().on_suspended.empty()) return;
+  run_steps(suspension_handlers(definition(), state().suspended_times));
+}
+
+Progress Decider::run_steps(const ListPlace& list) {
+  for (const auto& step : *list.steps) {
+    const Progress progress = run_step(locate_in(list, step));
     if (progress != Progress::done) return progress;
   }
   return Progress::done;
@@ -41,33 +125,48 @@ Progress Decider::run_steps(const dsl::Steps& steps, const std::string& prefix, 
 
 Progress Decider::run_step(const Located& at) {
   const auto found = state().steps.find(at.path);
-  const StepStatus status =
-      found == state().steps.end() ? StepStatus::pending : found->second.status;
-  switch (status) {
-    case StepStatus::succeeded:
-    case StepStatus::skipped:
-      return Progress::done;
-    case StepStatus::running:
-    case StepStatus::waiting:
+  if (found == state().steps.end() || found->second.status == StepStatus::pending) {
+    // A suspended saga begins nothing but the notice of it.
+    if (state().status == SagaStatus::suspended && at.area != Area::on_suspended)
       return Progress::waiting;
-    case StepStatus::pending:
-      break;
-    case StepStatus::failed:
-    case StepStatus::unknown:
-    case StepStatus::compensating:
-    case StepStatus::compensated:
-    case StepStatus::compensation_failed:
-    case StepStatus::compensation_skipped:
-      return Progress::failed;
+    return stopping(at) ? Progress::failed : begin(at);
   }
-  if (!at.handler && stop_wanted()) {
-    go_back(stop_failure());
-    return Progress::failed;
+  const StepStatus status = found->second.status;
+  if (status == StepStatus::running || status == StepStatus::waiting) return run_open(at);
+  if (status == StepStatus::succeeded && found->second.failure) return Progress::failed;
+  return progress_of(status);
+}
+
+Progress Decider::run_open(const Located& at) {
+  if (const auto* block = std::get_if<dsl::Parallel>(&at.step->body))
+    return run_parallel(at, *block);
+  if (const auto* block = std::get_if<dsl::Switch>(&at.step->body)) return run_switch(at, *block);
+  if (const auto* block = std::get_if<dsl::ForEach>(&at.step->body))
+    return run_for_each(at, *block);
+  if (const auto* block = std::get_if<dsl::Try>(&at.step->body)) return run_try(at, *block);
+  if (!stopping(at)) return Progress::waiting;
+  const StepState& step = step_state(at.path);
+  if (step.child) {
+    stop_child(at);
+  } else if (!std::holds_alternative<dsl::Action>(at.step->body)) {
+    emit(StepFailed{at.path, stopped_failure(at.path)});
+  } else if (step.status == StepStatus::running && at.step->kind != dsl::StepKind::pivot &&
+             !step.forward.in_flight && !step.probe.in_flight && !step.probe.retry_at) {
+    // Calls that were sent are waited for; what would be sent again is not.
+    Verdict last;
+    last.code = stopped_failure(at.path).code;
+    last.message = "not tried again, because the saga does not go on here";
+    give_up_forward(at, last);
   }
-  return begin(at);
+  return progress_of(step_state(at.path).status);
 }
 
 Progress Decider::begin(const Located& at) {
+  if (state().sequence.get() >= events_max || state().bytes >= state_bytes_max) {
+    return fail_expression(
+        at, limit("the saga has got too large: " + std::to_string(state().sequence.get()) +
+                  " events, " + std::to_string(state().bytes) + " bytes of data"));
+  }
   if (at.step->when) {
     const SagaScope scope = scope_of(at, Phase::forward);
     dsl::Budget budget;
@@ -78,37 +177,44 @@ Progress Decider::begin(const Located& at) {
       return Progress::done;
     }
   }
-  const auto not_run = [&](const auto&) -> Progress {
-    throw InvariantViolation("registration refuses blocks that this engine does not run");
-  };
   return std::visit(Match{[&](const dsl::Action& action) { return begin_action(at, action); },
                           [&](const dsl::Value& value) { return begin_value(at, value); },
                           [&](const dsl::Fail& fail) { return begin_fail(at, fail); },
-                          [&](const dsl::SubSaga& block) { return not_run(block); },
-                          [&](const dsl::Parallel& block) { return not_run(block); },
-                          [&](const dsl::Switch& block) { return not_run(block); },
-                          [&](const dsl::ForEach& block) { return not_run(block); },
-                          [&](const dsl::Try& block) { return not_run(block); },
-                          [&](const dsl::Wait& block) { return not_run(block); },
-                          [&](const dsl::Sleep& block) { return not_run(block); }},
+                          [&](const dsl::SubSaga& saga) { return begin_child(at, saga); },
+                          [&](const dsl::Parallel&) { return begin_parallel(at); },
+                          [&](const dsl::Switch& block) { return begin_switch(at, block); },
+                          [&](const dsl::ForEach& block) { return begin_for_each(at, block); },
+                          [&](const dsl::Try& block) { return begin_try(at, block); },
+                          [&](const dsl::Wait& wait) { return begin_wait(at, wait); },
+                          [&](const dsl::Sleep& sleep) { return begin_sleep(at, sleep); }},
                     at.step->body);
 }
 
+Result<std::optional<TimePoint>> Decider::timeout_of(const Located& at,
+                                                     const SagaScope& scope) const {
+  const auto& limit = at.step->timeout ? at.step->timeout : definition().default_step_timeout;
+  if (!limit) return std::optional<TimePoint>{};
+  const auto timeout = duration_of(*limit, scope);
+  if (!timeout) return timeout.error();
+  return std::optional<TimePoint>(now() + *timeout);
+}
+
 Progress Decider::begin_action(const Located& at, const dsl::Action& action) {
-  const SagaScope scope = scope_of(at, Phase::forward);
+  std::string token;
+  if (action.completion && action.completion->callback)
+    token = callback_token(state().id, at.path, stimulus_.random);
+  const std::string url = callback_url(program_, token);
+  SagaScope scope = scope_of(at, Phase::forward);
+  if (!url.empty()) scope.set_self(forward_self(key_of(state(), at, Phase::forward), url));
   auto request = render(program_, state(),
-                        {at.path, Phase::forward, action.request, action.request.service,
+                        {at, Phase::forward, action.request, action.request.service,
                          action.attempt_timeout ? &*action.attempt_timeout : nullptr},
                         scope);
   if (!request) return fail_expression(at, request.error());
-  std::optional<TimePoint> timeout_at;
-  const auto& limit = at.step->timeout ? at.step->timeout : definition().default_step_timeout;
-  if (limit) {
-    const auto timeout = duration_of(*limit, scope);
-    if (!timeout) return fail_expression(at, timeout.error());
-    timeout_at = now() + *timeout;
-  }
-  emit(StepScheduled{at.path, std::move(*request), timeout_at});
+  request->callback = url;
+  const auto timeout_at = timeout_of(at, scope);
+  if (!timeout_at) return fail_expression(at, timeout_at.error());
+  emit(StepScheduled{at.path, std::move(*request), *timeout_at, std::move(token)});
   call(at.path, Phase::forward);
   return Progress::waiting;
 }
@@ -118,8 +224,7 @@ Progress Decider::begin_value(const Located& at, const dsl::Value& value) {
   dsl::Budget budget;
   auto output = value.value.render(scope, budget);
   if (!output) return fail_expression(at, output.error());
-  emit(StepSucceeded{at.path, std::move(*output), nullptr});
-  return Progress::done;
+  return finish_step(at, std::move(*output));
 }
 
 Progress Decider::begin_fail(const Located& at, const dsl::Fail& fail) {
@@ -141,23 +246,65 @@ Progress Decider::begin_fail(const Located& at, const dsl::Fail& fail) {
 }
 
 Progress Decider::fail_expression(const Located& at, const Error& error) {
-  if (may_go_back(at)) {
-    known_not_done(at, failure("EXPRESSION_FAILED", "failure", error.message, at.path));
-  } else {
-    suspend("EXPRESSION_FAILED", error.message, at.path, Phase::forward);
+  if (!may_fail(at)) {
+    suspend(error.reason, error.message, at.path, Phase::forward);
+    return Progress::waiting;
   }
+  emit(StepFailed{at.path, failure(error.reason, "failure", error.message, at.path)});
+  return Progress::failed;
+}
+
+std::optional<Error> Decider::over_limit(const Json& output) const {
+  if (json_size(output) > output_bytes_max)
+    return limit("the step's output is larger than 256 KiB");
+  if (state().bytes + json_size(output) > state_bytes_max)
+    return limit("with the step's output the saga's data would be larger than 8 MiB");
+  return std::nullopt;
+}
+
+Progress Decider::finish_step(const Located& at, Json output) {
+  if (const auto error = over_limit(output)) return fail_expression(at, *error);
+  emit(StepSucceeded{at.path, std::move(output), nullptr});
+  return Progress::done;
+}
+
+Progress Decider::render_output(const Located& at, const std::optional<dsl::Template>& output) {
+  if (!output) return finish_step(at, nullptr);
+  const SagaScope scope = scope_of(at, Phase::forward);
+  dsl::Budget budget;
+  auto rendered = output->render(scope, budget);
+  if (!rendered) return fail_expression(at, rendered.error());
+  return finish_step(at, std::move(*rendered));
+}
+
+/// The first failure in time is the failure; the others stand in its details. What was only stopped
+/// because of it is none.
+Progress Decider::fail_block(const Located& at) {
+  const auto& failures = block_state(at.path).failures;
+  if (failures.empty()) {
+    emit(StepFailed{at.path, stopped_failure(at.path)});
+    return Progress::failed;
+  }
+  Failure why = failures.front();
+  Json others = Json::array();
+  for (auto other = failures.begin() + 1; other != failures.end(); ++other) {
+    if (other->failure_class != "cancelled") others.push_back(to_json(*other));
+  }
+  if (!others.empty()) why.details = {{"details", why.details}, {"others", std::move(others)}};
+  emit(StepFailed{at.path, std::move(why)});
   return Progress::failed;
 }
 
 void Decider::complete() {
   if (definition().output) {
-    const SagaScope scope(state());
+    const SagaScope scope(definition(), state());
     dsl::Budget budget;
     const auto output = definition().output->render(scope, budget);
-    if (!output) {
+    const auto error = output ? over_limit(*output) : std::optional(output.error());
+    if (error) {
       const bool back = !state().pivot_passed && definition().recovery == dsl::Recovery::backward;
-      if (back) return go_back(failure("EXPRESSION_FAILED", "failure", output.error().message, ""));
-      return suspend("EXPRESSION_FAILED", output.error().message, "", Phase::forward);
+      if (back) return go_back(failure(error->reason, "failure", error->message, ""));
+      return suspend(error->reason, error->message, "", Phase::forward);
     }
   }
   end(SagaStatus::completed);

@@ -27,8 +27,10 @@ constexpr Names<StepStatus, 11> step_statuses{
      {StepStatus::compensated, "compensated"},
      {StepStatus::compensation_failed, "compensation-failed"},
      {StepStatus::compensation_skipped, "compensation-skipped"}}};
-constexpr Names<Phase, 3> phases{
-    {{Phase::forward, "forward"}, {Phase::probe, "probe"}, {Phase::compensate, "compensate"}}};
+constexpr Names<Phase, 4> phases{{{Phase::forward, "forward"},
+                                  {Phase::probe, "probe"},
+                                  {Phase::poll, "poll"},
+                                  {Phase::compensate, "compensate"}}};
 
 template <class Enum, std::size_t Size>
 const char* name_of(const Names<Enum, Size>& names, Enum value) {
@@ -100,6 +102,8 @@ CallState& call_of(StepState& step, Phase phase) {
       return step.forward;
     case Phase::probe:
       return step.probe;
+    case Phase::poll:
+      return step.poll;
     case Phase::compensate:
       return step.undo;
   }

@@ -59,6 +59,7 @@ Verdict from_table(const CallResult& result) {
     verdict.code = "HTTP_" + std::to_string(response->status);
     verdict.message = "the participant answered " + std::to_string(response->status);
     verdict.retry_after = retry_after_of(*response);
+    verdict.accepted = response->status == 202;
     return verdict;
   }
   const auto& error = std::get<TransportError>(result);
@@ -85,6 +86,7 @@ Verdict classify(const CallResult& result,
     for (const auto& rule : *list) {
       if (!matches(rule, result, scope)) continue;
       verdict.outcome = rule.is;
+      verdict.accepted = false;
       if (!rule.code.empty()) verdict.code = rule.code;
       if (rule.retry_after) {
         if (const auto wait = duration_of(*rule.retry_after, scope)) verdict.retry_after = *wait;

@@ -17,6 +17,7 @@ struct Verdict {
   std::string message;
   std::optional<Duration> retry_after;  ///< the participant's wish, or the rule's
   Json details;
+  bool accepted = false;  ///< 202 without a rule: the work goes on after the answer
 };
 
 /// The rules of the step, then of the service, then the table: the first that matches decides.

@@ -128,11 +128,60 @@ Result<Duration> attempt_timeout_of(const Program& program, const dsl::Service* 
 
 }  // namespace
 
-std::string key_of(const SagaId& saga, const StepPath& path, Phase phase) {
+namespace {
+
+/// The path with the key of each iteration instead of its index.
+std::string path_by_keys(const SagaState& state, const Located& at) {
+  std::string path;
+  std::string_view rest = at.path;
+  for (const auto& frame : at.frames) {
+    if (!std::holds_alternative<dsl::ForEach>(frame.block->body)) continue;
+    const auto block = state.blocks.find(frame.path);
+    if (block == state.blocks.end() || block->second.keys.empty()) continue;
+    const std::size_t end = frame.path.size() - (at.path.size() - rest.size());
+    path += rest.substr(0, end);
+    path += "[" + percent_encoded(block->second.keys[frame.index]) + "]";
+    rest = rest.substr(rest.find(']', end) + 1);
+  }
+  return path += rest;
+}
+
+}  // namespace
+
+std::string key_of(const SagaState& state, const Located& at, Phase phase) {
   const std::string end = phase == Phase::compensate ? "/c" : "/f";
-  std::string key = saga.text() + "/" + path + end;
-  if (key.size() > key_chars_max) key = saga.text() + "/" + sha256_hex(path) + end;
+  const std::string path = path_by_keys(state, at);
+  std::string key = state.id.text() + "/" + path + end;
+  if (key.size() > key_chars_max) key = state.id.text() + "/" + sha256_hex(path) + end;
   return key;
+}
+
+std::string callback_url(const Program& program, const std::string& token) {
+  if (token.empty()) return {};
+  return (program.callback_base ? *program.callback_base : "") + "/v1/callbacks/" + token;
+}
+
+std::optional<Failure> failure_seen(const SagaState& state, const Located& at, Phase phase) {
+  if (at.area == Area::on_suspended && !state.suspensions.empty()) {
+    const Suspension& why = state.suspensions.front();
+    return Failure{why.reason, "suspended", why.message, why.step, nullptr};
+  }
+  if (phase == Phase::compensate && state.failure) return state.failure;
+  for (auto frame = at.frames.rbegin(); frame != at.frames.rend(); ++frame) {
+    if (!std::holds_alternative<dsl::Try>(frame->block->body)) continue;
+    const auto block = state.blocks.find(frame->path);
+    // In a catch, and in the undo of a body.
+    const bool sees = block != state.blocks.end() && block->second.caught &&
+                      (frame->index > 0 || phase == Phase::compensate);
+    if (sees) return block->second.caught;
+  }
+  return state.failure;
+}
+
+std::optional<Failure> failure_of_undo(const dsl::Definition& definition, const SagaState& state,
+                                       const StepPath& path) {
+  const auto at = locate(definition, path);
+  return at ? failure_seen(state, *at, Phase::compensate) : state.failure;
 }
 
 Result<RenderedRequest> render(const Program& program, const SagaState& state,
@@ -156,9 +205,9 @@ Result<RenderedRequest> render(const Program& program, const SagaState& state,
   const auto timeout = attempt_timeout_of(program, service, target, scope);
   if (!timeout) return timeout.error();
   out.attempt_timeout = std::clamp(*timeout, Duration{1}, attempt_timeout_max);
-  out.key = key_of(state.id, target.path, target.phase);
+  out.key = key_of(state, target.at, target.phase);
   if (target.phase == Phase::compensate)
-    out.compensates = key_of(state.id, target.path, Phase::forward);
+    out.compensates = key_of(state, target.at, Phase::forward);
   return out;
 }
 

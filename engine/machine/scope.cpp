@@ -3,20 +3,31 @@
 namespace backstitch::engine {
 namespace {
 
-const StepState* find_step(const SagaState& state, std::string_view name) {
-  if (const auto found = state.steps.find(name); found != state.steps.end()) return &found->second;
-  for (const char* handlers : {"onFailure/", "onSuspended/"}) {
-    const auto found = state.steps.find(handlers + std::string(name));
-    if (found != state.steps.end()) return &found->second;
-  }
-  return nullptr;
-}
-
 Json time_json(const std::optional<TimePoint>& time) {
   return time ? Json(to_rfc3339(*time)) : Json();
 }
 
 }  // namespace
+
+SagaScope::SagaScope(const dsl::Definition& definition, const SagaState& state,
+                     const std::vector<Frame>& frames, const std::vector<std::uint32_t>& indexes)
+    : definition_(definition), state_(state), indexes_(indexes) {
+  for (const auto& frame : frames) {
+    const auto* loop = std::get_if<dsl::ForEach>(&frame.block->body);
+    if (loop == nullptr) continue;
+    const auto block = state.blocks.find(frame.path);
+    if (block == state.blocks.end()) continue;
+    items_[loop->as] = &block->second.items[frame.index];
+    if (!loop->index_as.empty()) extra_[loop->index_as] = frame.index;
+  }
+}
+
+const StepState* SagaScope::find_step(std::string_view name) const {
+  if (const auto found = state_.steps.find(name); found != state_.steps.end())
+    return &found->second;
+  const auto found = state_.steps.find(path_of_name(definition_, name, indexes_));
+  return found == state_.steps.end() ? nullptr : &found->second;
+}
 
 void SagaScope::set_response(const Response& response) {
   Json headers = Json::object();
@@ -28,13 +39,14 @@ void SagaScope::set_response(const Response& response) {
 const Json* SagaScope::find(std::string_view name) const {
   if (name == "input") return &state_.input;
   if (name == "saga") return &state_.saga_view;
-  const auto found = extra_.find(name);
-  return found == extra_.end() ? nullptr : &found->second;
+  if (const auto found = extra_.find(name); found != extra_.end()) return &found->second;
+  const auto found = items_.find(name);
+  return found == items_.end() ? nullptr : found->second;
 }
 
 const Json* SagaScope::step(std::string_view name) const {
   if (const auto known = steps_.find(name); known != steps_.end()) return &known->second;
-  const StepState* step = find_step(state_, name);
+  const StepState* step = find_step(name);
   if (step == nullptr || !step->succeeded) return nullptr;
   Json view{{"output", step->output},
             {"status", to_text(step->status)},
@@ -45,12 +57,14 @@ const Json* SagaScope::step(std::string_view name) const {
 }
 
 const Json* SagaScope::step_output(std::string_view name) const {
-  const StepState* step = find_step(state_, name);
+  const StepState* step = find_step(name);
   return step != nullptr && step->succeeded ? &step->output : nullptr;
 }
 
-Json forward_self(const std::string& key) {
-  return {{"key", key}};
+Json forward_self(const std::string& key, const std::string& callback_url) {
+  Json self{{"key", key}};
+  if (!callback_url.empty()) self["callbackUrl"] = callback_url;
+  return self;
 }
 
 Json undo_self(const StepState& step, const std::string& key) {

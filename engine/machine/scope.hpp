@@ -1,6 +1,7 @@
 #pragma once
 #include <map>
 #include <string>
+#include <vector>
 
 #include <nlohmann/json.hpp>
 
@@ -8,29 +9,43 @@
 #include <backstitch/engine/machine/state.hpp>
 #include <backstitch/engine/machine/stimulus.hpp>
 
+#include "locate.hpp"
+
 namespace backstitch::engine {
 
-/// What expressions see of a saga. Borrows the state: it must not change while the scope is in use.
+/// What expressions see of a saga from one place in it. Borrows definition and state: the state
+/// must not change while the scope is in use.
 class SagaScope : public dsl::Scope {
  public:
-  explicit SagaScope(const SagaState& state) : state_(state) {}
+  /// Seen from no step: labels, the saga's output.
+  SagaScope(const dsl::Definition& definition, const SagaState& state)
+      : definition_(definition), state_(state) {}
+  SagaScope(const dsl::Definition& definition, const SagaState& state,
+            const std::vector<Frame>& frames, const std::vector<std::uint32_t>& indexes);
 
   void set_self(Json self) { extra_["self"] = std::move(self); }
   void set_failure(const Failure& failure) { extra_["failure"] = to_json(failure); }
   void set_response(const Response& response);
+  void set_signal(const Json& payload) { extra_["signal"] = {{"payload", payload}}; }
+  void set_variable(const std::string& name, Json value) { extra_[name] = std::move(value); }
 
   const Json* find(std::string_view name) const override;
   const Json* step(std::string_view name) const override;
   const Json* step_output(std::string_view name) const override;
 
  private:
+  const StepState* find_step(std::string_view name) const;
+
+  const dsl::Definition& definition_;
   const SagaState& state_;
+  std::vector<std::uint32_t> indexes_;
+  std::map<std::string, const Json*, std::less<>> items_;  ///< loop variables, in the state
   std::map<std::string, Json, std::less<>> extra_;
   mutable std::map<std::string, Json, std::less<>> steps_;  ///< built when first asked for
 };
 
 /// `self` in the forward direction and in an undo.
-Json forward_self(const std::string& key);
+Json forward_self(const std::string& key, const std::string& callback_url);
 Json undo_self(const StepState& step, const std::string& key);
 
 }  // namespace backstitch::engine

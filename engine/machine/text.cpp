@@ -24,10 +24,33 @@ std::string event_text(const Event& event) {
                    [&](const SagaSuspended& e) { text += " " + e.suspension.reason; },
                    [&](const OperatorActed& e) { text += " " + e.action; },
                    [&](const SagaEnded& e) { text += std::string(" ") + to_text(e.status); },
+                   [&](const IterationEnded& e) {
+                     text += " #" + std::to_string(e.index);
+                     if (e.failure) text += " " + e.failure->code;
+                   },
+                   [&](const TryFailed& e) { text += " " + e.failure.code; },
+                   [&](const CatchStarted& e) { text += " #" + std::to_string(e.index); },
+                   [&](const BlockStarted& e) {
+                     if (e.chosen != 0) text += " #" + std::to_string(e.chosen);
+                     if (e.items.is_array())
+                       text += " " + std::to_string(e.items.size()) + " items";
+                   },
+                   [&](const StepWaiting& e) {
+                     if (e.until) text += " for " + backstitch::to_text(*e.until - event.at);
+                   },
+                   [&](const SignalReceived& e) { text += " " + e.name; },
+                   [&](const SagaReopened& e) { text += " " + e.failure.code; },
+                   [&](const StepSucceeded& e) {
+                     if (e.failure) text += " but " + e.failure->code;
+                   },
+                   [&](const ChildScheduled& e) { text += " " + e.child.definition; },
                    [](const SagaStarted&) {},
                    [](const StepScheduled&) {},
+                   [](const ChildStopped&) {},
+                   [](const SignalConsumed&) {},
+                   [](const CallbackReceived&) {},
+                   [](const ChildUndoScheduled&) {},
                    [](const StepSkipped&) {},
-                   [](const StepSucceeded&) {},
                    [](const ProbeScheduled&) {},
                    [](const StepCompensationScheduled&) {},
                    [](const StepCompensated&) {},
@@ -39,6 +62,19 @@ std::string event_text(const Event& event) {
   return text;
 }
 
+std::string effect_text(const Effect& effect) {
+  return std::visit(
+      Match{[](const CallParticipant& e) {
+              return "call " + e.path + " " + to_text(e.phase) + " #" + std::to_string(e.attempt);
+            },
+            [](const StartChild& e) { return "start child " + e.path; },
+            [](const CancelChild& e) { return "cancel child " + e.path; },
+            [](const UndoChild& e) { return "undo child " + e.path; },
+            [](const RetryChild& e) { return "retry child " + e.path; },
+            [](const TellParent&) { return std::string("tell parent"); }},
+      effect);
+}
+
 }  // namespace
 
 std::string to_text(const Transition& transition) {
@@ -46,11 +82,7 @@ std::string to_text(const Transition& transition) {
   std::string text;
   for (const auto& event : transition.events)
     text += (text.empty() ? "" : ", ") + event_text(event);
-  for (const auto& effect : transition.effects) {
-    const auto& call = std::get<CallParticipant>(effect);
-    text +=
-        " | call " + call.path + " " + to_text(call.phase) + " #" + std::to_string(call.attempt);
-  }
+  for (const auto& effect : transition.effects) text += " | " + effect_text(effect);
   return text;
 }
 

@@ -2,8 +2,13 @@
 #include <backstitch/engine/machine/machine.hpp>
 #include <backstitch/engine/machine/masking.hpp>
 
+#include "locate.hpp"
+
 namespace backstitch::engine {
 namespace {
+
+/// A loop of ten thousand items would make an answer of many megabytes.
+constexpr std::size_t steps_shown_max = 2'000;
 
 Json time_json(const std::optional<TimePoint>& time) {
   return time ? Json(to_rfc3339(*time)) : Json();
@@ -79,7 +84,13 @@ Json step_json(const dsl::Step& definition, const StepPath& path, const StepStat
   if (step.status == StepStatus::running && !step.failure)
     json["failure"] = failure_json(step.forward.last);
   if (step.probe.attempts > 0) json["probeAttempts"] = step.probe.attempts;
-  if (std::holds_alternative<dsl::Compensation>(definition.undo))
+  if (step.poll.attempts > 0) json["pollAttempts"] = step.poll.attempts;
+  if (step.wait_until) json["waitsUntil"] = time_json(step.wait_until);
+  if (step.child) json["child"] = step.child->id.text();
+  if (const auto* wait = std::get_if<dsl::Wait>(&definition.body)) json["signals"] = wait->signals;
+  const bool undoes_child = step.child && definition.kind == dsl::StepKind::compensatable &&
+                            !std::holds_alternative<dsl::WaivedCompensation>(definition.undo);
+  if (std::holds_alternative<dsl::Compensation>(definition.undo) || undoes_child)
     json["compensation"] = compensation_json(step);
   else
     json["compensation"] = nullptr;
@@ -95,20 +106,82 @@ Json suspension_json(const Suspension& suspension) {
           {"from", to_text(suspension.from)}};
 }
 
-void add_steps(Json& list, const dsl::Steps& steps, const std::string& prefix,
-               const SagaState& state, bool pending_too) {
-  static const StepState pending;
-  for (const auto& step : steps) {
-    const StepPath path = prefix + step.name;
-    const auto found = state.steps.find(path);
-    if (found == state.steps.end() && !pending_too) continue;
-    list.push_back(step_json(step, path, found == state.steps.end() ? pending : found->second));
+/// Collects the steps in the order of the definition, those inside blocks behind their block.
+class StepList {
+ public:
+  StepList(const SagaState& state) : state_(state) {}
+
+  void add(const ListPlace& list, bool pending_too = true) {
+    for (const auto& step : *list.steps) {
+      const Located at = locate_in(list, step);
+      const auto found = state_.steps.find(at.path);
+      const bool known = found != state_.steps.end();
+      if (!known && !pending_too) continue;
+      if (steps.size() >= steps_shown_max) {
+        ++omitted;
+      } else {
+        steps.push_back(step_json(step, at.path, known ? found->second : absent()));
+      }
+      add_inside(at, known);
+    }
   }
-}
+
+  Json steps = Json::array();
+  std::size_t omitted = 0;
+
+ private:
+  /// A list that was not chosen is passed over as a whole.
+  void add_arm(const ListPlace& list, bool passed_over) {
+    const bool before = passed_over_;
+    passed_over_ = passed_over_ || passed_over;
+    add(list);
+    passed_over_ = before;
+  }
+
+  void add_inside(const Located& at, bool begun) {
+    const auto found = state_.blocks.find(at.path);
+    const BlockState* known = found == state_.blocks.end() ? nullptr : &found->second;
+    if (const auto* parallel = std::get_if<dsl::Parallel>(&at.step->body)) {
+      for (std::uint32_t i = 0; i < parallel->branches.size(); ++i)
+        add_arm(inside(at, parallel->branches[i].steps, i), begun && known == nullptr);
+    } else if (const auto* loop = std::get_if<dsl::ForEach>(&at.step->body)) {
+      for (std::uint32_t i = 0; known != nullptr && i < known->next; ++i)
+        add(inside(at, loop->steps, i));
+    } else if (const auto* choice = std::get_if<dsl::Switch>(&at.step->body)) {
+      for (std::uint32_t i = 0; i <= choice->cases.size(); ++i) {
+        const auto& one = i < choice->cases.size() ? choice->cases[i] : *choice->otherwise;
+        const bool other = known != nullptr ? known->chosen != i : begun;
+        add_arm(inside(at, one.steps, i), other);
+      }
+    } else if (const auto* attempt = std::get_if<dsl::Try>(&at.step->body)) {
+      add_arm(inside(at, attempt->steps, 0), begun && known == nullptr);
+      const auto step = state_.steps.find(at.path);
+      const bool ended = step != state_.steps.end() && step->second.ended_at;
+      for (std::uint32_t i = 0; i < attempt->catches.size(); ++i) {
+        const bool chosen = known != nullptr && known->catch_chosen == i;
+        const bool other = known != nullptr && known->catch_chosen && !chosen;
+        add_arm(inside(at, attempt->catches[i].steps, i + 1), other || (ended && !chosen));
+      }
+    }
+  }
+
+  const StepState& absent() const {
+    static const StepState pending;
+    static const StepState skipped = [] {
+      StepState step;
+      step.status = StepStatus::skipped;
+      return step;
+    }();
+    return passed_over_ ? skipped : pending;
+  }
+
+  const SagaState& state_;
+  bool passed_over_ = false;
+};
 
 /// Not the whole view: a sensitive year would hide every time.
 void mask(const Masking& masking, Json& view) {
-  for (const char* member : {"input", "output", "failure", "suspension", "labels", "businessKey"})
+  for (const char* member : {"input", "output", "failure", "suspension", "suspensions", "labels", "businessKey"})
     masking.apply(view[member]);
   for (Json& step : view["steps"]) {
     masking.apply(step["output"]);
@@ -120,10 +193,15 @@ void mask(const Masking& masking, Json& view) {
 }  // namespace
 
 Json view(const dsl::Definition& definition, const SagaState& state) {
-  Json steps = Json::array();
-  add_steps(steps, definition.steps, "", state, true);
+  StepList list(state);
+  list.add(main_line(definition));
   // Handlers are of interest only once they run.
-  add_steps(steps, definition.on_failure, "onFailure/", state, state.handlers_started);
+  list.add(failure_handlers(definition), state.handlers_started);
+  for (std::uint32_t i = 1; i <= state.suspended_times && !definition.on_suspended.empty(); ++i)
+    list.add(suspension_handlers(definition, i), false);
+  Json suspensions = Json::array();
+  for (const auto& suspension : state.suspensions)
+    suspensions.push_back(suspension_json(suspension));
   Json view{{"id", state.id.text()},
             {"definition", state.definition},
             {"version", state.version},
@@ -133,14 +211,18 @@ Json view(const dsl::Definition& definition, const SagaState& state) {
             {"input", definition.input ? definition.input->masked(state.input) : state.input},
             {"output", state.output},
             {"failure", failure_json(state.failure)},
-            {"suspension", state.suspension ? suspension_json(*state.suspension) : Json()},
+            {"suspension", suspensions.empty() ? Json() : suspensions.front()},
+            {"suspensions", std::move(suspensions)},
             {"pivotPassed", state.pivot_passed},
             {"cancelRequested", state.cancel_requested},
             {"startedAt", to_rfc3339(state.started_at)},
             {"endedAt", time_json(state.ended_at)},
             {"deadline", time_json(state.deadline)},
-            {"parent", nullptr},
-            {"steps", std::move(steps)}};
+            {"parent", state.parent ? Json{{"saga", state.parent->saga.text()},
+                                           {"step", state.parent->step}}
+                                    : Json()},
+            {"steps", std::move(list.steps)}};
+  if (list.omitted > 0) view["stepsOmitted"] = list.omitted;
   mask(Masking(definition, state.input), view);
   return view;
 }

@@ -34,9 +34,12 @@ void Reactor::command(SagaId saga, StimulusBody body, Settled settled) {
           }
           // It may have come into memory by another way meanwhile.
           auto found = self->actors_.find(saga);
-          auto actor = found != self->actors_.end() ? Result<Actor>(found->second)
-                                                    : self->revived(stored->front());
+          const bool fresh = found == self->actors_.end();
+          auto actor = fresh ? self->revived(stored->front()) : Result<Actor>(found->second);
           if (!actor) return settled(actor.error());
+          // Calls that were on their way when it left memory are answered to nobody.
+          if (fresh && has_call_in_flight((*actor)->state))
+            self->stimulate(*actor, TakenOver{self->node_.options.node});
           self->stimulate(*actor, std::move(body), std::move(settled));
         });
       });
@@ -55,6 +58,7 @@ Result<Reactor::Actor> Reactor::revived(const StoredSaga& stored) {
   // Whatever the row says, the next append sets it right.
   actor->stored_wake = true;
   admit(actor);
+  perform(actor, effects_to_repeat(actor->state));
   return actor;
 }
 

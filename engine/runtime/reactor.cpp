@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include <backstitch/base/match.hpp>
+
 #include <nlohmann/json.hpp>
 
 namespace backstitch::engine {
@@ -9,6 +11,18 @@ namespace {
 
 /// Timers farther away are left to the sweep, which is cheaper than a timer a saga.
 constexpr Duration precise_timer_max{2'500};
+/// A saga that waits for another one looks after it so often, should word of its end get lost.
+constexpr Duration child_look_every{60'000};
+
+/// Only an answer, a signal or a time can move it, and the answer is not on its way to this node.
+bool may_sleep(const SagaState& state) {
+  return is_active(state) && state.status != SagaStatus::suspended && !has_call_in_flight(state);
+}
+
+/// A saga that nothing can move by itself needs no place in memory.
+bool belongs_in_memory(const SagaState& state) {
+  return is_active(state) || has_call_in_flight(state);
+}
 
 }  // namespace
 
@@ -77,12 +91,10 @@ void Reactor::decided(const Actor& actor, Transition transition, Settled settled
   }
   if (records.empty()) {
     if (settled) settled(Done{});
+    perform(actor, transition.effects);
     return settle(actor);
   }
-  const bool open =
-      actor->state.status == SagaStatus::running || actor->state.status == SagaStatus::compensating;
-  const bool sleeping = open && !has_call_in_flight(actor->state) && actor->wake &&
-                        *actor->wake > now() + node_.options.residence;
+  const bool sleeping = falls_asleep(actor);
   Append append;
   append.saga = actor->id;
   append.epoch = actor->epoch;
@@ -100,6 +112,18 @@ void Reactor::decided(const Actor& actor, Transition transition, Settled settled
                    settled = std::move(settled), sleeping](const AppendResult& result) {
                     self->written(actor, result, effects, settled, sleeping);
                   });
+}
+
+/// Decides whether the saga leaves memory with the append that is being made.
+bool Reactor::falls_asleep(const Actor& actor) {
+  actor->sleeps_until.reset();
+  if (!may_sleep(actor->state)) return false;
+  std::optional<TimePoint> until = actor->wake;
+  if (!effects_to_repeat(actor->state).empty())
+    until = std::min(until.value_or(TimePoint::max()), now() + child_look_every);
+  if (!until || *until <= now() + node_.options.residence) return false;
+  actor->sleeps_until = until;
+  return true;
 }
 
 void Reactor::written(const Actor& actor, const AppendResult& result,
@@ -131,9 +155,7 @@ void Reactor::written(const Actor& actor, const AppendResult& result,
 /// Nothing is on its way for this saga: what now?
 void Reactor::settle(const Actor& actor) {
   if (actor->dropped || actor->appending || !actor->pending.empty()) return;
-  const bool open =
-      actor->state.status == SagaStatus::running || actor->state.status == SagaStatus::compensating;
-  if (!open) return drop(actor);
+  if (!belongs_in_memory(actor->state)) return drop(actor);
   arm(actor);
 }
 
@@ -155,7 +177,15 @@ void Reactor::arm(const Actor& actor) {
 }
 
 void Reactor::perform(const Actor& actor, const std::vector<Effect>& effects) {
-  for (const auto& effect : effects) call(actor, std::get<CallParticipant>(effect));
+  for (const auto& effect : effects) {
+    std::visit(Match{[&](const CallParticipant& e) { call(actor, e); },
+                     [&](const StartChild& e) { start_child(actor, e.path); },
+                     [&](const CancelChild& e) { cancel_child(actor, e.path); },
+                     [&](const UndoChild& e) { undo_child(actor, e.path); },
+                     [&](const RetryChild& e) { retry_child(actor, e); },
+                     [&](const TellParent&) { tell_parent(actor->state); }},
+               effect);
+  }
 }
 
 void Reactor::call(const Actor& actor, const CallParticipant& effect) {

@@ -82,6 +82,7 @@ class Reactor : public std::enable_shared_from_this<Reactor> {
   Result<Prepared> prepare(const StartRequest& request) const;
   NewSaga new_saga(const StartRequest& request, const Prepared& prepared,
                    const SagaState& state) const;
+  Append first_append(const SagaActor& actor, const Transition& transition, NewSaga saga) const;
   void start_written(const Actor& actor, const AppendResult& result, const StartRequest& request,
                      const std::vector<Effect>& effects, const StartDone& done);
 
@@ -92,6 +93,7 @@ class Reactor : public std::enable_shared_from_this<Reactor> {
                std::optional<AuditEntry> audit);
   void written(const Actor& actor, const AppendResult& result, const std::vector<Effect>& effects,
                const Settled& settled, bool sleeping);
+  bool falls_asleep(const Actor& actor);
   void perform(const Actor& actor, const std::vector<Effect>& effects);
   void call(const Actor& actor, const CallParticipant& effect);
   void settle(const Actor& actor);
@@ -102,6 +104,20 @@ class Reactor : public std::enable_shared_from_this<Reactor> {
   Stimulus stimulus_of(StimulusBody body);
   TimePoint now() { return node_.clock.now(executor_.now()); }
   bool may_act() const { return executor_.now() < act_until_; }
+
+  // children.cpp: sagas that are steps of others
+  void start_child(const Actor& parent, const StepPath& path);
+  void child_written(const Actor& child, const AppendResult& result,
+                     const std::vector<Effect>& effects);
+  void cancel_child(const Actor& parent, const StepPath& path);
+  void undo_child(const Actor& parent, const StepPath& path);
+  void retry_child(const Actor& parent, const RetryChild& effect);
+  void tell_parent(const SagaState& child);
+  void refuse_child(const SagaState& child, const Error& why);
+  void look_after_child(SagaId child);
+  /// Brings a stimulus to another saga of this shard, again and again while that makes sense.
+  void deliver(SagaId saga, StimulusBody body, std::function<void(const Error&)> refused,
+               int tries = 0);
 
   // reading.cpp: what callers see
   std::optional<Json> resident_view(SagaId saga) const;

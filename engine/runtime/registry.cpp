@@ -7,7 +7,7 @@
 
 #include <nlohmann/json.hpp>
 
-#include <backstitch/engine/machine/supported.hpp>
+#include "pins.hpp"
 
 namespace backstitch::engine {
 namespace {
@@ -53,7 +53,10 @@ Registration registration_of(const dsl::Parsed& parsed) {
 
 struct Registry::Impl : std::enable_shared_from_this<Registry::Impl> {
   Impl(Catalog& where, const Options& given)
-      : catalog(where), options(given), snapshot(std::make_shared<const Snapshot>()) {}
+      : catalog(where),
+        options(given),
+        callback_base(std::make_shared<const std::string>(given.callback_base)),
+        snapshot(std::make_shared<const Snapshot>()) {}
 
   std::shared_ptr<const Snapshot> current() const { return snapshot.load(); }
 
@@ -77,7 +80,10 @@ struct Registry::Impl : std::enable_shared_from_this<Registry::Impl> {
 
   static void merge_definition(Snapshot& next, StoredDefinition stored) {
     Version& version = next.definitions[stored.name][stored.version];
-    if (!version.definition) version.definition = dsl::parse_definition(stored.document).definition;
+    if (!version.definition) {
+      version.definition =
+          with_pins(dsl::parse_definition(stored.document).definition, stored.pins);
+    }
     if (stored.active) {
       const auto before = next.active.find(stored.name);
       if (before != next.active.end())
@@ -108,16 +114,7 @@ struct Registry::Impl : std::enable_shared_from_this<Registry::Impl> {
   }
 
   dsl::Parsed check(std::string_view text) const {
-    auto parsed = dsl::parse_and_check(text, check_context(), options.definition_limits);
-    if (!parsed.definition) return parsed;
-    for (auto& finding : unsupported_blocks(*parsed.definition)) {
-      const auto place = parsed.places.find(finding.pointer);
-      finding.line = place.line;
-      finding.column = place.column;
-      parsed.findings.push_back(std::move(finding));
-    }
-    sort(parsed.findings);
-    return parsed;
+    return dsl::parse_and_check(text, check_context(), options.definition_limits);
   }
 
   void refresh(std::function<void(Result<Done>)> done) {
@@ -131,6 +128,7 @@ struct Registry::Impl : std::enable_shared_from_this<Registry::Impl> {
 
   Catalog& catalog;
   Options options;
+  std::shared_ptr<const std::string> callback_base;
   std::mutex merging;
   std::atomic<std::shared_ptr<const Snapshot>> snapshot;
 };
@@ -153,7 +151,7 @@ Result<Program> Registry::program(std::string_view name,
                  "The stored definition " + std::string(name) +
                      " cannot be read by this version of the engine."};
   }
-  return Program{found->second.definition, known->services_by_name};
+  return Program{found->second.definition, known->services_by_name, impl_->callback_base};
 }
 
 std::shared_ptr<const ServiceMap> Registry::services_by_name() const {
@@ -175,6 +173,7 @@ void Registry::register_definition(std::string text, bool activate,
   stored.hash = registration.hash;
   stored.document = parsed.definition->document.dump();
   stored.findings = findings_json(registration.findings).dump();
+  stored.pins = pins_of(*parsed.definition, impl_->check_context().definition);
   impl_->catalog.put_definition(
       std::move(stored), activate,
       [impl = impl_, registration = std::move(registration),

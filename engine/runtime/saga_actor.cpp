@@ -39,12 +39,12 @@ std::optional<RowChange> row_change(const SagaActor& actor, bool sleeping) {
   if (state.failure) {
     row.failure = to_json(*state.failure).dump();
     row.failure_code = state.failure->code;
-  } else if (state.suspension) {
-    row.failure_code = state.suspension->reason;
+  } else if (!state.suspensions.empty()) {
+    row.failure_code = state.suspensions.front().reason;
   }
   row.pivot_passed = state.pivot_passed;
   row.ended_at = state.ended_at;
-  if (sleeping) row.wake_at = actor.wake;
+  if (sleeping) row.wake_at = actor.sleeps_until;
   return row;
 }
 
@@ -92,7 +92,11 @@ std::optional<AuditEntry> audit_of(const StimulusBody& body) {
             [](const Start&) { return std::optional<AuditEntry>{}; },
             [](const CallEnded&) { return std::optional<AuditEntry>{}; },
             [](const Tick&) { return std::optional<AuditEntry>{}; },
-            [](const TakenOver&) { return std::optional<AuditEntry>{}; }},
+            [](const TakenOver&) { return std::optional<AuditEntry>{}; },
+            [](const Signal&) { return std::optional<AuditEntry>{}; },
+            [](const Callback&) { return std::optional<AuditEntry>{}; },
+            [](const ChildChanged&) { return std::optional<AuditEntry>{}; },
+            [](const UndoneByParent&) { return std::optional<AuditEntry>{}; }},
       body);
 }
 

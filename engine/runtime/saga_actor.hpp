@@ -31,16 +31,16 @@ struct SagaActor {
   bool dropped = false;           ///< no longer this reactor's: nothing more is done with it
   std::deque<Pending> pending;    ///< bounded by pending_max
   std::optional<TimePoint> wake;  ///< when the machine wants a Tick
+  std::optional<TimePoint> sleeps_until;  ///< set while it is on its way out of memory
   std::uint64_t timer = 0;        ///< 0: none is set
   std::string stored_status;      ///< of the row
   bool stored_wake = false;       ///< the row says that the saga sleeps
-  std::size_t calls_in_flight = 0;
 
   static constexpr std::size_t pending_max = 1'000;
 };
 
 /// What a transition changes in the saga's row; nothing if the row stays as it is.
-/// `sleeping`: the saga leaves memory until `wake`.
+/// `sleeping`: the saga leaves memory until `sleeps_until`.
 std::optional<RowChange> row_change(const SagaActor& actor, bool sleeping);
 /// The events of a transition as log rows; the last has the state's sequence.
 std::vector<EventRecord> records_of(const Transition& transition);

@@ -77,6 +77,7 @@ NewSaga Reactor::new_saga(const StartRequest& request, const Prepared& prepared,
   saga.input = prepared.input_text;
   saga.deadline = state.deadline;
   saga.started_at = state.started_at;
+  if (state.parent) saga.parent = state.parent->saga;
   if (request.idempotency_key || state.business_key) {
     const std::string hash = hash_of(request, prepared.input_text);
     if (request.idempotency_key) saga.keys.push_back({"key", *request.idempotency_key, hash});
@@ -84,6 +85,19 @@ NewSaga Reactor::new_saga(const StartRequest& request, const Prepared& prepared,
       saga.keys.push_back({"business:" + state.definition, *state.business_key, hash});
   }
   return saga;
+}
+
+Append Reactor::first_append(const SagaActor& actor, const Transition& transition,
+                             NewSaga saga) const {
+  Append append;
+  append.saga = actor.id;
+  append.epoch = actor.epoch;
+  std::int64_t sequence = 0;
+  for (const auto& event : transition.events)
+    append.events.push_back(encode(event, Sequence{++sequence}));
+  append.start = std::move(saga);
+  append.row = row_change(actor, false);
+  return append;
 }
 
 void Reactor::start(StartRequest request, StartDone done) {
@@ -108,14 +122,8 @@ void Reactor::start(StartRequest request, StartDone done) {
   transition.next = {};
   actor->wake = next_wake(*actor->program.definition, actor->state);
   actor->stored_status = to_text(SagaStatus::running);
-  Append append;
-  append.saga = actor->id;
-  append.epoch = actor->epoch;
-  std::int64_t sequence = 0;
-  for (const auto& event : transition.events)
-    append.events.push_back(encode(event, Sequence{++sequence}));
-  append.start = new_saga(request, *prepared, actor->state);
-  append.row = row_change(*actor, false);
+  Append append =
+      first_append(*actor, transition, new_saga(request, *prepared, actor->state));
   if (append.row) actor->stored_status = append.row->status;
   actor->appending = true;
   node_.starts_waiting.fetch_add(1, std::memory_order_relaxed);

@@ -23,7 +23,7 @@ TEST_CASE("a request carries its key, its encoded path and its bytes") {
       {"name":"f","fail":{"code":"STOP"}}]})",
             R"({"id":"a/b c?"})");
   play.start();
-  const auto& request = play.request("a");
+  const auto request = play.request("a");
   CHECK(request.target == "/things/a%2Fb%20c%3F?q=a%2Fb%20c%3F");
   CHECK(request.key == play.state.id.text() + "/a/f");
   CHECK(request.body == R"({"key":")" + request.key + "\"}");
@@ -172,8 +172,8 @@ TEST_CASE("a broken output counts the call as done and undoes it") {
     {"name":"a","action":{"service":"s","http":"PUT /a"},"output":"${response.body.id}","compensation":{"http":"DELETE /a"}}]})");
   play.start();
   CHECK(play.answer("a", 200, "{}") ==
-        "StepSucceeded a, CompensationStarted EXPRESSION_FAILED, StepCompensationScheduled a | "
-        "call a compensate #1");
+        "StepSucceeded a but EXPRESSION_FAILED, CompensationStarted EXPRESSION_FAILED, "
+        "StepCompensationScheduled a | call a compensate #1");
   CHECK(play.state.failure->details["response"]["body"] == Json::object());
 }
 
@@ -184,7 +184,8 @@ TEST_CASE("an undo that could never be rendered fails the saga when its step com
   play.start();
   CHECK(
       play.answer("a", 200, "{}") ==
-      "StepSucceeded a, CompensationStarted EXPRESSION_FAILED, SagaSuspended a EXPRESSION_FAILED");
+      "StepSucceeded a but EXPRESSION_FAILED, CompensationStarted EXPRESSION_FAILED, "
+      "SagaSuspended a EXPRESSION_FAILED");
 }
 
 TEST_CASE("a step's timeout makes an attempt in flight unknown") {

@@ -309,10 +309,18 @@ struct Definition {
   Steps on_failure;
   Steps on_suspended;
   std::optional<Duration> retention;
+  /// Where each step stands: its name -> `reserve/flight/holdSeats[]/holdSeat`; `[]` stands for an
+  /// iteration. Filled in by the parser.
+  std::map<std::string, std::string, std::less<>> step_paths;
   Json document;     ///< canonical form: keys sorted (x- keys kept), numbers normalised
   std::string hash;  ///< lower-case hex SHA-256 of the canonical text
 };
 
+/// What a saga is as a step of another one: with a pivot, a pivot; else with anything that can be
+/// undone, compensatable; else retryable or readonly.
+StepKind kind_as_child(const Definition& definition);
+/// What step_paths holds.
+std::map<std::string, std::string, std::less<>> step_paths_of(const Definition& definition);
 /// The step of that name anywhere in the tree, handlers included; nullptr: none.
 const Step* find_step(const Definition& definition, std::string_view name);
 

@@ -8,8 +8,6 @@
 #include <vector>
 
 #include <backstitch/base/result.hpp>
-#include <vector>
-
 #include <backstitch/engine/machine/state.hpp>
 
 namespace backstitch::engine {
@@ -21,6 +19,7 @@ struct SagaStarted {
   std::map<std::string, std::string> labels;
   std::optional<std::string> business_key;
   std::optional<TimePoint> deadline;
+  std::optional<ParentLink> parent{};
 };
 /// The step's request is rendered and its first attempt is being sent after this commit. For steps
 /// without a call (`value`, `fail`) it is left out: they begin and end in one event.
@@ -28,6 +27,63 @@ struct StepScheduled {
   StepPath path;
   RenderedRequest request;
   std::optional<TimePoint> timeout_at;
+  std::string callback_token{};
+};
+/// A `saga` step: the child is being started after this commit.
+struct ChildScheduled {
+  StepPath path;
+  ChildSaga child;
+  std::optional<TimePoint> timeout_at;
+};
+/// The child has been asked to stop.
+struct ChildStopped {
+  StepPath path;
+};
+/// A block begins. What it decided at its start is kept with it.
+struct BlockStarted {
+  StepPath path;
+  std::uint32_t chosen = 0;  ///< switch
+  Json items;                ///< forEach
+  std::vector<std::string> keys;
+};
+/// An iteration of a forEach ended: all its steps did, or one failed and the others are quiet.
+struct IterationEnded {
+  StepPath path;  ///< of the block
+  std::uint32_t index = 0;
+  Json output;                     ///< its `yield`
+  std::optional<Failure> failure;  ///< of the `yield` itself
+};
+/// The body of a try failed; what it did is being undone.
+struct TryFailed {
+  StepPath path;
+  Failure failure;
+};
+/// The body is undone, and this catch runs.
+struct CatchStarted {
+  StepPath path;
+  std::uint32_t index = 0;
+};
+/// A `sleep`, a `wait`, or a call that was accepted and will be answered later.
+struct StepWaiting {
+  StepPath path;
+  std::optional<TimePoint> until;
+  std::optional<RenderedRequest> poll;
+  std::optional<TimePoint> poll_at;
+};
+struct SignalReceived {
+  std::string name;
+  Json payload;
+  std::string by;
+  std::vector<std::string> roles;
+};
+/// A wait took the signal that came with the event `sequence`.
+struct SignalConsumed {
+  StepPath path;
+  std::int64_t sequence = 0;
+};
+/// The participant's answer came by callback; what it means follows.
+struct CallbackReceived {
+  StepPath path;
 };
 struct StepSkipped {
   StepPath path;
@@ -51,6 +107,8 @@ struct StepSucceeded {
   StepPath path;
   Json output;
   Json captured;
+  /// It took effect, but what came of it cannot be used: the step fails and has to be undone.
+  std::optional<Failure> failure{};
 };
 /// Known not done.
 struct StepFailed {
@@ -74,6 +132,10 @@ struct CompensationStarted {
 struct StepCompensationScheduled {
   StepPath path;
   RenderedRequest request;
+};
+/// The completed child of a step is asked to undo what it did.
+struct ChildUndoScheduled {
+  StepPath path;
 };
 struct StepCompensated {
   StepPath path;
@@ -100,9 +162,9 @@ struct DeadlinePassed {};
 struct SagaSuspended {
   Suspension suspension;
 };
-/// An operator's answer to a suspension.
+/// An operator's answer to the suspension of a step; `child`: its child goes on again.
 struct OperatorActed {
-  std::string action;  ///< retry, skip, resolve
+  std::string action;  ///< retry, skip, resolve, cancel, child; retry-child: handed on to the child
   StepPath path;
   std::string by;
   std::string reason;
@@ -112,17 +174,23 @@ struct OperatorActed {
 struct Resumed {
   std::string node;
 };
+/// The parent takes back what this completed saga did: it is undone after all.
+struct SagaReopened {
+  Failure failure;
+};
 struct SagaEnded {
   SagaStatus status = SagaStatus::completed;
   Json output;
 };
 
 using EventBody =
-    std::variant<SagaStarted, StepScheduled, StepSkipped, AttemptStarted, AttemptFailed,
+    std::variant<SagaStarted, StepScheduled, ChildScheduled, ChildStopped, BlockStarted,
+                 IterationEnded, TryFailed, CatchStarted, StepWaiting, SignalReceived,
+                 SignalConsumed, CallbackReceived, StepSkipped, AttemptStarted, AttemptFailed,
                  StepSucceeded, StepFailed, StepUnknown, ProbeScheduled, CompensationStarted,
-                 StepCompensationScheduled, StepCompensated, StepCompensationFailed,
-                 StepCompensationSkipped, HandlersStarted, CancelRequested, DeadlinePassed,
-                 SagaSuspended, OperatorActed, Resumed, SagaEnded>;
+                 StepCompensationScheduled, ChildUndoScheduled, StepCompensated,
+                 StepCompensationFailed, StepCompensationSkipped, HandlersStarted, CancelRequested,
+                 DeadlinePassed, SagaSuspended, OperatorActed, Resumed, SagaReopened, SagaEnded>;
 
 struct Event {
   TimePoint at;

@@ -21,6 +21,8 @@ using ServiceMap = std::map<std::string, std::shared_ptr<const dsl::Service>, st
 struct Program {
   std::shared_ptr<const dsl::Definition> definition;
   std::shared_ptr<const ServiceMap> services;
+  /// Where participants reach this engine: `https://saga.example`; nullptr: nowhere.
+  std::shared_ptr<const std::string> callback_base{};
 
   /// The service a step names, `use` followed; nullptr: not registered.
   const dsl::Service* service(std::string_view name) const;
@@ -49,6 +51,17 @@ void apply(const dsl::Definition& definition, SagaState& state, const Event& eve
 std::optional<TimePoint> next_wake(const dsl::Definition& definition, const SagaState& state);
 /// Attempts that have been sent and not answered.
 bool has_call_in_flight(const SagaState& state);
+/// What was asked of other sagas and may have been lost on the way: to be performed again whenever
+/// a saga comes into memory. Each is harmless when it is repeated.
+std::vector<Effect> effects_to_repeat(const SagaState& state);
+/// What the undo of a step is told: why it is undone.
+std::optional<Failure> failure_of_undo(const dsl::Definition& definition, const SagaState& state,
+                                       const StepPath& path);
+/// Whether anything can still happen without a person: running, compensating, or suspended with a
+/// notice on its way.
+bool is_active(const SagaState& state);
+/// The saga that a callback's token belongs to.
+std::optional<SagaId> saga_of_callback(std::string_view token);
 
 /// Validates and renders what a start needs: input against the schema, defaults filled in.
 /// @return invalid/INPUT_INVALID with pointers

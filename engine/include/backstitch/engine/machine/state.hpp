@@ -2,7 +2,9 @@
 /// What is known of one saga: the fold of its log, and nothing else.
 #include <cstdint>
 #include <map>
+#include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -29,9 +31,9 @@ enum class StepStatus {
   compensation_failed,
   compensation_skipped
 };
-/// The three conversations a step can have with a participant. Each has its own idempotency key,
-/// except that a probe asks about the forward key.
-enum class Phase { forward, probe, compensate };
+/// The conversations a step can have with a participant. Forward and compensate have a key each;
+/// a probe asks what became of the forward key, a poll whether a pending answer has come.
+enum class Phase { forward, probe, poll, compensate };
 
 /// As stored and sent: `RUNNING`, `compensation-failed`, `forward`.
 const char* to_text(SagaStatus status);
@@ -44,7 +46,7 @@ bool is_terminal(SagaStatus status);  ///< completed, failed, failed_incomplete
 
 struct Failure {
   std::string code;           ///< `OUT_OF_STOCK`, `HTTP_409`, `CANCELLED`
-  std::string failure_class;  ///< failure, transient, unknown, timeout, cancelled
+  std::string failure_class;  ///< failure, transient, unknown, timeout, cancelled, suspended
   std::string message;
   std::string step;  ///< the step's path
   Json details;
@@ -62,13 +64,14 @@ struct RenderedRequest {
   std::string body;         ///< the exact bytes; empty: none
   std::string key;          ///< the idempotency key of this phase
   std::string compensates;  ///< in an undo: the forward key
+  std::string callback;     ///< where a pending answer is to be posted
   Duration attempt_timeout{10'000};
   bool operator==(const RenderedRequest&) const = default;
 };
 
 /// The attempts of one phase of one step.
 struct CallState {
-  std::optional<RenderedRequest> request;
+  std::shared_ptr<const RenderedRequest> request;  ///< shared by copies of the state
   std::uint32_t attempts = 0;         ///< sent so far
   std::uint32_t attempts_before = 0;  ///< of these, before an operator gave a new budget
   bool in_flight = false;             ///< the last attempt has no outcome yet
@@ -78,10 +81,20 @@ struct CallState {
   std::optional<Failure> last;        ///< why the last attempt did not succeed
 };
 
+/// Another saga that a step runs and waits for.
+struct ChildSaga {
+  SagaId id;
+  std::string definition;
+  std::int64_t version = 0;
+  Json input;
+  std::optional<std::string> business_key;
+};
+
 struct StepState {
   StepStatus status = StepStatus::pending;
   CallState forward;
   CallState probe;
+  CallState poll;
   CallState undo;
   Json output;
   Json captured;
@@ -93,15 +106,61 @@ struct StepState {
   std::optional<TimePoint>
       undo_not_before;                  ///< the service's quiet period after an unknown attempt
   std::optional<TimePoint> timeout_at;  ///< `timeout` of the step
+  std::optional<TimePoint> wait_until;  ///< status waiting: when a sleep, wait or completion ends
+  std::string callback_token;           ///< of a step with a callback
+  bool callback_used = false;
+  std::shared_ptr<const ChildSaga> child;
+  bool child_stopped = false;  ///< its cancellation has been asked for
   std::optional<TimePoint> started_at;
   std::optional<TimePoint> ended_at;
   std::optional<TimePoint> undo_started_at;
   std::optional<TimePoint> undo_ended_at;
-  std::int64_t started_sequence = 0;  ///< orders steps by when they started
+  std::int64_t settled_sequence = 0;  ///< orders steps by when they ended
 };
 /// The attempts of one phase.
 CallState& call_of(StepState& step, Phase phase);
 const CallState& call_of(const StepState& step, Phase phase);
+
+/// How far a block has come, beside the state of its own step.
+struct BlockState {
+  std::uint32_t chosen = 0;  ///< switch: the case; the number of cases means `otherwise`
+  /// Of the list being run inside, the first in time first; at most failures_max are kept.
+  std::vector<Failure> failures;
+
+  std::optional<Failure> caught;              ///< try: why its body is being undone, or was
+  std::optional<std::uint32_t> catch_chosen;  ///< try: the catch that runs
+
+  Json items;                     ///< forEach: the list, evaluated once
+  std::vector<std::string> keys;  ///< forEach: of each item; empty: the index is the key
+  Json yields;                    ///< forEach: an array as long as `items`
+  std::uint32_t next = 0;         ///< forEach: the first iteration that has not begun
+  std::set<std::uint32_t> open;   ///< forEach: begun and not ended
+
+  /// Where an undo has got to; only saves walking what is behind it, and is found again by walking.
+  std::optional<std::uint32_t> undo_next;
+  std::set<std::uint32_t> undoing;
+  std::optional<std::vector<StepPath>> undo_order;
+
+  static constexpr std::size_t failures_max = 20;
+};
+
+/// A signal that no wait has taken yet.
+struct QueuedSignal {
+  std::int64_t sequence = 0;  ///< of the event that brought it
+  std::string name;
+  Json payload;
+  std::string by;
+  std::vector<std::string> roles;
+  TimePoint at{};
+};
+
+/// The saga that waits for this one.
+struct ParentLink {
+  SagaId saga;
+  StepPath step;
+  std::uint32_t depth = 1;  ///< 1: a child of a saga that has no parent
+  bool operator==(const ParentLink&) const = default;
+};
 
 /// Why a person is needed.
 struct Suspension {
@@ -110,7 +169,7 @@ struct Suspension {
   StepPath step;  ///< empty: the saga as a whole
   Phase phase = Phase::forward;
   TimePoint since{};
-  SagaStatus from = SagaStatus::running;  ///< where an operator's retry goes back to
+  SagaStatus from = SagaStatus::running;  ///< where the saga goes back to
 };
 
 struct SagaState {
@@ -123,7 +182,9 @@ struct SagaState {
   std::optional<std::string> business_key;
   Json output;
   std::optional<Failure> failure;
-  std::optional<Suspension> suspension;
+  std::vector<Suspension> suspensions;  ///< the oldest first; status suspended: at least one
+  std::optional<ParentLink> parent;
+  bool pivot_sent = false;
   bool pivot_passed = false;
   bool cancel_requested = false;
   bool deadline_passed = false;
@@ -134,6 +195,11 @@ struct SagaState {
   std::uint32_t resumes_without_progress = 0;
   bool handlers_started = false;  ///< onFailure runs: undo is over
   std::map<StepPath, StepState, std::less<>> steps;
+  std::map<StepPath, BlockState, std::less<>> blocks;
+  std::set<StepPath, std::less<>> open;  ///< steps that wait for an answer, a signal or a time
+  std::vector<QueuedSignal> signals;
+  std::uint32_t suspended_times = 0;
+  std::size_t bytes = 0;  ///< of input, outputs, captured data and queued signals, about
   /// `saga` as expressions see it; kept beside the fields it is made from.
   Json saga_view;
 };

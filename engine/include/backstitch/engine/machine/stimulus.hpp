@@ -28,6 +28,7 @@ struct Start {
   Json input;
   std::map<std::string, std::string> labels;  ///< beside those of the definition
   std::optional<std::string> business_key;    ///< instead of the definition's
+  std::optional<ParentLink> parent{};
 };
 struct CallEnded {
   StepPath path;
@@ -62,7 +63,34 @@ struct Resolve {
   std::string reason;
 };
 
-using StimulusBody = std::variant<Start, CallEnded, Tick, TakenOver, Cancel, Retry, Skip, Resolve>;
+/// From outside, for a `wait` step of that name.
+struct Signal {
+  std::string name;
+  Json payload;
+  std::string by;
+  std::vector<std::string> roles;  ///< of who sent it; `*` has all
+};
+/// A participant's answer to a call that was pending.
+struct Callback {
+  std::string token;
+  Response response;
+};
+/// What has become of a child. Told at least once a change, perhaps again.
+struct ChildChanged {
+  SagaId child;
+  SagaStatus status = SagaStatus::running;
+  Json output;
+  std::optional<Failure> failure;  ///< of a suspended child: why
+  bool started = true;             ///< false: it could not be started, `failure` says why
+};
+/// The parent takes back what this completed child did.
+struct UndoneByParent {
+  Failure failure;
+};
+
+using StimulusBody =
+    std::variant<Start, CallEnded, Tick, TakenOver, Cancel, Retry, Skip, Resolve, Signal, Callback,
+                 ChildChanged, UndoneByParent>;
 
 /// Everything from outside comes with a stimulus, time and chance included.
 struct Stimulus {

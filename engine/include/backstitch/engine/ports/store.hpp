@@ -31,6 +31,7 @@ struct NewSaga {
   std::string input{};   ///< JSON text
   std::optional<TimePoint> deadline{};
   TimePoint started_at{};
+  std::optional<SagaId> parent{};
   std::vector<StartKey> keys{};
 };
 
@@ -174,6 +175,7 @@ struct StoredDefinition {
   std::string hash{};
   std::string document{};  ///< JSON text, canonical
   std::string findings{};  ///< JSON text of an array: the warnings
+  std::string pins{};      ///< JSON text of an object: what its sub-sagas were when it was registered
   bool active = false;
   TimePoint registered_at{};
 };

@@ -31,6 +31,8 @@ struct Options {
   Duration drain_calls_max{2'000};   ///< how long a stopping node waits for answers
   Duration drain_max{20'000};        ///< and for the database
 
+  /// Where participants post the answers of pending calls: `https://saga.example`.
+  std::string callback_base{};
   std::size_t input_bytes_max = 256 * 1024;
   dsl::DefinitionLimits definition_limits{};
   /// What the checker may ask: URLs, secrets, local operations. Services and definitions are filled

@@ -1,0 +1,189 @@
+/// saga: another saga as a step. It lives by itself; its parent starts it, waits for its end, asks it
+/// to stop, and may have it undone after it completed.
+#include <algorithm>
+
+#include "../decider.hpp"
+#include "../limits.hpp"
+
+namespace backstitch::engine {
+namespace {
+
+/// In the parent's shard, so that both are always run by the same node.
+SagaId child_id(const SagaState& parent, const StepPath& path, TimePoint now,
+                std::uint64_t random) {
+  const std::uint64_t place = std::hash<std::string>{}(parent.id.text() + "/" + path);
+  return SagaId::make(now, random, random ^ place * 0x9e3779b97f4a7c15ULL, parent.id.shard());
+}
+
+}  // namespace
+
+Progress Decider::begin_child(const Located& at, const dsl::SubSaga& saga) {
+  const std::uint32_t depth = state().parent ? state().parent->depth + 1 : 1;
+  if (depth > saga_depth_max) {
+    return fail_expression(at, {ErrorCode::invalid, "LIMIT_EXCEEDED",
+                                "sub-sagas are nested more than " +
+                                    std::to_string(saga_depth_max) + " deep"});
+  }
+  ChildScheduled scheduled{at.path, {}, std::nullopt};
+  {
+    const SagaScope scope = scope_of(at, Phase::forward);
+    dsl::Budget budget;
+    auto input = saga.input.render(scope, budget);
+    if (!input) return fail_expression(at, input.error());
+    scheduled.child = {child_id(state(), at.path, now(), stimulus_.random), saga.name,
+                       saga.version.value_or(0), std::move(*input), std::nullopt};
+    if (saga.business_key) {
+      auto key = saga.business_key->render_text(scope, budget);
+      if (!key) return fail_expression(at, key.error());
+      scheduled.child.business_key = std::move(*key);
+    }
+    const auto timeout_at = timeout_of(at, scope);
+    if (!timeout_at) return fail_expression(at, timeout_at.error());
+    scheduled.timeout_at = *timeout_at;
+  }
+  emit(std::move(scheduled));
+  out_.effects.push_back(StartChild{at.path});
+  return Progress::waiting;
+}
+
+void Decider::stop_child(const Located& at) {
+  StepState& step = step_state(at.path);
+  if (step.child_stopped) return;
+  emit(ChildStopped{at.path});
+  out_.effects.push_back(CancelChild{at.path});
+}
+
+void Decider::child_changed(const ChildChanged& changed) {
+  if (is_terminal(state().status)) return;
+  for (const auto& path : state().open) {
+    const StepState& step = state().steps.find(path)->second;
+    if (!step.child || step.child->id != changed.child) continue;
+    const auto at = locate(definition(), path);
+    if (!at) return;
+    if (step.status == StepStatus::compensating)
+      child_undone(*at, changed);
+    else
+      child_ended(*at, changed);
+    return advance();
+  }
+}
+
+/// The child's state is the step's: what suspends it suspends the parent until it goes on.
+void Decider::child_ended(const Located& at, const ChildChanged& changed) {
+  const bool suspended = suspension_of(at.path) != nullptr;
+  const auto goes_on = [&] {
+    if (suspended) emit(OperatorActed{"child", at.path, "", "", nullptr});
+  };
+  const std::string child = "the saga " + changed.child.text();
+  switch (changed.status) {
+    case SagaStatus::running:
+    case SagaStatus::compensating:
+      return goes_on();
+    case SagaStatus::completed:
+      goes_on();
+      if (auto error = over_limit(changed.output)) {
+        StepSucceeded succeeded{at.path, nullptr, nullptr};
+        if (may_fail(at))
+          succeeded.failure = failure(error->reason, "failure", error->message, at.path);
+        return emit(std::move(succeeded));
+      }
+      return emit(StepSucceeded{at.path, changed.output, nullptr});
+    case SagaStatus::failed: {
+      goes_on();
+      Failure why = changed.failure.value_or(failure("FAILED", "failure", "", at.path));
+      if (step_state(at.path).child_stopped && why.code == "CANCELLED") {
+        const auto& timeout = step_state(at.path).timeout_at;
+        why = timeout && *timeout <= now()
+                  ? failure("STEP_TIMEOUT", "timeout", "the step's timeout passed", at.path)
+                  : stopped_failure(at.path);
+      }
+      why.details = {{"child", changed.child.text()}, {"step", why.step}, {"details", why.details}};
+      why.step = at.path;
+      return known_not_done(at, std::move(why));
+    }
+    case SagaStatus::failed_incomplete:
+    case SagaStatus::suspended:
+      if (suspended) return;
+      return suspend(changed.status == SagaStatus::suspended ? "CHILD_SUSPENDED"
+                                                             : "CHILD_INCOMPLETE",
+                     child + (changed.status == SagaStatus::suspended
+                                  ? " is suspended"
+                                  : " could not be undone completely") +
+                         (changed.failure ? ": " + changed.failure->code + ", " +
+                                                changed.failure->message
+                                          : ""),
+                     at.path, Phase::forward);
+  }
+}
+
+void Decider::child_undone(const Located& at, const ChildChanged& changed) {
+  const bool suspended = suspension_of(at.path) != nullptr;
+  switch (changed.status) {
+    case SagaStatus::running:
+    case SagaStatus::completed:
+      return;
+    case SagaStatus::compensating:
+      if (suspended) emit(OperatorActed{"child", at.path, "", "", nullptr});
+      return;
+    case SagaStatus::failed:
+      if (suspended) emit(OperatorActed{"child", at.path, "", "", nullptr});
+      return emit(StepCompensated{at.path});
+    case SagaStatus::failed_incomplete:
+    case SagaStatus::suspended:
+      if (suspended) return;
+      return suspend("COMPENSATION_FAILED",
+                     "the saga " + changed.child.text() +
+                         (changed.status == SagaStatus::suspended
+                              ? " is suspended while it is undone"
+                              : " could not be undone completely"),
+                     at.path, Phase::compensate);
+  }
+}
+
+bool Decider::undoes_child(const Located& at) const {
+  return std::holds_alternative<dsl::SubSaga>(at.step->body) &&
+         (std::holds_alternative<dsl::AutoCompensation>(at.step->undo) ||
+          (std::holds_alternative<dsl::NoCompensation>(at.step->undo) &&
+           at.step->kind == dsl::StepKind::compensatable));
+}
+
+Progress Decider::begin_undo_of_child(const Located& at) {
+  emit(ChildUndoScheduled{at.path});
+  out_.effects.push_back(UndoChild{at.path});
+  return Progress::waiting;
+}
+
+void Decider::undone_by_parent(const UndoneByParent& undone) {
+  switch (state().status) {
+    case SagaStatus::completed:
+      if (state().pivot_passed)
+        return refuse("pivot-passed", "The saga has passed its pivot and is never undone.");
+      emit(SagaReopened{undone.failure});
+      return advance();
+    case SagaStatus::failed:
+    case SagaStatus::failed_incomplete:
+    case SagaStatus::suspended:
+      // Undone already, or stuck: the parent has not heard of it.
+      out_.effects.push_back(TellParent{});
+      return;
+    case SagaStatus::running:
+    case SagaStatus::compensating:
+      return;
+  }
+}
+
+std::vector<Effect> effects_to_repeat(const SagaState& state) {
+  std::vector<Effect> effects;
+  for (const auto& path : state.open) {
+    const StepState& step = state.steps.find(path)->second;
+    if (!step.child) continue;
+    if (step.status == StepStatus::compensating && !step.undo.request)
+      effects.push_back(UndoChild{path});
+    else if (step.status == StepStatus::waiting && step.child_stopped)
+      effects.push_back(CancelChild{path});
+    if (step.status == StepStatus::waiting) effects.push_back(StartChild{path});
+  }
+  return effects;
+}
+
+}  // namespace backstitch::engine

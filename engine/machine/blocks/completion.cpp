@@ -1,0 +1,115 @@
+/// completion: participants that accept a call and answer later, by callback or when polled.
+#include <algorithm>
+
+#include "../decider.hpp"
+
+namespace backstitch::engine {
+namespace {
+
+using dsl::OutcomeClass;
+
+constexpr Duration poll_every_min{100};
+
+const dsl::Action& action_of(const Located& at) {
+  return std::get<dsl::Action>(at.step->body);
+}
+
+}  // namespace
+
+void Decider::wait_for_completion(const Located& at, const dsl::Completion& completion,
+                                  const Verdict& verdict) {
+  const SagaScope scope = scope_of(at, Phase::poll);
+  const auto timeout = duration_of(completion.timeout, scope);
+  StepWaiting waiting{at.path, std::nullopt, std::nullopt, std::nullopt};
+  std::optional<Error> broken;
+  if (timeout)
+    waiting.until = now() + *timeout;
+  else
+    broken = timeout.error();
+  if (completion.poll && !broken) {
+    const auto every = duration_of(completion.poll->every, scope);
+    auto request = render(
+        program_, state(),
+        {at, Phase::poll, completion.poll->request, action_of(at).request.service, nullptr}, scope);
+    if (!every || !request) {
+      broken = every ? request.error() : every.error();
+    } else {
+      waiting.poll = std::move(*request);
+      waiting.poll_at = now() + std::max({*every, poll_every_min, verdict.retry_after.value_or(Duration{0})});
+    }
+  }
+  if (!broken) return emit(std::move(waiting));
+  // It was accepted, so it may take effect; nobody will hear of it.
+  emit(AttemptFailed{at.path, Phase::forward, step_state(at.path).forward.attempts,
+                     OutcomeClass::unknown,
+                     failure(broken->reason, "unknown", broken->message, at.path), std::nullopt});
+  Verdict last;
+  last.code = broken->reason;
+  last.message = broken->message;
+  probe_or_unknown(at, last);
+}
+
+void Decider::poll_ended(const Located& at, const Verdict& verdict) {
+  const CallState& call = step_state(at.path).poll;
+  Failure why = failure(verdict.code, dsl::to_text(verdict.outcome), verdict.message, at.path);
+  if (verdict.outcome == OutcomeClass::failure) {
+    why.details = verdict.details;
+    emit(AttemptFailed{at.path, Phase::poll, call.attempts, OutcomeClass::failure, std::move(why),
+                       std::nullopt});
+    return forward_ended(at, verdict);
+  }
+  const auto every =
+      duration_of(action_of(at).completion->poll->every, scope_of(at, Phase::poll));
+  const Duration wait = std::max({every ? *every : poll_every_min, poll_every_min,
+                                  verdict.retry_after.value_or(Duration{0})});
+  emit(AttemptFailed{at.path, Phase::poll, call.attempts, OutcomeClass::pending, std::move(why),
+                     now() + wait});
+}
+
+void Decider::completion_timed_out(const Located& at) {
+  Verdict late;
+  late.outcome = OutcomeClass::unknown;
+  late.code = "OUTCOME_UNKNOWN";
+  late.message = "the participant accepted the call and has not answered in time";
+  // What cannot be undone is asked for again; anything else is undone by its key.
+  const bool must_go_on = at.step->kind == dsl::StepKind::pivot || !may_fail(at);
+  if (must_go_on && !action_of(at).probe) return not_settled(at, Phase::forward, late);
+  emit(AttemptFailed{at.path, Phase::forward, step_state(at.path).forward.attempts,
+                     OutcomeClass::unknown, failure(late.code, "unknown", late.message, at.path),
+                     std::nullopt});
+  probe_or_unknown(at, late);
+}
+
+void Decider::callback(const Callback& callback) {
+  const auto found = std::find_if(
+      state().steps.begin(), state().steps.end(),
+      [&](const auto& entry) { return entry.second.callback_token == callback.token; });
+  if (callback.token.empty() || found == state().steps.end())
+    return refuse("callback-unknown", "No step waits for this callback.", ErrorCode::not_found);
+  const StepState& step = found->second;
+  if (step.callback_used)
+    return refuse("callback-used", "The step `" + found->first + "` has had its callback.");
+  const bool open = step.status == StepStatus::running || step.status == StepStatus::waiting;
+  const auto at = locate(definition(), found->first);
+  if (is_terminal(state().status) || !open || !at) {
+    return refuse("callback-too-late", "The step `" + found->first +
+                                           "` does not wait for an answer any more.");
+  }
+  SagaScope scope = scope_of(*at, Phase::forward);
+  const Verdict verdict = classify(callback.response, rules_of(*at, Phase::poll), scope);
+  if (verdict.outcome == OutcomeClass::pending) return;  // still at it: nothing has changed
+  emit(CallbackReceived{at->path});
+  if (verdict.outcome == OutcomeClass::success)
+    succeed_with(*at, action_of(*at).output, scope);
+  else
+    forward_ended(*at, verdict);
+  advance();
+}
+
+std::optional<SagaId> saga_of_callback(std::string_view token) {
+  constexpr std::size_t id_chars = 36;
+  if (token.size() <= id_chars || token[id_chars] != '-') return std::nullopt;
+  return SagaId::parse(token.substr(0, id_chars));
+}
+
+}  // namespace backstitch::engine

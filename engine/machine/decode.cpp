@@ -1,0 +1,220 @@
+#include <backstitch/engine/machine/event.hpp>
+
+namespace backstitch::engine {
+namespace {
+
+TimePoint time_from(const Json& json) {
+  return TimePoint{Duration{json.get<std::int64_t>()}};
+}
+
+std::string text(const Json& in, const char* name) {
+  const auto found = in.find(name);
+  return found == in.end() ? std::string{} : found->get<std::string>();
+}
+std::optional<TimePoint> time(const Json& in, const char* name) {
+  const auto found = in.find(name);
+  return found == in.end() ? std::nullopt : std::optional(time_from(*found));
+}
+Json value(const Json& in, const char* name) {
+  const auto found = in.find(name);
+  return found == in.end() ? Json() : *found;
+}
+std::uint32_t number(const Json& in, const char* name) {
+  const auto found = in.find(name);
+  return found == in.end() ? 0 : found->get<std::uint32_t>();
+}
+template <class Parsed>
+Parsed parsed(std::optional<Parsed> found, const std::string& what) {
+  if (!found) throw std::invalid_argument("unknown word " + what);
+  return *found;
+}
+
+RenderedRequest request_from(const Json& in) {
+  RenderedRequest request;
+  request.service = text(in, "service");
+  request.method = text(in, "method");
+  request.target = text(in, "target");
+  if (const auto headers = in.find("headers"); headers != in.end()) {
+    for (const auto& header : *headers) {
+      request.headers.emplace_back(header.at(0).get<std::string>(),
+                                   header.at(1).get<std::string>());
+    }
+  }
+  request.body = text(in, "body");
+  request.key = text(in, "key");
+  request.compensates = text(in, "compensates");
+  request.callback = text(in, "callback");
+  request.attempt_timeout = Duration{in.at("timeoutMs").get<std::int64_t>()};
+  return request;
+}
+
+SagaId saga_from(const Json& in) {
+  return parsed(SagaId::parse(in.get<std::string>()), "saga");
+}
+
+std::optional<ParentLink> parent_from(const Json& in) {
+  const auto found = in.find("parent");
+  if (found == in.end()) return std::nullopt;
+  return ParentLink{saga_from(found->at("saga")), text(*found, "step"),
+                    found->at("depth").get<std::uint32_t>()};
+}
+
+ChildSaga child_from(const Json& in) {
+  ChildSaga child{saga_from(in.at("saga")), text(in, "definition"),
+                  in.at("version").get<std::int64_t>(), value(in, "input"), std::nullopt};
+  if (in.contains("businessKey")) child.business_key = text(in, "businessKey");
+  return child;
+}
+
+std::optional<Failure> failure_in(const Json& in) {
+  const auto found = in.find("failure");
+  return found == in.end() ? std::nullopt : std::optional(failure_from_json(*found));
+}
+
+template <class T>
+std::vector<T> list(const Json& in, const char* name) {
+  const auto found = in.find(name);
+  return found == in.end() ? std::vector<T>{} : found->get<std::vector<T>>();
+}
+
+dsl::OutcomeClass outcome_from(const std::string& word) {
+  using enum dsl::OutcomeClass;
+  for (const auto outcome : {success, failure, transient, unknown, pending}) {
+    if (word == to_text(outcome)) return outcome;
+  }
+  throw std::invalid_argument("unknown outcome " + word);
+}
+
+SagaStarted started_from(const Json& in) {
+  SagaStarted e;
+  e.definition = text(in, "definition");
+  e.version = in.at("version").get<std::int64_t>();
+  e.input = value(in, "input");
+  if (const auto labels = in.find("labels"); labels != in.end()) {
+    e.labels = labels->get<std::map<std::string, std::string>>();
+  }
+  if (in.contains("businessKey")) e.business_key = text(in, "businessKey");
+  e.deadline = time(in, "deadline");
+  e.parent = parent_from(in);
+  return e;
+}
+
+AttemptFailed attempt_failed_from(const StepPath& path, const Json& in) {
+  return {path,
+          parsed(parse_phase(text(in, "phase")), "phase"),
+          in.at("attempt").get<std::uint32_t>(),
+          outcome_from(text(in, "outcome")),
+          failure_from_json(in.at("failure")),
+          time(in, "retryAt")};
+}
+
+SagaSuspended suspended_from(const StepPath& path, TimePoint at, const Json& in) {
+  return {{text(in, "reason"), text(in, "message"), path,
+           parsed(parse_phase(text(in, "phase")), "phase"), at,
+           parsed(parse_saga_status(text(in, "from")), "status")}};
+}
+
+/// Those of the log as a whole.
+std::optional<EventBody> saga_event_from(const std::string& type, const StepPath& path,
+                                         TimePoint at, const Json& in) {
+  if (type == "SagaStarted") return started_from(in);
+  if (type == "CompensationStarted")
+    return CompensationStarted{failure_from_json(in.at("failure"))};
+  if (type == "HandlersStarted") return HandlersStarted{text(in, "handler")};
+  if (type == "CancelRequested") return CancelRequested{text(in, "by"), text(in, "reason")};
+  if (type == "DeadlinePassed") return DeadlinePassed{};
+  if (type == "SagaSuspended") return suspended_from(path, at, in);
+  if (type == "SignalReceived") {
+    return SignalReceived{text(in, "name"), value(in, "payload"), text(in, "by"),
+                          list<std::string>(in, "roles")};
+  }
+  if (type == "Resumed") return Resumed{text(in, "node")};
+  if (type == "SagaReopened") return SagaReopened{failure_from_json(in.at("failure"))};
+  if (type == "SagaEnded")
+    return SagaEnded{parsed(parse_saga_status(text(in, "status")), "status"), value(in, "output")};
+  return std::nullopt;
+}
+
+/// The calls of a step, and what they came to.
+std::optional<EventBody> step_event_from(const std::string& type, const StepPath& path,
+                                         const Json& in) {
+  if (type == "StepScheduled") {
+    return StepScheduled{path, request_from(in.at("request")), time(in, "timeoutAt"),
+                         text(in, "callbackToken")};
+  }
+  if (type == "StepSkipped") return StepSkipped{path};
+  if (type == "AttemptStarted") {
+    return AttemptStarted{path, parsed(parse_phase(text(in, "phase")), "phase"),
+                          in.at("attempt").get<std::uint32_t>()};
+  }
+  if (type == "AttemptFailed") return attempt_failed_from(path, in);
+  if (type == "StepSucceeded")
+    return StepSucceeded{path, value(in, "output"), value(in, "captured"), failure_in(in)};
+  if (type == "StepFailed") return StepFailed{path, failure_from_json(in.at("failure"))};
+  if (type == "StepUnknown")
+    return StepUnknown{path, failure_from_json(in.at("failure")), time(in, "undoNotBefore")};
+  if (type == "ProbeScheduled") return ProbeScheduled{path, request_from(in.at("request"))};
+  if (type == "StepCompensationScheduled")
+    return StepCompensationScheduled{path, request_from(in.at("request"))};
+  if (type == "StepCompensated") return StepCompensated{path};
+  if (type == "StepCompensationFailed")
+    return StepCompensationFailed{path, failure_from_json(in.at("failure"))};
+  if (type == "StepCompensationSkipped") return StepCompensationSkipped{path, text(in, "reason")};
+  if (type == "OperatorActed") {
+    return OperatorActed{text(in, "action"), path, text(in, "by"), text(in, "reason"),
+                         value(in, "output")};
+  }
+  return std::nullopt;
+}
+
+/// Blocks, waits and sub-sagas.
+std::optional<EventBody> block_event_from(const std::string& type, const StepPath& path,
+                                          const Json& in) {
+  if (type == "BlockStarted") {
+    return BlockStarted{path, number(in, "chosen"), value(in, "items"),
+                        list<std::string>(in, "keys")};
+  }
+  if (type == "IterationEnded")
+    return IterationEnded{path, number(in, "index"), value(in, "output"), failure_in(in)};
+  if (type == "TryFailed") return TryFailed{path, failure_from_json(in.at("failure"))};
+  if (type == "CatchStarted") return CatchStarted{path, number(in, "index")};
+  if (type == "StepWaiting") {
+    const auto poll = in.find("poll");
+    return StepWaiting{path, time(in, "until"),
+                       poll == in.end() ? std::nullopt : std::optional(request_from(*poll)),
+                       time(in, "pollAt")};
+  }
+  if (type == "SignalConsumed") return SignalConsumed{path, in.at("signal").get<std::int64_t>()};
+  if (type == "CallbackReceived") return CallbackReceived{path};
+  if (type == "ChildScheduled")
+    return ChildScheduled{path, child_from(in.at("child")), time(in, "timeoutAt")};
+  if (type == "ChildStopped") return ChildStopped{path};
+  if (type == "ChildUndoScheduled") return ChildUndoScheduled{path};
+  return std::nullopt;
+}
+
+std::optional<EventBody> body_from(const std::string& type, const StepPath& path, TimePoint at,
+                                   const Json& in) {
+  if (auto body = step_event_from(type, path, in)) return body;
+  if (auto body = block_event_from(type, path, in)) return body;
+  return saga_event_from(type, path, at, in);
+}
+
+}  // namespace
+
+Result<Event> decode(const EventRecord& record) {
+  try {
+    const Json data = record.data.empty() ? Json::object() : Json::parse(record.data);
+    if (auto body = body_from(record.type, record.path, record.at, data))
+      return Event{record.at, std::move(*body)};
+    return Error{
+        ErrorCode::internal, "log-corrupt",
+        "The event type " + record.type + " is not known; was it written by a newer engine?"};
+  } catch (const std::exception& error) {
+    return Error{ErrorCode::internal, "log-corrupt",
+                 "Event " + std::to_string(record.sequence.get()) + " (" + record.type +
+                     ") cannot be read: " + error.what()};
+  }
+}
+
+}  // namespace backstitch::engine

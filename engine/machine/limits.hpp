@@ -1,0 +1,24 @@
+#pragma once
+/// What one saga may take up. docs/language.md lists these; beyond them a step fails with
+/// LIMIT_EXCEEDED.
+#include <cstddef>
+#include <cstdint>
+
+#include <backstitch/base/json.hpp>
+
+namespace backstitch::engine {
+
+inline constexpr std::size_t output_bytes_max = 256 * 1024;
+inline constexpr std::size_t captured_bytes_max = 64 * 1024;
+inline constexpr std::size_t signal_bytes_max = 64 * 1024;
+inline constexpr std::size_t state_bytes_max = 8 * 1024 * 1024;
+inline constexpr std::size_t signals_queued_max = 100;
+inline constexpr std::size_t branches_open_max = 64;
+inline constexpr std::uint32_t saga_depth_max = 8;
+/// A forEach of ten thousand items with a call each takes thirty thousand.
+inline constexpr std::int64_t events_max = 100'000;
+
+/// About how many bytes a value has as text, without making the text.
+std::size_t json_size(const Json& value);
+
+}  // namespace backstitch::engine

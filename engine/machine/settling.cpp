@@ -1,0 +1,134 @@
+/// What a step comes to: succeeded, known not done, or unknown for good.
+#include "decider.hpp"
+#include "limits.hpp"
+
+namespace backstitch::engine {
+namespace {
+
+using dsl::OutcomeClass;
+
+const dsl::Action& action_of(const Located& at) {
+  return std::get<dsl::Action>(at.step->body);
+}
+
+Error too_large(const std::string& what) {
+  return {ErrorCode::invalid, "LIMIT_EXCEEDED", what};
+}
+
+}  // namespace
+
+SagaScope Decider::scope_of(const Located& at, Phase phase) const {
+  SagaScope scope(definition(), state(), at.frames, at.indexes);
+  const std::string key = key_of(state(), at, Phase::forward);
+  const auto found = state().steps.find(at.path);
+  if (phase == Phase::compensate) {
+    scope.set_self(undo_self(found->second, key));
+  } else {
+    const std::string token =
+        found == state().steps.end() ? std::string{} : found->second.callback_token;
+    scope.set_self(forward_self(key, callback_url(program_, token)));
+  }
+  if (const auto why = failure_seen(state(), at, phase)) scope.set_failure(*why);
+  return scope;
+}
+
+/// A success with its output mapped, its data captured, and its undo tried out: a template that is
+/// broken fails the saga now and not a week later.
+void Decider::succeed_with(const Located& at, const std::optional<dsl::Template>& output,
+                           const SagaScope& scope) {
+  const dsl::Action& action = action_of(at);
+  const Json* response = scope.find("response");
+  StepSucceeded succeeded{at.path, response != nullptr ? (*response)["body"] : Json(), nullptr};
+  std::optional<Error> broken;
+  dsl::Budget budget;
+  const auto render = [&](const dsl::Template& source, Json& into) {
+    auto rendered = source.render(scope, budget);
+    if (rendered)
+      into = std::move(*rendered);
+    else
+      broken = rendered.error();
+  };
+  if (output) render(*output, succeeded.output);
+  if (!broken && action.capture) render(*action.capture, succeeded.captured);
+  if (!broken) broken = over_limit(succeeded.output);
+  if (!broken && json_size(succeeded.captured) > captured_bytes_max)
+    broken = too_large("the captured data is larger than 64 KiB");
+  if (broken) succeeded.output = succeeded.captured = nullptr;
+  if (!broken) broken = trial_of_undo(at, succeeded);
+  if (!broken) return emit(std::move(succeeded));
+  Failure why = failure(broken->reason, "failure", broken->message, at.path);
+  if (response != nullptr && json_size(*response) <= output_bytes_max)
+    why.details = {{"response", *response}};
+  if (!may_fail(at)) {
+    emit(std::move(succeeded));
+    return suspend(why.code, why.message, at.path, Phase::forward);
+  }
+  succeeded.failure = std::move(why);
+  emit(std::move(succeeded));
+}
+
+std::optional<Error> Decider::trial_of_undo(const Located& at,
+                                            const StepSucceeded& succeeded) const {
+  const auto* undo = std::get_if<dsl::Compensation>(&at.step->undo);
+  if (undo == nullptr || state().pivot_passed) return std::nullopt;
+  SagaScope scope = scope_of(at, Phase::forward);
+  StepState as_it_will_be;
+  as_it_will_be.output = succeeded.output;
+  as_it_will_be.captured = succeeded.captured;
+  scope.set_self(undo_self(as_it_will_be, key_of(state(), at, Phase::forward)));
+  // The real failure is not known yet; one of the same shape stands in for it.
+  scope.set_failure({"TRIAL", "failure", "", at.path, nullptr});
+  dsl::Budget budget;
+  if (undo->when) {
+    if (auto holds = undo->when->evaluate_condition(scope, budget); !holds) return holds.error();
+  }
+  const auto* action = std::get_if<dsl::Action>(&at.step->body);
+  const std::string service = action != nullptr ? action->request.service : std::string{};
+  auto request = render(program_, state(),
+                        {at, Phase::compensate, undo->request, service, nullptr}, scope);
+  return request ? std::nullopt : std::optional(request.error());
+}
+
+void Decider::probe_or_unknown(const Located& at, const Verdict& last) {
+  const dsl::Action& action = action_of(at);
+  const Failure why = failure(
+      "OUTCOME_UNKNOWN", "unknown",
+      "it is not known whether the step took effect; the last: " + last.code + ", " + last.message,
+      at.path);
+  if (!action.probe) return stays_unknown(at, why);
+  const SagaScope scope = scope_of(at, Phase::probe);
+  auto request = render(program_, state(),
+                        {at, Phase::probe, action.probe->request, action.request.service,
+                         action.probe->attempt_timeout ? &*action.probe->attempt_timeout : nullptr},
+                        scope);
+  if (!request) return suspend("EXPRESSION_FAILED", request.error().message, at.path, Phase::probe);
+  emit(ProbeScheduled{at.path, std::move(*request)});
+  call(at.path, Phase::probe);
+}
+
+/// Unknown for good: undone by key where that is possible, else a person has to look.
+void Decider::stays_unknown(const Located& at, const Failure& why) {
+  if (at.area == Area::on_suspended) return known_not_done(at, why);
+  if (!may_fail(at) || at.step->kind == dsl::StepKind::pivot) {
+    return suspend(why.code, why.message, at.path, Phase::forward);
+  }
+  if (at.step->kind == dsl::StepKind::readonly) return known_not_done(at, why);
+  const auto* service = program_.service(action_of(at).request.service);
+  const bool quiet = service != nullptr && service->quiet_period.count() > 0;
+  emit(StepUnknown{at.path, why,
+                   quiet ? std::optional(now() + service->quiet_period) : std::nullopt});
+}
+
+/// The step fails, or, where nothing can fail any more, waits for a person.
+void Decider::known_not_done(const Located& at, Failure why) {
+  if (may_fail(at)) return emit(StepFailed{at.path, std::move(why)});
+  const std::string message = why.message.empty() ? why.code : why.message;
+  // The attempt has to end even where the step cannot fail.
+  if (step_state(at.path).forward.in_flight) {
+    emit(AttemptFailed{at.path, Phase::forward, step_state(at.path).forward.attempts,
+                       OutcomeClass::failure, why, std::nullopt});
+  }
+  suspend(why.code, message, at.path, Phase::forward);
+}
+
+}  // namespace backstitch::engine

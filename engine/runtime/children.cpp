@@ -1,0 +1,169 @@
+/// Sagas that are steps of others. Parent and child share a shard, so both are always in this
+/// reactor. Word between them may get lost with a node; so whoever comes into memory asks again, and
+/// everything that is asked or told is harmless when it is repeated.
+#include <utility>
+
+#include <nlohmann/json.hpp>
+
+#include "reactor.hpp"
+
+namespace backstitch::engine {
+namespace {
+
+constexpr Duration deliver_again_after{300};
+constexpr int deliver_tries_max = 200;
+
+ChildChanged news_of(const SagaState& child) {
+  ChildChanged changed{child.id, child.status, child.output, child.failure, true};
+  if (!child.suspensions.empty()) {
+    const Suspension& why = child.suspensions.front();
+    changed.failure = Failure{why.reason, "suspended", why.message, why.step, nullptr};
+  }
+  return changed;
+}
+
+}  // namespace
+
+void Reactor::deliver(SagaId saga, StimulusBody body, std::function<void(const Error&)> refused,
+                      int tries) {
+  command(saga, body, [weak = weak_from_this(), saga, body, refused, tries](Result<Done> done) {
+    const auto self = weak.lock();
+    if (done || !self) return;
+    const ErrorCode code = done.error().code;
+    // A child that is only just being written is not found yet.
+    const bool again = code == ErrorCode::unavailable || code == ErrorCode::overloaded ||
+                       code == ErrorCode::not_found;
+    if (!again || tries >= deliver_tries_max || self->draining_) {
+      if (refused) refused(done.error());
+      return;
+    }
+    self->executor_.call_after(deliver_again_after, [weak, saga, body, refused, tries] {
+      const auto alive = weak.lock();
+      if (alive && alive->epochs_[saga.shard()]) alive->deliver(saga, body, refused, tries + 1);
+    });
+  });
+}
+
+void Reactor::start_child(const Actor& parent, const StepPath& path) {
+  if (draining_ || !may_act()) return;
+  const ChildSaga& wanted = *parent->state.steps.find(path)->second.child;
+  if (actors_.count(wanted.id) > 0) return look_after_child(wanted.id);
+  auto child = std::make_shared<SagaActor>();
+  child->id = wanted.id;
+  child->epoch = parent->epoch;
+  child->state.id = wanted.id;
+  child->state.parent = ParentLink{parent->id, path, 1};
+  StartRequest request{wanted.definition, std::nullopt, wanted.input, wanted.business_key, {}, {}};
+  if (wanted.version > 0) request.version = wanted.version;
+  auto prepared = prepare(request);
+  if (!prepared) return refuse_child(child->state, prepared.error());
+  child->program = prepared->program;
+  const std::uint32_t depth = parent->state.parent ? parent->state.parent->depth + 1 : 1;
+  Transition transition =
+      decide(child->program, {},
+             stimulus_of(Start{wanted.id, prepared->input, {}, prepared->business_key,
+                               ParentLink{parent->id, path, depth}}));
+  if (transition.refused) return refuse_child(child->state, *transition.refused);
+  child->state = std::move(transition.next);
+  transition.next = {};
+  child->wake = next_wake(*child->program.definition, child->state);
+  child->stored_status = to_text(SagaStatus::running);
+  Append append = first_append(*child, transition, new_saga(request, *prepared, child->state));
+  if (append.row) child->stored_status = append.row->status;
+  child->appending = true;
+  journal_.append(std::move(append), [self = shared_from_this(), child,
+                                      effects = std::move(transition.effects)](
+                                         const AppendResult& result) {
+    self->child_written(child, result, effects);
+  });
+}
+
+void Reactor::child_written(const Actor& child, const AppendResult& result,
+                            const std::vector<Effect>& effects) {
+  switch (result.outcome) {
+    case AppendOutcome::written:
+      counters.starts.fetch_add(1, std::memory_order_relaxed);
+      admit(child);
+      return written(child, result, effects, {}, false);
+    case AppendOutcome::conflict:
+      return look_after_child(child->id);
+    case AppendOutcome::duplicate:
+      if (result.existing == child->id) return look_after_child(child->id);
+      return refuse_child(child->state, {ErrorCode::conflict, "CHILD_REFUSED",
+                                         "the business key of the sub-saga belongs to the saga " +
+                                             result.existing.text()});
+    case AppendOutcome::refused:
+      return refuse_child(child->state, {ErrorCode::invalid, "CHILD_REFUSED",
+                                         "the database cannot store the sub-saga's input"});
+    case AppendOutcome::fenced:
+    case AppendOutcome::abandoned:
+      return;  // whoever owns the shard now asks again
+  }
+}
+
+void Reactor::refuse_child(const SagaState& child, const Error& why) {
+  const bool input = why.reason == "INPUT_INVALID";
+  ChildChanged changed{child.id, SagaStatus::failed, nullptr,
+                       Failure{input ? "INPUT_INVALID" : "CHILD_REFUSED", "failure", why.message,
+                               "", nullptr},
+                       false};
+  if (child.parent) deliver(child.parent->saga, std::move(changed), {});
+}
+
+/// The child exists. If it has come to something, its parent is told; else it will be.
+void Reactor::look_after_child(SagaId child) {
+  if (const auto found = actors_.find(child); found != actors_.end()) {
+    if (!found->second->appending && !is_active(found->second->state))
+      tell_parent(found->second->state);
+    return;
+  }
+  node_.ports.store->load({child}, [self = shared_from_this()](
+                                       Result<std::vector<StoredSaga>> stored) mutable {
+    auto& executor = self->executor_;
+    executor.post([self = std::move(self), stored = std::move(stored)] {
+      if (!stored || stored->empty()) return;
+      const auto folded = folded_log(self->registry_, stored->front());
+      if (!folded) {
+        self->node_.ports.observer->note(
+            Level::error, "saga-not-revived",
+            {{"saga", stored->front().id.text()}, {"why", folded.error().message}});
+        return;
+      }
+      const SagaStatus status = folded->state.status;
+      if (is_terminal(status) || status == SagaStatus::suspended) self->tell_parent(folded->state);
+    });
+  });
+}
+
+void Reactor::cancel_child(const Actor& parent, const StepPath& path) {
+  const SagaId child = parent->state.steps.find(path)->second.child->id;
+  deliver(child, Cancel{"parent " + parent->id.text(), "the parent saga does not go on"},
+          [weak = weak_from_this(), child](const Error&) {
+            // Ended already, or past its pivot: then it goes on to its end.
+            if (const auto self = weak.lock()) self->look_after_child(child);
+          });
+}
+
+void Reactor::undo_child(const Actor& parent, const StepPath& path) {
+  const SagaId child = parent->state.steps.find(path)->second.child->id;
+  const auto why = failure_of_undo(*parent->program.definition, parent->state, path);
+  deliver(child, UndoneByParent{why.value_or(Failure{})},
+          [weak = weak_from_this(), child](const Error& error) {
+            const auto self = weak.lock();
+            if (!self) return;
+            self->node_.ports.observer->note(
+                Level::error, "child-not-undone", {{"saga", child.text()}, {"why", error.message}});
+          });
+}
+
+void Reactor::retry_child(const Actor& parent, const RetryChild& effect) {
+  const SagaId child = parent->state.steps.find(effect.path)->second.child->id;
+  deliver(child, Retry{effect.by, effect.reason}, {});
+}
+
+void Reactor::tell_parent(const SagaState& child) {
+  if (!child.parent) return;
+  deliver(child.parent->saga, news_of(child), {});
+}
+
+}  // namespace backstitch::engine
