@@ -60,6 +60,9 @@ void add_serve_options(CLI::App& command, ServeOptions& options) {
   command.add_option(
       "--allow-host", options.server.allow_hosts,
       "HOST[:PORT] that may be called although it is private or plain http; may be repeated");
+  command.add_option("--callback-url", options.server.callback_url,
+                     "Where participants reach this server, e.g. https://saga.example; default: "
+                     "where it listens");
   command.add_option("--secrets", options.server.secrets, "Directory with one file a secret");
   command.add_option(
       "--allow-unsafe", options.server.allow_unsafe,

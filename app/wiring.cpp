@@ -185,8 +185,10 @@ std::vector<asio::Reactor*> Node::reactors() {
 struct Server::Impl {
   Impl(ServerConfig given, engine::Observer& observer)
       : options{.host = given.host, .port = given.port, .version = version},
+        callback_url(given.callback_url),
         node(std::move(given), observer) {}
   rest::Options options;
+  std::string callback_url;
   Node node;
   // Destroyed first: its sessions call the engine.
   std::unique_ptr<rest::Server> rest;
@@ -204,6 +206,10 @@ Result<std::uint16_t> Server::start() {
       std::make_unique<rest::Server>(impl_->node.reactors(), impl_->node.engine(), impl_->options);
   auto port = impl_->rest->listen();
   if (!port) return port;
+  impl_->node.engine().registry().set_callback_base(
+      impl_->callback_url.empty()
+          ? "http://" + impl_->options.host + ":" + std::to_string(*port)
+          : impl_->callback_url);
   if (auto started = impl_->node.start(); !started) return std::move(started).error();
   return port;
 }

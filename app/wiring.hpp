@@ -29,6 +29,8 @@ struct ServerConfig {
   bool allow_loopback = false;  ///< `dev`: anything on loopback may be called over plain http
   std::size_t starts_waiting_max = 0;  ///< 0: the engine's default
   std::size_t sagas_resident_max = 0;  ///< 0: the engine's default
+  std::string callback_url;            ///< where participants reach this server; empty: where it
+                                       ///< listens
   std::string secrets;                 ///< directory; empty: none
   std::set<std::string> allow_unsafe;  ///< PostgreSQL settings that may be unsafe
 };

@@ -173,6 +173,9 @@ Result<Json> Client::history(const std::string& id, std::int64_t after, std::siz
                  {{"after", std::to_string(after)}, {"limit", std::to_string(limit)}}));
 }
 
+Result<Json> Client::signal(const std::string& id, const std::string& name, const Json& payload) {
+  return impl_->act("/v1/sagas" + segment(id) + "/signals" + segment(name), payload);
+}
 Result<Json> Client::cancel(const std::string& id, const std::string& reason) {
   return impl_->act("/v1/sagas" + segment(id) + "/cancel", {{"reason", reason}});
 }

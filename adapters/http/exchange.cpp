@@ -42,6 +42,11 @@ void append_hex(std::string& out, std::uint64_t value, int digits) {
     out += "0123456789abcdef"[value >> shift & 0xFU];
 }
 
+/// A poll asks what became of a call, as a probe does.
+std::string phase_header(engine::Phase phase) {
+  return to_text(phase == engine::Phase::poll ? engine::Phase::probe : phase);
+}
+
 /// W3C trace context: the saga is the trace, the attempt the span.
 void append_traceparent(std::string& out, const engine::Call& call) {
   out += "traceparent: 00-";
@@ -129,10 +134,12 @@ Result<std::string> write_request(const engine::Call& call, const Url& url,
   clean = clean && append_header(out, call.service->idempotency_header, request.key) &&
           append_header(out, "Saga-Id", call.saga.text()) &&
           append_header(out, "Saga-Step", call.path) &&
-          append_header(out, "Saga-Phase", to_text(call.phase)) &&
+          append_header(out, "Saga-Phase", phase_header(call.phase)) &&
           append_header(out, "Saga-Attempt", std::to_string(call.attempt));
   if (!request.compensates.empty())
     clean = clean && append_header(out, "Saga-Compensates", request.compensates);
+  if (!request.callback.empty())
+    clean = clean && append_header(out, "Saga-Callback", request.callback);
   if (!clean) return not_sendable("A header or the path of the request holds a line break.");
   append_traceparent(out, call);
   if (auto added = append_authentication(out, call.service->auth, secrets); !added)

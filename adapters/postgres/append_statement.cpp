@@ -3,7 +3,7 @@
 namespace backstitch::postgres {
 const std::string& AppendStatement::sql() {
   static const std::string text = [] {
-    constexpr int parameters = 1 + 4 + 7 + 9 + 4 + 9 + 5;
+    constexpr int parameters = 1 + 4 + 7 + 10 + 4 + 9 + 5;
     std::string call = "select item, outcome, existing, same_input from backstitch.append_batch($1";
     for (int i = 2; i <= parameters; ++i) call += ",$" + std::to_string(i);
     return call + ")";
@@ -78,6 +78,7 @@ void AppendStatement::add_start(std::int32_t number, std::int64_t last,
   starts_.business_key.add_optional(start.business_key);
   starts_.labels.add(start.labels.empty() ? no_labels : start.labels);
   starts_.input.add(start.input);
+  starts_.parent.add_optional(start.parent);
   for (const engine::StartKey& key : start.keys) {
     keys_.item.add(number);
     keys_.scope.add(key.scope);
@@ -101,7 +102,7 @@ void AppendStatement::add_row(std::int32_t number, std::int64_t last,
 
 std::vector<std::string_view> AppendStatement::arrays() {
   std::vector<std::string_view> all;
-  all.reserve(38);
+  all.reserve(39);
   for_each([&](BinaryArray& array) { all.push_back(array.bytes()); });
   return all;
 }

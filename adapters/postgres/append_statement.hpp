@@ -57,10 +57,10 @@ class AppendStatement {
   struct Starts {
     BinaryArray item{Oid::integer}, sequence{Oid::bigint}, version{Oid::bigint},
         at{Oid::timestamptz}, deadline{Oid::timestamptz}, definition{Oid::text},
-        business_key{Oid::text}, labels{Oid::jsonb}, input{Oid::jsonb};
+        business_key{Oid::text}, labels{Oid::jsonb}, input{Oid::jsonb}, parent{Oid::uuid};
     void for_each(auto&& f) {
       (f(item), f(sequence), f(version), f(at), f(deadline), f(definition), f(business_key),
-       f(labels), f(input));
+       f(labels), f(input), f(parent));
     }
   } starts_;
   struct Keys {

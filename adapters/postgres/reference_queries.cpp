@@ -54,10 +54,10 @@ Result<engine::CatalogContent> changes(Session& session, std::int64_t revision) 
   // One statement, one snapshot: two could skip a definition committed between them, for good.
   static const std::string sql =
       "select true, revision, name, version, hash, document, findings, "
-      "active, " BACKSTITCH_MILLISECONDS("registered_at") R"(
+      "active, " BACKSTITCH_MILLISECONDS("registered_at") R"(, pins
       from backstitch.definition where revision > $1::bigint
      union all
-    select false, revision, name, 0, '', document, '[]', false, 0
+    select false, revision, name, 0, '', document, '[]', false, 0, '{}'
       from backstitch.service where revision > $1::bigint
      order by 3, 4)";
   engine::CatalogContent content{revision, {}, {}};
@@ -66,7 +66,8 @@ Result<engine::CatalogContent> changes(Session& session, std::int64_t revision) 
     if (flag_of(row[0])) {
       content.definitions.push_back({text_or_empty(row[2]), number_of(row[3]),
                                      text_or_empty(row[4]), text_or_empty(row[5]),
-                                     text_or_empty(row[6]), flag_of(row[7]), time_of(row[8])});
+                                     text_or_empty(row[6]), text_or_empty(row[9]), flag_of(row[7]),
+                                     time_of(row[8])});
     } else {
       content.services.push_back({text_or_empty(row[2]), text_or_empty(row[5])});
     }
@@ -79,14 +80,14 @@ Result<engine::PutOutcome> put_definition(Session& session,
                                           bool activate) {
   static const std::string sql =
       "select backstitch.put_definition($1::text, $2::bigint, $3::text, $4::json, $5::json,"
-      " timestamptz 'epoch' + $6::bigint * interval '1 millisecond', $7::boolean)";
+      " timestamptz 'epoch' + $6::bigint * interval '1 millisecond', $7::boolean, $8::json)";
   const std::string registered =
       std::to_string(definition.registered_at.time_since_epoch().count());
   return put_outcome(session.run_prepared(
       "put_definition", sql, definition.name, definition.version, definition.hash,
       definition.document, definition.findings.empty() ? std::string("[]") : definition.findings,
       definition.registered_at == TimePoint{} ? nullptr : registered.c_str(),
-      activate ? "true" : "false"));
+      activate ? "true" : "false", definition.pins.empty() ? std::string("{}") : definition.pins));
 }
 
 Result<Done> activate(Session& session, const std::string& name, std::int64_t version) {

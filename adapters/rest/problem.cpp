@@ -17,6 +17,8 @@ const char* title_of(int status) {
       return "Method not allowed";
     case 409:
       return "Conflict";
+    case 410:
+      return "Gone";
     case 413:
       return "Content too large";
     case 422:
@@ -51,11 +53,11 @@ int status_of(const Error& error) {
   switch (error.code) {
     // A document that was read but breaks a rule is 422; a request that could not be read is 400.
     case ErrorCode::invalid:
-      return error.reason == "INPUT_INVALID" ? 422 : 400;
+      return error.reason == "INPUT_INVALID" || error.reason == "signal-refused" ? 422 : 400;
     case ErrorCode::not_found:
       return 404;
     case ErrorCode::conflict:
-      return 409;
+      return error.reason == "callback-too-late" ? 410 : 409;
     case ErrorCode::forbidden:
       return 403;
     case ErrorCode::overloaded:

@@ -14,6 +14,7 @@ void add_definition_routes(Router& router, engine::Engine& engine);
 void add_service_routes(Router& router, engine::Engine& engine);
 void add_saga_routes(Router& router, engine::Engine& engine, const Options& options);
 void add_operator_routes(Router& router, engine::Engine& engine);
+void add_signal_routes(Router& router, engine::Engine& engine, const Options& options);
 void add_system_routes(Router& router, engine::Engine& engine, const Options& options);
 
 }  // namespace backstitch::rest

@@ -29,6 +29,7 @@ struct Server::Impl : std::enable_shared_from_this<Server::Impl> {
     add_service_routes(router, engine);
     add_saga_routes(router, engine, shared->options);
     add_operator_routes(router, engine);
+    add_signal_routes(router, engine, shared->options);
     add_system_routes(router, engine, shared->options);
   }
 

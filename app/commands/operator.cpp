@@ -1,4 +1,4 @@
-/// cancel, retry, skip, resolve: what an operator may do to a saga.
+/// signal, cancel, retry, skip, resolve: what may be said to a saga from outside.
 #include <cstdio>
 #include <memory>
 
@@ -11,6 +11,41 @@ namespace {
 struct Options {
   std::string id, step, output, reason;
 };
+
+int signal(const Global& global, const std::string& id, const std::string& name,
+           const std::string& file) {
+  Json payload;
+  if (!file.empty()) {
+    auto read = read_json(file);
+    if (!read) return report(global, read.error());
+    payload = std::move(*read);
+  }
+  const auto sent = global.client().signal(id, name, payload);
+  if (!sent) return report(global, sent.error());
+  if (global.json)
+    print_json(*sent);
+  else
+    std::printf("sent %s to %s\n", name.c_str(), id.c_str());
+  return exit_done;
+}
+
+void add_signal(CLI::App& app, Global& global) {
+  struct Signal {
+    std::string id, name, payload;
+  };
+  auto options = std::make_shared<Signal>();
+  auto* command = app.add_subcommand("signal", "Send a saga the signal that a step waits for");
+  command->add_option("ID", options->id, "The saga")->required();
+  command->add_option("NAME", options->name, "The signal")->required();
+  command->add_option("--payload", options->payload,
+                      "Payload as JSON: a file, or - for standard input");
+  add_client_options(*command, global);
+  command->callback([&global, options] {
+    global.run = [&global, options] {
+      return signal(global, options->id, options->name, options->payload);
+    };
+  });
+}
 
 int print(const Global& global, const Result<Json>& saga) {
   if (!saga) return report(global, saga.error());
@@ -40,6 +75,7 @@ CLI::App* add(CLI::App& app, Global& global, const char* name, const char* help,
 }  // namespace
 
 void add_operator(CLI::App& app, Global& global) {
+  add_signal(app, global);
   auto options = std::make_shared<Options>();
   add(app, global, "cancel", "Cancel a saga: everything done so far is undone", options, false)
       ->callback([&global, options] {

@@ -239,6 +239,10 @@ std::vector<StoredService> Registry::services() const {
   return list;
 }
 
+void Registry::set_callback_base(std::string url) {
+  impl_->callback_base = std::make_shared<const std::string>(std::move(url));
+}
+
 void Registry::refresh(std::function<void(Result<Done>)> done) {
   impl_->refresh(std::move(done));
 }

@@ -59,6 +59,7 @@ class Client {
   Result<Json> sagas(const Query& filters);
   Result<Json> history(const std::string& id, std::int64_t after, std::size_t limit);
 
+  Result<Json> signal(const std::string& id, const std::string& name, const Json& payload);
   Result<Json> cancel(const std::string& id, const std::string& reason);
   Result<Json> retry(const std::string& id, const std::string& reason);
   Result<Json> skip(const std::string& id, const std::string& step, const std::string& reason);

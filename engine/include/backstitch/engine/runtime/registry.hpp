@@ -51,6 +51,9 @@ class Registry {
   std::vector<StoredDefinition> definitions() const;
   std::vector<StoredService> services() const;
 
+  /// Where participants post the answers of pending calls; instead of Options::callback_base, where
+  /// the port is known only after listening. Before anything is started.
+  void set_callback_base(std::string url);
   /// Brings the snapshot up to date; at least once before anything is started.
   void refresh(std::function<void(Result<Done>)> done);
 

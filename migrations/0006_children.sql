@@ -1,0 +1,187 @@
+-- Why: sagas that are steps of others. A child's row names its parent, and a definition remembers which
+-- versions of its children it was registered with, so that a later one changes no parent. The steps view
+-- learns the events of blocks, waits and children.
+
+alter table backstitch.definition add column pins json not null default '{}';
+comment on column backstitch.definition.pins is
+  'What its sub-sagas were when it was registered: {"<step>": {"version", "kind"}}.';
+create index saga_by_parent on backstitch.saga (parent) where parent is not null;
+
+drop function backstitch.put_definition(text, bigint, text, json, json, timestamptz, boolean);
+-- `created`, `same` or `conflict`.
+create function backstitch.put_definition(
+  p_name text, p_version bigint, p_hash text, p_document json, p_findings json,
+  p_registered_at timestamptz, p_activate boolean, p_pins json) returns text
+language plpgsql as $$
+declare
+  next_revision bigint := backstitch.next_catalog_revision();
+  known_hash text;
+  is_first boolean;
+begin
+  select hash into known_hash from backstitch.definition where name = p_name and version = p_version;
+  if found then
+    if known_hash <> p_hash then return 'conflict'; end if;
+    if p_activate then perform backstitch.activate_definition(p_name, p_version); end if;
+    return 'same';
+  end if;
+  is_first := not exists (select 1 from backstitch.definition where name = p_name);
+  insert into backstitch.definition (name, version, revision, registered_at, active, hash, document, findings,
+                                     pins)
+    values (p_name, p_version, next_revision, coalesce(p_registered_at, now()), is_first, p_hash,
+            p_document, p_findings, p_pins);
+  if p_activate and not is_first then perform backstitch.activate_definition(p_name, p_version); end if;
+  return 'created';
+end $$;
+
+drop function backstitch.append_batch;
+-- As before (0002_append.sql says why), with the parent of each start.
+create function backstitch.append_batch(
+  p_node text,
+  p_item_saga uuid[], p_item_shard smallint[], p_item_epoch bigint[], p_item_expected bigint[],
+  p_event_item integer[], p_event_saga uuid[], p_event_sequence bigint[], p_event_at timestamptz[],
+  p_event_type text[], p_event_path text[], p_event_data jsonb[],
+  p_start_item integer[], p_start_sequence bigint[], p_start_version bigint[],
+  p_start_at timestamptz[], p_start_deadline timestamptz[], p_start_definition text[],
+  p_start_business_key text[], p_start_labels jsonb[], p_start_input jsonb[],
+  p_start_parent uuid[],
+  p_key_item integer[], p_key_scope text[], p_key_key text[], p_key_hash text[],
+  p_row_item integer[], p_row_sequence bigint[], p_row_ended_at timestamptz[],
+  p_row_wake_at timestamptz[], p_row_pivot_passed boolean[], p_row_status text[],
+  p_row_failure_code text[], p_row_output jsonb[], p_row_failure jsonb[],
+  p_audit_item integer[], p_audit_actor text[], p_audit_action text[], p_audit_reason text[],
+  p_audit_detail jsonb[])
+returns table (item integer, outcome integer, existing uuid, same_input boolean)
+language plpgsql as $$
+#variable_conflict use_column
+declare
+  out_item integer[];
+  out_outcome integer[];
+  duplicate_item integer[] := '{}';
+  duplicate_saga uuid[];
+  duplicate_same boolean[];
+begin
+  perform 1 from backstitch.node n where n.name = p_node for key share;
+
+  if cardinality(p_key_item) > 0 then
+    -- A start may carry several keys; the first that exists decides.
+    select array_agg(d.item), array_agg(d.saga_id), array_agg(d.same)
+      into duplicate_item, duplicate_saga, duplicate_same
+      from (select distinct on (k.item) k.item, s.saga_id, s.hash = k.hash as same
+              from (select unnest(p_key_item) as item, unnest(p_key_scope) as scope,
+                           unnest(p_key_key) as key, unnest(p_key_hash) as hash,
+                           generate_subscripts(p_key_item, 1) as position) k
+              join backstitch.saga_key s on s.scope = k.scope and s.key = k.key
+             order by k.item, k.position) d;
+  end if;
+
+  select array_agg(c.item), array_agg(c.outcome) into out_item, out_outcome
+    from (select i.item,
+                 case when s.epoch is distinct from i.epoch then 3
+                      when i.item = any (duplicate_item) then 1
+                      when coalesce((select l.sequence from backstitch.saga_log l
+                                      where l.saga_id = i.saga
+                                      order by l.sequence desc limit 1), 0) <> i.expected then 2
+                      else 0 end as outcome
+            from (select generate_subscripts(p_item_saga, 1) as item, unnest(p_item_saga) as saga,
+                         unnest(p_item_shard) as shard, unnest(p_item_epoch) as epoch,
+                         unnest(p_item_expected) as expected) i
+            left join backstitch.shard s on s.shard = i.shard and s.node = p_node) c
+   where c.outcome <> 0;
+
+  if cardinality(p_start_item) > 0 then
+    insert into backstitch.saga (id, version, last_sequence, started_at, deadline, shard, parent,
+                                 status, definition, business_key, labels, input)
+      select p_item_saga[e.item], e.version, e.sequence, e.at, e.deadline, p_item_shard[e.item],
+             e.parent, 'RUNNING', e.definition, e.business_key, e.labels, e.input
+        from (select unnest(p_start_item) as item, unnest(p_start_sequence) as sequence,
+                     unnest(p_start_version) as version, unnest(p_start_at) as at,
+                     unnest(p_start_deadline) as deadline, unnest(p_start_definition) as definition,
+                     unnest(p_start_business_key) as business_key,
+                     unnest(p_start_labels) as labels, unnest(p_start_input) as input,
+                     unnest(p_start_parent) as parent) e
+       where out_item is null or e.item <> all (out_item);
+    insert into backstitch.saga_key (saga_id, scope, key, hash)
+      select p_item_saga[e.item], e.scope, e.key, e.hash
+        from (select unnest(p_key_item) as item, unnest(p_key_scope) as scope,
+                     unnest(p_key_key) as key, unnest(p_key_hash) as hash) e
+       where out_item is null or e.item <> all (out_item);
+  end if;
+
+  insert into backstitch.saga_log (saga_id, sequence, at, type, path, data)
+    select e.saga, e.sequence, e.at, e.type, e.path, e.data
+      from (select unnest(p_event_item) as item, unnest(p_event_saga) as saga,
+                   unnest(p_event_sequence) as sequence, unnest(p_event_at) as at,
+                   unnest(p_event_type) as type, unnest(p_event_path) as path,
+                   unnest(p_event_data) as data) e
+     where out_item is null or e.item <> all (out_item);
+
+  if cardinality(p_row_item) > 0 then
+    update backstitch.saga g
+       set last_sequence = e.sequence, ended_at = e.ended_at, wake_at = e.wake_at,
+           pivot_passed = e.pivot_passed, status = e.status, failure_code = e.failure_code,
+           output = e.output, failure = e.failure
+      from (select unnest(p_row_item) as item, unnest(p_row_sequence) as sequence,
+                   unnest(p_row_ended_at) as ended_at, unnest(p_row_wake_at) as wake_at,
+                   unnest(p_row_pivot_passed) as pivot_passed, unnest(p_row_status) as status,
+                   unnest(p_row_failure_code) as failure_code, unnest(p_row_output) as output,
+                   unnest(p_row_failure) as failure) e
+     where g.id = p_item_saga[e.item] and (out_item is null or e.item <> all (out_item));
+  end if;
+
+  if cardinality(p_audit_item) > 0 then
+    insert into backstitch.audit (saga_id, actor, action, reason, detail)
+      select p_item_saga[e.item], e.actor, e.action, e.reason, e.detail
+        from (select unnest(p_audit_item) as item, unnest(p_audit_actor) as actor,
+                     unnest(p_audit_action) as action, unnest(p_audit_reason) as reason,
+                     unnest(p_audit_detail) as detail) e
+       where out_item is null or e.item <> all (out_item);
+  end if;
+
+  if out_item is not null then
+    return query
+      select f.item, f.outcome,
+             case when f.outcome = 1 then duplicate_saga[array_position(duplicate_item, f.item)] end,
+             case when f.outcome = 1 then duplicate_same[array_position(duplicate_item, f.item)] end
+        from unnest(out_item, out_outcome) f(item, outcome);
+  end if;
+end $$;
+
+create or replace view backstitch.steps as
+  select l.saga_id,
+         l.path,
+         case (array_agg(l.type order by l.sequence desc) filter (where l.type in
+                 ('StepScheduled', 'BlockStarted', 'StepWaiting', 'ChildScheduled', 'StepSkipped',
+                  'StepSucceeded', 'StepFailed', 'StepUnknown', 'StepCompensationScheduled',
+                  'ChildUndoScheduled', 'StepCompensated', 'StepCompensationFailed',
+                  'StepCompensationSkipped')))[1]
+           when 'StepScheduled' then 'running'
+           when 'BlockStarted' then 'running'
+           when 'StepWaiting' then 'waiting'
+           when 'ChildScheduled' then 'waiting'
+           when 'StepSkipped' then 'skipped'
+           when 'StepSucceeded' then 'succeeded'
+           when 'StepFailed' then 'failed'
+           when 'StepUnknown' then 'unknown'
+           when 'StepCompensationScheduled' then 'compensating'
+           when 'ChildUndoScheduled' then 'compensating'
+           when 'StepCompensated' then 'compensated'
+           when 'StepCompensationFailed' then 'compensation-failed'
+           when 'StepCompensationSkipped' then 'compensation-skipped'
+         end as status,
+         count(*) filter (where l.type = 'StepScheduled'
+           or (l.type = 'AttemptStarted' and l.data ->> 'phase' = 'forward')) as attempts,
+         count(*) filter (where l.type = 'StepCompensationScheduled'
+           or (l.type = 'AttemptStarted' and l.data ->> 'phase' = 'compensate')) as compensation_attempts,
+         min(l.at) as started_at,
+         max(l.at) filter (where l.type in ('StepSkipped', 'StepSucceeded', 'StepFailed', 'StepUnknown'))
+           as ended_at,
+         max(l.at) filter (where l.type in ('StepCompensated', 'StepCompensationFailed',
+           'StepCompensationSkipped')) as compensated_at,
+         (array_agg(l.data -> 'output' order by l.sequence desc)
+           filter (where l.type = 'StepSucceeded'))[1] as output,
+         (array_agg(l.data -> 'failure' order by l.sequence desc)
+           filter (where l.type in ('AttemptFailed', 'StepFailed', 'StepUnknown',
+             'StepCompensationFailed')))[1] as failure
+    from backstitch.saga_log l
+   where l.path <> ''
+   group by l.saga_id, l.path;
