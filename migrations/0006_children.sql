@@ -1,11 +1,34 @@
--- Why: sagas that are steps of others. A child's row names its parent, and a definition remembers which
--- versions of its children it was registered with, so that a later one changes no parent. The steps view
--- learns the events of blocks, waits and children.
+-- Why: sagas that are steps of others, and sagas that are not kept for ever. A child's row names its
+-- parent, and a definition remembers which versions of its children it was registered with, so that a
+-- later one changes no parent. The steps view learns the events of blocks, waits and children.
 
 alter table backstitch.definition add column pins json not null default '{}';
 comment on column backstitch.definition.pins is
   'What its sub-sagas were when it was registered: {"<step>": {"version", "kind"}}.';
 create index saga_by_parent on backstitch.saga (parent) where parent is not null;
+
+-- `retention`: set when a saga ends whose definition has one. A child goes with its parent, which may
+-- still have it undone, so it has no time of its own.
+alter table backstitch.saga add column expires_at timestamptz;
+create index saga_expiring on backstitch.saga (expires_at) where expires_at is not null;
+create index saga_key_by_saga on backstitch.saga_key (saga_id);
+
+-- At most p_limit sagas with their children, so that live traffic never waits long for it.
+create function backstitch.remove_expired(p_shards smallint[], p_limit integer) returns integer
+language sql as $$
+  with recursive expired as (
+    select id from backstitch.saga
+     where expires_at <= now() and shard = any (p_shards)
+     order by expires_at limit p_limit for update skip locked),
+  gone as (
+    select id from expired
+    union
+    select child.id from backstitch.saga child join gone on child.parent = gone.id),
+  logs as (delete from backstitch.saga_log using gone where saga_id = gone.id),
+  keys as (delete from backstitch.saga_key using gone where saga_id = gone.id),
+  rows as (delete from backstitch.saga using gone where saga.id = gone.id)
+  select count(*)::integer from expired
+$$;
 
 drop function backstitch.put_definition(text, bigint, text, json, json, timestamptz, boolean);
 -- `created`, `same` or `conflict`.
@@ -34,7 +57,7 @@ begin
 end $$;
 
 drop function backstitch.append_batch;
--- As before (0002_append.sql says why), with the parent of each start.
+-- As before (0002_append.sql says why), with the parent of a start and the end of what is kept.
 create function backstitch.append_batch(
   p_node text,
   p_item_saga uuid[], p_item_shard smallint[], p_item_epoch bigint[], p_item_expected bigint[],
@@ -48,6 +71,7 @@ create function backstitch.append_batch(
   p_row_item integer[], p_row_sequence bigint[], p_row_ended_at timestamptz[],
   p_row_wake_at timestamptz[], p_row_pivot_passed boolean[], p_row_status text[],
   p_row_failure_code text[], p_row_output jsonb[], p_row_failure jsonb[],
+  p_row_expires_at timestamptz[],
   p_audit_item integer[], p_audit_actor text[], p_audit_action text[], p_audit_reason text[],
   p_audit_detail jsonb[])
 returns table (item integer, outcome integer, existing uuid, same_input boolean)
@@ -119,12 +143,13 @@ begin
     update backstitch.saga g
        set last_sequence = e.sequence, ended_at = e.ended_at, wake_at = e.wake_at,
            pivot_passed = e.pivot_passed, status = e.status, failure_code = e.failure_code,
-           output = e.output, failure = e.failure
+           output = e.output, failure = e.failure, expires_at = e.expires_at
       from (select unnest(p_row_item) as item, unnest(p_row_sequence) as sequence,
                    unnest(p_row_ended_at) as ended_at, unnest(p_row_wake_at) as wake_at,
                    unnest(p_row_pivot_passed) as pivot_passed, unnest(p_row_status) as status,
                    unnest(p_row_failure_code) as failure_code, unnest(p_row_output) as output,
-                   unnest(p_row_failure) as failure) e
+                   unnest(p_row_failure) as failure,
+                   unnest(p_row_expires_at) as expires_at) e
      where g.id = p_item_saga[e.item] and (out_item is null or e.item <> all (out_item));
   end if;
 

@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <set>
 
 #include <backstitch/memory/store.hpp>
 #include <nlohmann/json.hpp>
@@ -58,6 +59,7 @@ AppendResult MemoryStore::write(const Append& item) {
     saga.summary.ended_at = item.row->ended_at;
     saga.failure_code = item.row->failure_code;
     saga.wake_at = item.row->wake_at;
+    saga.expires_at = item.row->expires_at;
   }
   if (item.audit) audited_.emplace_back(item.saga, *item.audit);
   return {};
@@ -72,6 +74,7 @@ void MemoryStore::create(Saga& saga, const Append& item) {
   saga.summary.business_key = start.business_key;
   saga.summary.labels = start.labels.empty() ? "{}" : start.labels;
   saga.summary.started_at = start.started_at;
+  saga.parent = start.parent;
   saga.labels = Json::parse(saga.summary.labels).get<std::map<std::string, std::string>>();
   for (const StartKey& key : start.keys) keys_[{key.scope, key.key}] = {item.saga, key.hash};
 }
@@ -104,6 +107,29 @@ void MemoryStore::due(DueQuery query, std::function<void(Result<std::vector<Saga
     }
   }
   answer<Result<std::vector<SagaId>>>(std::move(done), std::move(ids));
+}
+
+void MemoryStore::remove_expired(std::vector<Shard> shards, std::size_t limit,
+                                 std::function<void(Result<std::size_t>)> done) {
+  std::size_t removed = 0;
+  {
+    const std::lock_guard lock(mutex_);
+    std::set<SagaId> gone;
+    for (const auto& [id, saga] : sagas_) {
+      const bool ours = std::find(shards.begin(), shards.end(), id.shard()) != shards.end();
+      if (removed >= std::min(limit, limit_max)) break;
+      if (!ours || !saga.expires_at || *saga.expires_at > now()) continue;
+      gone.insert(id);
+      ++removed;
+    }
+    // Children are younger than their parents, so one pass in the order of ids finds them all.
+    for (const auto& [id, saga] : sagas_) {
+      if (saga.parent && gone.count(*saga.parent) > 0) gone.insert(id);
+    }
+    for (const auto& id : gone) sagas_.erase(id);
+    std::erase_if(keys_, [&](const auto& key) { return gone.count(key.second.saga) > 0; });
+  }
+  answer<Result<std::size_t>>(std::move(done), removed);
 }
 
 void MemoryStore::list(ListQuery query,

@@ -3,7 +3,7 @@
 namespace backstitch::postgres {
 const std::string& AppendStatement::sql() {
   static const std::string text = [] {
-    constexpr int parameters = 1 + 4 + 7 + 10 + 4 + 9 + 5;
+    constexpr int parameters = 1 + 4 + 7 + 10 + 4 + 10 + 5;
     std::string call = "select item, outcome, existing, same_input from backstitch.append_batch($1";
     for (int i = 2; i <= parameters; ++i) call += ",$" + std::to_string(i);
     return call + ")";
@@ -98,11 +98,12 @@ void AppendStatement::add_row(std::int32_t number, std::int64_t last,
   rows_.failure_code.add_unless_empty(row.failure_code);
   rows_.output.add_unless_empty(row.output);
   rows_.failure.add_unless_empty(row.failure);
+  rows_.expires_at.add_optional(row.expires_at);
 }
 
 std::vector<std::string_view> AppendStatement::arrays() {
   std::vector<std::string_view> all;
-  all.reserve(39);
+  all.reserve(40);
   for_each([&](BinaryArray& array) { all.push_back(array.bytes()); });
   return all;
 }

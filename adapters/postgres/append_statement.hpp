@@ -70,10 +70,11 @@ class AppendStatement {
   struct Rows {
     BinaryArray item{Oid::integer}, sequence{Oid::bigint}, ended_at{Oid::timestamptz},
         wake_at{Oid::timestamptz}, pivot_passed{Oid::boolean}, status{Oid::text},
-        failure_code{Oid::text}, output{Oid::jsonb}, failure{Oid::jsonb};
+        failure_code{Oid::text}, output{Oid::jsonb}, failure{Oid::jsonb},
+        expires_at{Oid::timestamptz};
     void for_each(auto&& f) {
       (f(item), f(sequence), f(ended_at), f(wake_at), f(pivot_passed), f(status), f(failure_code),
-       f(output), f(failure));
+       f(output), f(failure), f(expires_at));
     }
   } rows_;
   struct Audits {

@@ -9,6 +9,8 @@ namespace backstitch::postgres {
 
 Result<std::vector<engine::StoredSaga>> load(Session& session, const std::vector<SagaId>& sagas);
 Result<std::vector<SagaId>> due(Session& session, const engine::DueQuery& query);
+Result<std::size_t> remove_expired(Session& session, const std::vector<Shard>& shards,
+                                   std::size_t limit);
 Result<std::vector<engine::SagaSummary>> list(Session& session, const engine::ListQuery& query);
 Result<std::vector<engine::EventRecord>> history(Session& session, const SagaId& saga,
                                                  engine::Sequence after, std::size_t limit);

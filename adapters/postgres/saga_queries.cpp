@@ -84,6 +84,14 @@ Result<std::vector<SagaId>> due(Session& session, const engine::DueQuery& query)
   return ids;
 }
 
+Result<std::size_t> remove_expired(Session& session, const std::vector<Shard>& shards,
+                                   std::size_t limit) {
+  const pqxx::result removed = session.run_prepared(
+      "remove_expired", "select backstitch.remove_expired($1::smallint[], $2::int)",
+      shards_literal(shards), std::min(limit, limit_max));
+  return static_cast<std::size_t>(number_of(removed[0][0]));
+}
+
 Result<std::vector<engine::SagaSummary>> list(Session& session, const engine::ListQuery& query) {
   // Readers plan each statement with its values (force_custom_plan), so a filter that is null
   // vanishes and each combination gets the index that suits it.

@@ -128,6 +128,15 @@ void PostgresStore::due(DueQuery query, std::function<void(Result<std::vector<Sa
       std::move(done));
 }
 
+void PostgresStore::remove_expired(std::vector<Shard> shards, std::size_t limit,
+                                   std::function<void(Result<std::size_t>)> done) {
+  parts().readers.submit<std::size_t>(
+      [shards = std::move(shards), limit](Session& session) {
+        return postgres::remove_expired(session, shards, limit);
+      },
+      std::move(done));
+}
+
 void PostgresStore::renew(std::string node, Duration lease, std::size_t shards_max, bool first,
                           std::function<void(Result<LeaseAnswer>)> done) {
   parts().node.set(node);

@@ -10,6 +10,7 @@ namespace {
 /// Sagas read from the store in one call; bounds what a take-over holds in memory at a time.
 constexpr std::size_t load_page = 200;
 constexpr Duration due_margin{1'000};
+constexpr std::size_t removal_page = 200;
 constexpr Duration drain_look_every{20};
 
 }  // namespace
@@ -151,6 +152,17 @@ void Reactor::scan_due() {
   });
 }
 
+/// What ended long enough ago goes, a few at a time.
+void Reactor::remove_expired() {
+  if (shards_.empty() || !may_act() || draining_) return;
+  node_.ports.store->remove_expired(
+      shards_, removal_page, [weak = weak_from_this()](Result<std::size_t> removed) {
+        const auto self = weak.lock();
+        if (!self || !removed || *removed < removal_page) return;
+        self->executor_.post([self] { self->remove_expired(); });
+      });
+}
+
 /// Sets precise timers for what is due soon.
 void Reactor::sweep() {
   check_lease();
@@ -198,6 +210,7 @@ void Reactor::set_shards(const std::vector<ShardLease>& leases, SteadyTime act_u
   timers_running_ = true;
   schedule(node_.options.due_scan_every, &Reactor::scan_due);
   schedule(node_.options.due_scan_every, &Reactor::sweep);
+  schedule(node_.options.removal_every, &Reactor::remove_expired);
 }
 
 void Reactor::lose_shards(const std::vector<Shard>& shards) {

@@ -132,6 +132,7 @@ class Reactor : public std::enable_shared_from_this<Reactor> {
   void revive(std::vector<Shard> shards, SagaId after);
   void scan_due();
   void sweep();
+  void remove_expired();
   void schedule(Duration every, void (Reactor::*run)());
   void lose_shards(const std::vector<Shard>& shards);
   void check_lease();

@@ -44,6 +44,8 @@ std::optional<RowChange> row_change(const SagaActor& actor, bool sleeping) {
   }
   row.pivot_passed = state.pivot_passed;
   row.ended_at = state.ended_at;
+  const auto& retention = actor.program.definition->retention;
+  if (state.ended_at && retention && !state.parent) row.expires_at = *state.ended_at + *retention;
   if (sleeping) row.wake_at = actor.sleeps_until;
   return row;
 }

@@ -30,6 +30,8 @@ class MemoryStore final : public engine::Store,
   void load(std::vector<SagaId> sagas,
             std::function<void(Result<std::vector<engine::StoredSaga>>)> done) override;
   void due(engine::DueQuery query, std::function<void(Result<std::vector<SagaId>>)> done) override;
+  void remove_expired(std::vector<Shard> shards, std::size_t limit,
+                      std::function<void(Result<std::size_t>)> done) override;
   bool reachable() const override { return true; }
 
   void renew(std::string node, Duration lease, std::size_t shards_max, bool first,
@@ -59,6 +61,8 @@ class MemoryStore final : public engine::Store,
     std::map<std::string, std::string> labels;
     std::string failure_code;
     std::optional<TimePoint> wake_at;
+    std::optional<TimePoint> expires_at;
+    std::optional<SagaId> parent;
     std::vector<engine::EventRecord> log;
     bool active() const;
   };

@@ -45,6 +45,8 @@ class PostgresStore final : public engine::Store,
   void load(std::vector<SagaId> sagas,
             std::function<void(Result<std::vector<engine::StoredSaga>>)> done) override;
   void due(engine::DueQuery query, std::function<void(Result<std::vector<SagaId>>)> done) override;
+  void remove_expired(std::vector<Shard> shards, std::size_t limit,
+                      std::function<void(Result<std::size_t>)> done) override;
   bool reachable() const override;
 
   void renew(std::string node, Duration lease, std::size_t shards_max, bool first,

@@ -44,6 +44,7 @@ struct RowChange {
   bool pivot_passed = false;
   std::optional<TimePoint> ended_at{};
   std::optional<TimePoint> wake_at{};  ///< set: the saga leaves memory until then
+  std::optional<TimePoint> expires_at{};  ///< set: it ended, and is removed after that
 };
 
 struct AuditEntry {
@@ -107,6 +108,10 @@ class Store {
                     std::function<void(Result<std::vector<StoredSaga>>)> done) = 0;
   /// Active (RUNNING, COMPENSATING) sagas whose wake_at is due, ordered by id.
   virtual void due(DueQuery query, std::function<void(Result<std::vector<SagaId>>)> done) = 0;
+  /// Removes at most `limit` sagas of these shards whose time to be kept is over, with their
+  /// children, logs and keys. @return how many
+  virtual void remove_expired(std::vector<Shard> shards, std::size_t limit,
+                              std::function<void(Result<std::size_t>)> done) = 0;
   /// False while the database cannot be reached.
   virtual bool reachable() const = 0;
 };

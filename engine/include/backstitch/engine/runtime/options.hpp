@@ -26,6 +26,7 @@ struct Options {
 
   Duration residence{5'000};  ///< a saga that waits longer leaves memory
   Duration due_scan_every{1'000};
+  Duration removal_every{30'000};  ///< of ended sagas whose retention is over
   Duration catalog_refresh_every{1'000};
   std::size_t waiters_max = 10'000;  ///< calls that wait for an end, a reactor
   Duration drain_calls_max{2'000};   ///< how long a stopping node waits for answers
