@@ -5,42 +5,11 @@
 
 #include <backstitch/dsl/check.hpp>
 
+#include "../findings.hpp"
 #include "commands.hpp"
 
 namespace backstitch::app {
 namespace {
-
-std::string line_of(const std::string& text, std::uint32_t number) {
-  std::size_t begin = 0;
-  for (std::uint32_t line = 1; line < number; ++line) {
-    const auto end = text.find('\n', begin);
-    if (end == std::string::npos) return {};
-    begin = end + 1;
-  }
-  return text.substr(begin, text.find('\n', begin) - begin);
-}
-
-void print_finding(const Global& global, const std::string& file, const std::string& text,
-                   const dsl::Finding& finding) {
-  const bool bad = finding.severity == dsl::Severity::error;
-  const auto& terminal = global.terminal;
-  std::printf(
-      "%s:%u:%u: %s %s\n", file.c_str(), finding.line, finding.column,
-      terminal
-          .paint(bad ? Style::bad : Style::warn, (bad ? "error " : "warning ") + finding.code + ":")
-          .c_str(),
-      finding.message.c_str());
-  if (const std::string line = finding.line > 0 ? line_of(text, finding.line) : ""; !line.empty()) {
-    const std::string margin = std::to_string(finding.line);
-    const std::size_t indent = finding.column > 0 ? finding.column - 1 : 0;
-    std::printf("  %s | %s\n", terminal.paint(Style::dim, margin).c_str(), line.c_str());
-    std::printf("  %s | %s%s\n", std::string(margin.size(), ' ').c_str(),
-                std::string(indent, ' ').c_str(), terminal.paint(Style::accent, "^").c_str());
-  }
-  std::printf("  at %s\n", finding.pointer.empty() ? "/" : finding.pointer.c_str());
-  if (!finding.hint.empty())
-    std::printf("  %s %s\n", terminal.paint(Style::accent, "hint:").c_str(), finding.hint.c_str());
-}
 
 int validate_files(const Global& global, const std::vector<std::string>& files) {
   Json results = Json::array();
@@ -58,7 +27,7 @@ int validate_files(const Global& global, const std::vector<std::string>& files) 
       if (global.json)
         findings.push_back(to_json(finding));
       else
-        print_finding(global, file, *text, finding);
+        print_finding(stdout, global.terminal, {file, *text}, finding);
     }
     if (global.json) {
       results.push_back({{"file", file}, {"findings", std::move(findings)}});

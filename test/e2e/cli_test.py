@@ -5,6 +5,7 @@ import signal
 import subprocess
 import tempfile
 import unittest
+from xml.etree import ElementTree
 
 from support import World, harness, order
 
@@ -82,6 +83,21 @@ class CommandLine(unittest.TestCase):
         self.assertEqual((found["file"], found["findings"][0]["pointer"]), (path, "/stepz"))
         self.assertEqual(len(json.loads(self.cli("validate", path, path, "--json", code=1))), 2)
         self.assertIn("no findings", self.cli("validate", harness.ORDER_DEFINITION))
+
+    def test_graph_draws_in_three_formats_and_says_what_is_wrong(self):
+        self.assertIn("flowchart TB", self.cli("graph", harness.ORDER_DEFINITION))
+        self.assertIn("digraph", self.cli("graph", harness.ORDER_DEFINITION, "--format", "dot"))
+        svg = ElementTree.fromstring(self.cli("graph", harness.ORDER_DEFINITION, "--format", "svg"))
+        steps = [g.get("data-step") for g in svg.iter("{http://www.w3.org/2000/svg}g") if g.get("data-step")]
+        self.assertEqual(steps[:3] + steps[-1:], ["total", "createOrder", "reserveStock", "tellCustomer"])
+        path = self.file("bad.json", BAD)
+        done = self.world.server.cli("graph", path)
+        self.assertEqual((done.returncode, done.stdout), (1, ""))
+        self.assertIn(f"{path}:5:", done.stderr)
+        self.cli("graph", harness.ORDER_DEFINITION, "--format", "png", code=2)
+        with open(harness.ORDER_DEFINITION, encoding="utf-8") as text:
+            piped = subprocess.run([harness.PROGRAM, "graph", "-"], stdin=text, capture_output=True, text=True, timeout=60)
+        self.assertEqual(piped.stdout, self.cli("graph", harness.ORDER_DEFINITION))
 
     def test_operator_commands_pass_on_what_the_server_says(self):
         saga = self.started("operator")["id"]
