@@ -2,6 +2,7 @@
 import json
 import unittest
 import urllib.request
+from xml.etree import ElementTree
 
 from support import World, harness, order, step
 
@@ -268,6 +269,30 @@ class Definitions(Rest):
         self.assertEqual(len(body["hash"]), 64)
         self.assertIn("defs.read", [d["name"] for d in self.api("GET", "/v1/definitions")[1]["definitions"]])
         self.refused(self.api("GET", "/v1/definitions/defs.read/versions/7"), 404, "definition-not-found")
+
+    def test_a_definition_is_drawn_the_active_version_or_the_one_named(self):
+        for version in (1, 2):
+            self.put(self.definition(version, "defs.drawn", description="</desc><script>alert(1)</script>"))
+        self.api("POST", "/v1/definitions/defs.drawn/versions/2/activate")
+        for path, title in (("graph", "defs.drawn, version 2"), ("versions/1/graph", "defs.drawn, version 1")):
+            status, body, headers = self.api("GET", f"/v1/definitions/defs.drawn/{path}")
+            self.assertEqual((status, headers["Content-Type"]), (200, "image/svg+xml"))
+            self.assertEqual(headers["Content-Security-Policy"], "default-src 'none'; style-src 'unsafe-inline'")
+            svg = ElementTree.fromstring(body)
+            self.assertEqual(svg.find("{http://www.w3.org/2000/svg}title").text, title)
+            self.assertNotIn("script", {element.tag.split("}")[1] for element in svg.iter()})
+        for form, kind, word in (("svg", "image/svg+xml", "<svg"), ("mermaid", "text/vnd.mermaid", "flowchart TB"),
+                                 ("dot", "text/vnd.graphviz", "digraph")):
+            status, body, headers = self.api("GET", f"/v1/definitions/defs.drawn/graph?format={form}")
+            self.assertEqual((status, headers["Content-Type"].split(";")[0]), (200, kind))
+            self.assertIn(word, body)
+
+    def test_what_cannot_be_drawn_is_refused(self):
+        self.put(self.definition(1, "defs.refused"))
+        for path in ("defs.none/graph", "defs.none/versions/1/graph", "defs.refused/versions/7/graph",
+                     "defs.refused/versions/x/graph"):
+            self.refused(self.api("GET", f"/v1/definitions/{path}"), 404, "definition-not-found")
+        self.refused(self.api("GET", "/v1/definitions/defs.refused/graph?format=png"), 400, "query-invalid")
 
     def test_validate_only_reports(self):
         status, body, _ = self.api("POST", "/v1/definitions/validate", json.dumps(self.definition(1, "defs.unseen")))
