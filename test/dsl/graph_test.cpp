@@ -208,6 +208,16 @@ TEST_CASE("each type of step has an outline of its own") {
   CHECK(outlines["again"] == "()");
 }
 
+TEST_CASE("the picture in the manual is the one that is drawn") {
+  const std::string definitions = BACKSTITCH_DEFINITIONS;
+  const auto definition = parsed(read(definitions + "/good/orders.place.json"));
+  const bool same =
+      dsl::to_svg(*definition) == read(definitions + "/../../docs/pictures/orders.place.svg");
+  CHECK_MESSAGE(same,
+                "look at the new one, then: backstitch graph --format svg "
+                "test/definitions/good/orders.place.json > docs/pictures/orders.place.svg");
+}
+
 TEST_CASE("a small saga as Mermaid, to the letter") {
   const auto definition = of(R"(["hold", "pay!", "send+"])");
   CHECK(dsl::to_mermaid(*definition) ==
