@@ -199,6 +199,9 @@ Result<Json> Client::validate(const std::string& definition) {
 Result<Json> Client::register_definition(const std::string& definition, bool activate) {
   return impl_->post(activate ? "/v1/definitions?activate=true" : "/v1/definitions", definition);
 }
+Result<Json> Client::register_dry_run(const std::string& definition) {
+  return impl_->post("/v1/definitions?dryRun=true", definition);
+}
 Result<Json> Client::definitions() {
   return impl_->get("/v1/definitions");
 }

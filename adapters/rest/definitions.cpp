@@ -71,7 +71,7 @@ void read_version(engine::Engine& engine, const std::vector<std::string>& captur
   respond(problem(no_definition(captured[0] + "` version `" + captured[1])));
 }
 
-Reply registration_reply(const engine::Registration& registration) {
+Reply registration_reply(const engine::Registration& registration, bool dry_run) {
   if (has_errors(registration.findings)) return findings_problem(registration.findings);
   const std::string place =
       "/v1/definitions/" + registration.name + "/versions/" + std::to_string(registration.version);
@@ -85,12 +85,18 @@ Reply registration_reply(const engine::Registration& registration) {
     case engine::PutOutcome::same:
       break;
   }
-  Reply reply = json_reply(registration.outcome == engine::PutOutcome::created ? 201 : 200,
-                           {{"name", registration.name},
-                            {"version", registration.version},
-                            {"hash", registration.hash},
-                            {"active", registration.active},
-                            {"findings", findings_json(registration.findings)}});
+  const bool created = registration.outcome == engine::PutOutcome::created;
+  Json body{{"name", registration.name},
+            {"version", registration.version},
+            {"hash", registration.hash},
+            {"active", registration.active},
+            {"findings", findings_json(registration.findings)}};
+  if (dry_run) {
+    body["dryRun"] = true;
+    body["outcome"] = created ? "new" : "same";
+    return json_reply(200, body);
+  }
+  Reply reply = json_reply(created ? 201 : 200, body);
   reply.headers.emplace_back("Location", place);
   return reply;
 }
@@ -98,10 +104,77 @@ Reply registration_reply(const engine::Registration& registration) {
 void register_definition(engine::Engine& engine, Request request, const Respond& respond) {
   const auto activate = flag_in(request, "activate");
   if (!activate) return respond(problem(activate.error()));
+  const auto dry_run = flag_in(request, "dryRun");
+  if (!dry_run) return respond(problem(dry_run.error()));
+  if (*dry_run)
+    return respond(registration_reply(engine.registry().validate(request.body), true));
   engine.registry().register_definition(
       std::move(request.body), *activate, [respond](Result<engine::Registration> done) {
-        respond(done ? registration_reply(*done) : problem(done.error()));
+        respond(done ? registration_reply(*done, false) : problem(done.error()));
       });
+}
+
+Json compared_json(const engine::ComparedSaga& saga) {
+  Json reasons = Json::array();
+  for (const auto& reason : saga.reasons) {
+    reasons.push_back({{"code", reason.code},
+                       {"step", reason.step.empty() ? Json() : Json(reason.step)},
+                       {"message", reason.message}});
+  }
+  return {{"id", saga.id.text()},
+          {"version", saga.version},
+          {"status", saga.status},
+          {"compatible", saga.reasons.empty()},
+          {"reasons", std::move(reasons)}};
+}
+
+Result<engine::CompatibilityQuery> compatibility_query(const Request& request,
+                                                       const std::vector<std::string>& captured) {
+  engine::CompatibilityQuery query;
+  query.definition = captured[0];
+  const auto version = version_of(captured[1]);
+  if (!version) return version.error();
+  query.version = *version;
+  auto from = request.single("from");
+  if (!from) return from.error();
+  if (from->has_value()) {
+    const auto number = version_of(**from);
+    if (!number) return number.error();
+    query.from = *number;
+  }
+  const auto limit = number_in(request, "limit", 1, engine::sagas_compared_max, query.limit);
+  if (!limit) return limit.error();
+  query.limit = *limit;
+  auto cursor = request.single("cursor");
+  if (!cursor) return cursor.error();
+  if (cursor->has_value()) {
+    query.before = SagaId::parse(**cursor);
+    if (!query.before)
+      return invalid("cursor-invalid", "`cursor` is not one this server gave out.");
+  }
+  return query;
+}
+
+void compare(engine::Engine& engine, const Request& request,
+             const std::vector<std::string>& captured, const Respond& respond) {
+  auto query = compatibility_query(request, captured);
+  if (!query) return respond(problem(query.error()));
+  const Json head{{"name", query->definition}, {"version", query->version}};
+  engine.compare(std::move(*query), [respond, head](const Result<engine::CompatibilityPage>& page) {
+    if (!page) return respond(problem(page.error()));
+    Json body = head;
+    Json sagas = Json::array();
+    std::size_t compatible = 0;
+    for (const auto& saga : page->sagas) {
+      compatible += saga.reasons.empty() ? 1 : 0;
+      sagas.push_back(compared_json(saga));
+    }
+    body["compatible"] = compatible;
+    body["incompatible"] = page->sagas.size() - compatible;
+    body["sagas"] = std::move(sagas);
+    body["cursor"] = page->next ? Json(page->next->text()) : Json();
+    respond(json_reply(200, body));
+  });
 }
 
 }  // namespace
@@ -131,6 +204,10 @@ void add_definition_routes(Router& router, engine::Engine& engine) {
   router.add("GET", "/v1/definitions/{}/versions/{}",
              [&engine](const Request&, const Captured& captured, const Respond& respond) {
                read_version(engine, captured, respond);
+             });
+  router.add("POST", "/v1/definitions/{}/versions/{}/compatibility",
+             [&engine](const Request& request, const Captured& captured, const Respond& respond) {
+               compare(engine, request, captured, respond);
              });
   router.add(
       "POST", "/v1/definitions/{}/versions/{}/activate",

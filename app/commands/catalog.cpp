@@ -12,7 +12,16 @@ namespace {
 struct RegisterOptions {
   std::vector<std::string> files;
   bool activate = false;
+  bool dry_run = false;
 };
+
+std::string registered_line(const Global& global, const Json& done) {
+  const std::string what = done.value("dryRun", false)
+                               ? "would register (" + done.value("outcome", "") + ")"
+                               : "registered";
+  return global.terminal.paint(Style::good, what) + " " + done.value("name", "") + " version " +
+         std::to_string(done.value("version", 0)) + (done.value("active", false) ? " (active)" : "");
+}
 
 int register_files(const Global& global, const RegisterOptions& options) {
   auto client = global.client();
@@ -20,19 +29,15 @@ int register_files(const Global& global, const RegisterOptions& options) {
   int code = exit_done;
   for (const auto& file : options.files) {
     const auto text = read_text(file);
-    auto done =
-        text ? client.register_definition(*text, options.activate) : Result<Json>(text.error());
+    auto done = !text             ? Result<Json>(text.error())
+                : options.dry_run ? client.register_dry_run(*text)
+                                  : client.register_definition(*text, options.activate);
     if (!done) {
       if (!global.json) std::fprintf(stderr, "%s: ", file.c_str());
       code = std::max(code, report(global, done.error()));
       continue;
     }
-    if (!global.json) {
-      std::printf(
-          "%s %s version %lld%s\n", global.terminal.paint(Style::good, "registered").c_str(),
-          done->value("name", "").c_str(), static_cast<long long>(done->value("version", 0)),
-          done->value("active", false) ? " (active)" : "");
-    }
+    if (!global.json) std::printf("%s\n", registered_line(global, *done).c_str());
     results.push_back(std::move(*done));
   }
   if (global.json && code == exit_done) print_json(results);
@@ -89,6 +94,8 @@ void add_register(CLI::App& app, Global& global) {
   auto options = std::make_shared<RegisterOptions>();
   command->add_option("FILE", options->files, "Definition files, - for standard input")->required();
   command->add_flag("--activate", options->activate, "Make the version the active one of its name");
+  command->add_flag("--dry-run", options->dry_run,
+                    "Only say what the server would answer; nothing is stored");
   add_client_options(*command, global);
   command->callback([&global, options] {
     global.run = [&global, options] { return register_files(global, *options); };

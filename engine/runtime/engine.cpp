@@ -190,6 +190,14 @@ void Engine::history(SagaId saga, Sequence after, std::size_t limit,
                      std::function<void(Result<std::vector<EventRecord>>)> done) {
   impl_->history(saga, after, limit, std::move(done));
 }
+void Engine::compare(CompatibilityQuery query,
+                     std::function<void(Result<CompatibilityPage>)> done) {
+  const auto& ports = impl_->node.ports;
+  compare_running(impl_->registry, *ports.reader, *ports.store, std::move(query),
+                  [keep = impl_, done = std::move(done)](Result<CompatibilityPage> page) {
+                    done(std::move(page));
+                  });
+}
 Registry& Engine::registry() {
   return impl_->registry;
 }

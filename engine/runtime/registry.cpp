@@ -159,7 +159,19 @@ std::shared_ptr<const ServiceMap> Registry::services_by_name() const {
 }
 
 Registration Registry::validate(std::string_view text) const {
-  return registration_of(impl_->check(text));
+  Registration registration = registration_of(impl_->check(text));
+  const auto known = impl_->current();
+  const auto versions = known->definitions.find(registration.name);
+  if (versions == known->definitions.end()) {
+    registration.active = true;  // the first of its name
+    return registration;
+  }
+  const auto found = versions->second.find(registration.version);
+  if (found == versions->second.end()) return registration;
+  registration.outcome = found->second.stored.hash == registration.hash ? PutOutcome::same
+                                                                        : PutOutcome::conflict;
+  registration.active = found->second.stored.active;
+  return registration;
 }
 
 void Registry::register_definition(std::string text, bool activate,

@@ -282,6 +282,48 @@ void due_sagas(StoreFixture& f) {
   CHECK(due(f, {.shards = {1, 2}}) == Ids{undoing});
 }
 
+std::size_t remove_expired(StoreFixture& f, std::vector<Shard> shards, std::size_t limit) {
+  auto removed = await<Result<std::size_t>>(
+      f, [&](auto done) { f.node().store.remove_expired(std::move(shards), limit, done); });
+  REQUIRE(removed);
+  return *removed;
+}
+
+void expiry(StoreFixture& f) {
+  const Epoch epoch = lease_all(f);
+  // The database's clock decides; it is far behind t0 in no store.
+  const TimePoint long_ago{Duration(1'000'000'000'000)};
+  const TimePoint never{Duration(4'000'000'000'000)};
+  const auto ended = [&](SagaId saga, std::optional<TimePoint> expires_at,
+                         std::vector<StartKey> keys = {}) {
+    append(f, f.node(), {a_start(saga, epoch, std::move(keys))});
+    Append end = an_end(saga, epoch, 2);
+    end.row->expires_at = expires_at;
+    append(f, f.node(), {end});
+  };
+  ended(saga_in(7, 1), long_ago, {{"key", "k-1", "h"}});
+  ended(saga_in(7, 2), never);
+  ended(saga_in(7, 3), std::nullopt);
+  ended(saga_in(8, 4), long_ago);
+  // A child and its child go with their parent.
+  Append child = a_start(saga_in(7, 5), epoch);
+  child.start->parent = saga_in(7, 1);
+  Append grandchild = a_start(saga_in(7, 6), epoch);
+  grandchild.start->parent = saga_in(7, 5);
+  append(f, f.node(), {child, grandchild});
+
+  CHECK(remove_expired(f, {7}, 100) == 1);
+  CHECK(remove_expired(f, {7}, 100) == 0);
+  for (const std::uint64_t gone : {1, 5, 6}) CHECK(log_of(f, saga_in(7, gone)).empty());
+  for (const std::uint64_t kept : {2, 3}) CHECK_FALSE(log_of(f, saga_in(7, kept)).empty());
+  CHECK_FALSE(log_of(f, saga_in(8, 4)).empty());
+  CHECK(list(f, {}).size() == 3);
+  // What it was started under may start another one.
+  const auto again =
+      append(f, f.node(), {a_start(saga_in(7, 7), epoch, {{"key", "k-1", "other"}})});
+  CHECK(outcomes(again) == std::vector{AppendOutcome::written});
+}
+
 void lists(StoreFixture& f) {
   const Epoch epoch = lease_all(f);
   // Saga n was started n minutes after t0; its id says the same.
@@ -374,6 +416,9 @@ void store_contract(const std::function<std::unique_ptr<StoreFixture>()>& make) 
   }
   SUBCASE("due sagas are those of the shards, active, and due within the horizon") {
     due_sagas(*fixture);
+  }
+  SUBCASE("a saga that was kept long enough is removed with its log, keys and children") {
+    expiry(*fixture);
   }
   SUBCASE("lists are newest first, filtered and paged") {
     lists(*fixture);

@@ -27,7 +27,8 @@ PutOutcome put(StoreFixture& fixture, StoredDefinition definition, bool activate
 
 void catalog_contract(StoreFixture& f) {
   const StoredDefinition one{"orders.place", 1, "h1", R"({"b":1,"a":[1.50]})",
-                             R"([{"code":"W1"}])"};
+                             R"([{"code":"W1"}])",
+                             R"({"sub":{"version":2,"kind":"readonly"}})"};
   StoredDefinition two = one;
   two.version = 2;
   two.hash = "h2";
@@ -49,6 +50,7 @@ void catalog_contract(StoreFixture& f) {
   CHECK(first.definitions[0].document == one.document);
   CHECK(first.definitions[0].hash == "h1");
   CHECK(Json::parse(first.definitions[0].findings) == Json::parse(one.findings));
+  CHECK(Json::parse(first.definitions[0].pins) == Json::parse(one.pins));
   CHECK(first.definitions[0].registered_at > TimePoint{});
   CHECK(changes(f, first.revision).definitions.empty());
   CHECK(changes(f, first.revision).revision >= first.revision);

@@ -68,6 +68,8 @@ class Client {
 
   Result<Json> validate(const std::string& definition);
   Result<Json> register_definition(const std::string& definition, bool activate);
+  /// What register_definition would say.
+  Result<Json> register_dry_run(const std::string& definition);
   Result<Json> definitions();
   Result<Json> definition(const std::string& name);
   Result<Json> activate(const std::string& name, std::int64_t version);

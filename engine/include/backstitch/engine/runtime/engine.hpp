@@ -16,6 +16,7 @@
 #include <backstitch/engine/ports/participants.hpp>
 #include <backstitch/engine/ports/random.hpp>
 #include <backstitch/engine/ports/store.hpp>
+#include <backstitch/engine/runtime/compatibility.hpp>
 #include <backstitch/engine/runtime/options.hpp>
 #include <backstitch/engine/runtime/registry.hpp>
 
@@ -93,6 +94,9 @@ class Engine {
   /// A page of the log, with what is sensitive masked. not_found/saga-not-found.
   void history(SagaId saga, Sequence after, std::size_t limit,
                std::function<void(Result<std::vector<EventRecord>>)> done);
+
+  /// See compare_running.
+  void compare(CompatibilityQuery query, std::function<void(Result<CompatibilityPage>)> done);
 
   Registry& registry();
   SagaReader& reader();

@@ -1,0 +1,214 @@
+"""Signals, callbacks, sub-sagas and versions through the REST API, and blocks whose engine is killed."""
+import json
+import tempfile
+import unittest
+
+from support import World, harness, step
+
+SERVICES = {"s": {"use": "orders"}}
+
+
+def bench(name, **more):
+    return {"name": name, "action": {"service": "s", "http": f"PUT /bench/{name}"},
+            "compensation": {"http": f"DELETE /bench/{name}"}, **more}
+
+
+def definition(name, steps, version=1, **more):
+    return {"dsl": 1, "name": name, "version": version, "services": SERVICES, "steps": steps, **more}
+
+
+PENDING = bench("asked", outcomes=[{"when": "${response.status == 200 && response.body?.decided == null}", "is": "pending"},
+                                   {"when": "${response.body.decided == 'no'}", "is": "failure", "code": "SAID_NO"}],
+                completion={"callback": True, "timeout": "1h"})
+WAIT = {"name": "decision", "wait": {"signal": "decision", "timeout": "1h", "accept": "${signal.payload.amount < 100}",
+                                     "schema": {"type": "object", "required": ["amount"],
+                                                "properties": {"amount": {"type": "integer"}}}}}
+
+
+class Blocks(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.world = World().open()
+        cls.addClassCleanup(cls.world.close)
+
+    def api(self, method, path, body=None):
+        return self.world.server.api(method, path, body)
+
+    def register(self, *definitions):
+        for one in definitions:
+            self.world.server.register_text(json.dumps(one))
+
+    def start(self, name, saga_input=None):
+        status, body, _ = self.world.server.start_saga(name, saga_input if saga_input is not None else {})
+        self.assertEqual(status, 201, body)
+        return body["id"]
+
+    def until(self, saga, name, status):
+        return harness.wait_until(
+            lambda: any(s["name"] == name and s["status"] == status for s in self.world.server.saga(saga)["steps"]),
+            20, f"{name} to be {status}")
+
+    def refused(self, answer, status, code):
+        self.assertEqual((answer[0], answer[1].get("code")), (status, code), answer[1])
+
+    def events(self, saga):
+        return self.api("GET", f"/v1/sagas/{saga}/history?limit=500")[1]["events"]
+
+
+class Callbacks(Blocks):
+    def pending(self, name, *behind):
+        self.register(definition(name, [PENDING, *behind]))
+        saga = self.start(name)
+        self.until(saga, "asked", "waiting")
+        url = next(e for e in self.events(saga) if e["type"] == "StepScheduled")["data"]["request"]["callback"]
+        self.assertTrue(url.startswith(self.world.server.url + "/v1/callbacks/"), url)
+        return saga, url[len(self.world.server.url):]
+
+    def test_the_answer_of_a_callback_is_the_answer_of_the_step(self):
+        saga, callback = self.pending("t.callback")
+        self.assertEqual(self.api("POST", callback, {"decided": "yes"})[0], 200)
+        ended = self.world.server.ended(saga)
+        self.assertEqual(ended["status"], "COMPLETED")
+        self.assertEqual(step(ended, "asked")["output"], {"decided": "yes"})
+
+    def test_a_callback_that_says_no_fails_the_step(self):
+        saga, callback = self.pending("t.callback-no")
+        self.assertEqual(self.api("POST", callback, {"decided": "no"})[0], 200)
+        ended = self.world.server.ended(saga)
+        self.assertEqual((ended["status"], ended["failure"]["code"]), ("FAILED", "SAID_NO"))
+
+    def test_a_callback_works_once(self):
+        saga, callback = self.pending("t.callback-twice", WAIT)
+        self.assertEqual(self.api("POST", callback, {"decided": "yes"})[0], 200)
+        self.until(saga, "decision", "waiting")
+        self.refused(self.api("POST", callback, {"decided": "yes"}), 409, "callback-used")
+        self.api("POST", f"/v1/sagas/{saga}/signals/decision", {"amount": 1})
+        self.world.server.ended(saga)
+        self.refused(self.api("POST", callback, {"decided": "yes"}), 409, "callback-used")
+
+    def test_a_callback_after_the_end_comes_too_late(self):
+        # A sibling fails meanwhile, so the step that was accepted is undone by its key when the saga is cancelled.
+        saga, callback = self.pending("t.callback-late")
+        self.api("POST", f"/v1/sagas/{saga}/cancel", {"reason": "test"})
+        self.assertEqual(self.api("POST", callback, {"decided": "yes"})[0], 200)  # awaited, then undone
+        self.assertEqual(self.world.server.ended(saga)["failure"]["code"], "CANCELLED")
+        short = {**PENDING, "completion": {"callback": True, "timeout": "300ms"}}
+        self.register(definition("t.callback-timeout", [short]))
+        saga = self.start("t.callback-timeout")
+        ended = self.world.server.ended(saga)
+        self.assertEqual((ended["status"], ended["failure"]["code"]), ("FAILED", "OUTCOME_UNKNOWN"))
+        url = next(e for e in self.events(saga) if e["type"] == "StepScheduled")["data"]["request"]["callback"]
+        self.refused(self.api("POST", url[len(self.world.server.url):], {"decided": "yes"}), 410, "callback-too-late")
+
+    def test_a_callback_nobody_waits_for_is_not_found(self):
+        _, callback = self.pending("t.callback-unknown")
+        for wrong in ("/v1/callbacks/x", callback[:-1] + ("0" if callback[-1] != "0" else "1"),
+                      "/v1/callbacks/" + 36 * "0" + "-00"):
+            with self.subTest(wrong):
+                self.refused(self.api("POST", wrong, {}), 404, "callback-unknown")
+        self.assertEqual(self.api("POST", callback, "{not json")[0], 400)
+
+
+class Signals(Blocks):
+    def test_a_signal_is_kept_until_its_wait_begins_and_taken_once(self):
+        self.register(definition("t.early", [PENDING, WAIT, {**WAIT, "name": "second"}]))
+        saga = self.start("t.early")
+        self.until(saga, "asked", "waiting")
+        self.assertEqual(self.api("POST", f"/v1/sagas/{saga}/signals/decision", {"amount": 5})[0], 202)
+        url = next(e for e in self.events(saga) if e["type"] == "StepScheduled")["data"]["request"]["callback"]
+        self.api("POST", url[len(self.world.server.url):], {"decided": "yes"})
+        self.until(saga, "second", "waiting")
+        self.assertEqual(step(self.world.server.saga(saga), "decision")["output"]["payload"], {"amount": 5})
+        with tempfile.NamedTemporaryFile("w", suffix=".json") as payload:
+            payload.write('{"amount": 6}')
+            payload.flush()
+            sent = self.world.server.cli("signal", saga, "decision", "--payload", payload.name)
+        self.assertEqual((sent.returncode, sent.stderr), (0, ""))
+        self.assertEqual(self.world.server.ended(saga)["status"], "COMPLETED")
+
+    def test_what_a_wait_does_not_take_is_refused_with_its_reason(self):
+        self.register(definition("t.refused", [WAIT]))
+        saga = self.start("t.refused")
+        self.until(saga, "decision", "waiting")
+        path = f"/v1/sagas/{saga}/signals/"
+        self.refused(self.api("POST", path + "other", {"amount": 1}), 404, "signal-unknown")
+        self.refused(self.api("POST", path + "decision", {"amount": "1"}), 422, "signal-refused")
+        self.refused(self.api("POST", path + "decision", {"amount": 100}), 422, "signal-refused")
+        self.refused(self.api("POST", path + "decision", {"amount": 1, "x": "y" * 70_000}), 400, "signal-too-large")
+        self.assertEqual(self.api("POST", path + "decision", {"amount": 1})[0], 202)
+        self.world.server.ended(saga)
+        self.refused(self.api("POST", path + "decision", {"amount": 1}), 409, "saga-ended")
+
+    def test_a_saga_that_waits_can_be_cancelled(self):
+        self.register(definition("t.cancelled", [bench("before"), WAIT]))
+        saga = self.start("t.cancelled")
+        self.until(saga, "decision", "waiting")
+        self.api("POST", f"/v1/sagas/{saga}/cancel", {"reason": "enough"})
+        ended = self.world.server.ended(saga)
+        self.assertEqual((ended["status"], ended["failure"]["code"]), ("FAILED", "CANCELLED"))
+        self.assertEqual(step(ended, "before")["status"], "compensated")
+
+
+class Children(Blocks):
+    def test_a_child_is_a_saga_of_its_own_with_a_link_to_its_parent(self):
+        self.register(definition("t.child", [bench("inner")], output={"from": "child"}),
+                      definition("t.parent", [{"name": "sub", "saga": {"name": "t.child", "input": {}}}],
+                                 output="${steps.sub.output}"))
+        parent = self.world.server.ended(self.start("t.parent"))
+        self.assertEqual((parent["status"], parent["output"]), ("COMPLETED", {"from": "child"}))
+        child = self.world.server.saga(step(parent, "sub")["child"])
+        self.assertEqual(child["parent"], {"saga": parent["id"], "step": "sub"})
+
+    def test_a_parent_keeps_the_version_of_its_child_that_was_active_when_it_was_registered(self):
+        self.register(definition("t.versions", [bench("one")], output=1),
+                      definition("t.keeps", [{"name": "sub", "saga": {"name": "t.versions", "input": {}}}],
+                                 output="${steps.sub.output}"),
+                      definition("t.versions", [bench("two")], version=2, output=2))
+        self.assertEqual(self.world.server.ended(self.start("t.keeps"))["output"], 1)
+
+    def test_a_child_that_is_suspended_suspends_its_parent_until_it_goes_on(self):
+        stuck = bench("stuck", kind="pivot", outcomes=[{"status": 200, "is": "unknown"}],
+                      retry={"maxAttempts": 2, "delay": "1ms"})
+        stuck.pop("compensation")
+        self.register(definition("t.stuck", [stuck]),
+                      definition("t.above", [{"name": "sub", "saga": {"name": "t.stuck", "input": {}}}]))
+        saga = self.start("t.above")
+        parent = self.world.server.ended(saga)
+        self.assertEqual((parent["status"], parent["suspension"]["reason"]), ("SUSPENDED", "CHILD_SUSPENDED"))
+        child = step(parent, "sub")["child"]
+        status, _, _ = self.api("POST", f"/v1/sagas/{child}/steps/stuck/resolve", {"output": {}, "reason": "seen"})
+        self.assertEqual(status, 200)
+        harness.wait_until(lambda: self.world.server.saga(saga)["status"] == "COMPLETED", 20, "the parent to complete")
+
+
+class Versions(Blocks):
+    def test_a_dry_run_says_what_registration_would_say_and_stores_nothing(self):
+        first = definition("t.dry", [bench("a")])
+        dry = lambda text: self.api("POST", "/v1/definitions?dryRun=true", text)  # noqa: E731
+        self.assertEqual([(a[0], a[1]["outcome"]) for a in [dry(first)]], [(200, "new")])
+        self.assertEqual(self.api("GET", "/v1/definitions/t.dry")[0], 404)
+        self.register(first)
+        self.assertEqual(dry(first)[1]["outcome"], "same")
+        self.refused(dry(definition("t.dry", [bench("b")])), 409, "definition-conflict")
+        self.assertEqual(dry({"dsl": 1})[0], 422)
+
+    def test_it_is_said_which_running_sagas_could_go_on_by_another_version(self):
+        self.register(definition("t.moves", [bench("a"), WAIT]))
+        saga = self.start("t.moves")
+        self.until(saga, "decision", "waiting")
+        for version, steps, expected in (
+                (2, [bench("a"), WAIT, bench("behind")], []),
+                (3, [bench("a"), bench("between"), WAIT], ["step-inserted"]),
+                (4, [WAIT], ["step-missing"]),
+                (5, [bench("a", compensation="none"), WAIT], ["undo-differs"])):
+            with self.subTest(version=version):
+                self.register(definition("t.moves", steps, version=version))
+                status, answer, _ = self.api("POST", f"/v1/definitions/t.moves/versions/{version}/compatibility", {})
+                self.assertEqual(status, 200, answer)
+                self.assertEqual([r["code"] for r in answer["sagas"][0]["reasons"]], expected, answer)
+                self.assertEqual((answer["compatible"], answer["incompatible"]), (0, 1) if expected else (1, 0))
+        self.assertEqual(self.api("POST", "/v1/definitions/t.moves/versions/9/compatibility", {})[0], 404)
+
+
+if __name__ == "__main__":
+    unittest.main(verbosity=2)
