@@ -135,8 +135,7 @@ class Applier {
   }
 
   void operator()(const SignalReceived& e) {
-    state_.signals.push_back(
-        {state_.sequence.get() + 1, e.name, e.payload, e.by, e.roles, at_});
+    state_.signals.push_back({state_.sequence.get() + 1, e.name, e.payload, e.by, e.roles, at_});
     state_.bytes += json_size(e.payload);
   }
 
@@ -265,7 +264,8 @@ class Applier {
     if (e.action == "retry-child") return;
     const auto found = std::find_if(state_.suspensions.begin(), state_.suspensions.end(),
                                     [&](const auto& one) { return one.step == e.path; });
-    BACKSTITCH_INVARIANT(found != state_.suspensions.end(), "an operator acts on what is suspended");
+    BACKSTITCH_INVARIANT(found != state_.suspensions.end(),
+                         "an operator acts on what is suspended");
     const Suspension suspension = *found;
     state_.suspensions.erase(found);
     if (state_.suspensions.empty()) state_.status = suspension.from;

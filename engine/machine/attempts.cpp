@@ -209,8 +209,8 @@ void Decider::give_up_undo(const Located& at, const Verdict& last) {
                               " attempt(s); the last: " + last.code + ", " + last.message;
   if (undo_of(at)->on_exhausted == dsl::OnExhausted::suspend)
     return suspend("COMPENSATION_FAILED", message, at.path, Phase::compensate);
-  emit(StepCompensationFailed{at.path,
-                              failure("COMPENSATION_FAILED", "failure", message, at.path)});
+  emit(
+      StepCompensationFailed{at.path, failure("COMPENSATION_FAILED", "failure", message, at.path)});
 }
 
 void Decider::probe_ended(const Located& at, const Verdict& verdict) {

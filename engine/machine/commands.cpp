@@ -75,8 +75,8 @@ void Decider::retry(const Retry& retry) {
     if (child_suspended)
       out_.effects.push_back(RetryChild{suspension.step, retry.by, retry.reason});
     else if (suspension.reason == "CHILD_INCOMPLETE" && step != state().steps.end())
-      emit(StepFailed{suspension.step, failure("CHILD_INCOMPLETE", "failure", suspension.message,
-                                               suspension.step)});
+      emit(StepFailed{suspension.step,
+                      failure("CHILD_INCOMPLETE", "failure", suspension.message, suspension.step)});
   }
   tick();
 }

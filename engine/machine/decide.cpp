@@ -52,9 +52,8 @@ void Decider::call(const StepPath& path, Phase phase) {
 }
 
 void Decider::suspend(std::string reason, std::string message, const StepPath& path, Phase phase) {
-  const SagaStatus from = state().status == SagaStatus::suspended
-                              ? state().suspensions.front().from
-                              : state().status;
+  const SagaStatus from =
+      state().status == SagaStatus::suspended ? state().suspensions.front().from : state().status;
   emit(SagaSuspended{{std::move(reason), std::move(message), path, phase, now(), from}});
   if (state().parent) out_.effects.push_back(TellParent{});
 }

@@ -77,18 +77,16 @@ bool Decider::stopping(const ListPlace& list) const {
 }
 
 Failure Decider::stopped_failure(const StepPath& path) const {
-  Failure why = stop_wanted()
-                    ? stop_failure()
-                    : failure("CANCELLED", "cancelled", "stopped, because a step beside it failed",
-                              path);
+  Failure why = stop_wanted() ? stop_failure()
+                              : failure("CANCELLED", "cancelled",
+                                        "stopped, because a step beside it failed", path);
   why.step = path;
   return why;
 }
 
 bool Decider::may_fail(const Located& at) const {
-  return at.area == Area::on_suspended ||
-         (at.area == Area::main && !state().pivot_passed &&
-          definition().recovery == dsl::Recovery::backward);
+  return at.area == Area::on_suspended || (at.area == Area::main && !state().pivot_passed &&
+                                           definition().recovery == dsl::Recovery::backward);
 }
 
 /// Branches beyond the bound wait; an open step always ends, so their turn comes.

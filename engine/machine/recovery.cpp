@@ -149,10 +149,9 @@ Progress Decider::undo_leaf(const Located& at) {
   const auto* undo = std::get_if<dsl::Compensation>(&at.step->undo);
   if (undo == nullptr) return Progress::done;
   if (step.undo_not_before && now() < *step.undo_not_before) return Progress::waiting;
-  const auto under_way =
-      std::count_if(state().open.begin(), state().open.end(), [this](const StepPath& path) {
-        return is_being_undone(state().steps.find(path)->second);
-      });
+  const auto under_way = std::count_if(
+      state().open.begin(), state().open.end(),
+      [this](const StepPath& path) { return is_being_undone(state().steps.find(path)->second); });
   if (static_cast<std::size_t>(under_way) >= branches_open_max) return Progress::waiting;
   return begin_undo(at, *undo);
 }

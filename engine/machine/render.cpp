@@ -206,8 +206,7 @@ Result<RenderedRequest> render(const Program& program, const SagaState& state,
   if (!timeout) return timeout.error();
   out.attempt_timeout = std::clamp(*timeout, Duration{1}, attempt_timeout_max);
   out.key = key_of(state, target.at, target.phase);
-  if (target.phase == Phase::compensate)
-    out.compensates = key_of(state, target.at, Phase::forward);
+  if (target.phase == Phase::compensate) out.compensates = key_of(state, target.at, Phase::forward);
   return out;
 }
 

@@ -84,8 +84,8 @@ std::optional<Error> Decider::trial_of_undo(const Located& at,
   }
   const auto* action = std::get_if<dsl::Action>(&at.step->body);
   const std::string service = action != nullptr ? action->request.service : std::string{};
-  auto request = render(program_, state(),
-                        {at, Phase::compensate, undo->request, service, nullptr}, scope);
+  auto request =
+      render(program_, state(), {at, Phase::compensate, undo->request, service, nullptr}, scope);
   return request ? std::nullopt : std::optional(request.error());
 }
 

@@ -63,16 +63,16 @@ std::string event_text(const Event& event) {
 }
 
 std::string effect_text(const Effect& effect) {
-  return std::visit(
-      Match{[](const CallParticipant& e) {
-              return "call " + e.path + " " + to_text(e.phase) + " #" + std::to_string(e.attempt);
-            },
-            [](const StartChild& e) { return "start child " + e.path; },
-            [](const CancelChild& e) { return "cancel child " + e.path; },
-            [](const UndoChild& e) { return "undo child " + e.path; },
-            [](const RetryChild& e) { return "retry child " + e.path; },
-            [](const TellParent&) { return std::string("tell parent"); }},
-      effect);
+  return std::visit(Match{[](const CallParticipant& e) {
+                            return "call " + e.path + " " + to_text(e.phase) + " #" +
+                                   std::to_string(e.attempt);
+                          },
+                          [](const StartChild& e) { return "start child " + e.path; },
+                          [](const CancelChild& e) { return "cancel child " + e.path; },
+                          [](const UndoChild& e) { return "undo child " + e.path; },
+                          [](const RetryChild& e) { return "retry child " + e.path; },
+                          [](const TellParent&) { return std::string("tell parent"); }},
+                    effect);
 }
 
 }  // namespace

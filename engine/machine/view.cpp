@@ -181,7 +181,8 @@ class StepList {
 
 /// Not the whole view: a sensitive year would hide every time.
 void mask(const Masking& masking, Json& view) {
-  for (const char* member : {"input", "output", "failure", "suspension", "suspensions", "labels", "businessKey"})
+  for (const char* member :
+       {"input", "output", "failure", "suspension", "suspensions", "labels", "businessKey"})
     masking.apply(view[member]);
   for (Json& step : view["steps"]) {
     masking.apply(step["output"]);
@@ -218,9 +219,9 @@ Json view(const dsl::Definition& definition, const SagaState& state) {
             {"startedAt", to_rfc3339(state.started_at)},
             {"endedAt", time_json(state.ended_at)},
             {"deadline", time_json(state.deadline)},
-            {"parent", state.parent ? Json{{"saga", state.parent->saga.text()},
-                                           {"step", state.parent->step}}
-                                    : Json()},
+            {"parent", state.parent
+                           ? Json{{"saga", state.parent->saga.text()}, {"step", state.parent->step}}
+                           : Json()},
             {"steps", std::move(list.steps)}};
   if (list.omitted > 0) view["stepsOmitted"] = list.omitted;
   mask(Masking(definition, state.input), view);

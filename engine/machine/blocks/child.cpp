@@ -1,5 +1,5 @@
-/// saga: another saga as a step. It lives by itself; its parent starts it, waits for its end, asks it
-/// to stop, and may have it undone after it completed.
+/// saga: another saga as a step. It lives by itself; its parent starts it, waits for its end, asks
+/// it to stop, and may have it undone after it completed.
 #include <algorithm>
 
 #include "../decider.hpp"
@@ -20,9 +20,9 @@ SagaId child_id(const SagaState& parent, const StepPath& path, TimePoint now,
 Progress Decider::begin_child(const Located& at, const dsl::SubSaga& saga) {
   const std::uint32_t depth = state().parent ? state().parent->depth + 1 : 1;
   if (depth > saga_depth_max) {
-    return fail_expression(at, {ErrorCode::invalid, "LIMIT_EXCEEDED",
-                                "sub-sagas are nested more than " +
-                                    std::to_string(saga_depth_max) + " deep"});
+    return fail_expression(
+        at, {ErrorCode::invalid, "LIMIT_EXCEEDED",
+             "sub-sagas are nested more than " + std::to_string(saga_depth_max) + " deep"});
   }
   ChildScheduled scheduled{at.path, {}, std::nullopt};
   {
@@ -104,15 +104,14 @@ void Decider::child_ended(const Located& at, const ChildChanged& changed) {
     case SagaStatus::failed_incomplete:
     case SagaStatus::suspended:
       if (suspended) return;
-      return suspend(changed.status == SagaStatus::suspended ? "CHILD_SUSPENDED"
-                                                             : "CHILD_INCOMPLETE",
-                     child + (changed.status == SagaStatus::suspended
-                                  ? " is suspended"
-                                  : " could not be undone completely") +
-                         (changed.failure ? ": " + changed.failure->code + ", " +
-                                                changed.failure->message
-                                          : ""),
-                     at.path, Phase::forward);
+      return suspend(
+          changed.status == SagaStatus::suspended ? "CHILD_SUSPENDED" : "CHILD_INCOMPLETE",
+          child +
+              (changed.status == SagaStatus::suspended ? " is suspended"
+                                                       : " could not be undone completely") +
+              (changed.failure ? ": " + changed.failure->code + ", " + changed.failure->message
+                               : ""),
+          at.path, Phase::forward);
   }
 }
 
@@ -131,12 +130,12 @@ void Decider::child_undone(const Located& at, const ChildChanged& changed) {
     case SagaStatus::failed_incomplete:
     case SagaStatus::suspended:
       if (suspended) return;
-      return suspend("COMPENSATION_FAILED",
-                     "the saga " + changed.child.text() +
-                         (changed.status == SagaStatus::suspended
-                              ? " is suspended while it is undone"
-                              : " could not be undone completely"),
-                     at.path, Phase::compensate);
+      return suspend(
+          "COMPENSATION_FAILED",
+          "the saga " + changed.child.text() +
+              (changed.status == SagaStatus::suspended ? " is suspended while it is undone"
+                                                       : " could not be undone completely"),
+          at.path, Phase::compensate);
   }
 }
 

@@ -35,7 +35,8 @@ void Decider::wait_for_completion(const Located& at, const dsl::Completion& comp
       broken = every ? request.error() : every.error();
     } else {
       waiting.poll = std::move(*request);
-      waiting.poll_at = now() + std::max({*every, poll_every_min, verdict.retry_after.value_or(Duration{0})});
+      waiting.poll_at =
+          now() + std::max({*every, poll_every_min, verdict.retry_after.value_or(Duration{0})});
     }
   }
   if (!broken) return emit(std::move(waiting));
@@ -58,10 +59,9 @@ void Decider::poll_ended(const Located& at, const Verdict& verdict) {
                        std::nullopt});
     return forward_ended(at, verdict);
   }
-  const auto every =
-      duration_of(action_of(at).completion->poll->every, scope_of(at, Phase::poll));
-  const Duration wait = std::max({every ? *every : poll_every_min, poll_every_min,
-                                  verdict.retry_after.value_or(Duration{0})});
+  const auto every = duration_of(action_of(at).completion->poll->every, scope_of(at, Phase::poll));
+  const Duration wait = std::max(
+      {every ? *every : poll_every_min, poll_every_min, verdict.retry_after.value_or(Duration{0})});
   emit(AttemptFailed{at.path, Phase::poll, call.attempts, OutcomeClass::pending, std::move(why),
                      now() + wait});
 }
@@ -92,8 +92,8 @@ void Decider::callback(const Callback& callback) {
   const bool open = step.status == StepStatus::running || step.status == StepStatus::waiting;
   const auto at = locate(definition(), found->first);
   if (is_terminal(state().status) || !open || !at) {
-    return refuse("callback-too-late", "The step `" + found->first +
-                                           "` does not wait for an answer any more.");
+    return refuse("callback-too-late",
+                  "The step `" + found->first + "` does not wait for an answer any more.");
   }
   SagaScope scope = scope_of(*at, Phase::forward);
   const Verdict verdict = classify(callback.response, rules_of(*at, Phase::poll), scope);

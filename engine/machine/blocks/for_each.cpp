@@ -17,8 +17,8 @@ Result<std::string> key_text(const dsl::Expression& source, const SagaScope& sco
   if (!key) return key.error();
   if (key->is_string()) return key->get<std::string>();
   if (key->is_number_integer()) return key->dump();
-  return unsuitable(source, std::string("gives ") + key->type_name() +
-                                "; a key is a text or an integer");
+  return unsuitable(source,
+                    std::string("gives ") + key->type_name() + "; a key is a text or an integer");
 }
 
 }  // namespace

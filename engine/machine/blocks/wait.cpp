@@ -129,8 +129,8 @@ void Decider::wait_ended(const Located& at) {
   const auto* wait = std::get_if<dsl::Wait>(&at.step->body);
   if (wait == nullptr) return emit(StepSucceeded{at.path, nullptr, nullptr});
   if (wait->on_timeout == dsl::OnTimeout::fail) {
-    return known_not_done(at, failure("WAIT_TIMEOUT", "timeout",
-                                      "no signal came that the step waits for", at.path));
+    return known_not_done(
+        at, failure("WAIT_TIMEOUT", "timeout", "no signal came that the step waits for", at.path));
   }
   Json payload;
   if (wait->default_value) {

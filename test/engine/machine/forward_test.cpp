@@ -182,10 +182,9 @@ TEST_CASE("an undo that could never be rendered fails the saga when its step com
       R"({"dsl":1,"name":"t.u","version":1,"services":{"s":{"baseUrl":"https://s.example"}},"steps":[
     {"name":"a","action":{"service":"s","http":"PUT /a"},"compensation":{"http":"DELETE /a/${self.output.id}"}}]})");
   play.start();
-  CHECK(
-      play.answer("a", 200, "{}") ==
-      "StepSucceeded a but EXPRESSION_FAILED, CompensationStarted EXPRESSION_FAILED, "
-      "SagaSuspended a EXPRESSION_FAILED");
+  CHECK(play.answer("a", 200, "{}") ==
+        "StepSucceeded a but EXPRESSION_FAILED, CompensationStarted EXPRESSION_FAILED, "
+        "SagaSuspended a EXPRESSION_FAILED");
 }
 
 TEST_CASE("a step's timeout makes an attempt in flight unknown") {

@@ -72,7 +72,7 @@ struct RenderedRequest {
 /// The attempts of one phase of one step.
 struct CallState {
   std::shared_ptr<const RenderedRequest> request;  ///< shared by copies of the state
-  std::uint32_t attempts = 0;         ///< sent so far
+  std::uint32_t attempts = 0;                      ///< sent so far
   std::uint32_t attempts_before = 0;  ///< of these, before an operator gave a new budget
   bool in_flight = false;             ///< the last attempt has no outcome yet
   bool unknown_seen = false;          ///< an attempt ended unknown

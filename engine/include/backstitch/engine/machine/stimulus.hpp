@@ -88,9 +88,8 @@ struct UndoneByParent {
   Failure failure;
 };
 
-using StimulusBody =
-    std::variant<Start, CallEnded, Tick, TakenOver, Cancel, Retry, Skip, Resolve, Signal, Callback,
-                 ChildChanged, UndoneByParent>;
+using StimulusBody = std::variant<Start, CallEnded, Tick, TakenOver, Cancel, Retry, Skip, Resolve,
+                                  Signal, Callback, ChildChanged, UndoneByParent>;
 
 /// Everything from outside comes with a stimulus, time and chance included.
 struct Stimulus {
