@@ -165,11 +165,17 @@ class Applier {
   }
 
   void operator()(const AttemptFailed& e) {
-    CallState& call = call_of(state_.steps[e.path], e.phase);
+    StepState& step = state_.steps[e.path];
+    CallState& call = call_of(step, e.phase);
     call.in_flight = false;
     call.retry_at = e.retry_at;
     call.last = e.failure;
     if (e.outcome == dsl::OutcomeClass::unknown) call.unknown_seen = true;
+    if (e.phase != Phase::forward || step.status != StepStatus::waiting) return;
+    // The answer that was to come later is not waited for any more.
+    step.status = StepStatus::running;
+    step.wait_until.reset();
+    end_call(step.poll);
   }
 
   void operator()(const StepSucceeded& e) {
