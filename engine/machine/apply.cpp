@@ -214,6 +214,8 @@ class Applier {
     StepState& step = state_.steps[e.path];
     step.status = StepStatus::running;
     step.wait_until.reset();
+    // It has its own budget; the time for the attempts is over.
+    step.timeout_at.reset();
     // Its request is kept: an unsealed "not seen" may have it sent again.
     step.forward.in_flight = false;
     step.forward.retry_at.reset();
