@@ -296,6 +296,8 @@ class Applier {
     state_.status = e.status;
     if (e.status == SagaStatus::completed) state_.output = e.output;
     state_.ended_at = at_;
+    // A notice that is still on its way is answered to nobody.
+    state_.open.clear();
   }
 
  private:

@@ -165,14 +165,10 @@ void Decider::tick_step(const Located& at) {
 }
 
 void Decider::taken_over(const TakenOver& taken_over) {
-  if (!is_active(state())) return;
+  const bool lost_calls = !is_terminal(state().status) && has_call_in_flight(state());
+  if (!is_active(state()) && !lost_calls) return;
   emit(Resumed{taken_over.node});
-  if (state().resumes_without_progress >= take_overs_max) {
-    return suspend("TAKEN_OVER_REPEATEDLY",
-                   "the saga was taken over " + std::to_string(take_overs_max) +
-                       " times in a row without getting any further; does it bring its node down?",
-                   "", Phase::forward);
-  }
+  const bool dangerous = state().resumes_without_progress >= take_overs_max;
   Verdict lost;
   lost.outcome = dsl::OutcomeClass::unknown;
   lost.code = "OUTCOME_UNKNOWN";
@@ -189,7 +185,11 @@ void Decider::taken_over(const TakenOver& taken_over) {
       break;
     }
   }
-  tick();
+  if (!dangerous) return tick();
+  suspend("TAKEN_OVER_REPEATEDLY",
+          "the saga was taken over " + std::to_string(take_overs_max) +
+              " times in a row without getting any further; does it bring its node down?",
+          "", Phase::forward);
 }
 
 Result<Json> admit_input(const dsl::Definition& definition, const Json& input) {
