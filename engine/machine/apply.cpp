@@ -5,6 +5,7 @@
 
 #include "limits.hpp"
 #include "locate.hpp"
+#include "outcome.hpp"
 
 namespace backstitch::engine {
 namespace {
@@ -126,6 +127,7 @@ class Applier {
     if (!step.started_at) step.started_at = at_;
     step.wait_until = e.until;
     step.forward.in_flight = false;
+    progress();
     if (!e.poll) return;
     const std::uint32_t asked = step.poll.attempts;
     begin_call(step.poll, *e.poll, at_);
@@ -171,6 +173,8 @@ class Applier {
     call.retry_at = e.retry_at;
     call.last = e.failure;
     if (e.outcome == dsl::OutcomeClass::unknown) call.unknown_seen = true;
+    // Whoever lived to see an answer was not brought down by the call.
+    if (e.failure.code != answer_lost) progress();
     if (e.phase != Phase::forward || step.status != StepStatus::waiting) return;
     // The answer that was to come later is not waited for any more.
     step.status = StepStatus::running;

@@ -171,7 +171,7 @@ void Decider::taken_over(const TakenOver& taken_over) {
   const bool dangerous = state().resumes_without_progress >= take_overs_max;
   Verdict lost;
   lost.outcome = dsl::OutcomeClass::unknown;
-  lost.code = "OUTCOME_UNKNOWN";
+  lost.code = answer_lost;
   lost.message = "the node that had sent the request was lost before the answer";
   // The dead node has waited already: the next attempt goes out at once.
   lost.retry_after = Duration{-1};

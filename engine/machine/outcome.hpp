@@ -10,6 +10,9 @@
 
 namespace backstitch::engine {
 
+/// The code of an attempt whose node was lost before the answer.
+inline constexpr const char* answer_lost = "OUTCOME_UNKNOWN";
+
 /// What one attempt's answer means.
 struct Verdict {
   dsl::OutcomeClass outcome = dsl::OutcomeClass::unknown;
