@@ -44,6 +44,8 @@ void Decider::cancel(const Cancel& cancel) {
   // A suspended saga waits for nobody: what is in the way is given up.
   const auto suspensions = state().suspensions;
   for (const auto& suspension : suspensions) {
+    // An undo that is stuck, that of a try's body: no cancel makes it less needed.
+    if (suspension.phase == Phase::compensate) continue;
     emit(OperatorActed{"cancel", suspension.step, cancel.by, cancel.reason, nullptr});
     const auto found = state().steps.find(suspension.step);
     if (found == state().steps.end()) continue;
