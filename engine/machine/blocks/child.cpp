@@ -70,7 +70,12 @@ void Decider::child_changed(const ChildChanged& changed) {
 
 /// The child's state is the step's: what suspends it suspends the parent until it goes on.
 void Decider::child_ended(const Located& at, const ChildChanged& changed) {
-  const bool suspended = suspension_of(at.path) != nullptr;
+  const Suspension* suspension = suspension_of(at.path);
+  const bool suspended = suspension != nullptr;
+  // It failed where nothing may fail; told again, that is no news.
+  if (suspended && suspension->reason != "CHILD_SUSPENDED" &&
+      suspension->reason != "CHILD_INCOMPLETE")
+    return;
   const auto goes_on = [&] {
     if (suspended) emit(OperatorActed{"child", at.path, "", "", nullptr});
   };
@@ -85,7 +90,9 @@ void Decider::child_ended(const Located& at, const ChildChanged& changed) {
         StepSucceeded succeeded{at.path, nullptr, nullptr};
         if (may_fail(at))
           succeeded.failure = failure(error->reason, "failure", error->message, at.path);
-        return emit(std::move(succeeded));
+        const bool fails = succeeded.failure.has_value();
+        emit(std::move(succeeded));
+        return fails ? void() : suspend(error->reason, error->message, at.path, Phase::forward);
       }
       return emit(StepSucceeded{at.path, changed.output, nullptr});
     case SagaStatus::failed: {
