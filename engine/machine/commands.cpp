@@ -52,8 +52,9 @@ void Decider::cancel(const Cancel& cancel) {
     // A child that left something behind: there is nothing more to ask it for. A probe that could
     // not find out: the step is undone by its key.
     const auto at = locate(definition(), suspension.step);
-    if (suspension.reason == "CHILD_INCOMPLETE")
-      emit(StepFailed{suspension.step, stopped_failure(suspension.step)});
+    if (suspension.reason == child_incomplete)
+      emit(StepFailed{suspension.step, failure(child_incomplete, "failure", suspension.message,
+                                               suspension.step)});
     else if (suspension.phase == Phase::probe && at)
       stays_unknown(*at, failure(suspension.reason, "unknown", suspension.message, at->path));
   }
@@ -76,9 +77,9 @@ void Decider::retry(const Retry& retry) {
     emit(OperatorActed{action, suspension.step, retry.by, retry.reason, nullptr});
     if (child_suspended)
       out_.effects.push_back(RetryChild{suspension.step, retry.by, retry.reason});
-    else if (suspension.reason == "CHILD_INCOMPLETE" && step != state().steps.end())
+    else if (suspension.reason == child_incomplete && step != state().steps.end())
       emit(StepFailed{suspension.step,
-                      failure("CHILD_INCOMPLETE", "failure", suspension.message, suspension.step)});
+                      failure(child_incomplete, "failure", suspension.message, suspension.step)});
   }
   tick();
 }

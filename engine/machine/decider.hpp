@@ -21,6 +21,11 @@ namespace backstitch::engine {
 /// How far a list of steps has come. `failed`: it will not go on, and nothing in it is on its way.
 enum class Progress { done, waiting, failed };
 
+/// A step's failure, and a suspension: its child could not undo all of what it had done.
+inline constexpr const char* child_incomplete = "CHILD_INCOMPLETE";
+/// Whether something of the step stays that should have been undone.
+bool is_left_over(const StepState& step);
+
 class Decider {
  public:
   Decider(const Program& program, Transition& out, const Stimulus& stimulus)

@@ -19,6 +19,11 @@ bool is_being_undone(const StepState& step) {
 
 }  // namespace
 
+bool is_left_over(const StepState& step) {
+  return step.status == StepStatus::compensation_failed || step.undo_given_up ||
+         (step.child && step.failure && step.failure->code == child_incomplete);
+}
+
 void Decider::go_back(const Failure& why) {
   emit(CompensationStarted{why});
 }
@@ -187,10 +192,8 @@ Progress Decider::begin_undo(const Located& at, const dsl::Compensation& undo) {
 
 void Decider::finish_recovery() {
   const auto& steps = state().steps;
-  const bool incomplete = std::any_of(steps.begin(), steps.end(), [](const auto& entry) {
-    const StepState& step = entry.second;
-    return step.status == StepStatus::compensation_failed || step.undo_given_up;
-  });
+  const bool incomplete = std::any_of(steps.begin(), steps.end(),
+                                      [](const auto& entry) { return is_left_over(entry.second); });
   end(incomplete ? SagaStatus::failed_incomplete : SagaStatus::failed);
 }
 

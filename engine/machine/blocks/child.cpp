@@ -74,7 +74,7 @@ void Decider::child_ended(const Located& at, const ChildChanged& changed) {
   const bool suspended = suspension != nullptr;
   // It failed where nothing may fail; told again, that is no news.
   if (suspended && suspension->reason != "CHILD_SUSPENDED" &&
-      suspension->reason != "CHILD_INCOMPLETE")
+      suspension->reason != child_incomplete)
     return;
   const auto goes_on = [&] {
     if (suspended) emit(OperatorActed{"child", at.path, "", "", nullptr});
@@ -112,7 +112,7 @@ void Decider::child_ended(const Located& at, const ChildChanged& changed) {
     case SagaStatus::suspended:
       if (suspended) return;
       return suspend(
-          changed.status == SagaStatus::suspended ? "CHILD_SUSPENDED" : "CHILD_INCOMPLETE",
+          changed.status == SagaStatus::suspended ? "CHILD_SUSPENDED" : child_incomplete,
           child +
               (changed.status == SagaStatus::suspended ? " is suspended"
                                                        : " could not be undone completely") +

@@ -15,8 +15,7 @@ bool is_incomplete(const SagaState& state, const StepPath& block) {
   const std::string prefix = block + "/";
   for (auto step = state.steps.lower_bound(prefix);
        step != state.steps.end() && step->first.starts_with(prefix); ++step) {
-    if (step->second.status == StepStatus::compensation_failed || step->second.undo_given_up)
-      return true;
+    if (is_left_over(step->second)) return true;
   }
   return false;
 }
