@@ -81,6 +81,7 @@ class Applier {
     StepState& step = begin(e.path, StepStatus::waiting);
     step.timeout_at = e.timeout_at;
     step.child = std::make_shared<const ChildSaga>(e.child);
+    step.child_stopped = false;
     state_.bytes += json_size(e.child.input);
   }
 

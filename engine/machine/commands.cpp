@@ -80,8 +80,28 @@ void Decider::retry(const Retry& retry) {
     else if (suspension.reason == child_incomplete && step != state().steps.end())
       emit(StepFailed{suspension.step,
                       failure(child_incomplete, "failure", suspension.message, suspension.step)});
+    else
+      begin_again(suspension);
   }
   tick();
+}
+
+/// What cannot simply be sent again: a child that failed where nothing may fail, and a probe that
+/// could not be rendered.
+void Decider::begin_again(const Suspension& suspension) {
+  const auto at = locate(definition(), suspension.step);
+  const auto found = state().steps.find(suspension.step);
+  if (!at || found == state().steps.end()) return;
+  const StepState& step = found->second;
+  const auto* saga = std::get_if<dsl::SubSaga>(&at->step->body);
+  if (saga != nullptr && step.status == StepStatus::waiting) {
+    begin_child(*at, *saga);
+  } else if (suspension.phase == Phase::probe && !step.probe.request) {
+    Verdict last;
+    last.code = suspension.reason;
+    last.message = suspension.message;
+    probe_or_unknown(*at, last);
+  }
 }
 
 void Decider::skip(const Skip& skip) {

@@ -165,6 +165,7 @@ class Decider {
 
   // commands.cpp
   const Suspension* suspension_of(const std::string& step);
+  void begin_again(const Suspension& suspension);
 
   // recovery.cpp
   void go_back(const Failure& why);
