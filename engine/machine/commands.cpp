@@ -70,7 +70,7 @@ void Decider::retry(const Retry& retry) {
   for (const auto& suspension : suspensions) {
     const auto step = state().steps.find(suspension.step);
     const bool child_suspended =
-        step != state().steps.end() && step->second.child &&
+        step != state().steps.end() && step->second.child && !step->second.undo.request &&
         (suspension.reason == "CHILD_SUSPENDED" || suspension.phase == Phase::compensate);
     // Only the child can go on; its parent follows when it does.
     const char* action = child_suspended ? "retry-child" : "retry";
