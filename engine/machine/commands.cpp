@@ -28,12 +28,24 @@ const Suspension* Decider::suspension_of(const std::string& step) {
   return found == suspensions.end() ? nullptr : &*found;
 }
 
+/// An answer to a suspension. Whoever waits for this saga hears of it when it goes on.
+void Decider::act(OperatorActed acted) {
+  const bool suspended = state().status == SagaStatus::suspended;
+  emit(std::move(acted));
+  if (suspended && state().status != SagaStatus::suspended && state().parent)
+    out_.effects.push_back(TellParent{});
+}
+
 void Decider::cancel(const Cancel& cancel) {
   if (is_terminal(state().status)) {
     return refuse("saga-ended",
                   std::string("The saga has ended: ") + to_text(state().status) + ".");
   }
-  if (state().cancel_requested || state().failure) return;  // it is on its way back already
+  if (state().cancel_requested || state().failure) {  // it is on its way back already
+    if (state().parent && state().status == SagaStatus::suspended)
+      out_.effects.push_back(TellParent{});
+    return;
+  }
   if (state().pivot_passed || state().pivot_sent ||
       definition().recovery == dsl::Recovery::forward) {
     return refuse(
@@ -46,7 +58,7 @@ void Decider::cancel(const Cancel& cancel) {
   for (const auto& suspension : suspensions) {
     // An undo that is stuck, that of a try's body: no cancel makes it less needed.
     if (suspension.phase == Phase::compensate) continue;
-    emit(OperatorActed{"cancel", suspension.step, cancel.by, cancel.reason, nullptr});
+    act({"cancel", suspension.step, cancel.by, cancel.reason, nullptr});
     const auto found = state().steps.find(suspension.step);
     if (found == state().steps.end()) continue;
     // A child that left something behind: there is nothing more to ask it for. A probe that could
@@ -74,7 +86,7 @@ void Decider::retry(const Retry& retry) {
         (suspension.reason == "CHILD_SUSPENDED" || suspension.phase == Phase::compensate);
     // Only the child can go on; its parent follows when it does.
     const char* action = child_suspended ? "retry-child" : "retry";
-    emit(OperatorActed{action, suspension.step, retry.by, retry.reason, nullptr});
+    act({action, suspension.step, retry.by, retry.reason, nullptr});
     if (child_suspended)
       out_.effects.push_back(RetryChild{suspension.step, retry.by, retry.reason});
     else if (suspension.reason == child_incomplete && step != state().steps.end())
@@ -129,7 +141,7 @@ void Decider::skip(const Skip& skip) {
     return refuse("step-not-skippable",
                   "`" + suspension.step + "` can be undone: retry it, or cancel the saga.");
   }
-  emit(OperatorActed{"skip", suspension.step, skip.by, skip.reason, nullptr});
+  act({"skip", suspension.step, skip.by, skip.reason, nullptr});
   if (undo)
     emit(StepCompensationSkipped{suspension.step, "operator"});
   else if (!done)
@@ -149,7 +161,7 @@ void Decider::resolve_step(const Resolve& resolve) {
                                             resolve.step + "`.");
   }
   const Suspension suspension = *found;
-  emit(OperatorActed{"resolve", suspension.step, resolve.by, resolve.reason, resolve.output});
+  act({"resolve", suspension.step, resolve.by, resolve.reason, resolve.output});
   if (suspension.phase == Phase::compensate)
     emit(StepCompensated{suspension.step});
   else

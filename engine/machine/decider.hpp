@@ -166,6 +166,7 @@ class Decider {
   // commands.cpp
   const Suspension* suspension_of(const std::string& step);
   void begin_again(const Suspension& suspension);
+  void act(OperatorActed acted);
 
   // recovery.cpp
   void go_back(const Failure& why);

@@ -77,7 +77,7 @@ void Decider::child_ended(const Located& at, const ChildChanged& changed) {
       suspension->reason != child_incomplete)
     return;
   const auto goes_on = [&] {
-    if (suspended) emit(OperatorActed{"child", at.path, "", "", nullptr});
+    if (suspended) act({"child", at.path, "", "", nullptr});
   };
   const std::string child = "the saga " + changed.child.text();
   switch (changed.status) {
@@ -129,10 +129,10 @@ void Decider::child_undone(const Located& at, const ChildChanged& changed) {
     case SagaStatus::completed:
       return;
     case SagaStatus::compensating:
-      if (suspended) emit(OperatorActed{"child", at.path, "", "", nullptr});
+      if (suspended) act({"child", at.path, "", "", nullptr});
       return;
     case SagaStatus::failed:
-      if (suspended) emit(OperatorActed{"child", at.path, "", "", nullptr});
+      if (suspended) act({"child", at.path, "", "", nullptr});
       return emit(StepCompensated{at.path});
     case SagaStatus::failed_incomplete:
     case SagaStatus::suspended:
