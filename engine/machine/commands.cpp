@@ -8,8 +8,9 @@ namespace {
 
 bool names_step(const Suspension& suspension, const std::string& step) {
   const auto slash = suspension.step.rfind('/');
-  return step == suspension.step ||
-         (slash != std::string::npos && step == suspension.step.substr(slash + 1));
+  return !step.empty() &&
+         (step == suspension.step ||
+          (slash != std::string::npos && step == suspension.step.substr(slash + 1)));
 }
 
 Error not_suspended(const SagaState& state) {
