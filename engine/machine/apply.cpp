@@ -163,6 +163,7 @@ class Applier {
     if (e.phase != Phase::forward) return;
     // Asked to begin again, it waits for no earlier answer.
     step.status = StepStatus::running;
+    step.callback_used = false;
     step.wait_until.reset();
     end_call(step.poll);
   }
