@@ -10,6 +10,7 @@ using dsl::OutcomeClass;
 
 /// Repeating a call ends, too: what is left of the log is for the way back.
 constexpr std::int64_t repeats_end_at = 2 * events_max;
+constexpr const char* not_seen_yet = "not seen yet, and the probe is not sealed";
 
 const dsl::Action& action_of(const Located& at) {
   return std::get<dsl::Action>(at.step->body);
@@ -223,9 +224,24 @@ void Decider::probe_ended(const Located& at, const Verdict& verdict) {
                      OutcomeClass::failure, why, std::nullopt});
   if (sealed) return known_not_done(at, std::move(why));
   // Unsealed, "not seen" is a race with our own request, which may still be on its way.
-  if (at.step->kind == dsl::StepKind::pivot || !may_fail(at)) return send_again(at, Phase::forward);
-  stays_unknown(at, failure("OUTCOME_UNKNOWN", "unknown",
-                            "not seen yet, and the probe is not sealed", at.path));
+  if (at.step->kind == dsl::StepKind::pivot || !may_fail(at)) return not_seen(at);
+  stays_unknown(at, failure("OUTCOME_UNKNOWN", "unknown", not_seen_yet, at.path));
+}
+
+/// What cannot be undone is sent again with the same key, as long as its policy has time for it:
+/// each round of attempts and probe is one more unknown attempt.
+void Decider::not_seen(const Located& at) {
+  const CallState& call = step_state(at.path).forward;
+  Failure why = failure("OUTCOME_UNKNOWN", "unknown", not_seen_yet, at.path);
+  const auto policy = policy_of(at, Phase::forward, true);
+  if (!policy) return suspend("EXPRESSION_FAILED", policy.error().message, at.path, Phase::forward);
+  const TimePoint next =
+      now() + delay_after(*policy, call.attempts - call.attempts_before, stimulus_.random);
+  const bool over =
+      policy->elapsed_max && call.first_at && next - *call.first_at > *policy->elapsed_max;
+  if (over || state().sequence.get() >= repeats_end_at) return stays_unknown(at, why);
+  emit(AttemptFailed{at.path, Phase::forward, call.attempts, OutcomeClass::unknown, std::move(why),
+                     next});
 }
 
 void Decider::undo_ended(const Located& at, const Verdict& verdict) {

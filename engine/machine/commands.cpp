@@ -8,9 +8,8 @@ namespace {
 
 bool names_step(const Suspension& suspension, const std::string& step) {
   const auto slash = suspension.step.rfind('/');
-  return !step.empty() &&
-         (step == suspension.step ||
-          (slash != std::string::npos && step == suspension.step.substr(slash + 1)));
+  return !step.empty() && (step == suspension.step || (slash != std::string::npos &&
+                                                       step == suspension.step.substr(slash + 1)));
 }
 
 Error not_suspended(const SagaState& state) {
@@ -66,8 +65,8 @@ void Decider::cancel(const Cancel& cancel) {
     // not find out: the step is undone by its key.
     const auto at = locate(definition(), suspension.step);
     if (suspension.reason == child_incomplete)
-      emit(StepFailed{suspension.step, failure(child_incomplete, "failure", suspension.message,
-                                               suspension.step)});
+      emit(StepFailed{suspension.step,
+                      failure(child_incomplete, "failure", suspension.message, suspension.step)});
     else if (suspension.phase == Phase::probe && at)
       stays_unknown(*at, failure(suspension.reason, "unknown", suspension.message, at->path));
   }

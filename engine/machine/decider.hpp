@@ -147,6 +147,7 @@ class Decider {
   void give_up_forward(const Located& at, const Verdict& last);
   void give_up_undo(const Located& at, const Verdict& last);
   void probe_ended(const Located& at, const Verdict& verdict);
+  void not_seen(const Located& at);
   void undo_ended(const Located& at, const Verdict& verdict);
   void send_again(const Located& at, Phase phase);
   void step_timed_out(const Located& at);

@@ -148,7 +148,8 @@ TEST_CASE("an unsealed negative probe of the pivot sends the same request again"
   play.start();
   play.lost("p");
   CHECK(play.probe("p", 404) ==
-        "AttemptFailed p probe #1 failure, AttemptStarted p forward #2 | call p forward #2");
+        "AttemptFailed p probe #1 failure, AttemptFailed p forward #1 unknown again in 500ms");
+  CHECK(play.wake() == "AttemptStarted p forward #2 | call p forward #2");
   CHECK(play.lost("p") == "AttemptFailed p forward #2 unknown, ProbeScheduled p | call p probe #2");
   CHECK(play.probe("p", 200) == "StepSucceeded p, SagaEnded COMPLETED");
 }
@@ -278,8 +279,7 @@ TEST_CASE("a saga that was taken over three times without progress is suspended"
   CHECK(play.take_over() ==
         "Resumed, AttemptFailed c forward #3 unknown again in 0s, SagaSuspended "
         "TAKEN_OVER_REPEATEDLY");
-  CHECK(play.retry() ==
-        "OperatorActed retry, AttemptStarted c forward #4 | call c forward #4");
+  CHECK(play.retry() == "OperatorActed retry, AttemptStarted c forward #4 | call c forward #4");
   CHECK(play.answer("c", 200) == "StepSucceeded c, SagaEnded COMPLETED");
 }
 
