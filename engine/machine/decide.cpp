@@ -52,6 +52,9 @@ void Decider::call(const StepPath& path, Phase phase) {
 }
 
 void Decider::suspend(std::string reason, std::string message, const StepPath& path, Phase phase) {
+  // A notice is a favour: what becomes of it needs nobody.
+  if (const auto at = locate(definition(), path); at && at->area == Area::on_suspended)
+    return emit(StepFailed{path, failure(std::move(reason), "failure", std::move(message), path)});
   const SagaStatus from =
       state().status == SagaStatus::suspended ? state().suspensions.front().from : state().status;
   emit(SagaSuspended{{std::move(reason), std::move(message), path, phase, now(), from}});
