@@ -86,7 +86,9 @@ class Decider {
   Progress finish_step(const Located& at, Json output);
   /// The block ends, because what is inside failed, or was stopped.
   Progress fail_block(const Located& at);
-  Progress render_output(const Located& at, const std::optional<dsl::Template>& output);
+  /// `seen`: what the output of a catch sees as `failure`.
+  Progress render_output(const Located& at, const std::optional<dsl::Template>& output,
+                         const Failure* seen = nullptr);
   std::optional<Error> over_limit(const Json& output) const;
   Result<std::optional<TimePoint>> timeout_of(const Located& at, const SagaScope& scope) const;
   void complete();

@@ -266,9 +266,11 @@ Progress Decider::finish_step(const Located& at, Json output) {
   return Progress::done;
 }
 
-Progress Decider::render_output(const Located& at, const std::optional<dsl::Template>& output) {
+Progress Decider::render_output(const Located& at, const std::optional<dsl::Template>& output,
+                                const Failure* seen) {
   if (!output) return finish_step(at, nullptr);
-  const SagaScope scope = scope_of(at, Phase::forward);
+  SagaScope scope = scope_of(at, Phase::forward);
+  if (seen != nullptr) scope.set_failure(*seen);
   dsl::Budget budget;
   auto rendered = output->render(scope, budget);
   if (!rendered) return fail_expression(at, rendered.error());

@@ -45,7 +45,7 @@ Progress Decider::run_try(const Located& at, const dsl::Try& block) {
   const Progress progress = run_steps(inside(at, one.steps, chosen + 1));
   if (progress == Progress::waiting) return progress;
   if (progress == Progress::failed) return fail_block(at);
-  return render_output(at, one.output);
+  return render_output(at, one.output, &*block_state(at.path).caught);
 }
 
 /// @return failed: the failure goes on outward
