@@ -18,6 +18,18 @@ Error not_suspended(const SagaState& state) {
               "; only a suspended one waits for an operator."};
 }
 
+/// A block that an operator ends must not leave calls behind.
+bool has_open_inside(const SagaState& state, const StepPath& block) {
+  return std::any_of(state.open.begin(), state.open.end(), [&](const StepPath& path) {
+    return path.starts_with(block + "/") || path.starts_with(block + "[");
+  });
+}
+
+Error still_open_inside(const StepPath& block) {
+  return {ErrorCode::conflict, "block-still-open",
+          "Steps inside `" + block + "` are still on their way; try again when they have ended."};
+}
+
 }  // namespace
 
 const Suspension* Decider::suspension_of(const std::string& step) {
@@ -141,6 +153,10 @@ void Decider::skip(const Skip& skip) {
     return refuse("step-not-skippable",
                   "`" + suspension.step + "` can be undone: retry it, or cancel the saga.");
   }
+  if (!undo && has_open_inside(state(), suspension.step)) {
+    out_.refused = still_open_inside(suspension.step);
+    return;
+  }
   act({"skip", suspension.step, skip.by, skip.reason, nullptr});
   if (undo)
     emit(StepCompensationSkipped{suspension.step, "operator"});
@@ -161,6 +177,10 @@ void Decider::resolve_step(const Resolve& resolve) {
                                             resolve.step + "`.");
   }
   const Suspension suspension = *found;
+  if (has_open_inside(state(), suspension.step)) {
+    out_.refused = still_open_inside(suspension.step);
+    return;
+  }
   act({"resolve", suspension.step, resolve.by, resolve.reason, resolve.output});
   if (suspension.phase == Phase::compensate)
     emit(StepCompensated{suspension.step});
