@@ -197,3 +197,25 @@ TEST_CASE("a step's timeout makes an attempt in flight unknown") {
         "OUTCOME_UNKNOWN, "
         "StepCompensationScheduled c | call c compensate #1");
 }
+
+TEST_CASE("a pivot that an unsealed probe never sees is sent again for 72 hours, and suspended") {
+  Play play(
+      R"({"dsl":1,"name":"t.q","version":1,"services":{"s":{"baseUrl":"https://s.example"}},"steps":[
+    {"name":"p","kind":"pivot","retry":{"maxAttempts":1},"action":{"service":"s","http":"POST /p"},
+     "probe":{"http":"GET /p","outcomes":[{"status":404,"is":"failure"}]}}]})");
+  play.start();
+  const TimePoint began = play.now;
+  for (int i = 0; i < 2'000 && play.status() == "RUNNING"; ++i) {
+    play.lost("p");
+    play.probe("p", 404);
+    while (play.status() == "RUNNING" && !engine::has_call_in_flight(play.state)) play.wake();
+  }
+  CHECK(play.status() == "SUSPENDED");
+  CHECK(play.now - began > 71h);
+  CHECK(play.state.suspensions.front().reason == "OUTCOME_UNKNOWN");
+  CHECK(play.attempt("p", engine::Phase::forward) < 2'000);
+  CHECK(play.retry() == "OperatorActed p retry, AttemptStarted p forward #" +
+                            std::to_string(play.attempt("p", engine::Phase::forward)) +
+                            " | call p forward #" +
+                            std::to_string(play.attempt("p", engine::Phase::forward)));
+}

@@ -1,6 +1,7 @@
 #pragma once
 /// Plays one saga by hand: every stimulus gives its transition as a sentence. Each transition is
-/// also folded from its encoded events, which has to give the state that was decided.
+/// also folded from its encoded events, which has to give the state that was decided; and whoever
+/// takes over has nothing but the log.
 #include <string>
 
 #include <doctest/doctest.h>
@@ -9,6 +10,8 @@
 #include <backstitch/dsl/parse.hpp>
 #include <backstitch/engine/machine/machine.hpp>
 #include <backstitch/engine/machine/text.hpp>
+
+#include "digest.hpp"
 
 namespace backstitch::test {
 
@@ -60,7 +63,11 @@ class Play {
     now += later;
     return on(engine::Tick{});
   }
-  std::string take_over() { return on(engine::TakenOver{"node-b"}); }
+  /// Another node folds the log and goes on.
+  std::string take_over() {
+    state = folded_log();
+    return on(engine::TakenOver{"node-b"});
+  }
   std::string cancel() { return on(engine::Cancel{"me", "why"}); }
   std::string retry() { return on(engine::Retry{"me", "why"}); }
   std::string skip(const std::string& step) { return on(engine::Skip{step, "me", "why"}); }
@@ -68,51 +75,81 @@ class Play {
     return on(engine::Resolve{step, Json::parse(output), "me", "why"});
   }
 
+  std::string signal(const std::string& name, const std::string& payload = "null",
+                     const std::vector<std::string>& roles = {}) {
+    return on(engine::Signal{name, Json::parse(payload), "someone", roles});
+  }
+  std::string callback(const std::string& path, int status, const std::string& body = "null") {
+    return on(engine::Callback{state.steps.at(path).callback_token,
+                               engine::Response{status, {}, Json::parse(body)}});
+  }
+  /// Word from the child of a step.
+  std::string child(const std::string& path, engine::SagaStatus status,
+                    const std::string& output = "null", const std::string& code = "") {
+    engine::ChildChanged changed{state.steps.at(path).child->id, status, Json::parse(output), {}};
+    if (!code.empty()) changed.failure = engine::Failure{code, "failure", "why", "inner", nullptr};
+    return on(std::move(changed));
+  }
+  std::string undone_by_parent(const std::string& code) {
+    return on(engine::UndoneByParent{{code, "failure", "why", "outer", nullptr}});
+  }
+  /// As a sub-saga: depth 1 is the child of a saga without a parent.
+  std::string start_as_child(std::uint32_t depth = 1) {
+    const auto parent = engine::ParentLink{SagaId::make(now, 4, 5, 6), "outer", depth};
+    return on(engine::Start{SagaId::make(now, 1, 2, 3), input_, {}, std::nullopt, parent});
+  }
+
   std::string on(engine::StimulusBody body) {
-    const engine::SagaState before = state;
+    const engine::SagaState before = checks_fold ? state : engine::SagaState{};
     last = engine::decide(program, std::move(state), {now, random, std::move(body)});
-    state = last.next;
-    check_fold(before);
+    state = std::move(last.next);
+    last.next = {};
+    auto sequence = state.sequence.get() - static_cast<std::int64_t>(last.events.size());
+    const std::size_t known = log.size();
+    for (const auto& event : last.events)
+      log.push_back(engine::encode(event, engine::Sequence{++sequence}));
+    if (checks_fold) check_fold(before, known);
     return to_text(last);
+  }
+  /// The state as a node finds it that has nothing but the log.
+  engine::SagaState folded_log() const {
+    engine::SagaState folded;
+    folded.id = state.id;
+    for (const auto& record : log) apply(*program.definition, folded, *engine::decode(record));
+    return folded;
   }
 
   std::string status() const { return to_text(state.status); }
   const engine::RenderedRequest& request(const std::string& path,
                                          engine::Phase phase = engine::Phase::forward) {
-    const auto& step = state.steps.at(path);
-    return *(phase == engine::Phase::forward ? step.forward
-             : phase == engine::Phase::probe ? step.probe
-                                             : step.undo)
-                .request;
+    const auto& call = engine::call_of(state.steps.at(path), phase);
+    REQUIRE(call.request);
+    return *call.request;
   }
   std::uint32_t attempt(const std::string& path, engine::Phase phase) const {
     const auto found = state.steps.find(path);
     if (found == state.steps.end()) return 1;
-    const auto& step = found->second;
-    return (phase == engine::Phase::forward ? step.forward
-            : phase == engine::Phase::probe ? step.probe
-                                            : step.undo)
-        .attempts;
+    return engine::call_of(found->second, phase).attempts;
   }
 
   engine::Program program;
   engine::SagaState state;
-  engine::Transition last;
+  engine::Transition last;               ///< without its state
+  std::vector<engine::EventRecord> log;  ///< of the whole saga, as stored
+  bool checks_fold = true;               ///< off where it would take quadratic time
   TimePoint now{Duration{1'767'225'600'000}};
   std::uint64_t random = 1ULL << 63;  ///< one half: full jitter waits half its base
 
  private:
-  void check_fold(engine::SagaState folded) {
+  void check_fold(engine::SagaState folded, std::size_t known) {
     if (folded.sequence.get() == 0) folded.id = state.id;
-    std::int64_t sequence = folded.sequence.get();
-    for (const auto& event : last.events) {
-      const auto record = engine::encode(event, engine::Sequence{++sequence});
-      const auto decoded = engine::decode(record);
-      REQUIRE_MESSAGE(decoded.has_value(), record.type);
-      CHECK(engine::encode(*decoded, engine::Sequence{sequence}) == record);
+    for (std::size_t i = known; i < log.size(); ++i) {
+      const auto decoded = engine::decode(log[i]);
+      REQUIRE_MESSAGE(decoded.has_value(), log[i].type);
+      CHECK(engine::encode(*decoded, log[i].sequence) == log[i]);
       engine::apply(*program.definition, folded, *decoded);
     }
-    CHECK(folded.sequence == state.sequence);
+    CHECK(digest(folded) == digest(state));
     CHECK(engine::view(*program.definition, folded) == engine::view(*program.definition, state));
     CHECK(engine::next_wake(*program.definition, folded) ==
           engine::next_wake(*program.definition, state));
@@ -120,6 +157,27 @@ class Play {
 
   Json input_;
 };
+
+/// A step that can be undone; `more` are further members.
+inline std::string step(const std::string& name, const std::string& more = "") {
+  return R"({"name":")" + name + R"(","action":{"service":"s","http":"PUT /)" + name +
+         R"("},"compensation":{"http":"DELETE /)" + name + "\"}" + more + "}";
+}
+/// A step that can only be tried until it succeeds.
+inline std::string retryable(const std::string& name) {
+  return R"({"name":")" + name + R"(","kind":"retryable","action":{"service":"s","http":"PUT /)" +
+         name + "\"}}";
+}
+inline std::string pivot(const std::string& name, const std::string& more = "") {
+  return R"({"name":")" + name + R"(","kind":"pivot","action":{"service":"s","http":"POST /)" +
+         name + "\"}" + more + "}";
+}
+/// A definition with these steps; `rest` are further members, `service` those of its service.
+inline std::string saga(const std::string& steps, const std::string& rest = "",
+                        const std::string& service = "") {
+  return R"({"dsl":1,"name":"t.saga","version":1,"services":{"s":{"baseUrl":"https://s.example")" +
+         service + R"(}},"steps":[)" + steps + "]" + rest + "}";
+}
 
 /// Two compensatable steps and a third, on a service with the given members.
 inline std::string three_steps(
