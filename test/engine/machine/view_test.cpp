@@ -89,7 +89,7 @@ TEST_CASE("a wait shows its signals and its end, a child its saga, a suspension 
   play.start();
   auto view = engine::view(*play.program.definition, play.state);
   CHECK(view["steps"][0]["signals"] == Json{"go", "halt"});
-  CHECK(view["steps"][0]["waitsUntil"] == "2026-01-01T00:10:00Z");
+  CHECK(view["steps"][0]["waitsUntil"] == "2026-01-01T00:10:00.000Z");
   play.signal("halt");
   play.child("sub", engine::SagaStatus::suspended, "null", "X");
   view = engine::view(*play.program.definition, play.state);
