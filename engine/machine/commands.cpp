@@ -74,11 +74,14 @@ void Decider::cancel(const Cancel& cancel) {
     const auto found = state().steps.find(suspension.step);
     if (found == state().steps.end()) continue;
     // A child that left something behind: there is nothing more to ask it for. A probe that could
-    // not find out: the step is undone by its key.
+    // not find out: the step is undone by its key. A child that was told to stop and stands still
+    // is told again, and says what it stands at.
     const auto at = locate(definition(), suspension.step);
     if (suspension.reason == child_incomplete)
       emit(StepFailed{suspension.step,
                       failure(child_incomplete, "failure", suspension.message, suspension.step)});
+    else if (found->second.child && found->second.child_stopped)
+      out_.effects.push_back(CancelChild{suspension.step});
     else if (suspension.phase == Phase::probe && at)
       stays_unknown(*at, failure(suspension.reason, "unknown", suspension.message, at->path));
   }
