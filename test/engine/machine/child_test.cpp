@@ -142,6 +142,26 @@ TEST_CASE("a cancel is carried down, and the child's end decides") {
   }
 }
 
+TEST_CASE("a child that was told to stop and is suspended is told again by a cancel") {
+  auto play = with_child(R"(,"timeout":"1m")");
+  play.wake();
+  play.child("sub", SagaStatus::suspended, "null", "X");
+  CHECK(play.cancel() == "CancelRequested, OperatorActed sub cancel | cancel child sub");
+  CHECK(play.child("sub", SagaStatus::suspended, "null", "X") ==
+        "SagaSuspended sub CHILD_SUSPENDED");
+}
+
+TEST_CASE("a suspended child that is on its way back already answers a cancel with its state") {
+  Play play(saga(step("a") + "," + step("b")));
+  play.start_as_child();
+  play.answer("a", 200);
+  play.answer("b", 409);
+  play.now += 25h;
+  CHECK(play.undo("a", 500) ==
+        "AttemptFailed a compensate #1 unknown, SagaSuspended a COMPENSATION_FAILED | tell parent");
+  CHECK(play.cancel() == " | tell parent");
+}
+
 TEST_CASE("a failed branch beside it stops a child") {
   Play play(saga(R"({"name":"p","parallel":{"branches":{"l":[)" + child() + R"(],"r":[)" +
                  step("x") + "]}}}"),

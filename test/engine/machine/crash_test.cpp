@@ -40,7 +40,18 @@ std::string child(const std::string& name, const std::string& more = "") {
          "}";
 }
 const std::string nap = R"({"name":"nap","sleep":{"for":"1m"}})";
-const std::string output = R"(,"output":"${steps.last.output}")";
+const std::string output =
+    R"(,"output":"${steps.last.output}","onSuspended":[)" + retryable("notice") + "]";
+/// A step whose undo is given up after one attempt.
+std::string impatient(const std::string& name) {
+  return R"({"name":")" + name + R"(","action":{"service":"s","http":"PUT /)" + name +
+         R"("},"compensation":{"http":"DELETE /)" + name + R"(","retry":{"maxAttempts":1}}})";
+}
+/// A step that is asked about after two attempts.
+std::string probed(const std::string& name, const std::string& sealed) {
+  return step(name, R"(,"retry":{"maxAttempts":2},"probe":{"http":"GET /)" + name +
+                        R"(","sealed":)" + sealed + "}");
+}
 /// Between a first step and a last one, which gives the output.
 std::string amid(const std::string& steps, const std::string& last = step("last")) {
   return saga(step("first") + "," + steps + "," + last, output);
@@ -156,6 +167,38 @@ std::vector<Script> scripts() {
        amid(pivot("p") + "," + parallel(retryable("a"), retryable("b")), retryable("last")),
        "{}",
        {{"a", "fixed"}, {"b", "fixed"}}},
+      {"undo given up and tried again",
+       "HTTP_409",
+       amid(parallel(impatient("a"), impatient("b"))),
+       "{}",
+       {{"last", "refuse"}},
+       {{"a", "fixed"}, {"b", "fixed"}}},
+      {"undo of a body given up and tried again",
+       "COMPLETED",
+       amid(parallel(guarded(impatient("a") + "," + step("b"), step("c")),
+                     step("d") + "," + step("e"))),
+       "{}",
+       {{"b", "refuse"}},
+       {{"a", "fixed"}}},
+      {"probe, seen", "COMPLETED", amid(probed("a", "true")), "{}", {{"a", "mute"}}},
+      {"probe, not seen", "HTTP_404", amid(probed("a", "true")), "{}", {{"a", "gone"}}},
+      {"probe, not sealed", "OUTCOME_UNKNOWN", amid(probed("a", "false")), "{}", {{"a", "gone"}}},
+      {"child suspended beside a branch",
+       "COMPLETED",
+       amid(parallel(child("sub"), step("a") + "," + step("b"))),
+       "{}",
+       {},
+       {},
+       {},
+       {{"sub", "stuck"}}},
+      {"child suspended beside a refusal",
+       "HTTP_409",
+       amid(parallel(child("sub"), step("a") + "," + step("b"))),
+       "{}",
+       {{"b", "refuse"}},
+       {},
+       {},
+       {{"sub", "stuck"}}},
       {"everything in everything",
        "COMPLETED",
        amid(parallel(loop(guarded(step("a") + "," + choice(step("b")), step("c")), two),
@@ -199,6 +242,24 @@ TEST_CASE("a node killed after any transition changes nothing about the end of a
         drive.crash_when_sent = sent;
         const Ending after = drive.run();
         CHECK_MESSAGE(after == ending, "killed after " << n << ", sent: " << sent << "\n"
+                                                       << drive.story());
+      }
+    }
+  }
+}
+
+TEST_CASE("nor does a node that is killed right after it took over, or soon after") {
+  for (const auto& script : scripts()) {
+    Drive untouched(script);
+    const Ending ending = untouched.run();
+    for (std::size_t n = 1; n < untouched.transitions(); ++n) {
+      for (const std::size_t later : {1, 3}) {
+        Drive drive(script);
+        drive.crash_after = n;
+        drive.crash_again_after = n + later;
+        drive.crash_when_sent = true;
+        const Ending after = drive.run();
+        CHECK_MESSAGE(after == ending, "killed after " << n << " and " << later << " more\n"
                                                        << drive.story());
       }
     }

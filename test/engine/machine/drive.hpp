@@ -19,11 +19,12 @@ struct Script {
   /// never answers; `flaky` no connection at first; `late` 202, done, then a callback; `late-no`
   /// 202, then a callback that refuses; `fixed` 404 until an operator's retry. Else it is done.
   std::map<std::string, std::string> forward{};
-  /// Step -> `lost`: the first answer to the undo is lost.
+  /// Step -> `lost`: the first answer to the undo is lost; `fixed`: 500 at first.
   std::map<std::string, std::string> undo{};
   /// Step that waits -> the signal it gets.
   std::map<std::string, std::string> signals{};
-  /// Step -> what becomes of its child: `failed`; else it completes.
+  /// Step -> what becomes of its child: `failed`; `stuck`, suspended until a retry; else it
+  /// completes.
   std::map<std::string, std::string> children{};
 };
 
@@ -49,7 +50,8 @@ class Drive {
     play_.checks_fold = false;
   }
 
-  std::size_t crash_after = never;   ///< the n-th transition, counted from one
+  std::size_t crash_after = never;  ///< the n-th transition, counted from one
+  std::size_t crash_again_after = never;
   bool crash_when_sent = false;      ///< what it asked for was done, and the answer got lost
   std::size_t cancel_after = never;  ///< the n-th transition
   bool last_first = false;           ///< the call that was made last is answered first
@@ -61,6 +63,8 @@ class Drive {
     for (std::size_t i = 0; i < steps_max && !engine::is_terminal(play_.state.status); ++i) move();
     REQUIRE_MESSAGE(engine::is_terminal(play_.state.status), story());
     CHECK(digest(play_.folded_log()) == digest(play_.state));
+    // Notices are sent as often as it takes.
+    std::erase_if(world_.done, [](const auto& path) { return path.starts_with("onSuspended"); });
     return {play_.status(), play_.state.failure ? play_.state.failure->code : "",
             play_.state.output, world_.done};
   }
@@ -80,7 +84,7 @@ class Drive {
   void after() {
     ++transitions_;
     for (const auto& effect : play_.last.effects) pending_.push_back(effect);
-    if (transitions_ == crash_after) return crash();
+    if (transitions_ == crash_after || transitions_ == crash_again_after) return crash();
     if (transitions_ == cancel_after) on(engine::Cancel{"me", "why"});
   }
 
@@ -135,7 +139,7 @@ class Drive {
               [&](const engine::StartChild& e) { return child(e.path, ""); },
               [&](const engine::CancelChild& e) { return child(e.path, "cancel"); },
               [&](const engine::UndoChild& e) { return child(e.path, "undo"); },
-              [](const engine::RetryChild&) { return std::optional<engine::StimulusBody>{}; },
+              [&](const engine::RetryChild& e) { return child(e.path, "retry"); },
               [](const engine::TellParent&) { return std::optional<engine::StimulusBody>{}; }},
         effect);
   }
@@ -146,12 +150,13 @@ class Drive {
           engine::CallEnded{call.path, call.phase, call.attempt, std::move(result)});
     };
     const engine::TransportError lost{dsl::Transport::timeout, true, "no answer"};
-    if (call.phase == engine::Phase::compensate) {
-      world_.undo(call.path, order_);
-      const bool first = ++undo_asked_[call.path] == 1;
-      return first && find(script_.undo, call.path) == "lost"
-                 ? answer(lost)
-                 : answer(engine::Response{200, {}, nullptr});
+    const auto* step = dsl::find_step(*play_.program.definition, last_name(call.path));
+    if (call.phase == engine::Phase::compensate) return answer(undo(call.path));
+    if (call.phase == engine::Phase::probe) {
+      const bool seen = world_.done.count(call.path) > 0;
+      // A sealed "not seen" closes the key.
+      if (!seen && std::get<dsl::Action>(step->body).probe->sealed) world_.undone.insert(call.path);
+      return answer(engine::Response{seen ? 200 : 404, {}, call.path});
     }
     const std::string how = find(script_.forward, call.path);
     const bool first = ++world_.asked[call.path] == 1;
@@ -161,31 +166,52 @@ class Drive {
     if (how == "fixed" && first) return answer(engine::Response{404, {}, nullptr});
     if (how == "flaky" && first)
       return answer(engine::TransportError{dsl::Transport::connect, false, "refused"});
-    const auto* step = dsl::find_step(*play_.program.definition, last_name(call.path));
     world_.act(call.path, step->kind == dsl::StepKind::pivot);
     if (how == "mute" || (how == "lost" && first)) return answer(lost);
     return answer(engine::Response{how == "late" ? 202 : 200, {}, call.path});
   }
 
+  engine::CallResult undo(const std::string& path) {
+    const bool known_not_done =
+        std::any_of(play_.log.begin(), play_.log.end(), [&](const engine::EventRecord& record) {
+          return record.type == "StepFailed" && record.path == path;
+        });
+    CHECK_MESSAGE(!known_not_done, path << " is undone and was known not to be done");
+    const std::string how = find(script_.undo, path);
+    const bool first = ++undo_asked_[path] == 1;
+    if (first && how == "fixed") return engine::Response{500, {}, nullptr};
+    world_.undo(path, order_);
+    if (first && how == "lost")
+      return engine::TransportError{dsl::Transport::timeout, true, "no answer"};
+    return engine::Response{200, {}, nullptr};
+  }
+
   std::optional<engine::StimulusBody> child(const std::string& path, const std::string& order) {
+    using engine::SagaStatus;
     const auto& id = play_.state.steps.at(path).child->id;
     auto known = world_.children.find(id.text());
     if (known == world_.children.end()) {
       if (!order.empty()) return std::nullopt;
       ++world_.asked[path];
-      const bool fails = find(script_.children, path) == "failed";
-      if (!fails) world_.act(path, false);
-      known = world_.children
-                  .emplace(id.text(),
-                           fails ? engine::SagaStatus::failed : engine::SagaStatus::completed)
-                  .first;
+      const std::string how = find(script_.children, path);
+      known = world_.children.emplace(id.text(), SagaStatus::completed).first;
+      if (how == "failed") known->second = SagaStatus::failed;
+      if (how == "stuck") known->second = SagaStatus::suspended;
+      if (how.empty()) world_.act(path, false);
     }
-    if (order == "undo" && known->second == engine::SagaStatus::completed) {
+    SagaStatus& status = known->second;
+    if (order == "undo" && status == SagaStatus::completed) {
       world_.undo(path, order_);
-      known->second = engine::SagaStatus::failed;
+      status = SagaStatus::failed;
     }
-    return engine::ChildChanged{id, known->second, path,
-                                engine::Failure{"CHILD", "failure", "", "", nullptr}};
+    if (order == "retry" && status == SagaStatus::suspended) {
+      world_.act(path, false);
+      status = SagaStatus::completed;
+    }
+    if (order == "cancel" && status == SagaStatus::suspended) status = SagaStatus::failed;
+    const std::string code = order == "cancel" ? "CANCELLED" : "CHILD";
+    return engine::ChildChanged{id, status, path,
+                                engine::Failure{code, "failure", "", "", nullptr}};
   }
 
   static std::string find(const std::map<std::string, std::string>& how, const std::string& path) {
