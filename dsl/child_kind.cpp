@@ -15,7 +15,8 @@ struct Kinds {
   }
 
   void add(const Step& step) {
-    std::visit(Match{[&](const Action&) { add(step.kind); }, [&](const SubSaga&) { add(step.kind); },
+    std::visit(Match{[&](const Action&) { add(step.kind); },
+                     [&](const SubSaga&) { add(step.kind); },
                      [&](const Parallel& block) {
                        for (const auto& branch : block.branches) add(branch.steps);
                      },

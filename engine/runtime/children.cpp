@@ -1,6 +1,6 @@
 /// Sagas that are steps of others. Parent and child share a shard, so both are always in this
-/// reactor. Word between them may get lost with a node; so whoever comes into memory asks again, and
-/// everything that is asked or told is harmless when it is repeated.
+/// reactor. Word between them may get lost with a node; so whoever comes into memory asks again,
+/// and everything that is asked or told is harmless when it is repeated.
 #include <utility>
 
 #include <nlohmann/json.hpp>

@@ -180,7 +180,7 @@ struct StoredDefinition {
   std::string hash{};
   std::string document{};  ///< JSON text, canonical
   std::string findings{};  ///< JSON text of an array: the warnings
-  std::string pins{};      ///< JSON text of an object: what its sub-sagas were when it was registered
+  std::string pins{};      ///< JSON text of an object: its sub-sagas as they were at registration
   bool active = false;
   TimePoint registered_at{};
 };
