@@ -160,7 +160,9 @@ Progress Decider::run_open(const Located& at) {
 }
 
 Progress Decider::begin(const Located& at) {
-  if (state().sequence.get() >= events_max || state().bytes >= state_bytes_max) {
+  // Handlers run on what is left, or nobody would hear of the saga that got too large.
+  const bool full = state().sequence.get() >= events_max || state().bytes >= state_bytes_max;
+  if (full && at.area == Area::main) {
     return fail_expression(
         at, limit("the saga has got too large: " + std::to_string(state().sequence.get()) +
                   " events, " + std::to_string(state().bytes) + " bytes of data"));
@@ -255,7 +257,10 @@ Progress Decider::fail_expression(const Located& at, const Error& error) {
 std::optional<Error> Decider::over_limit(const Json& output) const {
   if (json_size(output) > output_bytes_max)
     return limit("the step's output is larger than 256 KiB");
-  if (state().bytes + json_size(output) > state_bytes_max)
+  const std::size_t most = state().failure || state().status == SagaStatus::suspended
+                               ? 2 * state_bytes_max
+                               : state_bytes_max;
+  if (state().bytes + json_size(output) > most)
     return limit("with the step's output the saga's data would be larger than 8 MiB");
   return std::nullopt;
 }
