@@ -99,6 +99,10 @@ void Decider::callback(const Callback& callback) {
   const Verdict verdict = classify(callback.response, rules_of(*at, Phase::poll), scope);
   if (verdict.outcome == OutcomeClass::pending) return;  // still at it: nothing has changed
   emit(CallbackReceived{at->path});
+  // What an operator was waiting for has come.
+  const bool settles =
+      verdict.outcome == OutcomeClass::success || verdict.outcome == OutcomeClass::failure;
+  if (settles && suspension_of(at->path) != nullptr) act({"callback", at->path, "", "", nullptr});
   if (verdict.outcome == OutcomeClass::success)
     succeed_with(*at, action_of(*at).output, scope);
   else

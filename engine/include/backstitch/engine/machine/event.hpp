@@ -162,9 +162,10 @@ struct DeadlinePassed {};
 struct SagaSuspended {
   Suspension suspension;
 };
-/// An operator's answer to the suspension of a step; `child`: its child goes on again.
+/// An operator's answer to the suspension of a step; `child`: its child goes on again, `callback`:
+/// its participant has answered after all.
 struct OperatorActed {
-  std::string action;  ///< retry, skip, resolve, cancel, child; retry-child: handed on to the child
+  std::string action;  ///< as above, or retry, skip, resolve, cancel; retry-child: handed on to it
   StepPath path;
   std::string by;
   std::string reason;
