@@ -213,6 +213,28 @@ TEST_CASE("an answer that does not come in time: what that means for each kind o
   }
 }
 
+TEST_CASE("a callback that comes while its step is suspended takes the saga on") {
+  auto play = accepted(callback, "pivot");
+  play.now += 80h;
+  play.tick(0ms);
+  REQUIRE(play.status() == "SUSPENDED");
+  SUBCASE("success") {
+    CHECK(play.callback("a", 200) ==
+          "CallbackReceived a, OperatorActed a callback, StepSucceeded a, StepScheduled b | call b "
+          "forward #1");
+    CHECK(play.status() == "RUNNING");
+  }
+  SUBCASE("refused") {
+    CHECK(play.callback("a", 409) ==
+          "CallbackReceived a, OperatorActed a callback, StepFailed a HTTP_409, "
+          "CompensationStarted SAGA_TIMEOUT, SagaEnded FAILED");
+  }
+  SUBCASE("neither: still for the operator") {
+    play.callback("a", 500);
+    CHECK(play.status() == "SUSPENDED");
+  }
+}
+
 TEST_CASE("the step's timeout bounds the wait for the answer, too") {
   SUBCASE("without a probe") {
     auto play = accepted(callback, "", R"(,"timeout":"1m")");
