@@ -289,7 +289,12 @@ class Applier {
     progress();
   }
 
-  void operator()(const Resumed&) { ++state_.resumes_without_progress; }
+  void operator()(const Resumed&) {
+    // A saga that only waits has brought nobody down.
+    const auto wake = next_wake(definition_, state_);
+    const bool due = wake && *wake <= at_;
+    if (due || has_call_in_flight(state_)) ++state_.resumes_without_progress;
+  }
 
   void operator()(const SagaReopened& e) {
     state_.status = SagaStatus::compensating;

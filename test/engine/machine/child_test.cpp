@@ -245,7 +245,7 @@ TEST_CASE("none waives the undo of a child") {
 
 TEST_CASE("after a crash a child is started again, and asked to stop again") {
   auto play = with_child();
-  play.take_over();
+  for (int i = 0; i < 9; ++i) CHECK(play.take_over() == "Resumed");
   CHECK(engine::effects_to_repeat(play.state) ==
         std::vector<engine::Effect>{engine::StartChild{"sub"}});
   play.cancel();
