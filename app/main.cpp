@@ -15,6 +15,7 @@ void add_commands(CLI::App& app, backstitch::app::Global& global) {
   add_migrate(app, global);
   add_validate(app, global);
   add_graph(app, global);
+  add_rehearse(app, global);
   add_register(app, global);
   add_definitions(app, global);
   add_services(app, global);

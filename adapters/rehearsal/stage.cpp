@@ -39,9 +39,13 @@ Error with_findings(Error error, const std::vector<dsl::Finding>& findings) {
 }
 
 Error bad_definition(const std::string& name, const std::vector<dsl::Finding>& findings) {
-  return with_findings({ErrorCode::invalid, "definition-invalid",
-                        "The definition " + name + " cannot be registered."},
-                       findings);
+  const bool childless = std::any_of(findings.begin(), findings.end(),
+                                     [](const auto& finding) { return finding.code == "E404"; });
+  return with_findings(
+      {ErrorCode::invalid, "definition-invalid",
+       "The definition " + name + " cannot be registered." +
+           (childless ? " The definitions of its sub-sagas have to be given with it." : "")},
+      findings);
 }
 
 /// Whether the definition calls functions of that service instead of sending it requests.

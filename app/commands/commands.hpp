@@ -9,6 +9,7 @@ void add_serve(CLI::App& app, Global& global);
 void add_migrate(CLI::App& app, Global& global);
 void add_validate(CLI::App& app, Global& global);
 void add_graph(CLI::App& app, Global& global);
+void add_rehearse(CLI::App& app, Global& global);
 void add_register(CLI::App& app, Global& global);
 void add_definitions(CLI::App& app, Global& global);
 void add_services(CLI::App& app, Global& global);

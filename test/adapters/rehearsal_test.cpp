@@ -2,9 +2,9 @@
 #include <fstream>
 #include <iterator>
 
+#include <doctest/doctest.h>
 #include <backstitch/base/time.hpp>
 #include <backstitch/rehearsal/rehearsal.hpp>
-#include <doctest/doctest.h>
 
 using namespace backstitch;
 using namespace backstitch::rehearsal;
@@ -33,10 +33,11 @@ Saga transfer() {
 }
 /// One step with the members given, behind one that can be undone.
 Saga two_steps(const std::string& second, const std::string& more = "") {
-  return {{R"({"dsl":1,"name":"t.two","version":1,"timeout":"10d","services":{"s":{"use":"s"}},"steps":[
+  return {
+      {R"({"dsl":1,"name":"t.two","version":1,"timeout":"10d","services":{"s":{"use":"s"}},"steps":[
     {"name":"a","action":{"service":"s","http":"PUT /a"},"compensation":{"http":"DELETE /a"}},
     {"name":"b",)" +
-           second + "}]" + more + "}"}};
+       second + "}]" + more + "}"}};
 }
 
 std::vector<Fault> faults(const std::string& texts) {
@@ -77,7 +78,8 @@ std::string story(const Report& report) {
   return text;
 }
 bool tells(const Report& report, const std::string& type, const std::string& path = "") {
-  return story(report).find(" " + (path.empty() ? "" : path + " ") + type + "\n") != std::string::npos;
+  return story(report).find(" " + (path.empty() ? "" : path + " ") + type + "\n") !=
+         std::string::npos;
 }
 /// `createOrder undone, capture exists`.
 std::string left(const Report& report) {
@@ -114,77 +116,97 @@ void check_rows(const Saga& saga, const std::vector<Row>& rows, const Options& o
 }  // namespace
 
 TEST_CASE("the order saga ends as its definition says, whatever goes wrong") {
-  const char* all = "createOrder exists, reserveStock exists, redeemCoupon exists, authorise exists, capture exists, confirmOrder exists, ship exists";
-  const char* none = "createOrder undone, reserveStock undone, redeemCoupon undone, tellCustomer exists";
+  const char* all =
+      "createOrder exists, reserveStock exists, redeemCoupon exists, authorise exists, capture "
+      "exists, confirmOrder exists, ship exists";
+  const char* none =
+      "createOrder undone, reserveStock undone, redeemCoupon undone, tellCustomer exists";
   const char* no_payment =
-      "createOrder undone, reserveStock undone, redeemCoupon undone, authorise undone, tellCustomer exists";
-  check_rows(order(), {
-      {"", "COMPLETED", "", all},
-      {"reserveStock=refuse", "FAILED", "OUT_OF_STOCK", "createOrder undone, tellCustomer exists"},
-      {"authorise=refuse", "FAILED", "CARD_DECLINED", none},
-      {"authorise=refuse:418", "FAILED", "HTTP_418", none},
-      {"authorise=transient", "FAILED", "RETRIES_EXHAUSTED", none},
-      {"authorise=transient*4", "COMPLETED", "", all},
-      {"authorise=unknown-done", "COMPLETED", "", all},
-      {"authorise=unknown-lost", "FAILED", "NOT_AUTHORISED",
-       "createOrder undone, reserveStock undone, redeemCoupon undone, authorise closed, tellCustomer exists"},
-      {"authorise=unknown-lost*2", "COMPLETED", "", all},
-      {"capture=refuse", "FAILED", "AUTHORISATION_EXPIRED", no_payment},
-      {"capture=unknown-lost*5", "COMPLETED", "", all},
-      {"capture=down*3", "COMPLETED", "", all},
-      {"capture=down", "FAILED", "RETRIES_EXHAUSTED", no_payment},
-      {"ship=down:3h", "COMPLETED", "", all},
-      {"ship=refuse", "SUSPENDED", "",
-       "createOrder exists, reserveStock exists, redeemCoupon exists, authorise exists, capture exists, confirmOrder exists"},
-      {"authorise=refuse:CARD_DECLINED reserveStock/undo=unknown-done*2", "FAILED", "CARD_DECLINED", none},
-      {"authorise=refuse reserveStock/undo=unknown-lost*2", "FAILED", "CARD_DECLINED", none},
-      {"authorise=refuse reserveStock/undo=refuse", "SUSPENDED", "CARD_DECLINED",
-       "createOrder exists, reserveStock exists, redeemCoupon undone"},
-  });
+      "createOrder undone, reserveStock undone, redeemCoupon undone, authorise undone, "
+      "tellCustomer exists";
+  check_rows(
+      order(),
+      {
+          {"", "COMPLETED", "", all},
+          {"reserveStock=refuse", "FAILED", "OUT_OF_STOCK",
+           "createOrder undone, tellCustomer exists"},
+          {"authorise=refuse", "FAILED", "CARD_DECLINED", none},
+          {"authorise=refuse:418", "FAILED", "HTTP_418", none},
+          {"authorise=transient", "FAILED", "RETRIES_EXHAUSTED", none},
+          {"authorise=transient*4", "COMPLETED", "", all},
+          {"authorise=unknown-done", "COMPLETED", "", all},
+          {"authorise=unknown-lost", "FAILED", "NOT_AUTHORISED",
+           "createOrder undone, reserveStock undone, redeemCoupon undone, authorise closed, "
+           "tellCustomer exists"},
+          {"authorise=unknown-lost*2", "COMPLETED", "", all},
+          {"capture=refuse", "FAILED", "AUTHORISATION_EXPIRED", no_payment},
+          {"capture=unknown-lost*5", "COMPLETED", "", all},
+          {"capture=down*3", "COMPLETED", "", all},
+          {"capture=down", "FAILED", "RETRIES_EXHAUSTED", no_payment},
+          {"ship=down:3h", "COMPLETED", "", all},
+          {"ship=refuse", "SUSPENDED", "",
+           "createOrder exists, reserveStock exists, redeemCoupon exists, authorise exists, "
+           "capture exists, confirmOrder exists"},
+          {"authorise=refuse:CARD_DECLINED reserveStock/undo=unknown-done*2", "FAILED",
+           "CARD_DECLINED", none},
+          {"authorise=refuse reserveStock/undo=unknown-lost*2", "FAILED", "CARD_DECLINED", none},
+          {"authorise=refuse reserveStock/undo=refuse", "SUSPENDED", "CARD_DECLINED",
+           "createOrder exists, reserveStock exists, redeemCoupon undone"},
+      });
 }
 
 TEST_CASE("the travel saga ends as its definition says, whatever goes wrong") {
   const char* all =
-      "carFromA exists, holdSeat exists, holdSeat exists, holdRoom exists, charge exists, confirmCarA exists, "
+      "carFromA exists, holdSeat exists, holdSeat exists, holdRoom exists, charge exists, "
+      "confirmCarA exists, "
       "issueTicket exists, issueTicket exists, confirmRoom exists";
   const char* held = "carFromA undone, holdSeat undone, holdSeat undone, holdRoom undone";
-  check_rows(travel(), {
-      {"", "COMPLETED", "", all},
-      {"holdSeats[1]/holdSeat=refuse", "FAILED", "FLIGHT_FULL", "carFromA undone, holdSeat undone, holdRoom undone"},
-      {"holdRoom=refuse", "FAILED", "HOTEL_FULL", "carFromA undone, holdSeat undone, holdSeat undone"},
-      {"holdRoom=unanswered", "FAILED", "OUTCOME_UNKNOWN",
-       "carFromA undone, holdSeat undone, holdSeat undone, holdRoom closed"},
-      {"holdRoom=unknown-done*1", "COMPLETED", "", all},
-      {"carFromA=refuse", "COMPLETED", "",
-       "holdSeat exists, holdSeat exists, holdRoom exists, carFromB exists, charge exists, confirmCarB exists, "
-       "issueTicket exists, issueTicket exists, confirmRoom exists"},
-      {"charge=refuse", "FAILED", "CARD_DECLINED", held},
-      {"charge=unknown-lost", "FAILED", "NOT_CHARGED",
-       "carFromA undone, holdSeat undone, holdSeat undone, holdRoom undone, charge closed"},
-      {"charge=unknown-done", "COMPLETED", "", all},
-      {"issueTicket=unknown-done*2", "COMPLETED", "", all},
-  });
+  check_rows(
+      travel(),
+      {
+          {"", "COMPLETED", "", all},
+          {"holdSeats[1]/holdSeat=refuse", "FAILED", "FLIGHT_FULL",
+           "carFromA undone, holdSeat undone, holdRoom undone"},
+          {"holdRoom=refuse", "FAILED", "HOTEL_FULL",
+           "carFromA undone, holdSeat undone, holdSeat undone"},
+          {"holdRoom=unanswered", "FAILED", "OUTCOME_UNKNOWN",
+           "carFromA undone, holdSeat undone, holdSeat undone, holdRoom closed"},
+          {"holdRoom=unknown-done*1", "COMPLETED", "", all},
+          {"carFromA=refuse", "COMPLETED", "",
+           "holdSeat exists, holdSeat exists, holdRoom exists, carFromB exists, charge exists, "
+           "confirmCarB exists, "
+           "issueTicket exists, issueTicket exists, confirmRoom exists"},
+          {"charge=refuse", "FAILED", "CARD_DECLINED", held},
+          {"charge=unknown-lost", "FAILED", "NOT_CHARGED",
+           "carFromA undone, holdSeat undone, holdSeat undone, holdRoom undone, charge closed"},
+          {"charge=unknown-done", "COMPLETED", "", all},
+          {"issueTicket=unknown-done*2", "COMPLETED", "", all},
+      });
 }
 
 TEST_CASE("the transfer saga ends as its definition says, whatever goes wrong") {
   Options options;
   options.signals = {{"decision", std::chrono::hours{2}, {{"approved", true}}}};
-  const char* all = "hold exists, book exists, openTask exists, submit exists, settle exists, advise exists";
+  const char* all =
+      "hold exists, book exists, openTask exists, submit exists, settle exists, advise exists";
   const char* none = "hold undone, book undone, openTask undone, adviseRefusal exists";
-  check_rows(transfer(), {
-      {"", "COMPLETED", "", all},
-      {"hold=refuse", "FAILED", "INSUFFICIENT_FUNDS", "adviseRefusal exists"},
-      {"openTask=refuse", "FAILED", "HTTP_422", "hold undone, book undone, adviseRefusal exists"},
-      {"submit=refuse", "FAILED", "NETWORK_REJECTED", none},
-      {"submit=unknown-done*2", "COMPLETED", "", all},
-      {"settle=down:71h", "COMPLETED", "", all},
-      {"settle=down", "SUSPENDED", "",
-       "hold exists, book exists, openTask exists, submit exists, page exists"},
-      {"submit=unanswered", "SUSPENDED", "",
-       "hold exists, book exists, openTask exists, submit accepted, page exists"},
-      {"submit=refuse book/undo=refuse", "SUSPENDED", "NETWORK_REJECTED",
-       "hold exists, book exists, openTask undone, page exists"},
-  }, options);
+  check_rows(transfer(),
+             {
+                 {"", "COMPLETED", "", all},
+                 {"hold=refuse", "FAILED", "INSUFFICIENT_FUNDS", "adviseRefusal exists"},
+                 {"openTask=refuse", "FAILED", "HTTP_422",
+                  "hold undone, book undone, adviseRefusal exists"},
+                 {"submit=refuse", "FAILED", "NETWORK_REJECTED", none},
+                 {"submit=unknown-done*2", "COMPLETED", "", all},
+                 {"settle=down:71h", "COMPLETED", "", all},
+                 {"settle=down", "SUSPENDED", "",
+                  "hold exists, book exists, openTask exists, submit exists, page exists"},
+                 {"submit=unanswered", "SUSPENDED", "",
+                  "hold exists, book exists, openTask exists, submit accepted, page exists"},
+                 {"submit=refuse book/undo=refuse", "SUSPENDED", "NETWORK_REJECTED",
+                  "hold exists, book exists, openTask undone, page exists"},
+             },
+             options);
 }
 
 TEST_CASE("the same seed gives the same timeline, another one other delays") {
@@ -248,7 +270,8 @@ TEST_CASE("a signal may come early, late, wrong or never") {
   CHECK(code(run(transfer(), options)) == "WAIT_TIMEOUT");
   options.signals = {{"decision", Duration{0}, {{"approved", false}}}};
   CHECK(code(run(transfer(), options)) == "NOT_APPROVED");
-  options.signals = {{"decision", std::chrono::hours{1}, {{"approved", 1}}}, {"decision", std::chrono::hours{2}, {{"approved", true}}}};
+  options.signals = {{"decision", std::chrono::hours{1}, {{"approved", 1}}},
+                     {"decision", std::chrono::hours{2}, {{"approved", true}}}};
   const Report report = run(transfer(), options);
   CHECK(report.completed());
   CHECK(tells(report, "Refused"));
@@ -263,10 +286,10 @@ TEST_CASE("what is still running when the time is over is left running") {
 }
 
 TEST_CASE("an undo of a call that was lost closes its key") {
-  const Report report =
-      run(two_steps(R"("action":{"service":"s","http":"PUT /b"},"compensation":{"http":"DELETE /b"}})"
-                    R"(,{"name":"c","fail":{"code":"NO"})"),
-          "b=unknown-lost");
+  const Report report = run(
+      two_steps(R"("action":{"service":"s","http":"PUT /b"},"compensation":{"http":"DELETE /b"}})"
+                R"(,{"name":"c","fail":{"code":"NO"})"),
+      "b=unknown-lost");
   CHECK(report.status == "FAILED");
   CHECK(left(report) == "a undone, b closed");
 }
@@ -275,7 +298,8 @@ TEST_CASE("an undo that is refused suspends the saga, or goes on if the definiti
   const auto saga = [](const std::string& on_exhausted) {
     return two_steps(
         R"("action":{"service":"s","http":"PUT /b"},"compensation":{"http":"DELETE /b",)"
-        R"("retry":{"maxAttempts":3},"onExhausted":")" + on_exhausted + R"("}},{"name":"c","fail":{"code":"NO"})");
+        R"("retry":{"maxAttempts":3},"onExhausted":")" +
+        on_exhausted + R"("}},{"name":"c","fail":{"code":"NO"})");
   };
   CHECK(run(saga("suspend"), "b/undo=refuse").status == "SUSPENDED");
   CHECK(run(saga("suspend"), "b/undo=refuse*2").status == "FAILED");
@@ -285,7 +309,8 @@ TEST_CASE("an undo that is refused suspends the saga, or goes on if the definiti
 }
 
 TEST_CASE("answers are made up so that the definition works, or are given") {
-  const Saga saga{{R"({"dsl":1,"name":"t.made","version":1,"services":{"s":{"baseUrl":"https://s.example",
+  const Saga saga{
+      {R"({"dsl":1,"name":"t.made","version":1,"services":{"s":{"baseUrl":"https://s.example",
       "outcomes":[{"when":"${response.body.ok == true}","is":"success"},{"status":"2xx","is":"failure","code":"NOT_OK"}]}},
     "steps":[
       {"name":"list","action":{"service":"s","http":"GET /list"},"output":{"rows":"${response.body.rows}","wait":"${response.body.wait}"}},
@@ -300,12 +325,53 @@ TEST_CASE("answers are made up so that the definition works, or are given") {
   CHECK(report.output.size() == 1);
   CHECK(report.took > std::chrono::seconds{1});
   Options options;
-  options.answers["list"] = Json::parse(R"({"ok":true,"wait":"0s","rows":[{"id":"x","price":1},{"id":"y","price":2}]})");
+  options.answers["list"] =
+      Json::parse(R"({"ok":true,"wait":"0s","rows":[{"id":"x","price":1},{"id":"y","price":2}]})");
   options.answers["pay"] = Json::parse(R"({"ok":true,"receipt":"r"})");
   report = run(saga, options);
   CHECK(report.output == Json::parse(R"(["r!","r!"])"));
   options.answers["list"]["ok"] = false;
   CHECK(code(run(saga, options)) == "NOT_OK");
+}
+
+TEST_CASE("an answer that comes later is called back, or found by asking") {
+  const auto saga = [](const std::string& how) {
+    return two_steps(
+        R"("action":{"service":"s","http":"POST /b"},"compensation":{"http":"DELETE /b"},"completion":{"timeout":"10m",)" +
+        how + R"(},"output":"${response.body.id}")");
+  };
+  const std::string poll =
+      R"("poll":{"http":"GET /b","every":"20s","outcomes":[{"when":"${response.body.state == 'OPEN'}","is":"pending"}]})";
+  Report report = run(saga(poll));
+  CHECK(report.completed());
+  CHECK(report.took > std::chrono::seconds{20});
+  CHECK_FALSE(tells(report, "CallbackReceived", "b"));
+  report = run(saga(R"("callback":true)"));
+  CHECK(tells(report, "CallbackReceived", "b"));
+  CHECK(report.took < std::chrono::seconds{2});
+  report = run(saga(poll), "b=unanswered");
+  CHECK(code(report) == "OUTCOME_UNKNOWN");
+  CHECK(left(report) == "a undone, b closed");
+  report = run(saga(poll), "b/poll=down*3");
+  CHECK(report.completed());
+}
+
+TEST_CASE("functions of the embedding program are played, too") {
+  const Saga saga{
+      {R"({"dsl":1,"name":"t.local","version":1,"services":{"here":{"type":"local"},"there":{"use":"there"}},
+    "steps":[{"name":"a","action":{"service":"here","operation":"reserve"},"compensation":{"operation":"release"}},
+             {"name":"b","action":{"service":"there","operation":"pay"},"compensation":{"operation":"refund"}}]})"}};
+  CHECK(left(run(saga)) == "a exists, b exists");
+  CHECK(left(run(saga, "b=refuse")) == "a undone");
+}
+
+TEST_CASE("a registered service that is given brings its rules") {
+  Options options;
+  options.services["s"] = Json::parse(
+      R"({"baseUrl":"https://s.example","outcomes":[{"status":418,"is":"failure","code":"TEAPOT"}]})");
+  options.faults = faults("b=refuse:TEAPOT");
+  const Saga saga = two_steps(R"("action":{"service":"s","http":"PUT /b"},"compensation":"none")");
+  CHECK(code(run(saga, options)) == "TEAPOT");
 }
 
 TEST_CASE("what is sensitive in the input is hidden from the report") {
@@ -320,8 +386,9 @@ TEST_CASE("a fault says which call of which step, what, and how often") {
   CHECK(fault.trouble == Trouble::down);
   CHECK(fault.lasts == Duration{90'000});
   CHECK(fault.times == 4U);
-  for (const char* bad : {"charge", "=refuse", "charge=", "charge=explode", "charge=refuse*0", "charge=refuse*x",
-                          "charge=down:soon", "charge=transient:5", "charge=refuse:"})
+  for (const char* bad :
+       {"charge", "=refuse", "charge=", "charge=explode", "charge=refuse*0", "charge=refuse*x",
+        "charge=down:soon", "charge=transient:5", "charge=refuse:"})
     CHECK_MESSAGE(!parse_fault(bad), bad);
 }
 

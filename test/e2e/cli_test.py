@@ -128,6 +128,52 @@ class CommandLine(unittest.TestCase):
         self.assertGreater(result["sagasPerSecond"], 0)
 
 
+class Rehearse(unittest.TestCase):
+    """Needs neither a server nor participants."""
+    examples = os.path.join(harness.ROOT, "examples")
+
+    def rehearse(self, example, *arguments, code=0, lang="C.UTF-8"):
+        folder = os.path.join(self.examples, example)
+        definitions = sorted((n for n in os.listdir(folder) if n.endswith(".json") and n != "input.json"), reverse=True)
+        done = subprocess.run([harness.PROGRAM, "rehearse", *(os.path.join(folder, n) for n in definitions), "--input",
+                               os.path.join(folder, "input.json"), *arguments], capture_output=True, text=True, timeout=60,
+                              env={"PATH": os.environ["PATH"], "LANG": lang}, check=False)
+        self.assertEqual(done.returncode, code, done.stdout + done.stderr)
+        return done.stdout if code != 2 else done.stderr
+
+    def test_it_prints_the_timeline_the_end_and_what_is_left(self):
+        out = self.rehearse("order", "--fail", "authorise=refuse:CARD_DECLINED", code=1)
+        for part in ("orders.place v3 starts", "PUT /reservations/o-17 to inventory", "FAILED", "CARD_DECLINED", "undone +"):
+            self.assertIn(part, out)
+        self.assertNotIn("\x1b", out)
+        self.assertIn("COMPLETED", self.rehearse("travel"))
+
+    def test_its_json_is_the_same_every_time(self):
+        arguments = ("--fail", "authorise=transient*3", "--fail", "ship=down:71h", "--seed", "9", "--json")
+        first = self.rehearse("order", *arguments)
+        self.assertEqual(first, self.rehearse("order", *arguments))
+        report = json.loads(first)
+        self.assertEqual(report["status"], "COMPLETED")
+        self.assertTrue(report["file"].endswith("orders.place.json"))
+        self.assertEqual(report["timeline"][0]["offset"], "0s")
+        self.assertEqual({e["effect"] for e in report["ledger"]}, {"exists"})
+        self.assertTrue(report["took"].startswith("2d23h"), report["took"])
+
+    def test_signals_and_cancellation_come_at_their_time(self):
+        yes = ("--signal", 'decision@2h={"approved": true}')
+        self.assertIn("COMPLETED", self.rehearse("transfer", *yes))
+        self.assertIn("WAIT_TIMEOUT", self.rehearse("transfer", code=1))
+        for cancel in (("--cancel@1h",), ("--cancel-at", "decision")):
+            self.assertIn("CANCELLED", self.rehearse("transfer", *yes, *cancel, code=1))
+        self.assertIn("RUNNING", self.rehearse("transfer", "--until", "90m", code=1))
+
+    def test_what_makes_no_sense_is_misuse(self):
+        for arguments, why in ((("--fail", "nobody=refuse"), "nobody"), (("--fail", "authorise=explode"), "explode"),
+                               (("--cancel@soon",), "--cancel@TIME"), (("--explode",), "--explode"),
+                               (("--until", "soon"), "--until"), (("--answer", "nobody={}"), "nobody")):
+            self.assertIn(why, self.rehearse("order", *arguments, code=2))
+
+
 class Dev(unittest.TestCase):
     def test_dev_brings_a_database_and_a_server_up_and_takes_both_down(self):
         folder = tempfile.mkdtemp(prefix="backstitch-dev-")
