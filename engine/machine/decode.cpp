@@ -1,10 +1,23 @@
+#include <utility>
+
 #include <backstitch/engine/machine/event.hpp>
 
 namespace backstitch::engine {
 namespace {
 
+/// The library would turn a fraction or a number out of range into some other number.
+template <class Integer>
+Integer integer(const Json& json) {
+  bool fits = false;
+  if (json.is_number_unsigned())
+    fits = std::in_range<Integer>(json.get<std::uint64_t>());
+  else if (json.is_number_integer())
+    fits = std::in_range<Integer>(json.get<std::int64_t>());
+  if (!fits) throw std::invalid_argument("not an integer of its range: " + json.dump());
+  return json.get<Integer>();
+}
 TimePoint time_from(const Json& json) {
-  return TimePoint{Duration{json.get<std::int64_t>()}};
+  return TimePoint{Duration{integer<std::int64_t>(json)}};
 }
 
 std::string text(const Json& in, const char* name) {
@@ -21,7 +34,7 @@ Json value(const Json& in, const char* name) {
 }
 std::uint32_t number(const Json& in, const char* name) {
   const auto found = in.find(name);
-  return found == in.end() ? 0 : found->get<std::uint32_t>();
+  return found == in.end() ? 0 : integer<std::uint32_t>(*found);
 }
 template <class Parsed>
 Parsed parsed(std::optional<Parsed> found, const std::string& what) {
@@ -44,7 +57,7 @@ RenderedRequest request_from(const Json& in) {
   request.key = text(in, "key");
   request.compensates = text(in, "compensates");
   request.callback = text(in, "callback");
-  request.attempt_timeout = Duration{in.at("timeoutMs").get<std::int64_t>()};
+  request.attempt_timeout = Duration{integer<std::int64_t>(in.at("timeoutMs"))};
   return request;
 }
 
@@ -56,12 +69,12 @@ std::optional<ParentLink> parent_from(const Json& in) {
   const auto found = in.find("parent");
   if (found == in.end()) return std::nullopt;
   return ParentLink{saga_from(found->at("saga")), text(*found, "step"),
-                    found->at("depth").get<std::uint32_t>()};
+                    integer<std::uint32_t>(found->at("depth"))};
 }
 
 ChildSaga child_from(const Json& in) {
   ChildSaga child{saga_from(in.at("saga")), text(in, "definition"),
-                  in.at("version").get<std::int64_t>(), value(in, "input"), std::nullopt};
+                  integer<std::int64_t>(in.at("version")), value(in, "input"), std::nullopt};
   if (in.contains("businessKey")) child.business_key = text(in, "businessKey");
   return child;
 }
@@ -88,7 +101,7 @@ dsl::OutcomeClass outcome_from(const std::string& word) {
 SagaStarted started_from(const Json& in) {
   SagaStarted e;
   e.definition = text(in, "definition");
-  e.version = in.at("version").get<std::int64_t>();
+  e.version = integer<std::int64_t>(in.at("version"));
   e.input = value(in, "input");
   if (const auto labels = in.find("labels"); labels != in.end()) {
     e.labels = labels->get<std::map<std::string, std::string>>();
@@ -102,7 +115,7 @@ SagaStarted started_from(const Json& in) {
 AttemptFailed attempt_failed_from(const StepPath& path, const Json& in) {
   return {path,
           parsed(parse_phase(text(in, "phase")), "phase"),
-          in.at("attempt").get<std::uint32_t>(),
+          integer<std::uint32_t>(in.at("attempt")),
           outcome_from(text(in, "outcome")),
           failure_from_json(in.at("failure")),
           time(in, "retryAt")};
@@ -145,7 +158,7 @@ std::optional<EventBody> step_event_from(const std::string& type, const StepPath
   if (type == "StepSkipped") return StepSkipped{path};
   if (type == "AttemptStarted") {
     return AttemptStarted{path, parsed(parse_phase(text(in, "phase")), "phase"),
-                          in.at("attempt").get<std::uint32_t>()};
+                          integer<std::uint32_t>(in.at("attempt"))};
   }
   if (type == "AttemptFailed") return attempt_failed_from(path, in);
   if (type == "StepSucceeded")
@@ -184,7 +197,7 @@ std::optional<EventBody> block_event_from(const std::string& type, const StepPat
                        poll == in.end() ? std::nullopt : std::optional(request_from(*poll)),
                        time(in, "pollAt")};
   }
-  if (type == "SignalConsumed") return SignalConsumed{path, in.at("signal").get<std::int64_t>()};
+  if (type == "SignalConsumed") return SignalConsumed{path, integer<std::int64_t>(in.at("signal"))};
   if (type == "CallbackReceived") return CallbackReceived{path};
   if (type == "ChildScheduled")
     return ChildScheduled{path, child_from(in.at("child")), time(in, "timeoutAt")};
