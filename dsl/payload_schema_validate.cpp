@@ -152,9 +152,9 @@ void fill_defaults(const SchemaNode& node, Json& value) {
     for (const auto& [name, property] : node.properties) {
       auto found = value.find(name);
       if (found == value.end() && property->default_value)
-        value[name] = *property->default_value;
-      else if (found != value.end())
-        fill_defaults(*property, *found);
+        found = value.emplace(name, *property->default_value).first;
+      // A default may itself leave out what has a default.
+      if (found != value.end()) fill_defaults(*property, *found);
     }
   } else if (value.is_array() && node.items) {
     for (Json& item : value) fill_defaults(*node.items, item);

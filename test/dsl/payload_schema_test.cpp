@@ -176,6 +176,9 @@ TEST_CASE("defaults fill what is absent, at every level that is there") {
   const auto list = compiled(R"({"items":{"properties":{"n":{"default":7}}}})");
   CHECK(list->with_defaults(Json::parse(R"([{}, {"n":1}, 3])")) ==
         Json::parse(R"([{"n":7}, {"n":1}, 3])"));
+  const auto nested =
+      compiled(R"({"properties":{"a":{"default":{},"properties":{"b":{"default":2}}}}})");
+  CHECK(nested->with_defaults(Json::object()) == Json::parse(R"({"a":{"b":2}})"));
 }
 
 TEST_CASE("what is marked sensitive is masked wherever it stands") {
