@@ -1,8 +1,6 @@
 // The checker: test/definitions/rules.json has, for each code, a change to one definition that
 // fires it and a near miss that does not.
-//
-// A step that is only a text is short for a usual one: "a" can be undone, "a!" is a pivot, "a+" is
-// retryable.
+// A step that is only a text is short for a usual one, see usual_steps.hpp.
 #include <fstream>
 #include <map>
 #include <set>
@@ -13,6 +11,8 @@
 
 #include <backstitch/dsl/check.hpp>
 
+#include "../support/usual_steps.hpp"
+
 namespace backstitch::test {
 namespace {
 
@@ -22,38 +22,6 @@ std::string read(const std::string& path) {
   std::ifstream file(path);
   REQUIRE_MESSAGE(file.good(), path);
   return {std::istreambuf_iterator<char>(file), {}};
-}
-
-Json usual_step(std::string name) {
-  const char last = name.back();
-  if (last == '!' || last == '+') name.pop_back();
-  Json step{{"name", name}, {"action", {{"service", "s"}, {"http", "PUT /" + name}}}};
-  if (last == '!')
-    step["kind"] = "pivot";
-  else if (last == '+')
-    step["kind"] = "retryable";
-  else
-    step["compensation"] = {{"http", "DELETE /" + name}};
-  return step;
-}
-
-/// Writes short steps out, in lists that can hold steps only.
-void write_out(Json& node, bool steps = false) {
-  if (node.is_object()) {
-    for (auto& [name, value] : node.items()) {
-      const bool list = name == "steps" || name == "onFailure" || name == "onSuspended";
-      if (name == "branches") {
-        for (auto& [branch, inner] : value.items()) write_out(inner, true);
-      } else {
-        write_out(value, list);
-      }
-    }
-  } else if (node.is_array()) {
-    for (auto& item : node) {
-      if (steps && item.is_string()) item = usual_step(item.get<std::string>());
-      write_out(item);
-    }
-  }
 }
 
 std::string with(const Json& change) {

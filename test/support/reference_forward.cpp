@@ -1,0 +1,287 @@
+#include <algorithm>
+#include <type_traits>
+
+#include <backstitch/base/match.hpp>
+
+#include "reference_tree.hpp"
+
+namespace backstitch::test {
+namespace {
+
+const dsl::Template* pointer_to(const std::optional<dsl::Template>& source) {
+  return source ? &*source : nullptr;
+}
+
+bool is_settled(const Run& run) {
+  return run.stand != Stand::ahead && run.stand != Stand::ready && run.stand != Stand::running;
+}
+
+std::size_t at_once(const Run& block) {
+  if (const auto* parallel = std::get_if<dsl::Parallel>(&block.step->body))
+    return parallel->concurrency_max.value_or(block.lanes.size());
+  if (const auto* loop = std::get_if<dsl::ForEach>(&block.step->body)) return loop->concurrency_max;
+  return 1;
+}
+
+/// The earliest by when its own step failed; what the language calls first in time may also be the
+/// first branch to fail, and the two differ where a block in a branch fails late.
+void note_earlier(Fault& first, const Fault& other) {
+  std::vector<Fault> candidates = other.also;
+  candidates.push_back(other);
+  for (auto& candidate : candidates) {
+    if (candidate.at < first.at) first.also.push_back(std::move(candidate));
+  }
+}
+
+}  // namespace
+
+std::unique_ptr<Lane> Reference::make_lane(const dsl::Steps& steps, const std::string& prefix,
+                                           Run* block, Frame* frame) {
+  auto lane = std::make_unique<Lane>();
+  lane->block = block;
+  lane->frame = frame;
+  for (const auto& step : steps) {
+    auto run = std::make_unique<Run>();
+    run->step = &step;
+    run->path = prefix + step.name;
+    run->lane = lane.get();
+    runs_[run->path] = run.get();
+    frame->steps[step.name] = run.get();
+    lane->runs.push_back(std::move(run));
+  }
+  return lane;
+}
+
+bool Reference::is_stopped(const Lane& lane) {
+  return lane.stopped || (lane.block != nullptr && is_stopped(*lane.block->lane));
+}
+
+bool Reference::may_begin(const Run& run) {
+  for (const Lane* lane = run.lane; lane->block != nullptr; lane = lane->block->lane) {
+    if (lane->begun) continue;
+    const Run& block = *lane->block;
+    const auto active = std::count_if(
+        block.lanes.begin(), block.lanes.end(),
+        [](const auto& other) { return other->begun && other->progress == Progress::waiting; });
+    const bool several = std::holds_alternative<dsl::Parallel>(block.step->body) ||
+                         std::holds_alternative<dsl::ForEach>(block.step->body);
+    if (several && static_cast<std::size_t>(active) >= at_once(block)) return false;
+    if (!std::holds_alternative<dsl::ForEach>(block.step->body)) continue;
+    for (const auto& earlier : block.lanes) {
+      if (earlier.get() == lane) break;
+      if (!earlier->begun && earlier->progress == Progress::waiting) return false;
+    }
+  }
+  return true;
+}
+
+void Reference::advance(Lane& lane) {
+  for (const auto& run : lane.runs) {
+    advance(*run);
+    switch (run->stand) {
+      case Stand::done:
+      case Stand::skipped:
+        continue;
+      case Stand::failed:
+      case Stand::unknown:
+        lane.progress = Progress::failed;
+        lane.fault = run->fault;
+        return;
+      case Stand::stopped:
+        lane.progress = Progress::stopped;
+        return;
+      case Stand::ahead:
+      case Stand::ready:
+      case Stand::running:
+        lane.progress = Progress::waiting;
+        return;
+    }
+  }
+  lane.progress = Progress::done;
+}
+
+void Reference::advance(Run& run) {
+  if (is_settled(run)) return;
+  const bool stopped = is_stopped(*run.lane);
+  if (run.stand != Stand::running && stopped) {
+    run.stand = Stand::stopped;
+    return;
+  }
+  if (run.stand == Stand::ahead) enter(run);
+  if (run.stand != Stand::running) return;
+  std::visit(Match{[&](const dsl::Parallel& block) { advance_lanes(run, block.on_failure); },
+                   [&](const dsl::ForEach& block) { advance_lanes(run, block.on_failure); },
+                   [&](const dsl::Switch&) { advance_switch(run); },
+                   [&](const dsl::Try& block) { advance_try(run, block); },
+                   // Calls are awaited; the others end with what is seen of them.
+                   [](const dsl::Action&) {}, [](const dsl::SubSaga&) {}, [](const dsl::Wait&) {},
+                   [](const dsl::Sleep&) {}, [](const dsl::Value&) {}, [](const dsl::Fail&) {}},
+             run.step->body);
+}
+
+/// From ahead to skipped, ready (a step that has to be seen) or running (a block).
+void Reference::enter(Run& run) {
+  if (run.step->when && !holds(*run.step->when, *run.lane)) {
+    run.stand = Stand::skipped;
+    return;
+  }
+  run.stand = Stand::running;
+  std::visit(
+      Match{[&](const dsl::Parallel& block) {
+              for (const auto& branch : block.branches)
+                run.lanes.push_back(make_lane(branch.steps, run.path + "/" + branch.name + "/",
+                                              &run, run.lane->frame));
+            },
+            [&](const dsl::ForEach& block) { enter_for_each(run, block); },
+            [&](const dsl::Switch& block) { enter_switch(run, block); },
+            [&](const dsl::Try& block) {
+              run.lanes.push_back(make_lane(block.steps, run.path + "/", &run, run.lane->frame));
+              run.lanes[0]->output = pointer_to(block.output);
+            },
+            [&](const dsl::SubSaga&) { undecided_ = true; },
+            [&](const dsl::Action&) { run.stand = Stand::ready; },
+            [&](const dsl::Wait&) { run.stand = Stand::ready; },
+            [&](const dsl::Sleep&) { run.stand = Stand::ready; },
+            [&](const dsl::Value&) { run.stand = Stand::ready; },
+            [&](const dsl::Fail&) { run.stand = Stand::ready; }},
+      run.step->body);
+}
+
+void Reference::enter_for_each(Run& run, const dsl::ForEach& block) {
+  const Json items = evaluate(block.in, *run.lane);
+  if (!items.is_array() || items.size() > block.items_max) {
+    undecided_ = true;
+    return;
+  }
+  for (std::size_t i = 0; i < items.size(); ++i) {
+    auto frame = std::make_unique<Frame>();
+    frame->outer = run.lane->frame;
+    frame->variables[block.as] = items[i];
+    if (!block.index_as.empty()) frame->variables[block.index_as] = i;
+    auto lane =
+        make_lane(block.steps, run.path + "[" + std::to_string(i) + "]/", &run, frame.get());
+    lane->own_frame = std::move(frame);
+    lane->output = pointer_to(block.yield);
+    run.lanes.push_back(std::move(lane));
+  }
+}
+
+void Reference::enter_switch(Run& run, const dsl::Switch& block) {
+  const dsl::Case* taken = block.otherwise.get();
+  for (const auto& one : block.cases) {
+    if (!holds(*one.when, *run.lane)) continue;
+    taken = &one;
+    break;
+  }
+  run.lanes.push_back(make_lane(taken->steps, run.path + "/", &run, run.lane->frame));
+  run.lanes[0]->output = pointer_to(taken->output);
+}
+
+void Reference::advance_lanes(Run& run, dsl::OnBranchFailure on_failure) {
+  bool stopped = is_stopped(*run.lane);
+  for (bool again = true; again;) {
+    again = false;
+    for (const auto& lane : run.lanes) {
+      if (lane->progress != Progress::waiting) continue;
+      advance(*lane);
+      if (lane->progress != Progress::failed) continue;
+      if (run.fault)
+        note_earlier(*run.fault, *lane->fault);
+      else
+        run.fault = lane->fault;
+      if (on_failure != dsl::OnBranchFailure::cancel || stopped) continue;
+      // No new step starts in the others; what has not begun will not.
+      for (const auto& other : run.lanes) other->stopped = true;
+      stopped = again = true;
+    }
+  }
+  const auto in = [&](Progress progress) {
+    return std::any_of(run.lanes.begin(), run.lanes.end(),
+                       [&](const auto& lane) { return lane->progress == progress; });
+  };
+  if (in(Progress::waiting)) return;
+  if (run.fault) {
+    run.stand = Stand::failed;
+  } else if (in(Progress::stopped)) {
+    run.stand = Stand::stopped;
+  } else {
+    Json yields = Json::array();
+    for (const auto& lane : run.lanes) yields.push_back(render(lane->output, *lane));
+    settle(run, yields);
+  }
+}
+
+void Reference::advance_switch(Run& run) {
+  Lane& lane = *run.lanes[0];
+  advance(lane);
+  if (lane.progress == Progress::done) settle(run, render(lane.output, lane));
+  if (lane.progress == Progress::stopped) run.stand = Stand::stopped;
+  if (lane.progress != Progress::failed) return;
+  run.fault = lane.fault;
+  run.stand = Stand::failed;
+}
+
+void Reference::advance_try(Run& run, const dsl::Try& block) {
+  Lane& body = *run.lanes[0];
+  if (run.lanes.size() == 1 && body.progress == Progress::waiting) {
+    advance_switch(run);
+    if (run.stand != Stand::failed) return;
+    run.stand = Stand::running;
+    tries_.push_back(&run);
+  }
+  if (run.lanes.size() == 1) {
+    // Back to the save-point first, whether or not there is a catch for it.
+    const bool undone = undo(body, *run.fault);
+    if (is_stopped(*run.lane))
+      run.stand = Stand::stopped;
+    else if (undone)
+      begin_catch(run, block);
+  }
+  if (run.stand != Stand::running || run.lanes.size() == 1) return;
+  Lane& caught = *run.lanes[1];
+  advance(caught);
+  if (caught.progress == Progress::done) settle(run, render(caught.output, caught));
+  if (caught.progress == Progress::stopped) run.stand = Stand::stopped;
+  if (caught.progress != Progress::failed) return;
+  run.fault = caught.fault;
+  run.stand = Stand::failed;
+}
+
+void Reference::begin_catch(Run& run, const dsl::Try& block) {
+  const auto chosen = matching_catch(run, block, *run.fault);
+  for (const auto& other : run.fault->also) {
+    if (matching_catch(run, block, other) != chosen) undecided_ = true;
+  }
+  if (!chosen) {
+    run.stand = Stand::failed;
+    return;
+  }
+  const dsl::Catch& one = block.catches[*chosen];
+  run.lanes.push_back(make_lane(one.steps, run.path + "/", &run, run.lane->frame));
+  run.lanes[1]->failure = failure_of(*run.fault);
+  run.lanes[1]->output = pointer_to(one.output);
+}
+
+std::optional<std::size_t> Reference::matching_catch(const Run& run, const dsl::Try& block,
+                                                     const Fault& fault) {
+  const Json failure = failure_of(fault);
+  const auto is_named = [](const std::vector<std::string>& names, const std::string& name) {
+    return names.empty() || std::find(names.begin(), names.end(), name) != names.end();
+  };
+  for (std::size_t i = 0; i < block.catches.size(); ++i) {
+    const dsl::Catch& one = block.catches[i];
+    const bool matches = is_named(one.codes, fault.code) &&
+                         is_named(one.classes, fault.failure_class) &&
+                         (!one.when || holds(*one.when, *run.lane, &failure));
+    if (matches) return i;
+  }
+  return std::nullopt;
+}
+
+void Reference::settle(Run& run, const Json& output) {
+  run.stand = Stand::done;
+  run.settled_at = clock_;
+  run.view = Json{{"output", output}, {"status", "succeeded"}};
+}
+
+}  // namespace backstitch::test

@@ -1,0 +1,159 @@
+#include "reference_interpreter.hpp"
+
+#include <algorithm>
+
+#include "reference_tree.hpp"
+
+namespace backstitch::test {
+namespace {
+
+using What = Observed::What;
+
+bool is_named(const Fault& fault, const std::string& code) {
+  return fault.code == code || std::any_of(fault.also.begin(), fault.also.end(),
+                                           [&](const auto& f) { return is_named(f, code); });
+}
+
+}  // namespace
+
+Reference::Reference(const dsl::Definition& definition, Json input)
+    : definition_(definition),
+      input_(std::move(input)),
+      saga_{{"id", ""}, {"name", definition.name}, {"version", definition.version}} {
+  main_ = make_lane(definition.steps, "", nullptr, &names_);
+  follow();
+}
+
+std::string Reference::observe(const Observed& seen) {
+  if (undecided_) return "";
+  ++clock_;
+  if (ended_) return "the saga has ended";
+  // Notices to people, in whatever order they are needed.
+  if (suspended_) return seen.path.starts_with("onSuspended[") ? "" : "the saga is suspended";
+  std::string wrong = [&] {
+    switch (seen.what) {
+      case What::cancelled:
+      case What::deadline:
+        return stop_seen(seen);
+      case What::ended:
+        return end_seen(seen);
+      case What::call:
+      case What::retry:
+      case What::done:
+      case What::refused:
+      case What::unknown:
+      case What::undo:
+      case What::undone:
+      case What::undo_failed:
+      case What::suspended:
+        return step_seen(seen);
+    }
+    return std::string();
+  }();
+  if (wrong.empty()) follow();
+  return undecided_ ? "" : wrong;
+}
+
+std::string Reference::stop_seen(const Observed& seen) {
+  const bool cancel = seen.what == What::cancelled;
+  if (fault_ || stop_) return "";
+  if (definition_.recovery == dsl::Recovery::forward)
+    return cancel ? "a saga that only recovers forward cannot be cancelled" : "";
+  if (cancel && pivot_sent_) return "the pivot was sent";
+  if (pivot_passed_) return "";
+  if (pivot_sent_) {
+    deadline_waits_ = true;
+    return "";
+  }
+  stop_ = cancel ? Fault{"CANCELLED", "cancelled", "", clock_, {}}
+                 : Fault{"SAGA_TIMEOUT", "timeout", "", clock_, {}};
+  main_->stopped = true;
+  return "";
+}
+
+std::string Reference::end_seen(const Observed& seen) {
+  if (seen.status == "COMPLETED") {
+    if (fault_) return "the saga has failed with " + fault_->code;
+    if (main_->progress != Progress::done) return left_to_do();
+    const Json output = render(definition_.output ? &*definition_.output : nullptr, *main_);
+    if (seen.output && *seen.output != output) return "the output is " + output.dump();
+  } else {
+    if (!fault_) return "nothing has failed so far; " + left_to_do();
+    if (!undone_) return left_to_do();
+    if ((seen.status == "FAILED_INCOMPLETE") != incomplete_)
+      return incomplete_ ? "an undo was given up" : "everything was undone";
+    if (!is_named(*fault_, seen.word)) return "the failure is " + fault_->code;
+  }
+  ended_ = true;
+  return "";
+}
+
+std::string Reference::finish() {
+  if (undecided_ || suspended_ || ended_) return "";
+  return "the saga has not ended: " + left_to_do();
+}
+
+std::string Reference::left_to_do() const {
+  std::string open;
+  for (const auto& [path, run] : runs_) {
+    const bool waits = run->stand == Stand::ready || run->stand == Stand::running;
+    std::string what;
+    if (run->lanes.empty() && waits) what = std::string(" is ") + to_text(run->stand);
+    if (run->undo == UndoStand::allowed) what = " has to be undone";
+    if (run->undo == UndoStand::running) what = " is being undone";
+    if (!what.empty()) open += (open.empty() ? "" : ", ") + path + what;
+  }
+  return open.empty() ? "nothing is left to do" : open;
+}
+
+void Reference::follow() {
+  forget_what_is_allowed();
+  if (!fault_) {
+    advance(*main_);
+    if (main_->progress == Progress::failed) fault_ = main_->fault;
+    const bool over = main_->progress != Progress::waiting;
+    if (over && stop_) {
+      const auto before = fault_;
+      fault_ = stop_;
+      if (before) fault_->also.push_back(*before);
+    }
+  }
+  // The bodies that failed are undone to their save-points even where the whole was stopped.
+  for (Run* run : tries_) undo(*run->lanes[0], *run->fault);
+  if (!fault_ || !undo(*main_, *fault_)) return;
+  if (!handlers_) {
+    handlers_ = make_lane(definition_.on_failure, "onFailure/", nullptr, &names_);
+    handlers_->failure = failure_of(*fault_);
+  }
+  advance(*handlers_);
+  undone_ = handlers_->progress == Progress::done;
+}
+
+ReferenceInterpreter::ReferenceInterpreter(const dsl::Definition& definition, const Json& input)
+    : reference_(std::make_unique<Reference>(definition, input)) {}
+ReferenceInterpreter::~ReferenceInterpreter() = default;
+
+std::string ReferenceInterpreter::observe(const Observed& seen) {
+  return reference_->observe(seen);
+}
+std::string ReferenceInterpreter::finish() {
+  return reference_->finish();
+}
+bool ReferenceInterpreter::is_undecided() const {
+  return reference_->is_undecided();
+}
+
+std::string judge(const dsl::Definition& definition, const Json& input,
+                  const std::vector<Observed>& all) {
+  ReferenceInterpreter interpreter(definition, input);
+  std::string before;
+  for (const auto& seen : all) {
+    const std::string wrong = interpreter.observe(seen);
+    if (!wrong.empty()) return "`" + to_text(seen) + "`: " + wrong + "; before it:" + before;
+    before += " " + to_text(seen) + " |";
+  }
+  const std::string missing = interpreter.finish();
+  return missing.empty() ? "" : missing + " after" + before;
+}
+
+}  // namespace backstitch::test

@@ -1,0 +1,194 @@
+/// What is seen of one step: whether it was its turn.
+#include "reference_tree.hpp"
+
+namespace backstitch::test {
+namespace {
+
+using What = Observed::What;
+
+bool is_pivot(const dsl::Step& step) {
+  return std::holds_alternative<dsl::Action>(step.body) && step.kind == dsl::StepKind::pivot;
+}
+
+std::string class_of(const std::string& code) {
+  if (code == "RETRIES_EXHAUSTED") return "transient";
+  if (code == "OUTCOME_UNKNOWN") return "unknown";
+  if (code.ends_with("_TIMEOUT")) return "timeout";
+  return code == "CANCELLED" ? "cancelled" : "failure";
+}
+
+}  // namespace
+
+const char* to_text(Stand stand) {
+  switch (stand) {
+    case Stand::ahead:
+      return "not reached yet";
+    case Stand::ready:
+      return "not called yet";
+    case Stand::running:
+      return "running";
+    case Stand::done:
+      return "done";
+    case Stand::skipped:
+      return "skipped";
+    case Stand::failed:
+      return "failed";
+    case Stand::unknown:
+      return "unknown";
+    case Stand::stopped:
+      return "in a part that was stopped";
+  }
+  return "";
+}
+
+std::string Reference::step_seen(const Observed& seen) {
+  const auto found = runs_.find(seen.path);
+  if (found == runs_.end())
+    return "there is no such step here, or what stands before it has not ended";
+  Run& run = *found->second;
+  switch (seen.what) {
+    case What::call:
+      return call_seen(run);
+    case What::retry:
+      return retry_seen(run);
+    case What::done:
+      return done_seen(run, seen);
+    case What::refused:
+      return refused_seen(run, seen);
+    case What::unknown:
+      return unknown_seen(run);
+    case What::suspended:
+      return suspended_seen(run);
+    case What::undo:
+    case What::undone:
+    case What::undo_failed:
+      return undo_seen(run, seen);
+    case What::cancelled:
+    case What::deadline:
+    case What::ended:
+      break;
+  }
+  return "is not about a step";
+}
+
+std::string Reference::not_ready(const Run& run) {
+  if (run.stand == Stand::ready) return "there is no room yet: others are running";
+  return "the step is " + std::string(to_text(run.stand));
+}
+
+void Reference::mark_begun(const Run& run) {
+  for (Lane* lane = run.lane; lane != nullptr;
+       lane = lane->block == nullptr ? nullptr : lane->block->lane)
+    lane->begun = true;
+}
+
+bool Reference::may_fail(const Run& run) const {
+  const bool handler = run.path.starts_with("onFailure/");
+  return !handler && !pivot_passed_ && definition_.recovery == dsl::Recovery::backward;
+}
+
+std::string Reference::call_seen(Run& run) {
+  if (!std::holds_alternative<dsl::Action>(run.step->body)) return "the step calls nobody";
+  if (run.stand != Stand::ready || !may_begin(run)) return not_ready(run);
+  mark_begun(run);
+  run.stand = Stand::running;
+  pivot_sent_ = pivot_sent_ || is_pivot(*run.step);
+  return "";
+}
+
+std::string Reference::retry_seen(const Run& run) {
+  if (run.stand != Stand::running) return not_ready(run);
+  if (is_stopped(*run.lane) && !is_pivot(*run.step))
+    return "nothing is tried again in a part that was stopped";
+  return "";
+}
+
+std::string Reference::done_seen(Run& run, const Observed& seen) {
+  const bool calls = std::holds_alternative<dsl::Action>(run.step->body);
+  if (calls ? run.stand != Stand::running : run.stand != Stand::ready || !may_begin(run))
+    return not_ready(run);
+  if (std::holds_alternative<dsl::Fail>(run.step->body)) return "the step always fails";
+  Json output = seen.output.value_or(nullptr);
+  if (const auto* value = std::get_if<dsl::Value>(&run.step->body)) {
+    const Json expected = render(&value->value, *run.lane);
+    if (undecided_) {
+      undecided_ = false;
+      return "the value cannot be computed";
+    }
+    if (seen.output && output != expected) return "the value is " + expected.dump();
+    output = expected;
+  }
+  mark_begun(run);
+  settle(run, output);
+  if (is_pivot(*run.step)) pivot_passed_ = true;
+  return "";
+}
+
+std::string Reference::refused_seen(Run& run, const Observed& seen) {
+  const auto& body = run.step->body;
+  const bool calls = std::holds_alternative<dsl::Action>(body);
+  const bool waits = std::holds_alternative<dsl::Wait>(body);
+  // A wait that was stopped may be told as a failure of its own.
+  if (waits && run.stand == Stand::stopped) return "";
+  if (calls ? run.stand != Stand::running : run.stand != Stand::ready || !may_begin(run))
+    return not_ready(run);
+  if (!may_fail(run)) return "the saga cannot fail any more";
+  if (const auto* fail = std::get_if<dsl::Fail>(&body); fail != nullptr && fail->code != seen.word)
+    return "the failure is " + fail->code;
+  if (const auto* wait = std::get_if<dsl::Wait>(&body);
+      wait != nullptr && wait->on_timeout != dsl::OnTimeout::fail)
+    return "the wait goes on when it times out";
+  if (const auto* value = std::get_if<dsl::Value>(&body)) {
+    render(&value->value, *run.lane);
+    if (!undecided_) return "the value can be computed";
+    undecided_ = false;
+  }
+  if (std::holds_alternative<dsl::Sleep>(body)) return "a sleep cannot fail";
+  mark_begun(run);
+  run.stand = Stand::failed;
+  run.fault = Fault{seen.word,
+                    seen.failure_class.empty() ? class_of(seen.word) : seen.failure_class,
+                    run.path,
+                    clock_,
+                    {}};
+  if (is_pivot(*run.step) && deadline_waits_)
+    stop_ = Fault{"SAGA_TIMEOUT", "timeout", "", clock_, {*run.fault}};
+  return "";
+}
+
+std::string Reference::unknown_seen(Run& run) {
+  if (run.stand != Stand::running) return not_ready(run);
+  if (!may_fail(run) || is_pivot(*run.step)) return "here a step is resolved, or a person is asked";
+  run.stand = Stand::unknown;
+  run.settled_at = clock_;
+  run.fault = Fault{"OUTCOME_UNKNOWN", "unknown", run.path, clock_, {}};
+  return "";
+}
+
+std::string Reference::undo_seen(Run& run, const Observed& seen) {
+  if (seen.what == What::undo) {
+    if (run.undo == UndoStand::running) return "the undo was called before";
+    if (run.undo != UndoStand::allowed) return "it is not the turn of this undo";
+    run.undo = UndoStand::running;
+    return "";
+  }
+  if (run.undo != UndoStand::running) return "the undo is not running";
+  run.undo = UndoStand::done;
+  if (seen.what == What::undone) return "";
+  const auto* undo = std::get_if<dsl::Compensation>(&run.step->undo);
+  if (undo == nullptr || undo->on_exhausted != dsl::OnExhausted::continue_)
+    return "a person has to look at an undo that was given up";
+  incomplete_ = true;
+  return "";
+}
+
+std::string Reference::suspended_seen(const Run& run) {
+  const bool undoing = run.undo == UndoStand::running;
+  const bool stuck = run.stand == Stand::running && (!may_fail(run) || is_pivot(*run.step));
+  if (!undoing && !stuck)
+    return "nobody is needed at this step: it is " + std::string(to_text(run.stand));
+  suspended_ = true;
+  return "";
+}
+
+}  // namespace backstitch::test

@@ -1,0 +1,44 @@
+#pragma once
+#include <string>
+
+#include <nlohmann/json.hpp>
+
+#include <backstitch/base/json.hpp>
+
+namespace backstitch::test {
+
+/// A step of a test that is only a text is short for a usual one on the service `s`: "a" can be
+/// undone, "a!" is a pivot, "a+" is retryable.
+inline Json usual_step(std::string name) {
+  const char last = name.back();
+  if (last == '!' || last == '+') name.pop_back();
+  Json step{{"name", name}, {"action", {{"service", "s"}, {"http", "PUT /" + name}}}};
+  if (last == '!')
+    step["kind"] = "pivot";
+  else if (last == '+')
+    step["kind"] = "retryable";
+  else
+    step["compensation"] = {{"http", "DELETE /" + name}};
+  return step;
+}
+
+/// Writes short steps out, in lists that can hold steps only.
+inline void write_out(Json& node, bool steps = false) {
+  if (node.is_object()) {
+    for (auto& [name, value] : node.items()) {
+      const bool list = name == "steps" || name == "onFailure" || name == "onSuspended";
+      if (name == "branches") {
+        for (auto& [branch, inner] : value.items()) write_out(inner, true);
+      } else {
+        write_out(value, list);
+      }
+    }
+  } else if (node.is_array()) {
+    for (auto& item : node) {
+      if (steps && item.is_string()) item = usual_step(item.get<std::string>());
+      write_out(item);
+    }
+  }
+}
+
+}  // namespace backstitch::test
