@@ -8,7 +8,7 @@ namespace backstitch::test {
 namespace {
 
 using What = Observed::What;
-constexpr std::array<std::pair<What, std::string_view>, 11> words{
+constexpr std::array<std::pair<What, std::string_view>, 13> words{
     {{What::call, "call"},
      {What::retry, "retry"},
      {What::done, "done"},
@@ -19,7 +19,9 @@ constexpr std::array<std::pair<What, std::string_view>, 11> words{
      {What::undo_failed, "undo-failed"},
      {What::cancelled, "cancel"},
      {What::deadline, "deadline"},
-     {What::suspended, "suspended"}}};
+     {What::suspended, "suspended"},
+     {What::together, "together"},
+     {What::apart, "apart"}}};
 
 std::string_view cut_word(std::string_view& rest) {
   const auto begin = rest.find_first_not_of(' ');

@@ -21,6 +21,7 @@ namespace backstitch::test {
 ///     undo-failed a           … or was given up, and the rest goes on
 ///     cancel, deadline        a cancel was accepted, the saga's timeout passed
 ///     suspended a             a person is needed at a
+///     together, apart         what stands between happened at one moment, in no order
 ///     COMPLETED {"n": 1}      the end; FAILED CODE, FAILED_INCOMPLETE CODE
 struct Observed {
   enum class What {
@@ -35,6 +36,8 @@ struct Observed {
     cancelled,
     deadline,
     suspended,
+    together,
+    apart,
     ended
   };
   What what = What::call;

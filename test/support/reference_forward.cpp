@@ -178,9 +178,7 @@ void Reference::enter_switch(Run& run, const dsl::Switch& block) {
 }
 
 void Reference::advance_lanes(Run& run, dsl::OnBranchFailure on_failure) {
-  bool stopped = is_stopped(*run.lane);
-  for (bool again = true; again;) {
-    again = false;
+  while (true) {
     for (const auto& lane : run.lanes) {
       if (lane->progress != Progress::waiting) continue;
       advance(*lane);
@@ -189,11 +187,12 @@ void Reference::advance_lanes(Run& run, dsl::OnBranchFailure on_failure) {
         note_earlier(*run.fault, *lane->fault);
       else
         run.fault = lane->fault;
-      if (on_failure != dsl::OnBranchFailure::cancel || stopped) continue;
-      // No new step starts in the others; what has not begun will not.
-      for (const auto& other : run.lanes) other->stopped = true;
-      stopped = again = true;
     }
+    const bool stops = run.fault && on_failure == dsl::OnBranchFailure::cancel && !together_ &&
+                       !run.lanes[0]->stopped;
+    if (!stops) break;
+    // No new step starts in the others; what has not begun will not.
+    for (const auto& lane : run.lanes) lane->stopped = true;
   }
   const auto in = [&](Progress progress) {
     return std::any_of(run.lanes.begin(), run.lanes.end(),
@@ -226,10 +225,11 @@ void Reference::advance_try(Run& run, const dsl::Try& block) {
   if (run.lanes.size() == 1 && body.progress == Progress::waiting) {
     advance_switch(run);
     if (run.stand != Stand::failed) return;
-    run.stand = Stand::running;
-    tries_.push_back(&run);
+    // Stopped before it failed it is no failure of its own: what stopped it undoes it, too.
+    run.stand = is_stopped(*run.lane) ? Stand::stopped : Stand::running;
+    if (run.stand == Stand::running) tries_.push_back(&run);
   }
-  if (run.lanes.size() == 1) {
+  if (run.stand == Stand::running && run.lanes.size() == 1) {
     // Back to the save-point first, whether or not there is a catch for it.
     const bool undone = undo(body, *run.fault);
     if (is_stopped(*run.lane))

@@ -9,6 +9,13 @@ namespace {
 
 using What = Observed::What;
 
+Fault cancelled_at(std::uint64_t time) {
+  return {"CANCELLED", "cancelled", "", time, {}};
+}
+Fault late_at(std::uint64_t time) {
+  return {"SAGA_TIMEOUT", "timeout", "", time, {}};
+}
+
 bool is_named(const Fault& fault, const std::string& code) {
   return fault.code == code || std::any_of(fault.also.begin(), fault.also.end(),
                                            [&](const auto& f) { return is_named(f, code); });
@@ -27,36 +34,43 @@ Reference::Reference(const dsl::Definition& definition, Json input)
 std::string Reference::observe(const Observed& seen) {
   if (undecided_) return "";
   ++clock_;
+  if (seen.what == What::together || seen.what == What::apart) {
+    together_ = seen.what == What::together;
+    if (!ended_ && !suspended_) follow();
+    return "";
+  }
   if (ended_) return "the saga has ended";
-  // Notices to people, in whatever order they are needed.
-  if (suspended_) return seen.path.starts_with("onSuspended[") ? "" : "the saga is suspended";
-  std::string wrong = [&] {
-    switch (seen.what) {
-      case What::cancelled:
-      case What::deadline:
-        return stop_seen(seen);
-      case What::ended:
-        return end_seen(seen);
-      case What::call:
-      case What::retry:
-      case What::done:
-      case What::refused:
-      case What::unknown:
-      case What::undo:
-      case What::undone:
-      case What::undo_failed:
-      case What::suspended:
-        return step_seen(seen);
-    }
-    return std::string();
-  }();
+  // What stands beside the step that is stuck comes to its end, and notices go out.
+  if (suspended_) return seen.what == What::ended ? "the saga is suspended" : "";
+  std::string wrong = one_seen(seen);
+  if (!wrong.empty() && together_) {
+    // Of what happens at one moment this may be the consequence.
+    together_ = false;
+    follow();
+    wrong = one_seen(seen);
+  }
   if (wrong.empty()) follow();
   return undecided_ ? "" : wrong;
 }
 
+/// Changes nothing if it gives a reason.
+std::string Reference::one_seen(const Observed& seen) {
+  if (seen.what == What::cancelled || seen.what == What::deadline) return stop_seen(seen);
+  if (seen.what == What::ended) return end_seen(seen);
+  const auto found = runs_.find(seen.path);
+  if (found == runs_.end())
+    return "there is no such step here, or what stands before it has not ended";
+  return step_seen(*found->second, seen);
+}
+
 std::string Reference::stop_seen(const Observed& seen) {
   const bool cancel = seen.what == What::cancelled;
-  if (fault_ || stop_) return "";
+  if (stop_) {
+    // Whichever came first, the other may be told.
+    stop_->also.push_back(cancel ? cancelled_at(clock_) : late_at(clock_));
+    return "";
+  }
+  if (fault_) return "";
   if (definition_.recovery == dsl::Recovery::forward)
     return cancel ? "a saga that only recovers forward cannot be cancelled" : "";
   if (cancel && pivot_sent_) return "the pivot was sent";
@@ -65,8 +79,7 @@ std::string Reference::stop_seen(const Observed& seen) {
     deadline_waits_ = true;
     return "";
   }
-  stop_ = cancel ? Fault{"CANCELLED", "cancelled", "", clock_, {}}
-                 : Fault{"SAGA_TIMEOUT", "timeout", "", clock_, {}};
+  stop_ = cancel ? cancelled_at(clock_) : late_at(clock_);
   main_->stopped = true;
   return "";
 }

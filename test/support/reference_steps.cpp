@@ -10,6 +10,14 @@ bool is_pivot(const dsl::Step& step) {
   return std::holds_alternative<dsl::Action>(step.body) && step.kind == dsl::StepKind::pivot;
 }
 
+/// How a pause ends that was stopped makes no difference to anybody.
+bool ends_when_stopped(const Run& run) {
+  const auto& body = run.step->body;
+  const bool pauses =
+      std::holds_alternative<dsl::Wait>(body) || std::holds_alternative<dsl::Sleep>(body);
+  return pauses && run.stand == Stand::stopped;
+}
+
 std::string class_of(const std::string& code) {
   if (code == "RETRIES_EXHAUSTED") return "transient";
   if (code == "OUTCOME_UNKNOWN") return "unknown";
@@ -41,11 +49,7 @@ const char* to_text(Stand stand) {
   return "";
 }
 
-std::string Reference::step_seen(const Observed& seen) {
-  const auto found = runs_.find(seen.path);
-  if (found == runs_.end())
-    return "there is no such step here, or what stands before it has not ended";
-  Run& run = *found->second;
+std::string Reference::step_seen(Run& run, const Observed& seen) {
   switch (seen.what) {
     case What::call:
       return call_seen(run);
@@ -65,6 +69,8 @@ std::string Reference::step_seen(const Observed& seen) {
       return undo_seen(run, seen);
     case What::cancelled:
     case What::deadline:
+    case What::together:
+    case What::apart:
     case What::ended:
       break;
   }
@@ -72,6 +78,11 @@ std::string Reference::step_seen(const Observed& seen) {
 }
 
 std::string Reference::not_ready(const Run& run) {
+  for (const Lane* lane = run.lane; run.stand == Stand::stopped && lane->block != nullptr;
+       lane = lane->block->lane) {
+    if (lane->stopped && lane->block->fault)
+      return "the step is stopped, because " + lane->block->fault->step + " failed";
+  }
   if (run.stand == Stand::ready) return "there is no room yet: others are running";
   return "the step is " + std::string(to_text(run.stand));
 }
@@ -105,6 +116,7 @@ std::string Reference::retry_seen(const Run& run) {
 
 std::string Reference::done_seen(Run& run, const Observed& seen) {
   const bool calls = std::holds_alternative<dsl::Action>(run.step->body);
+  if (ends_when_stopped(run)) return "";
   if (calls ? run.stand != Stand::running : run.stand != Stand::ready || !may_begin(run))
     return not_ready(run);
   if (std::holds_alternative<dsl::Fail>(run.step->body)) return "the step always fails";
@@ -127,9 +139,7 @@ std::string Reference::done_seen(Run& run, const Observed& seen) {
 std::string Reference::refused_seen(Run& run, const Observed& seen) {
   const auto& body = run.step->body;
   const bool calls = std::holds_alternative<dsl::Action>(body);
-  const bool waits = std::holds_alternative<dsl::Wait>(body);
-  // A wait that was stopped may be told as a failure of its own.
-  if (waits && run.stand == Stand::stopped) return "";
+  if (ends_when_stopped(run)) return "";
   if (calls ? run.stand != Stand::running : run.stand != Stand::ready || !may_begin(run))
     return not_ready(run);
   if (!may_fail(run)) return "the saga cannot fail any more";
@@ -173,18 +183,21 @@ std::string Reference::undo_seen(Run& run, const Observed& seen) {
     return "";
   }
   if (run.undo != UndoStand::running) return "the undo is not running";
-  run.undo = UndoStand::done;
-  if (seen.what == What::undone) return "";
   const auto* undo = std::get_if<dsl::Compensation>(&run.step->undo);
-  if (undo == nullptr || undo->on_exhausted != dsl::OnExhausted::continue_)
+  const bool given_up = seen.what == What::undo_failed;
+  if (given_up && (undo == nullptr || undo->on_exhausted != dsl::OnExhausted::continue_))
     return "a person has to look at an undo that was given up";
-  incomplete_ = true;
+  run.undo = UndoStand::done;
+  incomplete_ = incomplete_ || given_up;
   return "";
 }
 
 std::string Reference::suspended_seen(const Run& run) {
   const bool undoing = run.undo == UndoStand::running;
-  const bool stuck = run.stand == Stand::running && (!may_fail(run) || is_pivot(*run.step));
+  const auto* action = std::get_if<dsl::Action>(&run.step->body);
+  // A probe may be unable to find out.
+  const bool asks = action != nullptr && action->probe;
+  const bool stuck = run.stand == Stand::running && (!may_fail(run) || is_pivot(*run.step) || asks);
   if (!undoing && !stuck)
     return "nobody is needed at this step: it is " + std::string(to_text(run.stand));
   suspended_ = true;

@@ -76,7 +76,7 @@ class Reference {
   friend class ReferenceScope;
 
   // reference_steps.cpp: what is seen of steps
-  std::string step_seen(const Observed& seen);
+  std::string step_seen(Run& run, const Observed& seen);
   std::string call_seen(Run& run);
   std::string retry_seen(const Run& run);
   std::string done_seen(Run& run, const Observed& seen);
@@ -89,6 +89,7 @@ class Reference {
   bool may_fail(const Run& run) const;
 
   // reference_interpreter.cpp: what is seen of the saga
+  std::string one_seen(const Observed& seen);
   std::string stop_seen(const Observed& seen);
   std::string end_seen(const Observed& seen);
   std::string left_to_do() const;
@@ -149,6 +150,8 @@ class Reference {
   bool suspended_ = false;
   bool ended_ = false;
   bool undecided_ = false;
+  bool together_ =
+      false;             ///< what is seen has no order: no failure stops what stands beside it yet
   bool undone_ = false;  ///< all that had to be undone is, handlers included
   std::uint64_t clock_ = 0;
 };

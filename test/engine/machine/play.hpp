@@ -119,6 +119,7 @@ class Play {
     return folded;
   }
 
+  const Json& input() const { return input_; }
   std::string status() const { return to_text(state.status); }
   const engine::RenderedRequest& request(const std::string& path,
                                          engine::Phase phase = engine::Phase::forward) {

@@ -30,8 +30,7 @@ TEST_CASE(
   ALLOWED(saga,
           both_b_and_d +
               "refused p/l/b X|unknown p/r/d|undo p/r/d|undone p/r/d|undo a|undone a|FAILED X");
-  REFUSED("in a part that was stopped", saga,
-          both_b_and_d + "refused p/l/b X|done p/r/d|call p/r/e");
+  REFUSED("is stopped", saga, both_b_and_d + "refused p/l/b X|done p/r/d|call p/r/e");
   REFUSED("nothing is tried again", saga, both_b_and_d + "refused p/l/b X|retry p/r/d");
   REFUSED("called before", saga,
           both_b_and_d + "done p/l/b|call p/l/c|refused p/r/d X|done p/l/c|undo p/l/c|undo p/l/c");
@@ -85,8 +84,7 @@ TEST_CASE("no more branches run at once than the block allows") {
           "call f|done f|COMPLETED");
   REFUSED("no room", saga, "call a|done a|call p/r/d|call p/l/b");
   REFUSED("no room", saga, "call a|done a|call p/r/d|done p/r/d|call p/l/b");
-  REFUSED("in a part that was stopped", saga,
-          "call a|done a|call p/r/d|refused p/r/d X|call p/l/b");
+  REFUSED("is stopped", saga, "call a|done a|call p/r/d|refused p/r/d X|call p/l/b");
 }
 
 TEST_CASE("a stopped branch ends its sleeps and waits, and does not run its catches") {
@@ -98,7 +96,8 @@ TEST_CASE("a stopped branch ends its sleeps and waits, and does not run its catc
   ALLOWED(saga,
           begun + "done p/m/t/c|undo p/l/a|undo p/m/t/c|undone p/m/t/c|undone p/l/a|FAILED X");
   REFUSED("`call p/m/t/d`", saga, begun + "refused p/m/t/c Y|call p/m/t/d");
-  REFUSED("in a part that was stopped", saga, begun + "done p/l/z");
+  ALLOWED(saga, begun + "refused p/m/t/c Y|done p/l/z|undo p/l/a|undone p/l/a|FAILED X");
+  REFUSED("`call p/l/b`", saga, begun + "done p/l/z|call p/l/b");
 }
 
 TEST_CASE("a switch runs its first case that holds, and only that is undone") {
@@ -165,7 +164,7 @@ TEST_CASE("the items that began last are undone first, as many at once as ran, o
 TEST_CASE("a loop stops or goes on after a failure, as it says") {
   ALLOWED(loop(""),
           item(0, "10") + "call l[1]/a|refused l[1]/a X|undo l[0]/a|undone l[0]/a|FAILED X");
-  REFUSED("in a part that was stopped", loop(""), "call l[0]/a|refused l[0]/a X|call l[1]/a");
+  REFUSED("is stopped", loop(""), "call l[0]/a|refused l[0]/a X|call l[1]/a");
   const std::string finish = loop(R"(, "onFailure": "finish")");
   ALLOWED(finish, "call l[0]/a|refused l[0]/a X|" + item(1, "12") + item(2, "14") +
                       "undo l[2]/a|undone l[2]/a|undo l[1]/a|undone l[1]/a|FAILED X");
@@ -266,6 +265,15 @@ TEST_CASE("a pivot may stand in the arms of a switch, and what follows it cannot
           "a|undone a|FAILED X");
   REFUSED("cannot fail", saga, "call a|done a|call w/e|done w/e|call f|refused f X", R"({"n": 2})");
   REFUSED("the pivot was sent", saga, "call a|done a|call w/e|cancel", R"({"n": 2})");
+}
+
+TEST_CASE("what happened together has no order: a failure stops what stands beside it only then") {
+  const std::string saga = parallel("");
+  ALLOWED(saga, both_b_and_d +
+                    "together|refused p/l/b X|done p/r/d|call p/r/e|apart|done p/r/e|"
+                    "undo p/r/e|undone p/r/e|undo p/r/d|undone p/r/d|undo a|undone a|FAILED X");
+  REFUSED("is stopped", saga,
+          both_b_and_d + "together|refused p/l/b X|done p/r/d|apart|call p/r/e");
 }
 
 TEST_CASE("where the language does not say which failure comes first, either is taken") {

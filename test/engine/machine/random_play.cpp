@@ -1,0 +1,199 @@
+#include "random_play.hpp"
+
+#include <algorithm>
+
+#include <backstitch/base/match.hpp>
+
+namespace backstitch::test {
+namespace {
+
+using What = Observed::What;
+constexpr std::size_t actions_max = 3'000;
+constexpr Duration patience{10 * 60'000};
+
+void collect_signals(const Json& node, std::vector<std::string>& out) {
+  if (node.is_object() && node.contains("wait")) {
+    const Json& signal = node["wait"]["signal"];
+    for (const auto& name : signal.is_array() ? signal : Json::array({signal}))
+      out.push_back(name.get<std::string>());
+  }
+  for (const auto& inner : node) {
+    if (inner.is_structured()) collect_signals(inner, out);
+  }
+}
+
+bool is_block(const dsl::Step& step) {
+  return std::holds_alternative<dsl::Parallel>(step.body) ||
+         std::holds_alternative<dsl::Switch>(step.body) ||
+         std::holds_alternative<dsl::ForEach>(step.body) ||
+         std::holds_alternative<dsl::Try>(step.body);
+}
+
+}  // namespace
+
+RandomPlay::RandomPlay(const RandomDefinition& random, std::uint64_t seed)
+    : play_(random.document.dump(), random.input.dump()),
+      dice_(seed),
+      participants_(definition(), seed) {
+  collect_signals(random.document["steps"], signals_);
+  if (dice_.chance(15)) cancels_at_ = dice_.between(1, 20);
+  if (dice_.chance(20)) take_overs_left_ = dice_.between(1, 2);
+  play_.random = dice_.roll();
+}
+
+bool RandomPlay::over() const {
+  return engine::is_terminal(play_.state.status) ||
+         play_.state.status == engine::SagaStatus::suspended;
+}
+
+std::string RandomPlay::run() {
+  on(engine::Start{SagaId::make(play_.now, 1, 2, 3), play_.input(), {}, std::nullopt});
+  while (!over()) {
+    if (++actions_ > actions_max) return "the saga does not end";
+    if (under_way_.empty() && !engine::next_wake(definition(), play_.state))
+      return std::string("the saga stands still: it is ") + to_text(play_.state.status);
+    act();
+  }
+  return wrong_at_the_end();
+}
+
+void RandomPlay::act() {
+  if (actions_ == cancels_at_) return on(engine::Cancel{"me", "why"});
+  if (take_overs_left_ > 0 && dice_.chance(10)) return take_over();
+  if (!signals_.empty() && dice_.chance(8)) return signal();
+  if (under_way_.empty()) return wake();
+  const auto next = engine::next_wake(definition(), play_.state);
+  // Nobody waits for hours while an answer is due in seconds.
+  const bool soon = next && *next <= play_.now + patience;
+  if (next && dice_.chance(soon ? 15 : 1)) return wake();
+  answer();
+}
+
+void RandomPlay::answer() {
+  const std::size_t chosen = dice_.below(under_way_.size());
+  const engine::CallParticipant call = under_way_[chosen];
+  under_way_.erase(under_way_.begin() + static_cast<std::ptrdiff_t>(chosen));
+  play_.now += Duration{static_cast<std::int64_t>(dice_.between(1, 400))};
+  auto result = participants_.answer(call, latitude(call.path));
+  on(engine::CallEnded{call.path, call.phase, call.attempt, std::move(result)});
+}
+
+void RandomPlay::wake() {
+  play_.now = std::max(play_.now, *engine::next_wake(definition(), play_.state));
+  on(engine::Tick{});
+}
+
+void RandomPlay::signal() {
+  const Json payload{{"n", dice_.below(10)}};
+  on(engine::Signal{dice_.pick(signals_), payload, "me", {"*"}});
+}
+
+void RandomPlay::take_over() {
+  --take_overs_left_;
+  for (const auto& call : under_way_) participants_.lose(call);
+  under_way_.clear();
+  on(engine::TakenOver{"node-b"});
+}
+
+void RandomPlay::on(engine::StimulusBody body) {
+  const bool of_many =
+      std::holds_alternative<engine::Tick>(body) || std::holds_alternative<engine::TakenOver>(body);
+  play_.on(std::move(body));
+  const auto before = static_cast<std::ptrdiff_t>(seen_.size());
+  for (const auto& event : play_.last.events) note(event);
+  if (of_many && ends_of_steps(before) > 1) {
+    // Timers that are due and calls that are lost at one moment have no order among themselves.
+    seen_.insert(seen_.begin() + before, {What::together, "", ""});
+    seen_.push_back({What::apart, "", ""});
+  }
+  for (const auto& effect : play_.last.effects) {
+    if (const auto* call = std::get_if<engine::CallParticipant>(&effect))
+      under_way_.push_back(*call);
+  }
+}
+
+std::size_t RandomPlay::ends_of_steps(std::ptrdiff_t first) const {
+  const auto is_end = [&](const Observed& seen) {
+    const bool ends =
+        seen.what == What::done || seen.what == What::refused || seen.what == What::unknown;
+    if (!ends) return false;
+    const auto& step = step_of(definition(), seen.path);
+    return std::holds_alternative<dsl::Action>(step.body) ||
+           std::holds_alternative<dsl::Wait>(step.body) ||
+           std::holds_alternative<dsl::Sleep>(step.body);
+  };
+  return static_cast<std::size_t>(std::count_if(seen_.begin() + first, seen_.end(), is_end));
+}
+
+/// Where a refusal needs a person, the main line may have one; elsewhere the answers to what runs
+/// beside it would still come, which the language says nothing about. What has to be resolved is
+/// asked about for three days if nobody answers: not here.
+Latitude RandomPlay::latitude(const std::string& path) const {
+  const bool pivot = step_of(definition(), path).kind == dsl::StepKind::pivot;
+  const bool handler = path.starts_with("onFailure/");
+  const bool forward = definition().recovery == dsl::Recovery::forward;
+  if (!forward && !handler && !play_.state.pivot_passed)
+    return pivot ? Latitude::settled : Latitude::any;
+  const bool main_line = path.find('/') == std::string::npos;
+  return main_line && participants_.seed() % 4 == 0 ? Latitude::settled : Latitude::done;
+}
+
+/// What there is to see of a step or a saga; other events say how the machine got there.
+void RandomPlay::note(const engine::Event& event) {
+  const auto see = [&](What what, const std::string& path) { seen_.push_back({what, path, ""}); };
+  std::visit(Match{[&](const engine::StepScheduled& e) { see(What::call, e.path); },
+                   [&](const engine::AttemptStarted& e) {
+                     if (e.phase == engine::Phase::forward) see(What::retry, e.path);
+                   },
+                   [&](const engine::StepSucceeded& e) { note_success(e); },
+                   [&](const engine::StepFailed& e) { note_failure(e); },
+                   [&](const engine::StepUnknown& e) { see(What::unknown, e.path); },
+                   [&](const engine::StepCompensationScheduled& e) { see(What::undo, e.path); },
+                   [&](const engine::StepCompensated& e) { see(What::undone, e.path); },
+                   [&](const engine::StepCompensationFailed& e) { see(What::undo_failed, e.path); },
+                   [&](const engine::CancelRequested&) { see(What::cancelled, ""); },
+                   [&](const engine::DeadlinePassed&) { see(What::deadline, ""); },
+                   [&](const engine::SagaSuspended& e) { see(What::suspended, e.suspension.step); },
+                   [&](const engine::SagaEnded& e) { note_end(e); }, [](const auto&) {}},
+             event.body);
+}
+
+void RandomPlay::note_end(const engine::SagaEnded& event) {
+  Observed end{What::ended, "", play_.state.failure ? play_.state.failure->code : ""};
+  end.status = to_text(event.status);
+  if (event.status == engine::SagaStatus::completed) end.output = event.output;
+  seen_.push_back(std::move(end));
+}
+
+void RandomPlay::note_success(const engine::StepSucceeded& event) {
+  if (is_block(step_of(definition(), event.path))) return;
+  Observed seen{What::done, event.path, ""};
+  seen.output = event.output;
+  seen_.push_back(std::move(seen));
+}
+
+void RandomPlay::note_failure(const engine::StepFailed& event) {
+  const dsl::Step& step = step_of(definition(), event.path);
+  // A block fails with a step inside; a sleep that was stopped has nothing to tell.
+  if (is_block(step) || std::holds_alternative<dsl::Sleep>(step.body)) return;
+  Observed seen{What::refused, event.path, event.failure.code};
+  seen.failure_class = event.failure.failure_class;
+  seen_.push_back(std::move(seen));
+}
+
+std::string RandomPlay::wrong_at_the_end() const {
+  const auto status = play_.state.status;
+  if (status == engine::SagaStatus::failed) {
+    const std::string standing = participants_.still_standing();
+    if (!standing.empty()) return "the saga FAILED, and what " + standing + " did is still there";
+  }
+  if (status != engine::SagaStatus::completed) return "";
+  for (const auto& [path, step] : play_.state.steps) {
+    const auto* action = std::get_if<dsl::Action>(&step_of(definition(), path).body);
+    if (action == nullptr || step.status != engine::StepStatus::succeeded) continue;
+    if (!participants_.has_effect(path)) return path + " succeeded without having been done";
+  }
+  return "";
+}
+
+}  // namespace backstitch::test

@@ -1,0 +1,51 @@
+#pragma once
+#include <string>
+#include <vector>
+
+#include "../../support/dice.hpp"
+#include "../../support/observed.hpp"
+#include "../../support/random_definition.hpp"
+#include "play.hpp"
+#include "random_participants.hpp"
+
+namespace backstitch::test {
+
+/// Plays a saga to its end: participants answer in random order, time passes, signals come,
+/// somebody cancels, nodes are lost. What is seen of it from outside is written down.
+class RandomPlay {
+ public:
+  RandomPlay(const RandomDefinition& random, std::uint64_t seed);
+  /// Why it went wrong, as far as that is seen without knowing what blocks mean: it stands still,
+  /// never ends, or ends with an effect that should not be there. Empty: it did not.
+  std::string run();
+  const std::vector<Observed>& seen() const { return seen_; }
+  const dsl::Definition& definition() const { return *play_.program.definition; }
+
+ private:
+  bool over() const;
+  void act();
+  void answer();
+  void wake();
+  void signal();
+  void take_over();
+  void on(engine::StimulusBody body);
+  std::size_t ends_of_steps(std::ptrdiff_t first) const;
+  void note(const engine::Event& event);
+  void note_end(const engine::SagaEnded& event);
+  void note_success(const engine::StepSucceeded& event);
+  void note_failure(const engine::StepFailed& event);
+  Latitude latitude(const std::string& path) const;
+  std::string wrong_at_the_end() const;
+
+  Play play_;
+  Dice dice_;
+  RandomParticipants participants_;
+  std::vector<engine::CallParticipant> under_way_;
+  std::vector<std::string> signals_;  ///< that some wait listens to
+  std::vector<Observed> seen_;
+  std::size_t cancels_at_ = 0;  ///< the action that is a cancel; 0: none
+  std::size_t take_overs_left_ = 0;
+  std::size_t actions_ = 0;
+};
+
+}  // namespace backstitch::test
