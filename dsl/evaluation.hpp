@@ -79,6 +79,8 @@ class Evaluation {
   /// Work on a value of some size costs more than a step, or a list within a loop over a list would
   /// keep a thread for minutes.
   void charge_work(const Node& node, const Json& value);
+  /// The same for bytes that are copied.
+  void charge_copy(const Node& node, std::size_t bytes);
   /// Fails if something made here would be larger than a result may be.
   void check_size(const Node& node, std::size_t bytes) const;
   const Scope& scope() const { return scope_; }

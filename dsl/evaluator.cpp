@@ -96,7 +96,11 @@ void Evaluation::charge(const Node& node, std::uint32_t steps) {
 
 void Evaluation::charge_work(const Node& node, const Json& value) {
   if (!value.is_structured() && !value.is_string()) return;
-  charge(node, static_cast<std::uint32_t>(size_of(value) / bytes_a_step));
+  charge_copy(node, size_of(value));
+}
+
+void Evaluation::charge_copy(const Node& node, std::size_t bytes) {
+  charge(node, static_cast<std::uint32_t>(bytes / bytes_a_step));
 }
 
 void Evaluation::check_size(const Node& node, std::size_t bytes) const {
@@ -287,8 +291,9 @@ Operand Evaluation::array(const Node& node, const Frame* frame) {
   for (const Node& child : node.children) {
     Operand item = evaluate(child, frame);
     if (item.is_omit()) continue;
-    size += size_of(item.get());
-    check_size(child, size);
+    const std::size_t bytes = size_of(item.get());
+    charge_copy(child, bytes);
+    check_size(child, size += bytes);
     result.push_back(std::move(item).take());
   }
   return Operand::own(std::move(result));
@@ -300,9 +305,10 @@ Operand Evaluation::object(const Node& node, const Frame* frame) {
   for (std::size_t i = 0; i < node.children.size(); ++i) {
     Operand member = evaluate(node.children[i], frame);
     if (member.is_omit()) continue;
-    size += node.keys[i].size() + 4 + size_of(member.get());
-    check_size(node.children[i], size);
-    result[node.keys[i]] = std::move(member).take();
+    const std::size_t bytes = node.keys[i].size() + 4 + size_of(member.get());
+    charge_copy(node.children[i], bytes);
+    check_size(node.children[i], size += bytes);
+    result.emplace(node.keys[i], std::move(member).take());
   }
   return Operand::own(std::move(result));
 }

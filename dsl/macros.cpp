@@ -37,7 +37,14 @@ class Loop {
     return result.get().get<bool>();
   }
   /// Counts what the result grows by.
-  void grow(std::size_t bytes) { evaluation_.check_size(node_, size_ += bytes); }
+  void grow(std::size_t bytes) {
+    evaluation_.charge_copy(node_, bytes);
+    evaluation_.check_size(node_, size_ += bytes);
+  }
+  Operand found(const Json& item) {
+    evaluation_.charge_work(node_, item);
+    return Operand::part_of(list_, item);
+  }
 
  private:
   Evaluation& evaluation_;
@@ -49,6 +56,7 @@ class Loop {
 
 Json map(Loop& loop) {
   Json result = Json::array();
+  result.get_ref<Json::array_t&>().reserve(loop.items().size());
   for (const Json& item : loop.items()) {
     Operand mapped = loop.body(item);
     if (mapped.is_omit()) continue;
@@ -153,7 +161,7 @@ Operand Evaluation::macro(const Node& node, const Frame* frame) {
   if (name == "any") return Operand::own(std::any_of(items.begin(), items.end(), holds));
   if (name == "find") {
     const auto found = std::find_if(items.begin(), items.end(), holds);
-    return found == items.end() ? Operand::own(nullptr) : Operand::own(*found);
+    return found == items.end() ? Operand::own(nullptr) : loop.found(*found);
   }
   fail(node, "unknown macro `" + name + "`");
 }

@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <charconv>
 #include <cmath>
+#include <cstring>
 
 #include <backstitch/dsl/json_gate.hpp>
 
@@ -19,6 +20,13 @@ std::size_t byte_of(std::string_view text, std::size_t index) {
     --index;
   }
   return at;
+}
+
+/// std::string::find may take the product of both lengths; this takes their sum.
+std::size_t find(const std::string& text, const std::string& what, std::size_t from = 0) {
+  const void* found = ::memmem(text.data() + from, text.size() - from, what.data(), what.size());
+  return found == nullptr ? std::string::npos
+                          : static_cast<std::size_t>(static_cast<const char*>(found) - text.data());
 }
 
 Json to_string_value(const Arguments& a) {
@@ -77,7 +85,7 @@ Json trim(const Arguments& a) {
 
 Json contains(const Arguments& a) {
   if (a[0].is_array()) return holds(a[0], a[1]);
-  return a.text(0).find(a.text(1)) != std::string::npos;
+  return find(a.text(0), a.text(1)) != std::string::npos;
 }
 
 Json split(const Arguments& a) {
@@ -88,7 +96,7 @@ Json split(const Arguments& a) {
   std::size_t begin = 0;
   while (true) {
     a.evaluation.charge(a.node);
-    const auto end = text.find(separator, begin);
+    const auto end = find(text, separator, begin);
     parts.push_back(text.substr(begin, end - begin));
     if (end == std::string::npos) return parts;
     begin = end + separator.size();
@@ -121,7 +129,7 @@ Json replace(const Arguments& a) {
   std::size_t begin = 0;
   while (true) {
     a.evaluation.charge(a.node);
-    const auto found = text.find(what, begin);
+    const auto found = find(text, what, begin);
     out.append(text, begin, found - begin);
     if (found == std::string::npos) return out;
     out += with;

@@ -196,6 +196,31 @@ TEST_CASE("loops within loops end at the number of steps, whatever they give") {
   CHECK(evaluated(three).find("evaluation steps") != std::string::npos);
 }
 
+TEST_CASE("a loop that copies a large value again and again ends at the number of steps") {
+  const std::string large = R"({"input": {"list": )" + Json(std::vector<int>(5'000)).dump() +
+                            R"(, "text": ")" + std::string(100'000, 'a') + "\"}}";
+  const Values values(large);
+  for (const char* copying :
+       {"len([input.text, x])", "len({a: input.text}.a)", "len([1].map(y, input.text))",
+        "len([input.text].filter(y, true))", "len([input.text].find(y, true))",
+        "len([1].toObject(y, ['a', input.text]))", "len([1].flatMap(y, [input.text]))"}) {
+    CAPTURE(copying);
+    const std::string source = "input.list.all(x, " + std::string(copying) + " > 0)";
+    CHECK(evaluated(source, values).find("evaluation steps") != std::string::npos);
+  }
+}
+
+TEST_CASE("a text is looked for in as many steps as it is long") {
+  const std::string half(60'000, 'a');
+  const Values values(R"({"input": {"text": ")" + half + half + R"(", "part": ")" + half +
+                      R"(b", "list": [1, 2, 3, 4, 5, 6, 7, 8, 9]}})");
+  CHECK(evaluated("input.list.any(x, contains(input.text, input.part))", values) == "false");
+  CHECK(evaluated("contains('banana', 'nan') && !contains('banana', 'nab')") == "true");
+  CHECK(evaluated("contains('banana', '')") == "true");
+  CHECK(evaluated("split('a--b----c', '--')") == R"(["a","b","","c"])");
+  CHECK(evaluated("replace('aaaa', 'aa', 'b')") == R"("bb")");
+}
+
 TEST_CASE("steps are counted over all expressions that share a budget") {
   std::string list = "[0";
   for (int i = 1; i < 60; ++i) list += "," + std::to_string(i);
