@@ -106,4 +106,11 @@ const std::vector<std::string>& built_in_names() {
   return names;
 }
 
+bool is_reserved_name(std::string_view name) {
+  static constexpr std::string_view words[] = {"true", "false", "null", "omit", "in"};
+  const auto& names = built_in_names();
+  return std::find(names.begin(), names.end(), name) != names.end() ||
+         std::find(std::begin(words), std::end(words), name) != std::end(words);
+}
+
 }  // namespace backstitch::dsl

@@ -24,6 +24,7 @@ struct SyntaxError {
   std::uint32_t offset;
   std::string message;
   const char* code = "E401";
+  std::string hint{};
 };
 
 /// Cuts an expression into tokens. Throws SyntaxError.

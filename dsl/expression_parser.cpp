@@ -6,6 +6,7 @@
 
 #include "excerpt.hpp"
 #include "expression_lexer.hpp"
+#include "nearest.hpp"
 
 namespace backstitch::dsl {
 namespace {
@@ -27,7 +28,8 @@ class Parser {
    public:
     explicit Nested(Parser& parser) : parser_(parser) {
       if (++parser_.depth_ > expression_nesting_max) {
-        parser_.fail("nested deeper than " + std::to_string(expression_nesting_max));
+        parser_.fail("nested deeper than " + std::to_string(expression_nesting_max),
+                     "cut it into value steps");
       }
     }
     ~Nested() { --parser_.depth_; }
@@ -38,8 +40,8 @@ class Parser {
     Parser& parser_;
   };
 
-  [[noreturn]] void fail(const std::string& message) const {
-    throw SyntaxError{current_.begin, message};
+  [[noreturn]] void fail(const std::string& message, const std::string& hint = {}) const {
+    throw SyntaxError{current_.begin, message, "E401", hint};
   }
 
   void advance() { current_ = lexer_.next(); }
@@ -105,7 +107,7 @@ class Parser {
       advance();
       left = binary(found->second, std::move(left), (this->*next)());
       // A chain leans to the left and is evaluated by recursion.
-      if (++chained_ > expression_chars_max) fail("too many operators");
+      if (++chained_ > expression_chars_max) fail("too many operators", "cut it into value steps");
     }
   }
 
@@ -169,7 +171,7 @@ class Parser {
       } else {
         return node;
       }
-      if (++chained_ > expression_chars_max) fail("too many members");
+      if (++chained_ > expression_chars_max) fail("too many members", "cut it into value steps");
     }
   }
 
@@ -184,22 +186,24 @@ class Parser {
   Node macro(Node list, std::string name, std::uint32_t begin, bool optional) {
     const auto& known = macro_library();
     if (optional || std::find(known.begin(), known.end(), name) == known.end()) {
-      throw SyntaxError{begin, optional ? "a macro cannot follow `?.`"
-                                        : "unknown macro `" + name + "`; known are " + join(known)};
+      throw SyntaxError{begin,
+                        optional ? "a macro cannot follow `?.`"
+                                 : "unknown macro `" + name + "`; known are " + join(known),
+                        "E401",
+                        optional ? "write (… ?? [])." + name + "(…)" : did_you_mean(name, known)};
     }
     if (++macro_depth_ > macro_nesting_max)
-      fail("macros nested deeper than " + std::to_string(macro_nesting_max));
+      fail("macros nested deeper than " + std::to_string(macro_nesting_max),
+           "cut it into value steps");
     advance();
     Node node = make(NodeKind::macro, list.begin, 0);
     node.text = std::move(name);
     node.children.push_back(std::move(list));
     const std::uint32_t variable_at = current_.begin;
     node.variable = expect_name("the variable of the macro");
-    const auto& reserved = built_in_names();
-    if (std::find(reserved.begin(), reserved.end(), node.variable) != reserved.end() ||
-        is_bound(node.variable)) {
+    if (is_reserved_name(node.variable) || is_bound(node.variable)) {
       throw SyntaxError{variable_at, "the variable `" + node.variable + "` hides another name",
-                        "E105"};
+                        "E105", "give it a name of its own"};
     }
     expect(",");
     bound_.push_back(node.variable);
@@ -261,7 +265,8 @@ class Parser {
     const auto info = std::find_if(library.begin(), library.end(),
                                    [&](const auto& one) { return one.name == token.text; });
     if (info == library.end())
-      throw SyntaxError{token.begin, "unknown function `" + token.text + "`"};
+      throw SyntaxError{token.begin, "unknown function `" + token.text + "`", "E401",
+                        did_you_mean(token.text, names_of(library))};
     Node node = make(NodeKind::call, token.begin, 0);
     node.text = token.text;
     node.children = list("(", ")", node.end);
@@ -270,8 +275,12 @@ class Parser {
           info->arguments_min == info->arguments_max
               ? std::to_string(info->arguments_min)
               : std::to_string(info->arguments_min) + " to " + std::to_string(info->arguments_max);
-      throw SyntaxError{token.begin, "`" + node.text + "` takes " + count + " argument(s), not " +
-                                         std::to_string(node.children.size())};
+      throw SyntaxError{token.begin,
+                        "`" + node.text + "` takes " + count + " argument(s), not " +
+                            std::to_string(node.children.size()),
+                        "E401",
+                        node.children.size() < info->arguments_min ? "add what is missing"
+                                                                   : "leave the rest out"};
     }
     return node;
   }
@@ -319,6 +328,12 @@ class Parser {
     return std::find(bound_.begin(), bound_.end(), name) != bound_.end();
   }
 
+  static std::vector<std::string> names_of(const std::vector<FunctionInfo>& library) {
+    std::vector<std::string> names;
+    for (const auto& one : library) names.push_back(one.name);
+    return names;
+  }
+
   static std::string join(const std::vector<std::string>& names) {
     std::string text;
     for (const auto& name : names) text += (text.empty() ? "" : ", ") + name;
@@ -333,25 +348,27 @@ class Parser {
   std::size_t chained_ = 0;
 };
 
-}  // namespace
-
-Error expression_error(std::string_view source, std::uint32_t offset, const std::string& message,
-                       const char* code) {
-  Error error{ErrorCode::invalid, code,
-              message + " at " + std::to_string(offset + 1) + " in `" + excerpt(source, 80) + "`"};
-  error.details.push_back({"@" + std::to_string(offset), code, message});
-  return error;
+/// With the offset, as every error of an expression is told.
+Error told(std::string_view source, const SyntaxError& error) {
+  Error out{ErrorCode::invalid, error.code,
+            error.message + " at " + std::to_string(error.offset + 1) + " in `" +
+                excerpt(source, 80) + "`"};
+  out.details.push_back(
+      {"@" + std::to_string(error.offset), error.code, error.message, error.hint});
+  return out;
 }
+
+}  // namespace
 
 Result<Node> parse_expression(std::string_view source) {
   if (source.size() > expression_chars_max) {
-    return expression_error(source, 0,
-                            "longer than " + std::to_string(expression_chars_max) + " characters");
+    return told(source, {0, "longer than " + std::to_string(expression_chars_max) + " characters",
+                         "E401", "cut it into value steps"});
   }
   try {
     return Parser(source).parse();
   } catch (const SyntaxError& error) {
-    return expression_error(source, error.offset, error.message, error.code);
+    return told(source, error);
   }
 }
 

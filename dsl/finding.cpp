@@ -7,6 +7,23 @@
 
 namespace backstitch::dsl {
 
+void limit(std::vector<Finding>& findings) {
+  std::size_t errors = 0;
+  const auto is_over = [&](const Finding& finding) {
+    return finding.severity == Severity::error && ++errors > findings_max;
+  };
+  const auto rest = std::find_if(findings.begin(), findings.end(), is_over);
+  if (rest == findings.end()) return;
+  findings.erase(
+      std::remove_if(rest, findings.end(),
+                     [](const Finding& finding) { return finding.severity == Severity::error; }),
+      findings.end());
+  findings.push_back(
+      {"E001", Severity::error, "", 1, 1,
+       "there are more than " + std::to_string(findings_max) + " findings; the rest is left out",
+       "correct these first"});
+}
+
 bool has_errors(const std::vector<Finding>& findings) {
   return std::any_of(findings.begin(), findings.end(),
                      [](const Finding& finding) { return finding.severity == Severity::error; });
@@ -17,7 +34,6 @@ Json to_json(const Finding& finding) {
           {"severity", finding.severity == Severity::error ? "error" : "warning"},
           {"pointer", finding.pointer},
           {"line", finding.line},
-          {"column", finding.column},
           {"message", finding.message},
           {"hint", finding.hint}};
 }

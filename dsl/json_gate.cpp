@@ -1,5 +1,6 @@
 #include <backstitch/dsl/json_gate.hpp>
 
+#include <cstdio>
 #include <string>
 #include <utility>
 #include <vector>
@@ -17,6 +18,8 @@ std::string well_formed(const std::string& text) {
   const auto replace = Json::error_handler_t::replace;
   return Json::parse(Json(text).dump(-1, ' ', false, replace)).get<std::string>();
 }
+
+constexpr const char* place_begins = " (line ";
 
 /// Builds the value while it refuses. The library's parser is iterative, so depth costs no stack.
 class Gate : public nlohmann::json_sax<Json> {
@@ -55,10 +58,9 @@ class Gate : public nlohmann::json_sax<Json> {
       return refuse("json-nul", "the character U+0000 cannot be stored");
     auto [place, added] =
         open_.back()->get_ref<Json::object_t&>().emplace(std::move(name), nullptr);
-    if (!added)
-      return refuse("json-duplicate-key", "the key `" + place->first + "` stands there twice");
     member_ = &place->second;
-    return true;
+    return added ||
+           refuse("json-duplicate-key", "the key `" + place->first + "` stands there twice");
   }
 
   bool parse_error(std::size_t position, const std::string&,
@@ -123,7 +125,7 @@ class Gate : public nlohmann::json_sax<Json> {
         if (text_[i] == '\n') ++line;
       }
       error.message +=
-          " (line " + std::to_string(line) + ", column " + std::to_string(column) + ")";
+          place_begins + std::to_string(line) + ", column " + std::to_string(column) + ")";
     }
     error.details.push_back({pointer(), reason, message});
     return error;
@@ -172,6 +174,16 @@ Result<Json> parse_json(std::string_view text, const GateLimits& limits) {
   Gate gate(text, limits);
   if (Json::sax_parse(text.begin(), text.end(), &gate)) return std::move(gate.result());
   return gate.error();
+}
+
+std::pair<std::uint32_t, std::uint32_t> line_and_column(const Error& gate_error) {
+  const auto begin = gate_error.message.rfind(place_begins);
+  std::pair<std::uint32_t, std::uint32_t> place{0, 0};
+  if (begin == std::string::npos) return place;
+  const std::string text = gate_error.message.substr(begin);
+  if (std::sscanf(text.c_str(), " (line %u, column %u)", &place.first, &place.second) != 2)
+    return {0, 0};
+  return place;
 }
 
 }  // namespace backstitch::dsl

@@ -2,12 +2,16 @@
 
 #include <charconv>
 
+#include "excerpt.hpp"
+#include "nearest.hpp"
+
 namespace backstitch::dsl {
 namespace {
 
 constexpr std::int64_t attempts_max = 1'000;
 constexpr std::size_t headers_max = 40;
 constexpr std::size_t outcomes_max = 20;
+constexpr DurationBounds required{.required = true, .least = Duration{1}};
 
 std::optional<int> status_number(std::string_view text) {
   int value = 0;
@@ -44,11 +48,12 @@ std::vector<StatusRange> read_status(const Json& value, const std::string& point
     if (const auto range = status_range(one))
       ranges.push_back(*range);
     else
-      add_error(findings, "E002", pointer, one.dump() + " is no status",
+      add_error(findings, "E002", pointer, excerpt(one.dump(), 40) + " is no status",
                 "write 409, [404, 410], \"5xx\" or \"500-503\"");
   }
   if (ranges.empty() && list.empty())
-    add_error(findings, "E305", pointer, "the list of statuses is empty");
+    add_error(findings, "E305", pointer, "the list of statuses is empty",
+              "leave `status` out, or name one");
   return ranges;
 }
 
@@ -71,7 +76,9 @@ OutcomeRule read_outcome(const Json& value, const std::string& pointer, Findings
                                                    {"transient", OutcomeClass::transient},
                                                    {"unknown", OutcomeClass::unknown},
                                                    {"pending", OutcomeClass::pending}});
-  if (!has_is) reader.refuse("E002", "an outcome rule needs `is`");
+  if (!has_is)
+    reader.refuse("E002", "an outcome rule needs `is`",
+                  "add \"is\": success, failure, transient, unknown or pending");
   rule.is = is.value_or(OutcomeClass::unknown);
   rule.code = reader.error_code("code").value_or("");
   rule.retry_after = reader.duration("retryAfter");
@@ -94,7 +101,7 @@ void read_method_and_path(Reader& reader, Request& request, const std::string& h
   if (!known || space == std::string::npos || space + 1 >= http.size() || http[space + 1] != '/') {
     return add_error(
         reader.findings(), "E002", reader.at("http"),
-        "`http` is a method and a path, not \"" + http + "\"",
+        "`http` is a method and a path, not \"" + excerpt(http, 80) + "\"",
         "write \"PUT /things/${saga.id}\"; methods are GET, HEAD, POST, PUT, PATCH, DELETE");
   }
   auto path = Template::compile_text(std::string_view(http).substr(space + 1));
@@ -110,14 +117,16 @@ std::vector<NamedTemplate> read_named(Reader& reader, const char* key) {
   if (value == nullptr) return out;
   if (!value->is_object() || value->size() > headers_max) {
     add_error(reader.findings(), "E002", reader.at(key),
-              "`" + std::string(key) + "` is an object of at most 40 texts");
+              "`" + std::string(key) + "` is an object of at most 40 texts",
+              "write { \"name\": \"value\" }");
     return out;
   }
   for (const auto& [name, source] : value->items()) {
     const std::string at = reader.at(key) + "/" + escaped_pointer(name);
     if (!source.is_string() && !source.is_number() && !source.is_boolean()) {
       add_error(reader.findings(), "E002", at,
-                "is a string, number or boolean, not " + std::string(source.type_name()));
+                "is a string, number or boolean, not " + std::string(source.type_name()),
+                "write it as a text, or send it in the body");
       continue;
     }
     // Typed, so that null can mean "leave it out".
@@ -137,15 +146,14 @@ RetrySpec read_retry(const Json& value, const std::string& pointer,
   if (value.is_string()) {
     const auto found = policies.find(value.get<std::string>());
     if (found != policies.end()) return found->second;
-    std::vector<std::string> names;
-    for (const auto& [name, policy] : policies) names.push_back(name);
-    const std::string near = nearest(value.get<std::string>(), names);
-    add_error(findings, "E002", pointer, "there is no retry policy " + value.dump(),
-              near.empty() ? "define it under retryPolicies" : "did you mean \"" + near + "\"?");
+    add_error(findings, "E002", pointer, "there is no retry policy " + excerpt(value.dump(), 80),
+              did_you_mean(value.get<std::string>(), names_of(policies),
+                           "define it under retryPolicies"));
     return {};
   }
   Reader reader(value, pointer, "a retry policy", findings);
   RetrySpec spec;
+  spec.pointer = pointer;
   if (const Json* attempts = reader.take("maxAttempts")) {
     if (*attempts == "unlimited")
       spec.unlimited = true;
@@ -153,7 +161,8 @@ RetrySpec read_retry(const Json& value, const std::string& pointer,
       spec.attempts_max = attempts->get<std::uint32_t>();
     } else {
       add_error(findings, "E002", reader.at("maxAttempts"),
-                "`maxAttempts` is an integer from 1 to 1000 or \"unlimited\"");
+                "`maxAttempts` is an integer from 1 to 1000 or \"unlimited\"",
+                "write a number, or \"unlimited\"");
     }
   }
   spec.delay = reader.duration("delay");
@@ -171,7 +180,8 @@ RetrySpec read_retry(const Json& value, const std::string& pointer,
         spec.on->push_back(OutcomeClass::unknown);
       else
         add_error(findings, "E002", reader.at("on"),
-                  "`on` lists transient and unknown, not \"" + name + "\"");
+                  "`on` lists transient and unknown, not \"" + excerpt(name, 40) + "\"",
+                  "a failure is never tried again");
     }
   } else {
     reader.take("on");
@@ -180,7 +190,8 @@ RetrySpec read_retry(const Json& value, const std::string& pointer,
     if (is_error_code(code))
       spec.except.push_back(code);
     else
-      add_error(findings, "E002", reader.at("except"), "\"" + code + "\" is no error code");
+      add_error(findings, "E002", reader.at("except"),
+                "\"" + excerpt(code, 80) + "\" is no error code", "codes are like OUT_OF_STOCK");
   }
   reader.finish();
   return spec;
@@ -190,7 +201,8 @@ std::vector<OutcomeRule> read_outcomes(const Json& value, const std::string& poi
                                        Findings& findings) {
   std::vector<OutcomeRule> rules;
   if (!value.is_array() || value.size() > outcomes_max) {
-    add_error(findings, "E002", pointer, "`outcomes` is a list of at most 20 rules");
+    add_error(findings, "E002", pointer, "`outcomes` is a list of at most 20 rules",
+              "write [ { \"status\": 409, \"is\": \"failure\", \"code\": \"TAKEN\" } ]");
     return rules;
   }
   for (std::size_t i = 0; i < value.size(); ++i) {
@@ -237,7 +249,7 @@ Probe read_probe(const Json& value, const std::string& pointer, const DocumentCo
   if (const Json* retry = reader.take("retry")) {
     probe.retry = read_retry(*retry, reader.at("retry"), context.retry_policies, findings);
   }
-  probe.attempt_timeout = reader.duration("attemptTimeout");
+  probe.attempt_timeout = reader.duration("attemptTimeout", one_attempt);
   reader.finish();
   return probe;
 }
@@ -250,13 +262,13 @@ Completion read_completion(const Json& value, const std::string& pointer, Findin
     Reader inner(*poll, reader.at("poll"), "`poll`", findings);
     Poll read;
     read.request = read_request(inner, false, false);
-    read.every = inner.duration("every", true).value_or(DurationField{Duration{0}});
+    read.every = inner.duration("every", required).value_or(DurationField{Duration{0}});
     if (const Json* rules = inner.take("outcomes"))
       read.outcomes = read_outcomes(*rules, inner.at("outcomes"), findings);
     inner.finish();
     completion.poll = std::move(read);
   }
-  completion.timeout = reader.duration("timeout", true).value_or(DurationField{Duration{0}});
+  completion.timeout = reader.duration("timeout", required).value_or(DurationField{Duration{0}});
   reader.finish();
   return completion;
 }
@@ -274,7 +286,8 @@ Undo read_compensation(const Json& value, const std::string& pointer,
   if (value == "auto") return AutoCompensation{};
   if (value.is_string()) {
     add_error(findings, "E002", pointer,
-              "a compensation is a request, \"none\" or \"auto\", not " + value.dump());
+              "a compensation is a request, \"none\" or \"auto\", not " + excerpt(value.dump(), 40),
+              "write { \"http\": \"DELETE /things/${saga.id}\" }");
     return NoCompensation{};
   }
   Reader reader(value, pointer, "a compensation", findings);
@@ -288,7 +301,7 @@ Undo read_compensation(const Json& value, const std::string& pointer,
   } else {
     undo.retry = context.compensation_retry;
   }
-  undo.attempt_timeout = reader.duration("attemptTimeout");
+  undo.attempt_timeout = reader.duration("attemptTimeout", one_attempt);
   if (!undo.attempt_timeout) undo.attempt_timeout = context.compensation_attempt_timeout;
   undo.on_exhausted = read_on_exhausted(reader, context.compensation_on_exhausted);
   reader.finish();

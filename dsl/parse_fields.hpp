@@ -14,6 +14,7 @@ struct DocumentContext {
   RetrySpec compensation_retry;
   std::optional<DurationField> compensation_attempt_timeout;
   OnExhausted compensation_on_exhausted = OnExhausted::suspend;
+  PatternBudget patterns;
 };
 
 /// A policy, or the name of one of `policies`.

@@ -1,31 +1,15 @@
 #include "parse_reader.hpp"
 
 #include <algorithm>
-#include <numeric>
 
 #include "excerpt.hpp"
+#include "nearest.hpp"
 
 namespace backstitch::dsl {
 namespace {
 
-constexpr std::size_t hint_distance_max = 2;
 constexpr std::size_t name_chars_max = 64;
 constexpr std::size_t definition_name_chars_max = 128;
-
-std::size_t edit_distance(std::string_view a, std::string_view b) {
-  std::vector<std::size_t> row(b.size() + 1);
-  std::iota(row.begin(), row.end(), std::size_t{0});
-  for (std::size_t i = 1; i <= a.size(); ++i) {
-    std::size_t diagonal = row[0];
-    row[0] = i;
-    for (std::size_t j = 1; j <= b.size(); ++j) {
-      const std::size_t above = row[j];
-      row[j] = std::min({row[j] + 1, row[j - 1] + 1, diagonal + (a[i - 1] == b[j - 1] ? 0 : 1)});
-      diagonal = above;
-    }
-  }
-  return row.back();
-}
 
 bool in_range(char c, char first, char last) {
   return c >= first && c <= last;
@@ -42,20 +26,6 @@ std::string shown(const Json& value) {
 }
 
 }  // namespace
-
-std::string nearest(std::string_view text, const std::vector<std::string>& names) {
-  if (text.size() > name_chars_max) return {};
-  const std::string* best = nullptr;
-  std::size_t least = hint_distance_max + 1;
-  for (const auto& name : names) {
-    const std::size_t distance = edit_distance(text, name);
-    if (distance < least && distance < name.size()) {
-      least = distance;
-      best = &name;
-    }
-  }
-  return best == nullptr ? std::string{} : *best;
-}
 
 bool is_identifier(std::string_view text) {
   return !text.empty() && text.size() <= name_chars_max && in_range(text.front(), 'a', 'z') &&
@@ -86,19 +56,34 @@ bool is_dotted_name(std::string_view text) {
   return in_range(before, 'a', 'z') || in_range(before, '0', '9');
 }
 
+std::string hint_of(const Error& gate_error) {
+  const std::string& reason = gate_error.reason;
+  if (reason == "json-encoding") return "save the file as UTF-8";
+  if (reason == "json-nul") return "leave the character out";
+  if (reason == "json-duplicate-key") return "keep one of them";
+  if (reason == "json-integer-range") return "send it as a string";
+  if (reason == "json-too-deep") return "move inner steps into a sub-saga";
+  if (reason == "json-too-large") return "cut it into sub-sagas";
+  return "correct the JSON where the message points";
+}
+
 void add_error(Findings& findings, std::string code, std::string pointer, std::string message,
                std::string hint) {
+  // One more than that tells that there are more.
+  if (findings.size() > findings_max) return;
   findings.push_back({std::move(code), Severity::error, std::move(pointer), 0, 0,
                       std::move(message), std::move(hint)});
 }
 
 void add_compile_errors(Findings& findings, const Error& error, const std::string& pointer) {
-  if (error.details.empty()) return add_error(findings, "E401", pointer, error.message);
+  const std::string otherwise = "docs/language.md has what an expression may be";
+  if (error.details.empty()) return add_error(findings, "E401", pointer, error.message, otherwise);
   const bool single = error.details.size() == 1;
   for (const auto& detail : error.details) {
     // An expression's own offset ("@17") is in the message; the place is the string that holds it.
     const std::string below = detail.pointer.starts_with('@') ? "" : detail.pointer;
-    add_error(findings, detail.code, pointer + below, single ? error.message : detail.message);
+    add_error(findings, detail.code, pointer + below, single ? error.message : detail.message,
+              detail.hint.empty() ? otherwise : detail.hint);
   }
 }
 
@@ -120,6 +105,8 @@ std::optional<Expression> read_expression(const Json& value, const std::string& 
   return std::nullopt;
 }
 
+namespace {
+
 std::optional<DurationField> read_duration(const Json& value, const std::string& pointer,
                                            Findings& findings) {
   if (value.is_string()) {
@@ -136,6 +123,8 @@ std::optional<DurationField> read_duration(const Json& value, const std::string&
   return std::nullopt;
 }
 
+}  // namespace
+
 Reader::Reader(const Json& value, std::string pointer, const char* what, Findings& findings)
     : pointer_(std::move(pointer)), what_(what), findings_(findings) {
   if (value.is_object()) {
@@ -143,7 +132,7 @@ Reader::Reader(const Json& value, std::string pointer, const char* what, Finding
     return;
   }
   add_error(findings_, "E002", pointer_,
-            std::string(what) + " is an object, not " + value.type_name());
+            std::string(what) + " is an object, not " + value.type_name(), "write { … }");
 }
 
 bool Reader::has(std::string_view key) const {
@@ -159,7 +148,9 @@ const Json* Reader::take(const char* key) {
 
 const Json* Reader::require(const char* key) {
   const Json* value = take(key);
-  if (value == nullptr) refuse("E002", std::string(what_) + " needs `" + key + "`");
+  if (value == nullptr)
+    refuse("E002", std::string(what_) + " needs `" + key + "`",
+           "add \"" + std::string(key) + "\": …");
   return value;
 }
 
@@ -170,15 +161,16 @@ void Reader::refuse(std::string code, std::string message, std::string hint) {
 
 void Reader::wrong_type(const char* key, const char* wanted, const Json& found) {
   add_error(findings_, "E002", at(key),
-            "`" + std::string(key) + "` is " + wanted + ", not " + shown(found));
+            "`" + std::string(key) + "` is " + wanted + ", not " + shown(found),
+            "write " + std::string(wanted));
 }
 
 void Reader::refuse_word(const char* key, const std::string& value,
                          const std::vector<std::string>& names) {
-  const std::string near = nearest(value, names);
   add_error(findings_, "E002", at(key),
-            "`" + std::string(key) + "` is one of " + joined(names) + ", not \"" + value + "\"",
-            near.empty() ? "" : "did you mean \"" + near + "\"?");
+            "`" + std::string(key) + "` is one of " + joined(names) + ", not \"" +
+                excerpt(value, 40) + "\"",
+            did_you_mean(value, names, "write one of these"));
 }
 
 std::optional<std::string> Reader::text(const char* key, bool required) {
@@ -226,17 +218,28 @@ std::optional<bool> Reader::boolean(const char* key) {
   return value->get<bool>();
 }
 
-std::optional<DurationField> Reader::duration(const char* key, bool required) {
-  const Json* value = required ? require(key) : take(key);
-  return value == nullptr ? std::nullopt : read_duration(*value, at(key), findings_);
+std::optional<DurationField> Reader::duration(const char* key, const DurationBounds& bounds) {
+  const Json* value = bounds.required ? require(key) : take(key);
+  if (value == nullptr) return std::nullopt;
+  auto field = read_duration(*value, at(key), findings_);
+  const auto* known = field ? std::get_if<Duration>(&*field) : nullptr;
+  if (known == nullptr || (*known >= bounds.least && *known <= bounds.most)) return field;
+  const bool too_long = *known > bounds.most;
+  add_error(findings_, "E002", at(key),
+            "`" + std::string(key) + "` is " + shown(*value) + "; it is " +
+                (too_long ? "at most " + backstitch::to_text(bounds.most) : "more than nothing"),
+            too_long ? "write at most \"" + backstitch::to_text(bounds.most) + "\""
+                     : "write one like \"10s\"");
+  return std::nullopt;
 }
 
-std::optional<Duration> Reader::plain_duration(const char* key) {
-  const auto field = duration(key);
+std::optional<Duration> Reader::plain_duration(const char* key, const DurationBounds& bounds) {
+  const auto field = duration(key, bounds);
   if (!field) return std::nullopt;
   if (const auto* known = std::get_if<Duration>(&*field)) return *known;
   add_error(findings_, "E002", at(key),
-            "`" + std::string(key) + "` is a duration without expressions");
+            "`" + std::string(key) + "` is a duration without expressions",
+            "write one like \"10s\"");
   return std::nullopt;
 }
 
@@ -266,16 +269,15 @@ std::optional<Expression> Reader::expression(const char* key, bool required) {
 std::optional<std::string> Reader::identifier(const char* key, bool required) {
   auto value = text(key, required);
   if (!value || is_identifier(*value)) return value;
-  add_error(
-      findings_, "E002", at(key), "\"" + *value + "\" is no name",
-      "names begin with a lower-case letter and go on with letters, digits and _, at most 64");
+  add_error(findings_, "E002", at(key), "\"" + excerpt(*value, 80) + "\" is no name",
+            hint_for_names);
   return std::nullopt;
 }
 
 std::optional<std::string> Reader::error_code(const char* key, bool required) {
   auto value = text(key, required);
   if (!value || is_error_code(*value)) return value;
-  add_error(findings_, "E002", at(key), "\"" + *value + "\" is no error code",
+  add_error(findings_, "E002", at(key), "\"" + excerpt(*value, 80) + "\" is no error code",
             "codes are like OUT_OF_STOCK");
   return std::nullopt;
 }
@@ -294,7 +296,7 @@ std::vector<std::string> Reader::texts(const char* key) {
       out.push_back(item.get<std::string>());
     else
       add_error(findings_, "E002", at(key) + "/" + std::to_string(i),
-                "is a string, not " + shown(item));
+                "is a string, not " + shown(item), "write a string");
   }
   return out;
 }
@@ -304,12 +306,12 @@ void Reader::finish() {
   for (const auto& [key, value] : object_->items()) {
     if (key.starts_with("x-") || std::find(known_.begin(), known_.end(), key) != known_.end())
       continue;
-    const std::string near = nearest(key, known_);
+    if (findings_.size() > findings_max) return;
     std::vector<std::string> sorted = known_;
     std::sort(sorted.begin(), sorted.end());
-    add_error(findings_, "E002", at(key), std::string(what_) + " has no key `" + key + "`",
-              near.empty() ? "known are " + joined(sorted) + "; x- keys are comments"
-                           : "did you mean `" + near + "`?");
+    add_error(findings_, "E002", at(key),
+              std::string(what_) + " has no key `" + excerpt(key, 80) + "`",
+              did_you_mean(key, known_, "known are " + joined(sorted) + "; x- keys are comments"));
   }
 }
 

@@ -18,13 +18,26 @@ namespace backstitch::dsl {
 
 using Findings = std::vector<Finding>;
 
-/// The name nearest to `text`, if it is near enough to be meant; else empty.
-std::string nearest(std::string_view text, const std::vector<std::string>& names);
 bool is_identifier(std::string_view text);   ///< `[a-z][A-Za-z0-9_]*`, at most 64
 bool is_error_code(std::string_view text);   ///< `[A-Z][A-Z0-9_]*`, at most 64
 bool is_dotted_name(std::string_view text);  ///< of a definition
 void add_error(Findings& findings, std::string code, std::string pointer, std::string message,
                std::string hint = {});
+/// What a field takes as a duration, if it is written out.
+struct DurationBounds {
+  bool required = false;
+  Duration least{0};
+  Duration most = Duration::max();
+};
+inline constexpr DurationBounds more_than_nothing{.least = Duration{1}};
+/// A call that may take longer is a step with a `completion`.
+inline constexpr DurationBounds one_attempt{.least = Duration{1}, .most = Duration{300'000}};
+
+/// How a text becomes one that the gate lets in.
+std::string hint_of(const Error& gate_error);
+inline constexpr const char* hint_for_names =
+    "names begin with a lower-case letter and go on with letters, digits and _, at most 64";
+
 /// The findings of a failed Template or Expression compile, below `pointer`.
 void add_compile_errors(Findings& findings, const Error& error, const std::string& pointer);
 
@@ -51,8 +64,8 @@ class Reader {
                                       bool required = false);
   std::optional<double> number(const char* key, double least, double most);
   std::optional<bool> boolean(const char* key);
-  std::optional<DurationField> duration(const char* key, bool required = false);
-  std::optional<Duration> plain_duration(const char* key);
+  std::optional<DurationField> duration(const char* key, const DurationBounds& bounds = {});
+  std::optional<Duration> plain_duration(const char* key, const DurationBounds& bounds = {});
   std::optional<Template> value_template(const char* key);
   /// A text template; anything but a string is a finding.
   std::optional<Template> text_template(const char* key);
@@ -95,9 +108,8 @@ class Reader {
   std::vector<std::string> known_;
 };
 
+/// A string that is exactly one `${ }`.
 std::optional<Expression> read_expression(const Json& value, const std::string& pointer,
                                           Findings& findings);
-std::optional<DurationField> read_duration(const Json& value, const std::string& pointer,
-                                           Findings& findings);
 
 }  // namespace backstitch::dsl

@@ -12,7 +12,9 @@ constexpr std::int64_t response_bytes_most = 4 * 1024 * 1024;
 Auth read_auth(const Json& value, const std::string& pointer, Findings& findings) {
   Reader reader(value, pointer, "`auth`", findings);
   Auth auth;
-  if (!reader.has("type")) reader.refuse("E002", "`auth` needs `type`");
+  if (!reader.has("type"))
+    reader.refuse("E002", "`auth` needs `type`",
+                  "add \"type\": none, bearer, basic, apiKey, oauth2 or hmac");
   auth.type = reader
                   .word<AuthType>("type", {{"none", AuthType::none},
                                            {"bearer", AuthType::bearer},
@@ -26,7 +28,8 @@ Auth read_auth(const Json& value, const std::string& pointer, Findings& findings
   auth.token_url = reader.text("tokenUrl").value_or("");
   auth.scopes = reader.texts("scopes");
   if (auth.type != AuthType::none && auth.secret.empty()) {
-    reader.refuse("E002", "`auth` needs the name of its `secret`");
+    reader.refuse("E002", "`auth` needs the name of its `secret`",
+                  "add \"secret\" with the name under which it is registered");
   }
   reader.finish();
   return auth;
@@ -49,11 +52,11 @@ Tls read_tls(const Json& value, const std::string& pointer, Findings& findings) 
 Breaker read_breaker(const Json& value, const std::string& pointer, Findings& findings) {
   Reader reader(value, pointer, "`breaker`", findings);
   Breaker breaker;
-  breaker.window = reader.plain_duration("window").value_or(breaker.window);
+  breaker.window = reader.plain_duration("window", more_than_nothing).value_or(breaker.window);
   breaker.calls_min = static_cast<std::uint32_t>(
       reader.integer("minCalls", 1, 1'000'000).value_or(breaker.calls_min));
   breaker.failure_ratio = reader.number("failureRatio", 0, 1).value_or(breaker.failure_ratio);
-  breaker.open_for = reader.plain_duration("openFor").value_or(breaker.open_for);
+  breaker.open_for = reader.plain_duration("openFor", more_than_nothing).value_or(breaker.open_for);
   breaker.half_open_calls = static_cast<std::uint32_t>(
       reader.integer("halfOpenCalls", 1, 1'000).value_or(breaker.half_open_calls));
   reader.finish();
@@ -82,21 +85,21 @@ void read_headers(Reader& reader, Service& service) {
   if (headers == nullptr) return;
   if (!headers->is_object()) {
     return add_error(reader.findings(), "E002", reader.at("headers"),
-                     "`headers` is an object of strings");
+                     "`headers` is an object of strings", "write { \"name\": \"value\" }");
   }
   for (const auto& [name, value] : headers->items()) {
     if (value.is_string())
       service.headers.emplace_back(name, value.get<std::string>());
     else
       add_error(reader.findings(), "E002", reader.at("headers") + "/" + escaped_pointer(name),
-                "a header is a string");
+                "a header is a string", "write a string");
   }
 }
 
 void read_defaults(Reader& reader, Service& service,
                    const std::map<std::string, RetrySpec>& policies) {
-  service.connect_timeout = reader.plain_duration("connectTimeout");
-  service.attempt_timeout = reader.plain_duration("attemptTimeout");
+  service.connect_timeout = reader.plain_duration("connectTimeout", more_than_nothing);
+  service.attempt_timeout = reader.plain_duration("attemptTimeout", one_attempt);
   if (const Json* retry = reader.take("retry")) {
     service.retry = read_retry(*retry, reader.at("retry"), policies, reader.findings());
   }
@@ -131,9 +134,9 @@ Service read_service(const Json& value, const std::string& pointer, bool registe
     const char* wanted =
         "a service of type http needs a `baseUrl` that begins with https:// or http://";
     if (!reader.has("baseUrl"))
-      reader.refuse("E002", wanted);
+      reader.refuse("E002", wanted, "add \"baseUrl\"");
     else if (value["baseUrl"].is_string())
-      add_error(findings, "E002", reader.at("baseUrl"), wanted);
+      add_error(findings, "E002", reader.at("baseUrl"), wanted, "write \"https://…\"");
   }
   if (const Json* auth = reader.take("auth"))
     service.auth = read_auth(*auth, reader.at("auth"), findings);
@@ -159,7 +162,7 @@ ParsedService parse_service(std::string_view text) {
   if (!json) {
     add_error(parsed.findings, "E001",
               json.error().details.empty() ? "" : json.error().details[0].pointer,
-              json.error().message);
+              json.error().message, hint_of(json.error()));
     return parsed;
   }
   auto service = std::make_shared<Service>(read_service(*json, "", true, {}, parsed.findings));
@@ -169,9 +172,7 @@ ParsedService parse_service(std::string_view text) {
   }
   const SourceMap places{std::string(text)};
   for (auto& finding : parsed.findings) {
-    const Place place = places.find(finding.pointer);
-    finding.line = place.line;
-    finding.column = place.column;
+    put(finding, places.find(finding.pointer));
   }
   sort(parsed.findings);
   return parsed;

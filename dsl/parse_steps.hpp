@@ -10,7 +10,7 @@ namespace backstitch::dsl {
 /// Reads lists of steps, blocks and all. One object a document: step names are unique in all of it.
 class StepParser {
  public:
-  StepParser(const DocumentContext& context, const DefinitionLimits& limits, Findings& findings)
+  StepParser(DocumentContext& context, const DefinitionLimits& limits, Findings& findings)
       : context_(context), limits_(limits), findings_(findings) {}
   Steps read(const Json& value, const std::string& pointer);
 
@@ -28,11 +28,12 @@ class StepParser {
   Value value(Reader& reader);
   Fail fail(Reader& reader);
   Case read_case(const Json& value, const std::string& pointer, bool with_condition);
+  Catch read_catch(const Json& value, const std::string& pointer);
   /// What only steps with a call may have.
   void call_members(Reader& reader, Step& step);
   void note_name(const std::string& name, const std::string& pointer);
 
-  const DocumentContext& context_;
+  DocumentContext& context_;
   const DefinitionLimits& limits_;
   Findings& findings_;
   std::set<std::string> names_;

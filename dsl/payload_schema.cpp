@@ -22,12 +22,20 @@ PayloadSchema::~PayloadSchema() = default;
 
 std::vector<Finding> PayloadSchema::compile(const Json& source, const std::string& pointer,
                                             std::shared_ptr<const PayloadSchema>& out) {
+  PatternBudget budget;
+  return compile(source, pointer, out, budget);
+}
+
+std::vector<Finding> PayloadSchema::compile(const Json& source, const std::string& pointer,
+                                            std::shared_ptr<const PayloadSchema>& out,
+                                            PatternBudget& budget) {
   std::vector<Finding> findings;
   auto schema = std::shared_ptr<PayloadSchema>(new PayloadSchema());
   schema->impl_->source = source;
-  schema->impl_->root = compile_schema(source, pointer, findings);
+  schema->impl_->root = compile_schema(source, pointer, findings, budget);
   if (schema->impl_->root->nothing)
-    findings.push_back({"E501", Severity::error, pointer, 0, 0, "the schema admits nothing", {}});
+    findings.push_back({"E501", Severity::error, pointer, 0, 0, "the schema admits nothing",
+                        "say what it admits; true admits anything"});
   if (!has_errors(findings)) out = std::move(schema);
   return findings;
 }

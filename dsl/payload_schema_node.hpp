@@ -13,6 +13,7 @@
 
 #include <backstitch/base/result.hpp>
 #include <backstitch/dsl/finding.hpp>
+#include <backstitch/dsl/payload_schema.hpp>
 
 namespace backstitch::dsl {
 
@@ -37,7 +38,7 @@ struct SchemaNode {
 
 /// Never null; with findings the node is only good for going on.
 std::unique_ptr<SchemaNode> compile_schema(const Json& source, const std::string& pointer,
-                                           std::vector<Finding>& findings);
+                                           std::vector<Finding>& findings, PatternBudget& budget);
 void validate_against(const SchemaNode& node, const Json& value, const std::string& pointer,
                       std::vector<ErrorDetail>& errors);
 void fill_defaults(const SchemaNode& node, Json& value);

@@ -1,5 +1,6 @@
 #include <backstitch/dsl/template.hpp>
 
+#include <algorithm>
 #include <optional>
 
 #include <nlohmann/json.hpp>
@@ -39,9 +40,9 @@ std::size_t end_of_expression(std::string_view text, std::size_t begin) {
 }
 
 Error unclosed(const std::string& pointer) {
-  Error error{ErrorCode::invalid, "E401",
-              "`${` without its closing `}`; write `$${` for the characters themselves"};
-  error.details.push_back({pointer, "E401", error.message});
+  Error error{ErrorCode::invalid, "E401", "`${` without its closing `}`"};
+  error.details.push_back(
+      {pointer, "E401", error.message, "close it, or write `$${` for the characters themselves"});
   return error;
 }
 
@@ -63,7 +64,10 @@ Result<std::vector<Piece>> cut(std::string_view text, const std::string& pointer
       auto expression = Expression::compile(text.substr(i + 2, end - i - 2));
       if (!expression) {
         Error error = std::move(expression).error();
-        for (auto& detail : error.details) detail.pointer = pointer;
+        for (auto& detail : error.details) {
+          detail.pointer = pointer;
+          detail.message = error.message;
+        }
         return error;
       }
       flush();
@@ -158,12 +162,15 @@ class Compiler {
   static Part folded(Part part, const Json& source) {
     if (part.kind == Part::Kind::constant) return constant(source);
     Json value = part.kind == Part::Kind::array ? Json::array() : Json::object();
+    const bool all_constant =
+        std::all_of(part.children.begin(), part.children.end(),
+                    [](const Part& child) { return child.kind == Part::Kind::constant; });
+    if (!all_constant) return part;
     for (std::size_t i = 0; i < part.children.size(); ++i) {
-      if (part.children[i].kind != Part::Kind::constant) return part;
       if (part.kind == Part::Kind::array)
-        value.push_back(part.children[i].constant);
+        value.push_back(std::move(part.children[i].constant));
       else
-        value[part.keys[i]] = part.children[i].constant;
+        value.emplace(std::move(part.keys[i]), std::move(part.children[i].constant));
     }
     return constant(std::move(value));
   }

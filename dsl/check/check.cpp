@@ -1,36 +1,73 @@
 #include <backstitch/dsl/check.hpp>
 
+#include <algorithm>
+
+#include "children.hpp"
 #include "walk.hpp"
 
 namespace backstitch::dsl {
+namespace {
+
+/// A policy that several steps name is looked at once for each of them.
+void keep_one_of_each(std::vector<Finding>& sorted) {
+  const auto same = [](const Finding& a, const Finding& b) {
+    return a.pointer == b.pointer && a.code == b.code && a.message == b.message;
+  };
+  std::vector<Finding> kept;
+  for (auto& finding : sorted) {
+    const bool again = std::any_of(kept.rbegin(), kept.rend(),
+                                   [&](const Finding& before) { return same(before, finding); });
+    if (!again) kept.push_back(std::move(finding));
+  }
+  sorted = std::move(kept);
+}
+
+void check_registered(const Check& check) {
+  if (!check.context.registered_hash) return;
+  const Definition& definition = check.definition;
+  const std::string hash = check.context.registered_hash(definition.name, definition.version);
+  if (hash.empty() || hash == definition.hash) return;
+  check.error("E004", "/version",
+              "version " + std::to_string(definition.version) + " of `" + definition.name +
+                  "` is registered with other content",
+              "a registered version never changes: raise `version`");
+}
+
+}  // namespace
 
 std::vector<Finding> check_definition(const Definition& definition, const SourceMap& places,
-                                      const CheckContext& context) {
+                                      const CheckContext& context,
+                                      const std::vector<Finding>& parsed) {
   std::vector<Finding> findings;
-  const Check check{definition, context, findings};
+  const Unread unread(definition, parsed);
+  const Children children(context);
+  const Check check{definition, context, unread, children, findings};
+  check_registered(check);
   check_structure(check);
+  check_children(check);
   check_saga_rules(check);
   check_times(check);
   check_services(check);
-  check_availability(check);
-  check_types(check);
-  for (auto& finding : findings) {
-    const Place place = places.find(finding.pointer);
-    finding.line = place.line;
-    finding.column = place.column;
-  }
+  check_requests(check);
+  check_outcomes(check);
+  check_reading(check);
+  for (auto& finding : findings) put(finding, places.find(finding.pointer));
   sort(findings);
+  keep_one_of_each(findings);
   return findings;
 }
 
 Parsed parse_and_check(std::string_view text, const CheckContext& context,
                        const DefinitionLimits& limits) {
   Parsed parsed = parse_definition(text, limits);
-  if (!parsed.definition) return parsed;
-  for (auto& finding : check_definition(*parsed.definition, parsed.places, context)) {
-    parsed.findings.push_back(std::move(finding));
-  }
+  const bool too_large = std::any_of(parsed.findings.begin(), parsed.findings.end(),
+                                     [](const Finding& finding) { return finding.code == "E001"; });
+  if (!parsed.draft || too_large) return parsed;
+  auto found = check_definition(*parsed.draft, parsed.places, context, parsed.findings);
+  parsed.findings.insert(parsed.findings.end(), std::make_move_iterator(found.begin()),
+                         std::make_move_iterator(found.end()));
   sort(parsed.findings);
+  limit(parsed.findings);
   if (has_errors(parsed.findings)) parsed.definition.reset();
   return parsed;
 }

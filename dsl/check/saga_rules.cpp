@@ -1,12 +1,19 @@
 /// The rules that make a saga one: what is undone, where the pivot stands, what may follow it.
 #include <algorithm>
 
+#include "children.hpp"
 #include "walk.hpp"
 
 namespace backstitch::dsl {
 namespace {
 
-constexpr std::size_t many_compensatable = 3;
+constexpr std::ptrdiff_t many_compensatable = 3;
+
+/// Where a step stands.
+struct Position {
+  bool in_block = false;  ///< parallel, forEach or try, where no pivot can stand
+  bool after_pivot = false;
+};
 
 class SagaRules {
  public:
@@ -18,53 +25,55 @@ class SagaRules {
     walk(definition.steps, Position{});
     handlers(definition.on_failure, "onFailure");
     handlers(definition.on_suspended, "onSuspended");
-    last_step_waives_undo();
+    last_call_waives_undo();
   }
 
  private:
   /// @return whether the pivot may have been passed at the end of the list
   bool walk(const Steps& steps, Position at) {
-    for (const auto& step : steps) {
-      const bool pivot = visit(step, at);
-      if (pivot && at.after_pivot) {
-        check_.error("E205", step.pointer, "`" + step.name + "` is a second pivot on this path",
-                     "a saga has one point of no return; make the other steps retryable");
-      }
-      at.after_pivot = at.after_pivot || pivot;
-    }
+    for (const auto& step : steps) at.after_pivot = visit(step, at);
     return at.after_pivot;
   }
 
-  /// @return whether this step is or holds a pivot
+  /// @return whether the pivot may have been passed after this step
   bool visit(const Step& step, const Position& at) {
-    if (std::holds_alternative<Action>(step.body) || std::holds_alternative<SubSaga>(step.body))
-      return call(step, at);
+    if (is_call(step)) return call(step, at);
     if (const auto* block = std::get_if<Switch>(&step.body)) return switch_block(step, *block, at);
-    Position inside = at;
-    inside.in_parallel = inside.in_parallel || std::holds_alternative<Parallel>(step.body);
-    inside.in_for_each = inside.in_for_each || std::holds_alternative<ForEach>(step.body);
-    inside.in_try = inside.in_try || std::holds_alternative<Try>(step.body);
     if (std::holds_alternative<Try>(step.body) && at.after_pivot) {
       check_.error("E216", step.pointer,
                    "`" + step.name + "` is a try after the pivot, where nothing is undone any more",
-                   "make its steps retryable");
+                   "make its steps retryable, without the try");
     }
-    if (const auto* wait = std::get_if<Wait>(&step.body);
-        wait != nullptr && at.after_pivot && wait->on_timeout == OnTimeout::fail) {
+    if (const auto* wait = std::get_if<Wait>(&step.body)) wait_rules(step, *wait, at);
+    if (std::holds_alternative<Fail>(step.body)) fail(step, at);
+    bool passed = at.after_pivot;
+    for (const auto* list : inner_lists(step)) {
+      const bool inside = walk(*list, {.in_block = true, .after_pivot = at.after_pivot});
+      passed = passed || inside;
+    }
+    return passed;
+  }
+
+  void wait_rules(const Step& step, const Wait& wait, const Position& at) {
+    if (wait.on_timeout != OnTimeout::fail) return;
+    const char* hint = "write \"onTimeout\": \"continue\" with a default";
+    if (forward_) {
+      check_.error("E217", step.pointer + "/wait",
+                   "`" + step.name + "` fails on timeout in a saga that only recovers forward",
+                   hint);
+    } else if (at.after_pivot) {
       check_.error("E213", step.pointer + "/wait",
                    "`" + step.name + "` fails on timeout after the pivot, where a saga cannot fail",
-                   "write \"onTimeout\": \"continue\" with a default");
+                   hint);
     }
-    if (std::holds_alternative<Fail>(step.body)) fail(step, at);
-    for (const auto* list : inner_lists(step)) walk(*list, inside);
-    return false;
   }
 
   void fail(const Step& step, const Position& at) {
-    if (forward_)
+    if (forward_) {
       check_.error("E217", step.pointer,
-                   "`" + step.name + "` fails a saga that only recovers forward");
-    else if (at.after_pivot) {
+                   "`" + step.name + "` fails a saga that only recovers forward",
+                   "remove it, or let the saga recover backward");
+    } else if (at.after_pivot) {
       check_.error("E214", step.pointer,
                    "`" + step.name + "` fails after the pivot, where a saga cannot fail any more",
                    "decide before the pivot");
@@ -74,17 +83,19 @@ class SagaRules {
   bool switch_block(const Step& step, const Switch& block, const Position& at) {
     std::size_t ends = 0;
     std::size_t with_pivot = 0;
+    bool passed = at.after_pivot;
     const auto arm = [&](const Steps& steps) {
-      Position inside = at;
-      const bool passed = walk(steps, inside);
+      const bool after = walk(steps, at);
+      passed = passed || after;
       if (!can_end(steps)) return;
       ++ends;
-      if (passed && !at.after_pivot) ++with_pivot;
+      if (after && !at.after_pivot) ++with_pivot;
     };
     for (const auto& one : block.cases) arm(one.steps);
     if (block.otherwise) arm(block.otherwise->steps);
     if (with_pivot > 0 && step.when) {
-      check_.error("E206", step.pointer, "`" + step.name + "` holds the pivot and has a condition",
+      check_.error("E206", step.pointer + "/when",
+                   "`" + step.name + "` holds the pivot and has a condition",
                    "put the condition into a case of the switch");
     }
     if (with_pivot > 0 && with_pivot < ends) {
@@ -92,40 +103,42 @@ class SagaRules {
                    "some arms of `" + step.name + "` have the pivot and others have not",
                    "give every arm that can end normally its pivot");
     }
-    return with_pivot > 0;
+    return passed;
   }
 
   bool call(const Step& step, const Position& at) {
-    const StepKind kind = kind_of(step, check_);
-    undo_rules(step, kind);
-    if (const auto* saga = std::get_if<SubSaga>(&step.body)) sub_saga(step, *saga, kind);
-    const bool is_action = std::holds_alternative<Action>(step.body);
-    if (forward_ && (kind == StepKind::pivot || kind == StepKind::compensatable)) {
-      check_.error(
-          "E217", step.pointer,
-          "`" + step.name + "` is " + to_text(kind) + " in a saga that only recovers forward",
-          "make it retryable or readonly");
-      return false;
+    const auto kind = kind_of(step, check_);
+    undo_rules(step, kind, at);
+    if (std::holds_alternative<Action>(step.body)) idempotency_rules(step, step.kind);
+    if (forward_) {
+      forward_rules(step, kind);
+      return at.after_pivot;
     }
-    if (kind == StepKind::compensatable && at.after_pivot && effectful(step)) {
+    if (kind == StepKind::compensatable && at.after_pivot && !lacks_undo(step, kind)) {
       check_.error("E202", step.pointer,
                    "`" + step.name + "` is compensatable after the pivot, where nothing is undone",
                    "make it retryable, or move it before the pivot");
     }
-    if (kind == StepKind::retryable && !at.after_pivot && !forward_) {
+    if (kind == StepKind::retryable && !at.after_pivot) {
       check_.error("E203", step.pointer,
                    "`" + step.name + "` is retryable before the pivot, where a failure leads back",
                    "give it a compensation, or move it behind the pivot");
     }
-    if (is_action) idempotency_rules(step, kind);
-    if (kind != StepKind::pivot) return false;
-    if (at.in_parallel || at.in_for_each || at.in_try) pivot_misplaced(step);
+    if (kind == StepKind::pivot) pivot_rules(step, at);
+    return at.after_pivot || kind == StepKind::pivot;
+  }
+
+  void pivot_rules(const Step& step, const Position& at) {
+    if (at.in_block) pivot_misplaced(step);
+    if (at.after_pivot) {
+      check_.error("E205", step.pointer, "`" + step.name + "` is a second pivot on this path",
+                   "a saga has one point of no return; make the other steps retryable");
+    }
     if (step.when) {
       check_.error("E206", step.pointer + "/when",
                    "`" + step.name + "` is a pivot with a condition",
                    "put it into a switch whose every arm has a pivot");
     }
-    return true;
   }
 
   void pivot_misplaced(const Step& step) {
@@ -134,55 +147,56 @@ class SagaRules {
                  "a pivot stands on the main line or in a switch on it");
   }
 
-  static bool effectful(const Step& step) {
-    return std::holds_alternative<SubSaga>(step.body) || is_effectful(step);
+  void forward_rules(const Step& step, std::optional<StepKind> kind) {
+    if (has_undo(step)) {
+      check_.error("E217", step.pointer + "/compensation",
+                   "`" + step.name + "` has an undo in a saga that only recovers forward",
+                   "remove it, and make the step retryable");
+    } else if (kind == StepKind::pivot ||
+               (kind == StepKind::compensatable && !lacks_undo(step, kind))) {
+      check_.error(
+          "E217", step.pointer,
+          "`" + step.name + "` is " + to_text(*kind) + " in a saga that only recovers forward",
+          "make it retryable or readonly");
+    }
   }
 
-  void undo_rules(const Step& step, StepKind kind) {
-    const bool undone = std::holds_alternative<Compensation>(step.undo) ||
-                        std::holds_alternative<AutoCompensation>(step.undo);
-    const bool silent = std::holds_alternative<NoCompensation>(step.undo);
-    const std::string at = step.pointer + "/compensation";
-    if (kind == StepKind::pivot && !silent) {
-      check_.error("E207", at, "`" + step.name + "` is the pivot and has an undo",
+  static bool has_undo(const Step& step) {
+    return std::holds_alternative<Compensation>(step.undo) ||
+           std::holds_alternative<AutoCompensation>(step.undo);
+  }
+
+  /// An action about which nothing at all was said.
+  static bool lacks_undo(const Step& step, std::optional<StepKind> kind) {
+    return kind == StepKind::compensatable && std::holds_alternative<Action>(step.body) &&
+           std::holds_alternative<NoCompensation>(step.undo);
+  }
+
+  void undo_rules(const Step& step, std::optional<StepKind> kind, const Position& at) {
+    const std::string pointer = step.pointer + "/compensation";
+    const bool requested = std::holds_alternative<Compensation>(step.undo);
+    if (kind == StepKind::pivot && requested) {
+      check_.error("E207", pointer, "`" + step.name + "` is the pivot and has an undo",
                    "a pivot is never undone: remove it");
     }
-    if ((kind == StepKind::retryable || kind == StepKind::readonly) && undone &&
-        std::holds_alternative<Action>(step.body)) {
-      check_.error("E208", at, "`" + step.name + "` is " + to_text(kind) + " and has an undo",
-                   kind == StepKind::readonly ? "reading leaves nothing to undo"
-                                              : "it is retried until it succeeds");
+    if ((kind == StepKind::retryable || kind == StepKind::readonly) && requested) {
+      check_.error("E208", pointer, "`" + step.name + "` is " + to_text(*kind) + " and has an undo",
+                   kind == StepKind::readonly ? "remove it: reading leaves nothing to undo"
+                                              : "remove it: it is retried until it succeeds");
     }
-    if (kind == StepKind::compensatable && silent && std::holds_alternative<Action>(step.body)) {
+    if (lacks_undo(step, kind)) {
       check_.error("E201", step.pointer,
                    "`" + step.name + "` has an effect but neither an undo nor another kind",
-                   "add a \"compensation\" request, or \"compensation\": \"none\" to waive it, or "
-                   "a \"kind\"");
+                   at.after_pivot || forward_
+                       ? "add \"kind\": \"retryable\""
+                       : "add a \"compensation\" request, or \"compensation\": \"none\" to waive "
+                         "it, or a \"kind\"");
     }
-    if (std::holds_alternative<WaivedCompensation>(step.undo) && kind == StepKind::compensatable) {
-      check_.warning("W231", at,
-                     "`" + step.name + "` waives its undo: what it did stays when the saga fails");
-    }
-  }
-
-  void sub_saga(const Step& step, const SubSaga& saga, StepKind kind) {
-    if (!check_.context.definition) return;
-    const auto child = check_.context.definition(saga.name, saga.version.value_or(0));
-    if (!child) return;
-    Step unstated = Step{};
-    unstated.body = saga;
-    const StepKind derived = kind_of(unstated, check_);
-    if (step.kind_stated && derived != step.kind) {
-      check_.error("E210", step.pointer + "/kind",
-                   "`" + step.name + "` is stated as " + to_text(step.kind) +
-                       "; its child makes it " + to_text(derived),
-                   "leave `kind` out");
-    }
-    const bool automatic = std::holds_alternative<AutoCompensation>(step.undo);
-    if (automatic && kind == StepKind::pivot) {
-      check_.error("E211", step.pointer + "/compensation",
-                   "the child of `" + step.name + "` has a pivot and cannot be undone by itself",
-                   "leave the compensation out");
+    const bool undone = !kind || kind == StepKind::compensatable;
+    if (is_waived(step) && undone && !at.after_pivot && !forward_) {
+      check_.warning("W231", pointer,
+                     "`" + step.name + "` waives its undo: what it did stays when the saga fails",
+                     "make sure that this is meant");
     }
   }
 
@@ -206,36 +220,37 @@ class SagaRules {
 
   void handlers(const Steps& steps, const char* name) {
     for_each_step(steps, [&](const Step& step) {
+      const bool is_action = std::holds_alternative<Action>(step.body);
       const bool kind_ok = step.kind == StepKind::retryable || step.kind == StepKind::readonly;
-      const bool ok = std::holds_alternative<Value>(step.body) ||
-                      std::holds_alternative<Sleep>(step.body) ||
-                      (std::holds_alternative<Action>(step.body) && kind_ok);
-      if (std::holds_alternative<Action>(step.body) && step.kind == StepKind::pivot) {
-        pivot_misplaced(step);
-      } else if (!ok) {
-        check_.error("E219", step.pointer, "`" + step.name + "` cannot stand in " + name,
-                     "handlers have retryable and readonly actions, values and sleeps");
+      if (is_pivot(step, check_)) return pivot_misplaced(step);
+      if (is_action && kind_ok) {
+        undo_rules(step, step.kind, {.after_pivot = true});
+        return idempotency_rules(step, step.kind);
       }
-      if (std::holds_alternative<Action>(step.body) && kind_ok) {
-        undo_rules(step, step.kind);
-        idempotency_rules(step, step.kind);
-      }
+      if (std::holds_alternative<Value>(step.body) || std::holds_alternative<Sleep>(step.body))
+        return;
+      check_.error("E219", step.pointer, "`" + step.name + "` cannot stand in " + name,
+                   is_action ? "add \"kind\": \"retryable\", and no compensation"
+                             : "handlers have retryable and readonly actions, values and sleeps");
     });
   }
 
-  void last_step_waives_undo() {
+  void last_call_waives_undo() {
     const auto& steps = check_.definition.steps;
-    const auto compensatable = std::count_if(steps.begin(), steps.end(), [](const Step& step) {
-      return std::holds_alternative<Action>(step.body) && step.kind == StepKind::compensatable;
+    const auto last = std::find_if(steps.rbegin(), steps.rend(), is_call);
+    if (forward_ || last == steps.rend() || !is_waived(*last)) return;
+    std::ptrdiff_t compensatable = 0;
+    bool pivot = false;
+    for_each_step(steps, [&](const Step& step) {
+      if (!is_call(step)) return;
+      const auto kind = kind_of(step, check_);
+      compensatable += kind == StepKind::compensatable ? 1 : 0;
+      pivot = pivot || !kind || kind == StepKind::pivot;
     });
-    if (forward_ || steps.empty() || contains_pivot(steps, check_)) return;
-    const Step& last = steps.back();
-    if (static_cast<std::size_t>(compensatable) >= many_compensatable &&
-        std::holds_alternative<WaivedCompensation>(last.undo)) {
-      check_.warning(
-          "W236", last.pointer, "the saga has no pivot although its last step waives its undo",
-          "make `" + last.name + "` the pivot: \"kind\": \"pivot\" without a compensation");
-    }
+    if (pivot || compensatable < many_compensatable) return;
+    check_.warning(
+        "W236", last->pointer, "the saga has no pivot although its last step waives its undo",
+        "make `" + last->name + "` the pivot: \"kind\": \"pivot\" without a compensation");
   }
 
   const Check& check_;

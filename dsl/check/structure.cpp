@@ -1,7 +1,5 @@
-/// The shape of the tree: what can never be reached, hidden names, loops of sub-sagas.
+/// The shape of the tree: what can never be reached, conditions without a choice, hidden names.
 #include <algorithm>
-#include <map>
-#include <set>
 
 #include <backstitch/dsl/expression_ast.hpp>
 
@@ -10,7 +8,15 @@
 namespace backstitch::dsl {
 namespace {
 
-constexpr std::size_t saga_nesting_max = 8;
+/// What differs from saga to saga although it names nothing.
+bool calls_uuid(const Node& node) {
+  return (node.kind == NodeKind::call && node.text == "uuid") ||
+         std::any_of(node.children.begin(), node.children.end(), calls_uuid);
+}
+
+bool is_constant(const Expression& expression) {
+  return expression.references().empty() && !calls_uuid(expression.root());
+}
 
 class Structure {
  public:
@@ -21,7 +27,7 @@ class Structure {
                               &check_.definition.on_suspended}) {
       list(*steps);
     }
-    sub_sagas();
+    for (const auto& [name, service] : check_.definition.services) rules(service.outcomes);
   }
 
  private:
@@ -35,19 +41,27 @@ class Structure {
         break;
       }
       one(step);
-      ended = !can_end({step});
+      ended = !can_end(step);
     }
   }
 
   void one(const Step& step) {
-    constant_condition(step.when, step.pointer + "/when");
+    condition(step.when, step.pointer + "/when");
+    for (const auto& use : requests_of(step)) rules(*use.outcomes);
+    if (const auto* undo = std::get_if<Compensation>(&step.undo))
+      condition(undo->when, step.pointer + "/compensation/when");
     if (const auto* block = std::get_if<Switch>(&step.body)) {
       for (std::size_t i = 0; i < block->cases.size(); ++i) {
-        constant_condition(block->cases[i].when,
-                           step.pointer + "/switch/cases/" + std::to_string(i) + "/when");
+        condition(block->cases[i].when,
+                  step.pointer + "/switch/cases/" + std::to_string(i) + "/when");
       }
     }
-    if (const auto* block = std::get_if<Try>(&step.body)) catches(step, *block);
+    if (const auto* block = std::get_if<Try>(&step.body)) {
+      for (std::size_t i = 0; i < block->catches.size(); ++i)
+        condition(block->catches[i].when,
+                  step.pointer + "/try/catch/" + std::to_string(i) + "/when");
+      check_catches(check_, step, *block);
+    }
     if (const auto* block = std::get_if<ForEach>(&step.body)) {
       loop(step, *block);
     } else {
@@ -55,122 +69,50 @@ class Structure {
     }
   }
 
-  void constant_condition(const std::optional<Expression>& when, const std::string& pointer) {
-    if (!when || !when->references().empty()) return;
+  void rules(const std::vector<OutcomeRule>& rules) {
+    for (const auto& rule : rules) condition(rule.when, rule.pointer + "/when");
+  }
+
+  void condition(const std::optional<Expression>& when, const std::string& pointer) {
+    if (!when || !is_constant(*when)) return;
     check_.error("E106", pointer, "the condition `" + when->source() + "` is always the same",
-                 "remove it, or the step");
-  }
-
-  void catches(const Step& step, const Try& block) {
-    std::set<std::string> caught;
-    bool everything = false;
-    const std::set<std::string> raised = codes_raised(block.steps);
-    for (std::size_t i = 0; i < block.catches.size(); ++i) {
-      const Catch& one = block.catches[i];
-      const std::string at = step.pointer + "/try/catch/" + std::to_string(i);
-      const bool conditioned = one.when.has_value() || !one.classes.empty();
-      const bool seen = !one.codes.empty() &&
-                        std::all_of(one.codes.begin(), one.codes.end(),
-                                    [&](const auto& code) { return caught.count(code) > 0; });
-      const bool impossible =
-          !one.codes.empty() &&
-          std::none_of(one.codes.begin(), one.codes.end(), [&](const auto& code) {
-            return raised.count(code) > 0 || raised.count("*") > 0 || is_engine_code(code);
-          });
-      if (everything || seen)
-        check_.error("E104", at, "the catch is never reached: an earlier one catches all of it");
-      else if (impossible)
-        check_.error("E104", at, "none of the codes of the catch can be raised inside");
-      if (!conditioned) caught.insert(one.codes.begin(), one.codes.end());
-      everything = everything || (!conditioned && one.codes.empty());
-    }
-  }
-
-  static bool is_engine_code(const std::string& code) {
-    static const std::set<std::string> codes{"RETRIES_EXHAUSTED", "STEP_TIMEOUT",  "WAIT_TIMEOUT",
-                                             "EXPRESSION_FAILED", "INPUT_INVALID", "LIMIT_EXCEEDED",
-                                             "OUTCOME_UNKNOWN"};
-    return code.starts_with("HTTP_") || code.starts_with("TRANSPORT_") || codes.count(code) > 0;
-  }
-
-  /// `*`: a child's codes are not known here.
-  std::set<std::string> codes_raised(const Steps& steps) const {
-    std::set<std::string> codes;
-    for_each_step(steps, [&](const Step& step) {
-      if (const auto* fail = std::get_if<Fail>(&step.body)) codes.insert(fail->code);
-      if (std::holds_alternative<SubSaga>(step.body)) codes.insert("*");
-      for (const auto& use : requests_of(step)) {
-        for (const auto& rule : *use.outcomes) codes.insert(rule.code);
-        const Service* service = check_.service(use.service);
-        if (service == nullptr)
-          codes.insert("*");
-        else
-          for (const auto& rule : service->outcomes) codes.insert(rule.code);
-      }
-    });
-    return codes;
+                 "remove it, or what it guards");
   }
 
   void loop(const Step& step, const ForEach& block) {
-    const auto bind = [&](const std::string& name, const char* member) {
-      if (name.empty()) return;
-      const auto& built_in = built_in_names();
-      const bool hides = std::find(built_in.begin(), built_in.end(), name) != built_in.end() ||
-                         std::find(variables_.begin(), variables_.end(), name) != variables_.end();
-      if (hides)
-        check_.error("E105", step.pointer + "/forEach/" + member,
-                     "the variable `" + name + "` hides another name");
-    };
-    bind(block.as, "as");
-    variables_.push_back(block.as);
-    bind(block.index_as, "indexAs");
-    variables_.push_back(block.index_as);
-    if (block.key && block.key->references().empty()) {
-      check_.error("E222", step.pointer + "/forEach/key",
+    const std::string at = step.pointer + "/forEach";
+    const std::size_t outer = variables_.size();
+    bind(block.as, at + "/as");
+    bind(block.index_as, at + "/indexAs");
+    if (block.key && !reads_item(*block.key, block)) {
+      check_.error("E222", at + "/key",
                    "the key `" + block.key->source() + "` is the same for every item",
                    "use something of the item, like ${" + block.as + ".id}");
     }
     list(block.steps);
-    variables_.resize(variables_.size() - 2);
+    variables_.resize(outer);
   }
 
-  void sub_sagas() {
-    if (!check_.context.definition) return;
-    std::vector<std::string> path{check_.definition.name};
-    follow(check_.definition, path);
+  void bind(const std::string& name, const std::string& pointer) {
+    if (name.empty()) return;
+    if (is_reserved_name(name) ||
+        std::find(variables_.begin(), variables_.end(), name) != variables_.end()) {
+      check_.error("E105", pointer, "the variable `" + name + "` hides another name",
+                   "give it a name of its own");
+    }
+    variables_.push_back(name);
   }
 
-  /// Depth first over the children; a name that stands on the path already is a loop. A child that
-  /// was seen at the same depth or deeper has nothing new to say: without that, children that share
-  /// children would be walked once for each way to them.
-  void follow(const Definition& definition, std::vector<std::string>& path) {
-    for_each_step(definition, [&](const Step& step) {
-      const auto* saga = std::get_if<SubSaga>(&step.body);
-      if (saga == nullptr) return;
-      const std::string at = path.size() == 1 ? step.pointer + "/saga/name" : first_pointer_;
-      if (path.size() == 1) first_pointer_ = at;
-      if (std::find(path.begin(), path.end(), saga->name) != path.end()) {
-        std::string chain;
-        for (const auto& name : path) chain += name + " → ";
-        return check_.error("E107", at, "sub-sagas go round in a circle: " + chain + saga->name);
-      }
-      if (path.size() > saga_nesting_max)
-        return check_.error("E107", at, "sub-sagas are nested deeper than 8");
-      const auto child = check_.context.definition(saga->name, saga->version.value_or(0));
-      if (!child) return;
-      std::size_t& deepest = seen_[{saga->name, saga->version.value_or(0)}];
-      if (deepest >= path.size()) return;
-      deepest = path.size();
-      path.push_back(saga->name);
-      follow(*child, path);
-      path.pop_back();
-    });
+  static bool reads_item(const Expression& key, const ForEach& block) {
+    const auto& names = key.references();
+    return block.as.empty() || std::any_of(names.begin(), names.end(), [&](const Reference& name) {
+             return name.root == block.as ||
+                    (!block.index_as.empty() && name.root == block.index_as);
+           });
   }
 
   const Check& check_;
   std::vector<std::string> variables_;
-  std::string first_pointer_;
-  std::map<std::pair<std::string, std::int64_t>, std::size_t> seen_;  ///< how deep, from 1
 };
 
 }  // namespace

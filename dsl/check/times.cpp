@@ -1,6 +1,6 @@
 /// Timeouts and retry schedules that contradict each other.
 #include <algorithm>
-#include <cmath>
+#include <set>
 
 #include "walk.hpp"
 
@@ -9,112 +9,171 @@ namespace {
 
 constexpr Duration long_wait{24 * 3'600'000};
 constexpr Duration slow_attempt{60'000};
-
-std::optional<Duration> known(const std::optional<DurationField>& field) {
-  if (!field) return std::nullopt;
-  const auto* duration = std::get_if<Duration>(&*field);
-  return duration == nullptr ? std::nullopt : std::optional(*duration);
-}
+/// No schedule is longer: ten years.
+constexpr double waits_max = 3650.0 * 24 * 3'600'000;
 
 /// The waits between all attempts of a policy, at the most; nothing if that is not known.
 std::optional<Duration> waits_of(const RetrySpec& spec) {
-  const auto delay = known(spec.delay);
-  if (!spec.attempts_max || !delay) return std::nullopt;
-  const double most = static_cast<double>(known(spec.delay_max).value_or(Duration{30'000}).count());
+  const bool says_something = spec.attempts_max || spec.delay || spec.factor || spec.delay_max;
+  const auto written = [](const std::optional<DurationField>& field, Duration otherwise) {
+    return field ? known(field) : std::optional(otherwise);
+  };
+  const auto delay = written(spec.delay, Duration{500});
+  const auto most = written(spec.delay_max, Duration{30'000});
+  if (!says_something || spec.unlimited || !delay || !most) return std::nullopt;
   double wait = static_cast<double>(delay->count());
   double total = 0;
-  for (std::uint32_t i = 1; i < *spec.attempts_max; ++i) {
-    total += std::min(wait, most);
-    wait *= spec.factor.value_or(2.0);
+  for (std::uint32_t i = 1; i < spec.attempts_max.value_or(4); ++i) {
+    total += std::min(wait, static_cast<double>(most->count()));
+    wait = std::min(wait * spec.factor.value_or(2.0), waits_max);
   }
-  return Duration{static_cast<std::int64_t>(total)};
+  return Duration{static_cast<std::int64_t>(std::min(total, waits_max))};
+}
+
+/// What a step says stands before what its service says, and that before the defaults; each field
+/// for itself, as it is when the saga runs.
+RetrySpec merged(const std::vector<const RetrySpec*>& specs) {
+  RetrySpec out;
+  for (const auto* spec : specs) {
+    if (spec == nullptr) continue;
+    if (spec->attempts_max || spec->unlimited) {
+      out.attempts_max = spec->attempts_max;
+      out.unlimited = spec->unlimited;
+    }
+    if (spec->elapsed_max) out.elapsed_max = spec->elapsed_max;
+    if (spec->delay) out.delay = spec->delay;
+    if (spec->delay_max) out.delay_max = spec->delay_max;
+    if (spec->factor) out.factor = spec->factor;
+    if (spec->attempts_max || spec->elapsed_max) out.pointer = spec->pointer;
+  }
+  return out;
 }
 
 class Times {
  public:
-  explicit Times(const Check& check) : check_(check) {
-    if (const auto* timeout = std::get_if<Duration>(&check.definition.timeout))
-      saga_timeout_ = *timeout;
-  }
+  explicit Times(const Check& check)
+      : check_(check), saga_timeout_(known(check.definition.timeout)) {}
 
-  void run() { walk(check_.definition.steps, false); }
+  void run() {
+    const Definition& definition = check_.definition;
+    attempt_in_step(known(definition.default_attempt_timeout),
+                    known(definition.default_step_timeout), "/defaults/attemptTimeout");
+    walk(definition.steps, false, nullptr);
+  }
 
  private:
-  void walk(const Steps& steps, bool after_pivot) {
-    for (std::size_t i = 0; i < steps.size(); ++i) {
-      one(steps[i], after_pivot);
-      holding_resources(steps, i, after_pivot);
-      for (const auto* list : inner_lists(steps[i])) walk(*list, after_pivot);
-      after_pivot = after_pivot || contains_pivot({steps[i]}, check_);
-    }
-  }
-
-  void one(const Step& step, bool after_pivot) {
-    const auto timeout = known(step.timeout);
-    if (const auto* action = std::get_if<Action>(&step.body))
-      attempts(step, *action, timeout, after_pivot);
-    if (!after_pivot && timeout && saga_timeout_ && *timeout > *saga_timeout_)
-      over_saga(step.pointer + "/timeout", *timeout);
-    if (const auto* wait = std::get_if<Wait>(&step.body)) {
-      const auto patience = known(wait->timeout);
-      if (!after_pivot && patience && saga_timeout_ && *patience > *saga_timeout_) {
-        over_saga(step.pointer + "/wait/timeout", *patience);
+  /// @param effect the latest effectful step before the list
+  /// @return the latest effectful step at its end
+  const Step* walk(const Steps& steps, bool after_pivot, const Step* effect) {
+    for (const auto& step : steps) {
+      const bool at_pivot = is_pivot(step, check_);
+      if (is_call(step)) call(step, after_pivot, after_pivot || at_pivot);
+      if (!after_pivot) pause(step, effect);
+      const auto lists = inner_lists(step);
+      if (is_effectful(step)) effect = &step;
+      // What a child holds on to is not known here.
+      if (std::holds_alternative<SubSaga>(step.body)) effect = nullptr;
+      for (const auto* list : lists) {
+        const bool one_runs = std::holds_alternative<Switch>(step.body);
+        walk(*list, after_pivot, one_runs ? effect : nullptr);
       }
+      if (!lists.empty()) effect = nullptr;
+      after_pivot = after_pivot || contains_pivot(step, check_);
     }
+    return effect;
   }
 
-  void over_saga(const std::string& pointer, Duration timeout) {
+  void call(const Step& step, bool after_pivot, bool pivot_reached) {
+    const auto own = known(step.timeout);
+    const auto fallback = known(check_.definition.default_step_timeout);
+    if (!pivot_reached) {
+      if (own) within_saga(*own, step.pointer + "/timeout");
+      if (!step.timeout && fallback) within_saga(*fallback, "/defaults/stepTimeout");
+    }
+    const auto* action = std::get_if<Action>(&step.body);
+    if (action == nullptr) return;
+    const auto timeout = step.timeout ? own : fallback;
+    attempt_in_step(known(action->attempt_timeout), timeout, step.pointer + "/attemptTimeout");
+    const Service* service = check_.service(action->request.service);
+    const RetrySpec retry =
+        merged({&check_.definition.default_retry, service == nullptr ? nullptr : &service->retry,
+                &action->retry});
+    schedule(step, retry, timeout, pivot_reached);
+    limits(step, retry, after_pivot);
+  }
+
+  void attempt_in_step(std::optional<Duration> attempt, std::optional<Duration> step,
+                       const std::string& pointer) {
+    if (!attempt || !step || *attempt <= *step) return;
+    check_.error("E218", pointer,
+                 "one attempt may take " + backstitch::to_text(*attempt) +
+                     ", the whole step only " + backstitch::to_text(*step),
+                 "raise the timeout of the step, or lower this");
+  }
+
+  void within_saga(Duration timeout, const std::string& pointer) {
+    if (!saga_timeout_ || timeout <= *saga_timeout_) return;
     check_.error("E218", pointer,
                  backstitch::to_text(timeout) + " is longer than the saga's timeout of " +
                      backstitch::to_text(*saga_timeout_),
                  "the saga would end first; raise its \"timeout\"");
   }
 
-  void attempts(const Step& step, const Action& action, std::optional<Duration> timeout,
-                bool after_pivot) {
-    const auto attempt = known(action.attempt_timeout);
-    if (attempt && timeout && *attempt > *timeout) {
-      check_.error("E218", step.pointer + "/attemptTimeout",
-                   "one attempt may take " + backstitch::to_text(*attempt) +
-                       ", the whole step only " + backstitch::to_text(*timeout));
-    }
-    const auto waits = waits_of(action.retry);
-    if (waits && timeout && *waits > *timeout) {
-      check_.warning("W233", step.pointer + "/retry",
-                     "the waits between the attempts add up to " + backstitch::to_text(*waits) +
-                         ", the step's timeout is " + backstitch::to_text(*timeout),
-                     "fewer attempts, or a longer timeout");
-    }
-    const bool limited = action.retry.attempts_max || action.retry.elapsed_max;
-    if (after_pivot && step.kind == StepKind::retryable && limited) {
-      check_.warning(
-          "W232", step.pointer + "/retry",
-          "`" + step.name +
-              "` is retried within limits after the pivot: when they end, the saga is suspended");
-    }
+  void schedule(const Step& step, const RetrySpec& retry, std::optional<Duration> timeout,
+                bool pivot_reached) {
+    const bool is_of_step = timeout.has_value();
+    if (!timeout && !pivot_reached) timeout = saga_timeout_;
+    const auto waits = waits_of(retry);
+    if (!waits || !timeout || *waits <= *timeout) return;
+    const auto* action = std::get_if<Action>(&step.body);
+    check_.warning("W233", action->retry.pointer.empty() ? step.pointer : step.pointer + "/retry",
+                   "the waits between the attempts add up to " + backstitch::to_text(*waits) +
+                       ", the " + (is_of_step ? "step" : "saga") + "'s timeout is " +
+                       backstitch::to_text(*timeout),
+                   "fewer attempts, or a longer timeout");
   }
 
-  /// An effect that holds something while the saga waits for days.
-  void holding_resources(const Steps& steps, std::size_t i, bool after_pivot) {
-    if (after_pivot || i + 1 >= steps.size()) return;
-    const auto* action = std::get_if<Action>(&steps[i].body);
-    const auto attempt = action != nullptr ? known(action->attempt_timeout) : std::nullopt;
-    const bool slow = (attempt && *attempt >= slow_attempt) ||
-                      (action != nullptr && action->completion.has_value());
-    if (!is_effectful(steps[i]) || !slow) return;
+  void limits(const Step& step, const RetrySpec& retry, bool after_pivot) {
+    const bool is_limited = retry.attempts_max || retry.elapsed_max;
+    const bool suspends = step.kind == StepKind::retryable || step.kind == StepKind::readonly;
+    const bool only_forward = after_pivot || check_.definition.recovery == Recovery::forward;
+    if (!only_forward || !suspends || !is_limited) return;
+    const RetrySpec& own = std::get<Action>(step.body).retry;
+    const bool is_own = own.attempts_max || own.elapsed_max;
+    // What several steps inherit is told once.
+    if (!is_own && !told_.insert(retry.pointer).second) return;
+    check_.warning("W232", is_own ? step.pointer + "/retry" : retry.pointer,
+                   "`" + step.name +
+                       "` is retried within limits after the pivot: when they end, the saga is "
+                       "suspended",
+                   "leave `maxAttempts` and `maxElapsed` out, or write \"unlimited\"");
+  }
+
+  void pause(const Step& step, const Step* effect) {
     std::optional<Duration> pause;
-    if (const auto* wait = std::get_if<Wait>(&steps[i + 1].body)) pause = known(wait->timeout);
-    if (const auto* sleep = std::get_if<Sleep>(&steps[i + 1].body)) pause = known(sleep->duration);
-    if (pause && *pause >= long_wait) {
-      check_.warning("W234", steps[i].pointer,
-                     "`" + steps[i].name + "` takes effect right before a wait of " +
-                         backstitch::to_text(*pause) + " and holds it that long",
-                     "move it behind the wait");
+    if (const auto* wait = std::get_if<Wait>(&step.body)) {
+      pause = known(wait->timeout);
+      if (pause) within_saga(*pause, step.pointer + "/wait/timeout");
     }
+    if (const auto* sleep = std::get_if<Sleep>(&step.body)) pause = known(sleep->duration);
+    if (!pause || *pause < long_wait || effect == nullptr || !is_slow(*effect)) return;
+    check_.warning("W234", effect->pointer,
+                   "`" + effect->name + "` takes effect right before a wait of " +
+                       backstitch::to_text(*pause) + " and holds it that long",
+                   "move it behind the wait");
+  }
+
+  static bool is_slow(const Step& step) {
+    const auto& action = std::get<Action>(step.body);
+    const auto attempt = known(action.attempt_timeout);
+    const auto whole = known(step.timeout);
+    return action.completion || (attempt && *attempt >= slow_attempt) ||
+           (whole && *whole >= slow_attempt);
   }
 
   const Check& check_;
   std::optional<Duration> saga_timeout_;
+  std::set<std::string> told_;
 };
 
 }  // namespace

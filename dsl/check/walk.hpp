@@ -1,34 +1,33 @@
 #pragma once
 /// What the families of rules share. Private to dsl/check.
 #include <functional>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include <backstitch/dsl/check.hpp>
 
+#include "unread.hpp"
+
 namespace backstitch::dsl {
+
+class Children;
 
 /// The definition under check, what may be asked about its surroundings, and where findings go.
 struct Check {
   const Definition& definition;
   const CheckContext& context;
+  const Unread& unread;
+  const Children& children;
   std::vector<Finding>& findings;
 
-  void error(std::string code, std::string pointer, std::string message,
-             std::string hint = {}) const;
-  void warning(std::string code, std::string pointer, std::string message,
-               std::string hint = {}) const;
+  void error(std::string code, std::string pointer, std::string message, std::string hint) const;
+  void warning(std::string code, std::string pointer, std::string message, std::string hint) const;
+  /// Nothing more is listed: there is no need to look for hints.
+  bool is_full() const;
   /// The service of that name, `use` followed as far as the surroundings are known; nullptr: not
   /// known.
   const Service* service(const std::string& name) const;
-};
-
-/// Where a step stands.
-struct Position {
-  bool in_parallel = false;
-  bool in_for_each = false;
-  bool in_try = false;
-  bool after_pivot = false;
 };
 
 /// The lists of steps directly inside a step.
@@ -44,28 +43,27 @@ struct RequestUse {
   std::string service;
 };
 std::vector<RequestUse> requests_of(const Step& step);
-/// A duration that is an expression, and what else than the input and the steps it may read.
-struct DurationUse {
-  const Expression* source;
-  std::string pointer;
-  bool of_answer = false;  ///< `response` is there
-  bool of_undo = false;    ///< `self` and `failure` are there
-};
-std::vector<DurationUse> durations_of(const Step& step);
-/// Of the definition itself, its defaults and the services written within it.
-std::vector<DurationUse> durations_of(const Definition& definition);
-/// Whether a list of steps can come to its end without failing.
+/// Whether a step, or a list of steps, can come to its end without failing.
+bool can_end(const Step& step);
 bool can_end(const Steps& steps);
-bool contains_pivot(const Steps& steps, const Check& check);
-/// The kind of a sub-saga step: stated, or derived from the child where that is known.
-StepKind kind_of(const Step& step, const Check& check);
+bool is_call(const Step& step);  ///< an action or a sub-saga
+/// The kind of a call; of a sub-saga as stated, or derived from the child. Nothing: not known here.
+std::optional<StepKind> kind_of(const Step& step, const Check& check);
+bool is_pivot(const Step& step, const Check& check);
+bool contains_pivot(const Step& step, const Check& check);
 bool is_effectful(const Step& step);
+bool is_waived(const Step& step);
+/// A duration that is written out.
+std::optional<Duration> known(const std::optional<DurationField>& field);
 
 void check_structure(const Check& check);
+void check_catches(const Check& check, const Step& step, const Try& block);
+void check_children(const Check& check);
 void check_saga_rules(const Check& check);
 void check_times(const Check& check);
 void check_services(const Check& check);
-void check_availability(const Check& check);
-void check_types(const Check& check);
+void check_requests(const Check& check);
+void check_outcomes(const Check& check);
+void check_reading(const Check& check);
 
 }  // namespace backstitch::dsl

@@ -275,7 +275,7 @@ TEST_CASE("a service of its own is read as strictly as one within a definition")
            {R"({"baseUrl": "https://s.example", "auth": {"type": "bearer"}})",
             "error E002 /auth\n"},
            {R"({"baseUrl": "https://s.example", "baseUrl": "https://t.example"})",
-            "error E001 (root)\n"}}) {
+            "error E001 /baseUrl\n"}}) {
     CAPTURE(row.text);
     const auto parsed = dsl::parse_service(row.text);
     CHECK(listed(parsed.findings) == row.findings);

@@ -26,6 +26,7 @@ struct ErrorDetail {
   std::string pointer;
   std::string code;
   std::string message;
+  std::string hint{};  ///< how to put it right; may be empty
   bool operator==(const ErrorDetail&) const = default;
 };
 

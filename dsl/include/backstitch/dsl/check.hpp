@@ -18,6 +18,8 @@ struct CheckContext {
   /// The registered definition (version 0: the active one); nullptr: none (E404).
   std::function<std::shared_ptr<const Definition>(const std::string& name, std::int64_t version)>
       definition;
+  /// The hash under which that version is registered; empty: it is not (E004).
+  std::function<std::string(const std::string& name, std::int64_t version)> registered_hash;
   /// Why a base URL may not be called here; empty: allowed (E303).
   std::function<std::string(const std::string& base_url)> refuse_url;
   /// Whether a secret of that name exists (E303).
@@ -27,12 +29,14 @@ struct CheckContext {
 };
 
 /// Every rule of the language beyond its grammar. Pure, thread-safe, linear in the size of the
-/// definition. Lines are filled from `places`.
+/// definition. Lines are filled from `places`. Of a definition that was read only in part, `parsed`
+/// is what was found then: what merely follows from it is not told again.
 std::vector<Finding> check_definition(const Definition& definition, const SourceMap& places,
-                                      const CheckContext& context = {});
+                                      const CheckContext& context = {},
+                                      const std::vector<Finding>& parsed = {});
 
-/// parse_definition, then check_definition if that found no error. What `validate` and registration
-/// use.
+/// parse_definition and check_definition, with all findings of both. What `validate` and
+/// registration use.
 Parsed parse_and_check(std::string_view text, const CheckContext& context = {},
                        const DefinitionLimits& limits = {});
 

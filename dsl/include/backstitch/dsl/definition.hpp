@@ -55,6 +55,7 @@ struct RetrySpec {
   std::optional<DurationField> elapsed_max;
   std::optional<std::vector<OutcomeClass>> on;  ///< transient, unknown
   std::vector<std::string> except;
+  std::string pointer;  ///< where it is written; empty: nowhere
 };
 
 struct StatusRange {

@@ -1,6 +1,7 @@
 #pragma once
 #include <cstdint>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include <nlohmann/json.hpp>
@@ -75,8 +76,10 @@ struct FunctionInfo {
 const std::vector<FunctionInfo>& function_library();
 /// All macro names: map, filter, flatMap, find, all, any, sum, sortBy, toObject.
 const std::vector<std::string>& macro_library();
-/// Root names that cannot be hidden by a variable: input, steps, saga, self, response, failure,
-/// signal.
+/// Root names: input, steps, saga, self, response, failure, signal.
 const std::vector<std::string>& built_in_names();
+/// What no variable may be called: a root name, or a word of the grammar (true, false, null, omit,
+/// in).
+bool is_reserved_name(std::string_view name);
 
 }  // namespace backstitch::dsl

@@ -1,6 +1,8 @@
 #pragma once
 #include <cstddef>
+#include <cstdint>
 #include <string_view>
+#include <utility>
 
 #include <backstitch/base/json.hpp>
 #include <backstitch/base/result.hpp>
@@ -19,5 +21,8 @@ struct GateLimits {
 ///         json-duplicate-key, json-nul, json-integer-range; details[0].pointer is the place; the
 ///         message of a syntax error has line and column too.
 Result<Json> parse_json(std::string_view text, const GateLimits& limits = {});
+
+/// Line and column of an error of the gate; {0, 0}: it has only a pointer.
+std::pair<std::uint32_t, std::uint32_t> line_and_column(const Error& gate_error);
 
 }  // namespace backstitch::dsl

@@ -2,7 +2,6 @@
 #include <memory>
 #include <string>
 #include <string_view>
-#include <unordered_map>
 #include <vector>
 
 #include <backstitch/dsl/definition.hpp>
@@ -18,12 +17,15 @@ struct DefinitionLimits {
   std::size_t services_max = 32;
 };
 
+/// Counted from 1; 0: not known. Columns and lengths are characters, not bytes.
 struct Place {
   std::uint32_t line = 0;
   std::uint32_t column = 0;
+  std::uint32_t length = 0;  ///< of what stands there, up to the end of its line
 };
-/// Where each JSON pointer of a document stands in its text: the key of a member, the value of an
-/// item. The text is scanned at the first question only. Not thread-safe.
+void put(Finding& finding, const Place& place);
+/// Where each JSON pointer of a document stands in its text: a member from its key on, an item. The
+/// text is scanned at the first question only. Not thread-safe.
 class SourceMap {
  public:
   SourceMap() = default;
@@ -31,15 +33,23 @@ class SourceMap {
   /// @return the place of the nearest pointer at or above `pointer`
   Place find(const std::string& pointer) const;
 
+  struct Index;
+
  private:
+  const Index& index() const;
+  std::uint32_t child_of(std::uint32_t parent, std::string_view part) const;
+  Place place_of(std::uint32_t number) const;
+
   std::string text_;
-  mutable std::unordered_map<std::string, Place> places_;
-  mutable bool scanned_ = false;
+  mutable std::shared_ptr<const Index> index_;
 };
 
 struct Parsed {
   std::shared_ptr<const Definition> definition;  ///< null if the findings have errors
-  std::vector<Finding> findings;                 ///< codes E0xx, E1xx, E401, E402, E5xx; every one
+  /// What could be read, also of a document with errors, so that the checker has its say at once.
+  /// Not to be run. Null: nothing could be read.
+  std::shared_ptr<const Definition> draft;
+  std::vector<Finding> findings;  ///< codes E0xx, E1xx, E401, E402, E5xx; every one
   SourceMap places;
 };
 
