@@ -12,37 +12,6 @@ namespace {
 
 using Known = std::map<std::string, std::shared_ptr<const dsl::Definition>>;
 
-Json usual_step(std::string name, const std::string& service) {
-  const char last = name.back();
-  if (last == '!' || last == '+') name.pop_back();
-  Json step{{"name", name}, {"action", {{"service", service}, {"http", "PUT /" + name}}}};
-  if (last == '!')
-    step["kind"] = "pivot";
-  else if (last == '+')
-    step["kind"] = "retryable";
-  else
-    step["compensation"] = {{"http", "DELETE /" + name}};
-  return step;
-}
-
-void write_out(Json& node, const std::string& service, bool steps) {
-  if (node.is_object()) {
-    for (auto& [name, value] : node.items()) {
-      const bool list = name == "steps" || name == "onFailure" || name == "onSuspended";
-      if (name == "branches" && value.is_object()) {
-        for (auto& [branch, inner] : value.items()) write_out(inner, service, true);
-      } else {
-        write_out(value, service, list);
-      }
-    }
-  } else if (node.is_array()) {
-    for (auto& item : node) {
-      if (steps && item.is_string()) item = usual_step(item.get<std::string>(), service);
-      write_out(item, service, false);
-    }
-  }
-}
-
 std::shared_ptr<const dsl::Definition> registered(const Json& document) {
   const auto parsed = dsl::parse_definition(document.dump());
   for (const auto& finding : parsed.findings) MESSAGE(finding.pointer << " " << finding.message);
@@ -67,10 +36,6 @@ std::string read_file(const std::string& path) {
   std::ifstream file(path);
   REQUIRE_MESSAGE(file.good(), path);
   return {std::istreambuf_iterator<char>(file), {}};
-}
-
-void write_out_steps(Json& document, const std::string& service) {
-  write_out(document, service, false);
 }
 
 dsl::CheckContext environment() {

@@ -7,13 +7,11 @@
 
 #include <backstitch/dsl/check.hpp>
 
+#include "../support/usual_steps.hpp"
+
 namespace backstitch::test {
 
 std::string read_file(const std::string& path);
-
-/// Writes out steps that are only a text: "a" can be undone, "a!" is a pivot, "a+" is retryable.
-/// @param service whom such a step calls
-void write_out_steps(Json& document, const std::string& service);
 
 /// The environment in which test/definitions/registered.json is registered, and `t.level1` to
 /// `t.level9`, each calling the next from many steps. What is called `known` is known: a service, a

@@ -7,12 +7,12 @@
 
 namespace backstitch::test {
 
-/// A step of a test that is only a text is short for a usual one on the service `s`: "a" can be
-/// undone, "a!" is a pivot, "a+" is retryable.
-inline Json usual_step(std::string name) {
+/// A step of a test that is only a text is short for a usual one: "a" can be undone, "a!" is a
+/// pivot, "a+" is retryable.
+inline Json usual_step(std::string name, const std::string& service) {
   const char last = name.back();
   if (last == '!' || last == '+') name.pop_back();
-  Json step{{"name", name}, {"action", {{"service", "s"}, {"http", "PUT /" + name}}}};
+  Json step{{"name", name}, {"action", {{"service", service}, {"http", "PUT /" + name}}}};
   if (last == '!')
     step["kind"] = "pivot";
   else if (last == '+')
@@ -22,21 +22,21 @@ inline Json usual_step(std::string name) {
   return step;
 }
 
-/// Writes short steps out, in lists that can hold steps only.
-inline void write_out(Json& node, bool steps = false) {
+/// Writes short steps out, in lists that can hold steps only. They call `service`.
+inline void write_out_steps(Json& node, const std::string& service, bool steps = false) {
   if (node.is_object()) {
     for (auto& [name, value] : node.items()) {
       const bool list = name == "steps" || name == "onFailure" || name == "onSuspended";
-      if (name == "branches") {
-        for (auto& [branch, inner] : value.items()) write_out(inner, true);
+      if (name == "branches" && value.is_object()) {
+        for (auto& [branch, inner] : value.items()) write_out_steps(inner, service, true);
       } else {
-        write_out(value, list);
+        write_out_steps(value, service, list);
       }
     }
   } else if (node.is_array()) {
     for (auto& item : node) {
-      if (steps && item.is_string()) item = usual_step(item.get<std::string>());
-      write_out(item);
+      if (steps && item.is_string()) item = usual_step(item.get<std::string>(), service);
+      write_out_steps(item, service);
     }
   }
 }

@@ -17,7 +17,7 @@ inline std::string verdict(const std::string& members, const std::string& seen,
   Json document = Json::parse("{" + members + "}");
   document.update(Json::parse(R"({"dsl": 1, "name": "t.r", "version": 1,
     "services": {"s": {"baseUrl": "https://s.example"}}})"));
-  write_out(document);
+  write_out_steps(document, "s");
   const auto parsed = dsl::parse_definition(document.dump());
   for (const auto& finding : parsed.findings) MESSAGE(finding.pointer << " " << finding.message);
   REQUIRE(parsed.definition);
