@@ -1,0 +1,183 @@
+#include "moves.hpp"
+
+#include <algorithm>
+
+namespace backstitch::engine::explore {
+namespace {
+
+constexpr Phase phases[] = {Phase::forward, Phase::probe, Phase::poll, Phase::compensate};
+constexpr std::string_view notice_prefix = "onSuspended[";
+
+bool is_notice(const StepPath& path) {
+  return path.starts_with(notice_prefix);
+}
+
+/// To be asked again comes to what one of the other answers comes to at once: done, refused, or
+/// unknown for good. It is followed only where nothing else is on its way, see docs/verify.md.
+bool leads_nowhere_else(const Answer& answer, Phase phase) {
+  const bool again = answer.meaning == Meaning::transient || answer.meaning == Meaning::unknown ||
+                     (answer.meaning == Meaning::refused && phase == Phase::compensate);
+  return again && !answer.last;
+}
+
+}  // namespace
+
+bool is_timer(MoveKind kind) {
+  return kind == MoveKind::again || kind == MoveKind::step_timeout ||
+         kind == MoveKind::wait_over || kind == MoveKind::quiet_over || kind == MoveKind::deadline;
+}
+
+bool comes_by_itself(MoveKind kind) {
+  return kind != MoveKind::cancel && kind != MoveKind::crash && kind != MoveKind::retry;
+}
+
+const StepAnswers& Moves::answers_at(Slot slot) const {
+  static const StepAnswers nothing;
+  const auto found = answers_.steps.find(judge_.standing(slot).step);
+  return found == answers_.steps.end() ? nothing : found->second;
+}
+
+std::vector<Move> Moves::all() {
+  std::vector<Move> moves;
+  const SagaState& state = positions_.state();
+  if (is_terminal(state.status)) return moves;
+  for (const auto& path : state.open) add_open(path, moves);
+  const bool suspended = state.status == SagaStatus::suspended;
+  const bool running = state.status == SagaStatus::running;
+  // A stop is wanted or it is not; after the pivot the deadline is only worth a notice.
+  const bool stopping = state.cancel_requested || state.deadline_passed;
+  const bool may_cancel = !state.pivot_sent && !state.pivot_passed && !state.failure && !stopping &&
+                          program_.definition->recovery == dsl::Recovery::backward;
+  // Where nothing reads the failure's code, the timeout comes to what a cancellation comes to.
+  if (running && !stopping && !state.pivot_passed && state.deadline &&
+      (answers_.failure_read || !may_cancel))
+    moves.push_back({MoveKind::deadline, Phase::forward, 0, 0});
+  const bool quiet = suspended && !is_active(state);
+  if (quiet) moves.push_back({MoveKind::retry, Phase::forward, 0, 0});
+  if ((running || quiet) && may_cancel) moves.push_back({MoveKind::cancel, Phase::forward, 0, 0});
+  if (is_active(state) && has_call_in_flight(state))
+    moves.push_back({MoveKind::crash, Phase::forward, 0, 0});
+  return moves;
+}
+
+void Moves::add_open(const StepPath& path, std::vector<Move>& moves) {
+  const SagaState& state = positions_.state();
+  const Slot slot = positions_.slot_of(path);
+  const StepState& step = state.steps.find(path)->second;
+  add_calls(slot, step, moves);
+  if (step.child) add_child(slot, step, moves);
+  // A suspended saga stands still but for its notices and for what is on its way.
+  if (state.status == SagaStatus::suspended && !is_notice(path)) return;
+  add_timers(slot, step, moves);
+  if (step.status != StepStatus::waiting) return;
+  const auto& signals = answers_at(slot).signals;
+  for (std::uint16_t i = 0; i < signals.size(); ++i)
+    moves.push_back({MoveKind::signal, Phase::forward, i, slot});
+}
+
+void Moves::add_calls(Slot slot, const StepState& step, std::vector<Move>& moves) {
+  const StepAnswers& answers = answers_at(slot);
+  const bool alone = positions_.state().open.size() == 1;
+  for (const Phase phase : phases) {
+    if (!call_of(step, phase).in_flight) continue;
+    const auto& list = answers.of(phase);
+    for (std::uint16_t i = 0; i < list.size(); ++i) {
+      if (!alone && leads_nowhere_else(list[i], phase)) continue;
+      moves.push_back({MoveKind::answer, phase, i, slot});
+    }
+  }
+  const bool open = step.status == StepStatus::running || step.status == StepStatus::waiting;
+  if (!open || step.callback_token.empty() || step.callback_used) return;
+  // It may come before the answer that announces it, not before the call.
+  for (std::uint16_t i = 0; i < answers.callback.size(); ++i)
+    moves.push_back({MoveKind::callback, Phase::forward, i, slot});
+}
+
+void Moves::add_timers(Slot slot, const StepState& step, std::vector<Move>& moves) {
+  for (const Phase phase : phases) {
+    if (call_of(step, phase).retry_at) moves.push_back({MoveKind::again, phase, 0, slot});
+  }
+  const bool forward = step.status == StepStatus::running || step.status == StepStatus::waiting;
+  if (forward && step.timeout_at && !step.child_stopped)
+    moves.push_back({MoveKind::step_timeout, Phase::forward, 0, slot});
+  if (step.status == StepStatus::waiting && step.wait_until)
+    moves.push_back({MoveKind::wait_over, Phase::forward, 0, slot});
+  if (step.status == StepStatus::unknown && step.undo_not_before)
+    moves.push_back({MoveKind::quiet_over, Phase::forward, 0, slot});
+}
+
+void Moves::add_child(Slot slot, const StepState& step, std::vector<Move>& moves) {
+  const SagaState& state = positions_.state();
+  const bool suspended =
+      std::any_of(state.suspensions.begin(), state.suspensions.end(),
+                  [&](const auto& one) { return one.step == positions_.path_of(slot); });
+  if (suspended && is_active(state)) return;
+  const bool back = step.status == StepStatus::compensating;
+  if (!back && step.status != StepStatus::waiting) return;
+  const auto& list = answers_at(slot).child;
+  for (std::uint16_t i = 0; i < list.size(); ++i) {
+    const ChildAnswer& answer = list[i];
+    const bool cancelled = answer.failure && answer.failure->code == "CANCELLED";
+    bool possible = false;
+    switch (answer.status) {
+      case SagaStatus::completed:
+        possible = !back;
+        break;
+      case SagaStatus::failed:
+        possible = back ? cancelled : cancelled == step.child_stopped;
+        break;
+      case SagaStatus::suspended:
+        possible = !suspended;
+        break;
+      case SagaStatus::running:
+        possible = suspended && !back;
+        break;
+      case SagaStatus::compensating:
+        possible = suspended && back;
+        break;
+      case SagaStatus::failed_incomplete:
+        break;
+    }
+    if (possible) moves.push_back({MoveKind::child, Phase::forward, i, slot});
+  }
+}
+
+std::string Moves::told(const Move& move) const {
+  const StepPath& path = positions_.path_of(move.slot);
+  switch (move.kind) {
+    case MoveKind::begin:
+      return "starts with " + answers_.inputs[move.variant].dump();
+    case MoveKind::answer: {
+      const std::string which = move.phase == Phase::compensate ? "undo of " + path
+                                : move.phase == Phase::forward  ? path
+                                                                : path + ", " + to_text(move.phase);
+      return which + ": " + answers_at(move.slot).of(move.phase)[move.variant].said;
+    }
+    case MoveKind::again:
+      return (move.phase == Phase::compensate ? "undo of " + path : path) + ": tried again";
+    case MoveKind::step_timeout:
+      return path + ": its timeout passes";
+    case MoveKind::wait_over:
+      return path + ": the wait is over";
+    case MoveKind::quiet_over:
+      return path + ": the quiet period is over";
+    case MoveKind::signal:
+      return path + ": " + answers_at(move.slot).signals[move.variant].said;
+    case MoveKind::callback:
+      return path + ", callback: " + answers_at(move.slot).callback[move.variant].said;
+    case MoveKind::child:
+      return path + ": " + answers_at(move.slot).child[move.variant].said;
+    case MoveKind::deadline:
+      return "the saga's timeout passes";
+    case MoveKind::cancel:
+      return answers_.failure_read ? "somebody cancels the saga"
+                                   : "somebody cancels the saga, or its timeout passes";
+    case MoveKind::crash:
+      return "the engine crashes; another node takes over";
+    case MoveKind::retry:
+      return "an operator retries";
+  }
+  return {};
+}
+
+}  // namespace backstitch::engine::explore

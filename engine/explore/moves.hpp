@@ -1,0 +1,89 @@
+#pragma once
+/// What can happen next in a position, and making it happen.
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include <backstitch/engine/machine/machine.hpp>
+
+#include "answers.hpp"
+#include "judge.hpp"
+#include "positions.hpp"
+
+namespace backstitch::engine::explore {
+
+enum class MoveKind : std::uint8_t {
+  begin,         ///< variant: which input
+  answer,        ///< variant: of the step's answers of the phase
+  again,         ///< the wait before the next attempt of the phase is over
+  step_timeout,  ///< of the step
+  wait_over,     ///< of a sleep, a wait, a completion
+  quiet_over,    ///< the quiet period before the undo of an unknown step
+  signal,
+  callback,
+  child,
+  deadline,
+  cancel,
+  crash,
+  retry  ///< an operator's
+};
+/// Time passes to one of the timers that run.
+bool is_timer(MoveKind kind);
+/// It comes by itself: not from a person, nor by a crash.
+bool comes_by_itself(MoveKind kind);
+
+struct Move {
+  MoveKind kind = MoveKind::begin;
+  Phase phase = Phase::forward;
+  std::uint16_t variant = 0;
+  Slot slot = 0;
+};
+
+/// What came of a move. The position at hand is then the one after it, not yet settled.
+struct Made {
+  std::vector<Event> events;
+  std::vector<Effect> effects;
+  bool refused = false;  ///< not possible, or a timer the machine does not ask to be woken for
+  std::string broken;  ///< an invariant of the machine was violated: nothing can be trusted
+};
+
+class Moves {
+ public:
+  Moves(const Program& program, const Answers& answers, Positions& positions, Judge& judge)
+      : program_(program), answers_(answers), positions_(positions), judge_(judge) {}
+
+  /// Every move of the position at hand.
+  std::vector<Move> all();
+  Made make(const Move& move);
+  /// Partial-order reduction: a success that sets nothing else going, while a call before it is on
+  /// its way. Whatever comes of that call, this success can come afterwards, and leads to the same.
+  bool may_come_later(const Move& move, const Made& made) const;
+  /// A saga has begun: what its first events mean for the ledgers.
+  void note_begun(const std::vector<Event>& events) { note_after(events); }
+  /// The events as they would be read back, applied to the position at hand, which is the one
+  /// before the move. @return false: they cannot be read
+  bool fold(const Move& move, const std::vector<Event>& events);
+  /// As a story tells it: `reserveStock: refused, OUT_OF_STOCK`.
+  std::string told(const Move& move) const;
+
+ private:
+  void add_open(const StepPath& path, std::vector<Move>& moves);
+  void add_calls(Slot slot, const StepState& step, std::vector<Move>& moves);
+  void add_timers(Slot slot, const StepState& step, std::vector<Move>& moves);
+  void add_child(Slot slot, const StepState& step, std::vector<Move>& moves);
+  const StepAnswers& answers_at(Slot slot) const;
+  StimulusBody prepare(const Move& move);
+  void touch_changed(const Move& move, const std::vector<Event>& events);
+  void note_before(const Move& move);
+  void note_after(const std::vector<Event>& events);
+  void note_answer(Slot slot, Phase phase, Meaning meaning);
+  bool repeats_answers(Slot slot) const;
+
+  const Program& program_;
+  const Answers& answers_;
+  Positions& positions_;
+  Judge& judge_;
+};
+
+}  // namespace backstitch::engine::explore
