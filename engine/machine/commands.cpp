@@ -67,9 +67,17 @@ void Decider::cancel(const Cancel& cancel) {
   emit(CancelRequested{cancel.by, cancel.reason});
   // A suspended saga waits for nobody: what is in the way is given up.
   const auto suspensions = state().suspensions;
+  bool asked_again = false;
   for (const auto& suspension : suspensions) {
     // An undo that is stuck, that of a try's body: no cancel makes it less needed.
     if (suspension.phase == Phase::compensate) continue;
+    // Behind a sealed probe the undo may need what only the probe can tell.
+    if (is_sealed_probe(suspension)) {
+      act({"retry", suspension.step, cancel.by, cancel.reason, nullptr});
+      begin_again(suspension);
+      asked_again = true;
+      continue;
+    }
     act({"cancel", suspension.step, cancel.by, cancel.reason, nullptr});
     const auto found = state().steps.find(suspension.step);
     if (found == state().steps.end()) continue;
@@ -82,10 +90,17 @@ void Decider::cancel(const Cancel& cancel) {
                       failure(child_incomplete, "failure", suspension.message, suspension.step)});
     else if (found->second.child && found->second.child_stopped)
       out_.effects.push_back(CancelChild{suspension.step});
-    else if (suspension.phase == Phase::probe && at)
+    else if (suspension.phase == Phase::probe && at && found->second.status == StepStatus::running)
       stays_unknown(*at, failure(suspension.reason, "unknown", suspension.message, at->path));
   }
-  advance();
+  return asked_again ? tick() : advance();
+}
+
+bool Decider::is_sealed_probe(const Suspension& suspension) const {
+  if (suspension.phase != Phase::probe) return false;
+  const auto at = locate(definition(), suspension.step);
+  const auto* action = at ? std::get_if<dsl::Action>(&at->step->body) : nullptr;
+  return action != nullptr && action->probe && action->probe->sealed;
 }
 
 void Decider::retry(const Retry& retry) {
@@ -114,7 +129,7 @@ void Decider::retry(const Retry& retry) {
 }
 
 /// What cannot simply be sent again: a child that failed where nothing may fail, and a probe that
-/// could not be rendered.
+/// could not be rendered. A callback may have settled the step in the meantime.
 void Decider::begin_again(const Suspension& suspension) {
   const auto at = locate(definition(), suspension.step);
   const auto found = state().steps.find(suspension.step);
@@ -123,7 +138,8 @@ void Decider::begin_again(const Suspension& suspension) {
   const auto* saga = std::get_if<dsl::SubSaga>(&at->step->body);
   if (saga != nullptr && step.status == StepStatus::waiting) {
     begin_child(*at, *saga);
-  } else if (suspension.phase == Phase::probe && !step.probe.request) {
+  } else if (suspension.phase == Phase::probe && !step.probe.request &&
+             step.status == StepStatus::running) {
     Verdict last;
     last.code = suspension.reason;
     last.message = suspension.message;

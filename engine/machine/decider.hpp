@@ -168,6 +168,7 @@ class Decider {
 
   // commands.cpp
   const Suspension* suspension_of(const std::string& step);
+  bool is_sealed_probe(const Suspension& suspension) const;
   void begin_again(const Suspension& suspension);
   void act(OperatorActed acted);
 

@@ -258,3 +258,28 @@ TEST_CASE("a cancel gives up what a probe could not decide, and undoes it by its
           "StepCompensationScheduled both/l/x | call both/l/x compensate #1");
   }
 }
+
+TEST_CASE("a cancel asks a sealed probe again, because the undo may need what only it can tell") {
+  Play play(saga(
+      R"({"name":"a","action":{"service":"s","http":"POST /a"},"retry":{"maxAttempts":1},
+        "probe":{"http":"GET /a","sealed":true,"retry":{"maxAttempts":1},
+          "outcomes":[{"status":404,"is":"failure","code":"NOT_SEEN"}]},
+        "output":{"id":"${response.body.id}"},
+        "compensation":{"http":"POST /a/${self.output.id}/void"}})"));
+  play.start();
+  play.lost("a");
+  CHECK(play.probe("a", 503) == "AttemptFailed a probe #1 unknown, SagaSuspended a OUTCOME_UNKNOWN");
+  CHECK(play.cancel() ==
+        "CancelRequested, OperatorActed a retry, AttemptStarted a probe #2 | call a probe #2");
+  SUBCASE("it was done: undone by its id") {
+    CHECK(play.probe("a", 200, R"({"id":7})") ==
+          "StepSucceeded a, CompensationStarted CANCELLED, StepCompensationScheduled a | call a "
+          "compensate #1");
+    CHECK(play.request("a", engine::Phase::compensate).target == "/a/7/void");
+  }
+  SUBCASE("it was not done: nothing to undo") {
+    CHECK(play.probe("a", 404) ==
+          "AttemptFailed a probe #2 failure, StepFailed a NOT_SEEN, CompensationStarted CANCELLED, "
+          "SagaEnded FAILED");
+  }
+}
