@@ -14,6 +14,7 @@ void add_commands(CLI::App& app, backstitch::app::Global& global) {
   add_serve(app, global);
   add_migrate(app, global);
   add_validate(app, global);
+  add_verify(app, global);
   add_graph(app, global);
   add_rehearse(app, global);
   add_register(app, global);

@@ -8,6 +8,7 @@ void add_dev(CLI::App& app, Global& global);
 void add_serve(CLI::App& app, Global& global);
 void add_migrate(CLI::App& app, Global& global);
 void add_validate(CLI::App& app, Global& global);
+void add_verify(CLI::App& app, Global& global);
 void add_graph(CLI::App& app, Global& global);
 void add_rehearse(CLI::App& app, Global& global);
 void add_register(CLI::App& app, Global& global);

@@ -154,8 +154,7 @@ class Maker {
         const auto* action = std::get_if<dsl::Action>(&step.body);
         const std::string own = action != nullptr ? action->request.service : std::string{};
         const auto rules = rules_of({&undo->outcomes}, undo->request, own);
-        out_.steps[&step].undo =
-            calls(rules, bodies_of(readings_.undone[step.name]), false, false);
+        out_.steps[&step].undo = calls(rules, bodies_of(readings_.undone[step.name]), false, false);
       }
     }
   }
@@ -205,8 +204,8 @@ class Maker {
 
   /// One answer of each meaning; of success one for each body, of refusals one for each code that
   /// something depends on.
-  std::vector<Answer> calls(const Rules& rules, const std::vector<Json>& bodies, bool may_be_pending,
-                            bool output_read) {
+  std::vector<Answer> calls(const Rules& rules, const std::vector<Json>& bodies,
+                            bool may_be_pending, bool output_read) {
     std::vector<Answer> answers;
     std::vector<CallResult> results;
     for (const auto& body : bodies) results.emplace_back(Response{200, {}, body});

@@ -20,8 +20,11 @@ constexpr std::uint32_t no_parent = UINT32_MAX;
 class Explorer {
  public:
   Explorer(const Program& program, const Options& options)
-      : program_(program), options_(options), answers_(answers_of(program)),
-        positions_(program, answers_.failure_read, answers_.details_read), judge_(program, positions_),
+      : program_(program),
+        options_(options),
+        answers_(answers_of(program)),
+        positions_(program, answers_.failure_read, answers_.details_read),
+        judge_(program, positions_),
         moves_(program, answers_, positions_, judge_) {}
 
   Exploration run() {
@@ -30,9 +33,7 @@ class Explorer {
     for (std::uint16_t root = 0; root < answers_.inputs.size(); ++root) begin(root);
     for (std::uint32_t at = 0; at < seen_.size() && goes_on(at); ++at) expand(at);
     out_.states = seen_.size();
-    for (auto& [key, ending] : endings_) out_.endings.push_back(std::move(ending));
-    std::stable_sort(out_.endings.begin(), out_.endings.end(),
-                     [](const Ending& a, const Ending& b) { return a.status < b.status; });
+    list_endings();
     return std::move(out_);
   }
 
@@ -68,6 +69,7 @@ class Explorer {
     }
     positions_.begin(root, transition.next);
     moves_.note_begun(transition.events);
+    note_cause(no_parent, move, transition.events);
     auto breach = judge_.judge({}, transition.events, transition.effects);
     arrive(no_parent, move, std::move(breach));
   }
@@ -77,8 +79,8 @@ class Explorer {
     positions_.go_to(here_);
     const auto moves = moves_.all();
     const SagaState& state = positions_.state();
-    const bool ended = is_terminal(state.status) ||
-                       (state.status == SagaStatus::suspended && !is_active(state));
+    const bool ended =
+        is_terminal(state.status) || (state.status == SagaStatus::suspended && !is_active(state));
     if (ended) note_ending(at);
     bool goes_on = false;
     for (const auto& move : moves) {
@@ -100,6 +102,7 @@ class Explorer {
       report({"I1", made.broken}, at, move);
       return true;
     }
+    note_cause(at, move, made.events);
     auto breach = judge_.judge(here_, made.events, made.effects);
     if (!breach && moves_.may_come_later(move, made)) return true;
     if (arrive(at, move, std::move(breach))) check_fold(at, move, made);
@@ -134,8 +137,8 @@ class Explorer {
       const Suspension& suspension = state.suspensions.front();
       why = suspension.reason;
       if (!suspension.step.empty())
-        why += std::string(" at ") +
-               (suspension.phase == Phase::compensate ? "the undo of " : "") + suspension.step;
+        why += std::string(" at ") + (suspension.phase == Phase::compensate ? "the undo of " : "") +
+               suspension.step;
     } else if (state.failure) {
       why = state.failure->code;
       if (!state.failure->step.empty()) why += " at " + state.failure->step;
@@ -150,6 +153,39 @@ class Explorer {
     ending.story.push_back("the saga is " + std::string(to_text(state.status)) +
                            (why.empty() ? "" : ": " + why));
     positions_.go_to(here_);
+  }
+
+  /// Where nothing reads the failure, the ways back are followed once for all causes: positions
+  /// there do not tell the causes apart, so these are noted where the way back begins.
+  void note_cause(std::uint32_t parent, const Move& move, const std::vector<Event>& events) {
+    if (answers_.failure_read) return;
+    for (const auto& event : events) {
+      const auto* begun = std::get_if<CompensationStarted>(&event.body);
+      if (begun == nullptr) continue;
+      std::string why = begun->failure.code;
+      if (why == "CANCELLED" && begun->failure.step.empty()) why += " or SAGA_TIMEOUT";
+      if (!begun->failure.step.empty()) why += " at " + begun->failure.step;
+      auto [found, added] = causes_.try_emplace(why);
+      ++found->second.count;
+      if (!added) continue;
+      found->second.status = SagaStatus::failed;
+      found->second.why = why;
+      found->second.story = story(parent, move);
+      if (!is_terminal(positions_.state().status))
+        found->second.story.emplace_back("what was done is undone");
+      found->second.story.push_back("the saga is FAILED: " + why);
+    }
+  }
+
+  void list_endings() {
+    const auto undone = endings_.find({SagaStatus::failed, ""});
+    if (undone != endings_.end() && !causes_.empty()) {
+      endings_.erase(undone);
+      for (auto& [why, ending] : causes_) out_.endings.push_back(std::move(ending));
+    }
+    for (auto& [key, ending] : endings_) out_.endings.push_back(std::move(ending));
+    std::stable_sort(out_.endings.begin(), out_.endings.end(),
+                     [](const Ending& a, const Ending& b) { return a.status < b.status; });
   }
 
   std::vector<Move> way_to(std::uint32_t parent, const Move& last) const {
@@ -190,8 +226,8 @@ class Explorer {
   }
 
   void report(const Breach& breach, std::uint32_t parent, const Move& move) {
-    const bool known = std::any_of(
-        out_.violations.begin(), out_.violations.end(), [&](const Violation& one) {
+    const bool known =
+        std::any_of(out_.violations.begin(), out_.violations.end(), [&](const Violation& one) {
           return one.promise == breach.promise && one.what == breach.what;
         });
     if (known || out_.violations.size() >= violations_max) return;
@@ -209,6 +245,7 @@ class Explorer {
   Seen seen_;
   std::vector<Way> ways_;
   std::map<std::pair<SagaStatus, std::string>, Ending> endings_;
+  std::map<std::string, Ending> causes_;
   Ids here_;
 };
 

@@ -19,14 +19,13 @@ const CallState* call_at(const SagaState& state, const StepPath& path, Phase pha
 }
 
 const Failure* failure_in(const Event& event) {
-  return std::visit(
-      Match{[](const StepFailed& e) -> const Failure* { return &e.failure; },
-            [](const StepSucceeded& e) { return e.failure ? &*e.failure : nullptr; },
-            [](const IterationEnded& e) { return e.failure ? &*e.failure : nullptr; },
-            [](const CompensationStarted& e) -> const Failure* { return &e.failure; },
-            [](const AttemptFailed& e) -> const Failure* { return &e.failure; },
-            [](const auto&) -> const Failure* { return nullptr; }},
-      event.body);
+  return std::visit(Match{[](const StepFailed& e) -> const Failure* { return &e.failure; },
+                          [](const StepSucceeded& e) { return e.failure ? &*e.failure : nullptr; },
+                          [](const IterationEnded& e) { return e.failure ? &*e.failure : nullptr; },
+                          [](const CompensationStarted& e) -> const Failure* { return &e.failure; },
+                          [](const AttemptFailed& e) -> const Failure* { return &e.failure; },
+                          [](const auto&) -> const Failure* { return nullptr; }},
+                    event.body);
 }
 
 }  // namespace
@@ -186,8 +185,7 @@ std::optional<Breach> Judge::undone_in_turn(Slot slot) {
 
 std::optional<Breach> Judge::undone_beside(Slot slot, Slot other, std::size_t at) {
   const auto& levels = standing(slot).levels;
-  if (at >= levels.size() || levels[at].block == nullptr || !needs_undo(other))
-    return std::nullopt;
+  if (at >= levels.size() || levels[at].block == nullptr || !needs_undo(other)) return std::nullopt;
   const dsl::Step& block = *levels[at].block;
   const Breach breach{"I4", positions_.path_of(slot) + " is undone before " +
                                 positions_.path_of(other) + ", against the serial order of " +
@@ -327,9 +325,9 @@ std::string Judge::not_done_inside(const dsl::Step& step, const StepPath& path,
     return not_done(one ? choice->cases[known.chosen].steps : choice->otherwise->steps, path + "/",
                     accounted);
   } else if (const auto* attempt = std::get_if<dsl::Try>(&step.body)) {
-    return not_done(known.catch_chosen ? attempt->catches[*known.catch_chosen].steps
-                                       : attempt->steps,
-                    path + "/", accounted);
+    return not_done(
+        known.catch_chosen ? attempt->catches[*known.catch_chosen].steps : attempt->steps,
+        path + "/", accounted);
   }
   return {};
 }

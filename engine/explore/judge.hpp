@@ -1,7 +1,7 @@
 #pragma once
 /// Says whether what the machine did keeps the promises. It looks at the definition's blocks and at
-/// what participants know, and shares no code with the machine's recovery, so that it can contradict
-/// it.
+/// what participants know, and shares no code with the machine's recovery, so that it can
+/// contradict it.
 #include <map>
 #include <optional>
 #include <string>
@@ -24,7 +24,7 @@ struct Standing {
   struct Level {
     std::uint32_t position = 0;  ///< in its list
     const dsl::Step* block = nullptr;
-    StepPath path;            ///< of the block; nullptr: the step itself is reached
+    StepPath path;             ///< of the block; nullptr: the step itself is reached
     std::uint32_t inside = 0;  ///< branch, case, iteration; try: 0 the body, n its n-th catch
   };
   const dsl::Step* step = nullptr;  ///< nullptr: the path leads to no step
@@ -42,8 +42,7 @@ Order order_of(const Standing& one, const Standing& other, std::size_t& at);
 
 class Judge {
  public:
-  Judge(const Program& program, Positions& positions)
-      : program_(program), positions_(positions) {}
+  Judge(const Program& program, Positions& positions) : program_(program), positions_(positions) {}
 
   /// After a transition: `before` was the position. Also notes in the ledgers what begins.
   std::optional<Breach> judge(const Ids& before, const std::vector<Event>& events,

@@ -153,8 +153,7 @@ void Moves::note_answer(Slot slot, Phase phase, Meaning meaning) {
     case Meaning::refused: {
       if (phase == Phase::compensate) return;
       // Asked for by its key, a sealed key is closed; else the call may still be on its way.
-      const bool sealed =
-          phase == Phase::probe && std::get<dsl::Action>(step.body).probe->sealed;
+      const bool sealed = phase == Phase::probe && std::get<dsl::Action>(step.body).probe->sealed;
       const bool told = phase == Phase::poll ||
                         (phase == Phase::forward && (deed != Deed::maybe || repeats_answers(slot)));
       if (sealed || told) deed = Deed::refused;
@@ -189,8 +188,8 @@ void Moves::note_before(const Move& move) {
   if (move.kind == MoveKind::callback)
     note_answer(move.slot, Phase::poll, answers.callback[move.variant].meaning);
   if (move.kind != MoveKind::child) return;
-  const bool back = state.steps.find(positions_.path_of(move.slot))->second.status ==
-                    StepStatus::compensating;
+  const bool back =
+      state.steps.find(positions_.path_of(move.slot))->second.status == StepStatus::compensating;
   Deed& deed = positions_.ledger(move.slot).deed;
   const SagaStatus status = answers.child[move.variant].status;
   if (status == SagaStatus::completed) deed = Deed::done;

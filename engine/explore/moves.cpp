@@ -23,8 +23,8 @@ bool leads_nowhere_else(const Answer& answer, Phase phase) {
 }  // namespace
 
 bool is_timer(MoveKind kind) {
-  return kind == MoveKind::again || kind == MoveKind::step_timeout ||
-         kind == MoveKind::wait_over || kind == MoveKind::quiet_over || kind == MoveKind::deadline;
+  return kind == MoveKind::again || kind == MoveKind::step_timeout || kind == MoveKind::wait_over ||
+         kind == MoveKind::quiet_over || kind == MoveKind::deadline;
 }
 
 bool comes_by_itself(MoveKind kind) {

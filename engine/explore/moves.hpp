@@ -45,7 +45,7 @@ struct Made {
   std::vector<Event> events;
   std::vector<Effect> effects;
   bool refused = false;  ///< not possible, or a timer the machine does not ask to be woken for
-  std::string broken;  ///< an invariant of the machine was violated: nothing can be trusted
+  std::string broken;    ///< an invariant of the machine was violated: nothing can be trusted
 };
 
 class Moves {

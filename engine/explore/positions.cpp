@@ -14,25 +14,23 @@ const Sequence sequence_at_hand{1'000};
 void serial_blocks(const dsl::Definition& definition, const dsl::Steps& steps,
                    std::vector<std::string>& names) {
   for (const auto& step : steps) {
-    std::visit(Match{[&](const dsl::Parallel& body) {
-                       if (body.compensation_order == dsl::CompensationOrder::serial)
-                         names.push_back(step.name);
-                       for (const auto& one : body.branches)
-                         serial_blocks(definition, one.steps, names);
-                     },
-                     [&](const dsl::Switch& body) {
-                       for (const auto& one : body.cases)
-                         serial_blocks(definition, one.steps, names);
-                       if (body.otherwise) serial_blocks(definition, body.otherwise->steps, names);
-                     },
-                     [&](const dsl::ForEach& body) { serial_blocks(definition, body.steps, names); },
-                     [&](const dsl::Try& body) {
-                       serial_blocks(definition, body.steps, names);
-                       for (const auto& one : body.catches)
-                         serial_blocks(definition, one.steps, names);
-                     },
-                     [](const auto&) {}},
-               step.body);
+    std::visit(
+        Match{[&](const dsl::Parallel& body) {
+                if (body.compensation_order == dsl::CompensationOrder::serial)
+                  names.push_back(step.name);
+                for (const auto& one : body.branches) serial_blocks(definition, one.steps, names);
+              },
+              [&](const dsl::Switch& body) {
+                for (const auto& one : body.cases) serial_blocks(definition, one.steps, names);
+                if (body.otherwise) serial_blocks(definition, body.otherwise->steps, names);
+              },
+              [&](const dsl::ForEach& body) { serial_blocks(definition, body.steps, names); },
+              [&](const dsl::Try& body) {
+                serial_blocks(definition, body.steps, names);
+                for (const auto& one : body.catches) serial_blocks(definition, one.steps, names);
+              },
+              [](const auto&) {}},
+        step.body);
   }
 }
 
@@ -211,8 +209,7 @@ void Positions::forget_notices() {
 
 /// What failed first will not be asked any more: the saga is on its way back, or is to stop anyway.
 bool Positions::failures_are_settled() const {
-  return !failure_matters_ &&
-         (state_.failure || state_.cancel_requested || state_.deadline_passed);
+  return !failure_matters_ && (state_.failure || state_.cancel_requested || state_.deadline_passed);
 }
 
 void Positions::touch_what_failure_settles() {
@@ -295,9 +292,9 @@ std::uint32_t Positions::settle_whole() {
   const auto [found, added] =
       wholes_.ids.try_emplace(bytes_, static_cast<std::uint32_t>(wholes_.parts.size() + 1));
   if (added) {
-    wholes_.parts.push_back({root, state_.status, state_.output, state_.failure,
-                             state_.suspensions, state_.signals, state_.pivot_sent,
-                             state_.pivot_passed, state_.cancel_requested, state_.deadline_passed,
+    wholes_.parts.push_back({root, state_.status, state_.output, state_.failure, state_.suspensions,
+                             state_.signals, state_.pivot_sent, state_.pivot_passed,
+                             state_.cancel_requested, state_.deadline_passed,
                              state_.handlers_started, state_.suspended_times, state_.deadline});
   }
   return found->second;
@@ -364,14 +361,13 @@ void Positions::normalise(std::vector<Suspension>& suspensions) const {
             [](const Suspension& a, const Suspension& b) { return a.step < b.step; });
 }
 
-/// What was not done was not done, whether it was refused or never came; and what was refused and is
-/// to be sent again all the same is as if it had not been sent.
+/// What was not done was not done, whether it was refused or never came; and what was refused and
+/// is to be sent again all the same is as if it had not been sent.
 void Positions::normalise(Ledger& ledger, const StepPath& path) const {
   const auto found = state_.steps.find(path);
   if (found == state_.steps.end()) return;
   const StepState& step = found->second;
-  if (step.status == StepStatus::failed && ledger.deed == Deed::unseen)
-    ledger.deed = Deed::refused;
+  if (step.status == StepStatus::failed && ledger.deed == Deed::unseen) ledger.deed = Deed::refused;
   if (step.status == StepStatus::running && ledger.deed == Deed::refused)
     ledger.deed = step.forward.unknown_seen ? Deed::maybe : Deed::unseen;
 }

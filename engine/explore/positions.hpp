@@ -8,8 +8,8 @@
 ///
 /// The parts of a position (a step with its block and its participant's memory; what the saga is as
 /// a whole) are numbered: the same part has the same number. A position is the list of these
-/// numbers, kept exactly, so no position is taken for another. One saga state is kept at hand; going
-/// from one position to another replaces only the parts that differ.
+/// numbers, kept exactly, so no position is taken for another. One saga state is kept at hand;
+/// going from one position to another replaces only the parts that differ.
 #include <cstdint>
 #include <deque>
 #include <optional>

@@ -26,7 +26,7 @@ struct Origin {
     if (!items) items = std::make_shared<Origin>();
     items->add(*other.items);
   }
-  void mark(bool Shape::* what) const {
+  void mark(bool Shape::*what) const {
     for (auto* shape : shapes) shape->*what = true;
   }
 };
@@ -61,30 +61,30 @@ class Reader {
     for (const auto& step : steps) {
       if (step.when) condition(*step.when);
       if (step.timeout) duration(*step.timeout);
-      Origin output = std::visit(
-          Match{[&](const dsl::Action& body) { return action(step, body); },
-                [&](const dsl::SubSaga& body) { return child(step, body); },
-                [&](const dsl::Parallel& body) {
-                  for (const auto& branch : body.branches) list(branch.steps);
-                  return Origin{};
-                },
-                [&](const dsl::Switch& body) { return one_of(body); },
-                [&](const dsl::ForEach& body) { return for_each(body); },
-                [&](const dsl::Try& body) { return attempt(body); },
-                [&](const dsl::Wait& body) { return wait(step, body); },
-                [&](const dsl::Sleep& body) {
-                  if (body.duration) duration(*body.duration);
-                  if (body.until) value(*body.until).mark(&Shape::time);
-                  if (body.until) mark_parts(*body.until, &Shape::time);
-                  return Origin{};
-                },
-                [&](const dsl::Value& body) { return value(body.value); },
-                [&](const dsl::Fail& body) {
-                  if (body.message) text(*body.message);
-                  if (body.details) value(*body.details);
-                  return Origin{};
-                }},
-          step.body);
+      Origin output = std::visit(Match{[&](const dsl::Action& body) { return action(step, body); },
+                                       [&](const dsl::SubSaga& body) { return child(step, body); },
+                                       [&](const dsl::Parallel& body) {
+                                         for (const auto& branch : body.branches)
+                                           list(branch.steps);
+                                         return Origin{};
+                                       },
+                                       [&](const dsl::Switch& body) { return one_of(body); },
+                                       [&](const dsl::ForEach& body) { return for_each(body); },
+                                       [&](const dsl::Try& body) { return attempt(body); },
+                                       [&](const dsl::Wait& body) { return wait(step, body); },
+                                       [&](const dsl::Sleep& body) {
+                                         if (body.duration) duration(*body.duration);
+                                         if (body.until) value(*body.until).mark(&Shape::time);
+                                         if (body.until) mark_parts(*body.until, &Shape::time);
+                                         return Origin{};
+                                       },
+                                       [&](const dsl::Value& body) { return value(body.value); },
+                                       [&](const dsl::Fail& body) {
+                                         if (body.message) text(*body.message);
+                                         if (body.details) value(*body.details);
+                                         return Origin{};
+                                       }},
+                                 step.body);
       outputs_[step.name] = std::move(output);
       undo(step);
     }
@@ -223,7 +223,7 @@ class Reader {
   void condition(const dsl::Expression& source) { expression(source).mark(&Shape::boolean); }
   Origin expression(const dsl::Expression& source) { return node(source.root()); }
   void text(const dsl::Template& source) { mark_parts(source, &Shape::text); }
-  void mark_parts(const dsl::Template& source, bool Shape::* what) {
+  void mark_parts(const dsl::Template& source, bool Shape::*what) {
     for (const auto& part : source.expressions()) expression(part.expression).mark(what);
   }
 
@@ -240,8 +240,7 @@ class Reader {
     return whole;
   }
 
-  static void place(Origin& whole, const Json& source, const std::string& pointer,
-                    Origin origin) {
+  static void place(Origin& whole, const Json& source, const std::string& pointer, Origin origin) {
     Origin* at = &whole;
     const Json* json = &source;
     Json::json_pointer rest(pointer);
@@ -330,7 +329,7 @@ class Reader {
     return result;
   }
 
-  static Origin items_of(const Origin& base, bool Shape::* how) {
+  static Origin items_of(const Origin& base, bool Shape::*how) {
     base.mark(how);
     Origin result;
     for (auto* shape : base.shapes) result.shapes.push_back(&shape->item());
@@ -429,10 +428,14 @@ class Reader {
       const Origin argument = this->node(node.children[i]);
       if (known == library.end() || known->arguments.empty()) continue;
       const std::string& type = known->arguments[std::min(i, known->arguments.size() - 1)];
-      if (type.find("array") != std::string::npos) argument.mark(&Shape::list);
-      else if (type == "number" || type == "integer") argument.mark(&Shape::number);
-      else if (type == "string") argument.mark(&Shape::text);
-      else if (type == "boolean") argument.mark(&Shape::boolean);
+      if (type.find("array") != std::string::npos)
+        argument.mark(&Shape::list);
+      else if (type == "number" || type == "integer")
+        argument.mark(&Shape::number);
+      else if (type == "string")
+        argument.mark(&Shape::text);
+      else if (type == "boolean")
+        argument.mark(&Shape::boolean);
       if (node.text == "div" && i == 1) argument.mark(&Shape::divisor);
       if (node.text.starts_with("date")) argument.mark(&Shape::time);
     }

@@ -16,7 +16,7 @@ std::pair<std::uint32_t, bool> Seen::insert(const Ids& ids) {
   }
   if ((ends_.size() + 1) * 2 > table_.size()) grow();
   const std::size_t mask = table_.size() - 1;
-  std::size_t at = std::hash<std::string_view>{}(scratch_) & mask;
+  std::size_t at = std::hash<std::string_view>{}(scratch_)&mask;
   for (; table_[at] != 0; at = (at + 1) & mask) {
     if (bytes_of(table_[at] - 1) == scratch_) return {table_[at] - 1, false};
   }

@@ -131,9 +131,8 @@ class Chooser {
     const Json& required = in_schema(schema, "required");
     std::map<std::string, std::vector<Choice>> members;
     const auto add = [&](const std::string& name, const Shape& inner, bool may_miss) {
-      const Json& described = properties.is_object() && properties.contains(name)
-                                  ? properties[name]
-                                  : none();
+      const Json& described =
+          properties.is_object() && properties.contains(name) ? properties[name] : none();
       auto& choices = members[name];
       for (auto& value : choose(inner, described, name)) choices.emplace_back(std::move(value));
       if (may_miss) choices.emplace_back(std::nullopt);
@@ -161,7 +160,8 @@ class Chooser {
       return value;
     };
     std::size_t product = 1;
-    for (const auto& [name, choices] : members) product = std::min(most_ + 1, product * choices.size());
+    for (const auto& [name, choices] : members)
+      product = std::min(most_ + 1, product * choices.size());
     std::vector<Json> values{Json::object()};
     if (product <= most_) {
       for (const auto& [name, choices] : members) {

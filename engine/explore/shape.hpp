@@ -15,17 +15,17 @@
 namespace backstitch::engine::explore {
 
 struct Shape {
-  bool may_miss = false;   ///< read with `?.`: the author reckons with its absence
-  bool number = false;     ///< calculated with
-  bool boolean = false;    ///< a condition by itself
-  bool text = false;       ///< put into a text, or given to a function of texts
-  bool list = false;       ///< a macro, an index or `in` goes over it
-  bool looped = false;     ///< a forEach goes over it
-  bool object = false;     ///< has members that are read
-  bool ordered = false;    ///< compared with `<` and the like
-  bool divisor = false;    ///< divided by
-  bool time = false;       ///< `sleep.until`
-  bool duration = false;   ///< a duration field
+  bool may_miss = false;    ///< read with `?.`: the author reckons with its absence
+  bool number = false;      ///< calculated with
+  bool boolean = false;     ///< a condition by itself
+  bool text = false;        ///< put into a text, or given to a function of texts
+  bool list = false;        ///< a macro, an index or `in` goes over it
+  bool looped = false;      ///< a forEach goes over it
+  bool object = false;      ///< has members that are read
+  bool ordered = false;     ///< compared with `<` and the like
+  bool divisor = false;     ///< divided by
+  bool time = false;        ///< `sleep.until`
+  bool duration = false;    ///< a duration field
   std::set<Json> compared;  ///< constants it is compared with
   std::map<std::string, Shape> members;
   std::shared_ptr<Shape> items;
@@ -34,9 +34,9 @@ struct Shape {
   Shape& item();
 };
 
-/// Values that stand for all: the first is the plain one. Every constant it is compared with and one
-/// that is none of them, absent where it may be, both truths of a condition, lists of none, one and
-/// two items where something is done for each.
+/// Values that stand for all: the first is the plain one. Every constant it is compared with and
+/// one that is none of them, absent where it may be, both truths of a condition, lists of none, one
+/// and two items where something is done for each.
 /// @param schema  what is published of it (JSON Schema subset), null: nothing
 /// @param most    the product of the members' choices is cut there; `cut` tells
 std::vector<Json> representatives(const Shape& shape, const Json& schema, const std::string& name,

@@ -30,8 +30,7 @@ Standing standing_of(const dsl::Definition& definition, const StepPath& path) {
   standing.main = at->area == Area::main;
   const bool action = std::holds_alternative<dsl::Action>(at->step->body);
   standing.call = action || std::holds_alternative<dsl::SubSaga>(at->step->body);
-  standing.effect =
-      standing.call && standing.main && at->step->kind != dsl::StepKind::readonly;
+  standing.effect = standing.call && standing.main && at->step->kind != dsl::StepKind::readonly;
   const bool asked = std::holds_alternative<dsl::Compensation>(at->step->undo);
   const bool waived = std::holds_alternative<dsl::WaivedCompensation>(at->step->undo);
   standing.can_be_undone = standing.effect && at->step->kind == dsl::StepKind::compensatable &&

@@ -99,6 +99,27 @@ class CommandLine(unittest.TestCase):
             piped = subprocess.run([harness.PROGRAM, "graph", "-"], stdin=text, capture_output=True, text=True, timeout=60)
         self.assertEqual(piped.stdout, self.cli("graph", harness.ORDER_DEFINITION))
 
+    def test_verify_follows_every_way_and_finds_the_shortest_counterexample(self):
+        found = json.loads(self.cli("verify", harness.ORDER_DEFINITION, "--json"))
+        self.assertEqual(set(found), {"file", "states", "transitions", "complete", "endings", "violations", "worstCase"})
+        self.assertEqual((found["complete"], found["violations"]), (True, []))
+        self.assertEqual(set(found["endings"][0]), {"status", "count", "story"})
+        self.assertIn("FAILED", {ending["status"] for ending in found["endings"]})
+        out = self.cli("verify", harness.ORDER_DEFINITION)
+        self.assertIn("every promise holds", out)
+        self.assertIn("CARD_DECLINED at authorise", out)
+        self.assertIn("bound reached", self.cli("verify", harness.ORDER_DEFINITION, "--states-max", "100"))
+        broken = self.file("broken.json", {
+            "dsl": 1, "name": "cli.broken", "version": 1, "services": {"s": {"baseUrl": "https://s.example"}},
+            "steps": [{"name": "a", "action": {"service": "s", "http": "GET /a"}},
+                      {"name": "b", "value": "${steps.a.output?.first.second}"}]})
+        violation = json.loads(self.cli("verify", broken, "--json", code=1))["violations"][0]
+        self.assertEqual(violation["promise"], "expression")
+        self.assertIn("a: done", violation["story"][1])
+        self.assertIn("violates expression", self.cli("verify", broken, code=1))
+        self.assertIn("E002", self.cli("verify", self.file("bad.json", BAD), code=1))
+        self.cli("verify", code=2)
+
     def test_operator_commands_pass_on_what_the_server_says(self):
         saga = self.started("operator")["id"]
         for command in (["cancel", saga], ["retry", saga], ["skip", saga, "capture"]):

@@ -4,10 +4,10 @@
 ///
 /// How: breadth first over positions. A position is a SagaState together with what each participant
 /// knows of each step (unseen, perhaps done, done, refused, undone). From each position every move
-/// is made: each answer to each call on its way, each timer that runs, a crash, a cancellation, each
-/// signal, callback and end of a child, an operator's retry. decide() says what comes of it, a judge
-/// that shares no code with the recovery says whether the promises hold, and the events are encoded,
-/// decoded and folded again. The first way to a position is a shortest one.
+/// is made: each answer to each call on its way, each timer that runs, a crash, a cancellation,
+/// each signal, callback and end of a child, an operator's retry. decide() says what comes of it, a
+/// judge that shares no code with the recovery says whether the promises hold, and the events are
+/// encoded, decoded and folded again. The first way to a position is a shortest one.
 ///
 /// What stands for what, so that the positions are finitely many: see docs/verify.md.
 #include <cstdint>
