@@ -207,9 +207,8 @@ Result<std::uint16_t> Server::start() {
   auto port = impl_->rest->listen();
   if (!port) return port;
   impl_->node.engine().registry().set_callback_base(
-      impl_->callback_url.empty()
-          ? "http://" + impl_->options.host + ":" + std::to_string(*port)
-          : impl_->callback_url);
+      impl_->callback_url.empty() ? "http://" + impl_->options.host + ":" + std::to_string(*port)
+                                  : impl_->callback_url);
   if (auto started = impl_->node.start(); !started) return std::move(started).error();
   return port;
 }

@@ -15,23 +15,22 @@ struct Kinds {
   }
 
   void add(const Step& step) {
-    std::visit(Match{[&](const Action&) { add(step.kind); },
-                     [&](const SubSaga&) { add(step.kind); },
-                     [&](const Parallel& block) {
-                       for (const auto& branch : block.branches) add(branch.steps);
-                     },
-                     [&](const Switch& block) {
-                       for (const auto& one : block.cases) add(one.steps);
-                       if (block.otherwise) add(block.otherwise->steps);
-                     },
-                     [&](const ForEach& block) { add(block.steps); },
-                     [&](const Try& block) {
-                       add(block.steps);
-                       for (const auto& one : block.catches) add(one.steps);
-                     },
-                     [](const Wait&) {}, [](const Sleep&) {}, [](const Value&) {},
-                     [](const Fail&) {}},
-               step.body);
+    std::visit(
+        Match{[&](const Action&) { add(step.kind); }, [&](const SubSaga&) { add(step.kind); },
+              [&](const Parallel& block) {
+                for (const auto& branch : block.branches) add(branch.steps);
+              },
+              [&](const Switch& block) {
+                for (const auto& one : block.cases) add(one.steps);
+                if (block.otherwise) add(block.otherwise->steps);
+              },
+              [&](const ForEach& block) { add(block.steps); },
+              [&](const Try& block) {
+                add(block.steps);
+                for (const auto& one : block.catches) add(one.steps);
+              },
+              [](const Wait&) {}, [](const Sleep&) {}, [](const Value&) {}, [](const Fail&) {}},
+        step.body);
   }
 
   void add(StepKind kind) {

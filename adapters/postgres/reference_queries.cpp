@@ -64,10 +64,9 @@ Result<engine::CatalogContent> changes(Session& session, std::int64_t revision) 
   for (const auto& row : session.run_prepared("changes", sql, revision)) {
     content.revision = std::max(content.revision, number_of(row[1]));
     if (flag_of(row[0])) {
-      content.definitions.push_back({text_or_empty(row[2]), number_of(row[3]),
-                                     text_or_empty(row[4]), text_or_empty(row[5]),
-                                     text_or_empty(row[6]), text_or_empty(row[9]), flag_of(row[7]),
-                                     time_of(row[8])});
+      content.definitions.push_back(
+          {text_or_empty(row[2]), number_of(row[3]), text_or_empty(row[4]), text_or_empty(row[5]),
+           text_or_empty(row[6]), text_or_empty(row[9]), flag_of(row[7]), time_of(row[8])});
     } else {
       content.services.push_back({text_or_empty(row[2]), text_or_empty(row[5])});
     }

@@ -106,8 +106,7 @@ void register_definition(engine::Engine& engine, Request request, const Respond&
   if (!activate) return respond(problem(activate.error()));
   const auto dry_run = flag_in(request, "dryRun");
   if (!dry_run) return respond(problem(dry_run.error()));
-  if (*dry_run)
-    return respond(registration_reply(engine.registry().validate(request.body), true));
+  if (*dry_run) return respond(registration_reply(engine.registry().validate(request.body), true));
   engine.registry().register_definition(
       std::move(request.body), *activate, [respond](Result<engine::Registration> done) {
         respond(done ? registration_reply(*done, false) : problem(done.error()));

@@ -35,8 +35,8 @@ void take_callback(engine::Engine& engine, const Options& options, const Request
                    const std::string& token, const Respond& respond) {
   const auto saga = engine::saga_of_callback(token);
   if (!saga) {
-    return respond(problem(Error{ErrorCode::not_found, "callback-unknown",
-                                 "No step waits for this callback."}));
+    return respond(problem(
+        Error{ErrorCode::not_found, "callback-unknown", "No step waits for this callback."}));
   }
   auto body = any_body(request, options.body_bytes_max);
   if (!body) return respond(problem(body.error()));

@@ -20,7 +20,8 @@ std::string registered_line(const Global& global, const Json& done) {
                                ? "would register (" + done.value("outcome", "") + ")"
                                : "registered";
   return global.terminal.paint(Style::good, what) + " " + done.value("name", "") + " version " +
-         std::to_string(done.value("version", 0)) + (done.value("active", false) ? " (active)" : "");
+         std::to_string(done.value("version", 0)) +
+         (done.value("active", false) ? " (active)" : "");
 }
 
 int register_files(const Global& global, const RegisterOptions& options) {

@@ -48,8 +48,8 @@ class Comparison {
     if (before->step->body.index() != after->step->body.index())
       return add("step-differs", path, "the step is of another type");
     if (before->step->kind != after->step->kind) {
-      const bool pivot = before->step->kind == dsl::StepKind::pivot ||
-                         after->step->kind == dsl::StepKind::pivot;
+      const bool pivot =
+          before->step->kind == dsl::StepKind::pivot || after->step->kind == dsl::StepKind::pivot;
       add(pivot ? "pivot-differs" : "step-differs", path,
           std::string("the step is ") + to_text(after->step->kind) + " and was " +
               to_text(before->step->kind));
@@ -97,7 +97,8 @@ class Comparison {
       for (std::uint32_t i = 0; i < known->second.next; ++i)
         nothing_inserted(inside(at, loop->steps, i));
     }
-    if (const auto* choice = std::get_if<dsl::Switch>(&at.step->body)) arm(at, *choice, known->second);
+    if (const auto* choice = std::get_if<dsl::Switch>(&at.step->body))
+      arm(at, *choice, known->second);
     if (const auto* attempt = std::get_if<dsl::Try>(&at.step->body)) {
       nothing_inserted(inside(at, attempt->steps, 0));
       const auto chosen = known->second.catch_chosen;

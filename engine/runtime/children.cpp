@@ -59,10 +59,12 @@ void Reactor::start_child(const Actor& parent, const StepPath& path) {
   if (!prepared) return refuse_child(child->state, prepared.error());
   child->program = prepared->program;
   const std::uint32_t depth = parent->state.parent ? parent->state.parent->depth + 1 : 1;
-  Transition transition =
-      decide(child->program, {},
-             stimulus_of(Start{wanted.id, prepared->input, {}, prepared->business_key,
-                               ParentLink{parent->id, path, depth}}));
+  Transition transition = decide(child->program, {},
+                                 stimulus_of(Start{wanted.id,
+                                                   prepared->input,
+                                                   {},
+                                                   prepared->business_key,
+                                                   ParentLink{parent->id, path, depth}}));
   if (transition.refused) return refuse_child(child->state, *transition.refused);
   child->state = std::move(transition.next);
   transition.next = {};
@@ -71,11 +73,9 @@ void Reactor::start_child(const Actor& parent, const StepPath& path) {
   Append append = first_append(*child, transition, new_saga(request, *prepared, child->state));
   if (append.row) child->stored_status = append.row->status;
   child->appending = true;
-  journal_.append(std::move(append), [self = shared_from_this(), child,
-                                      effects = std::move(transition.effects)](
-                                         const AppendResult& result) {
-    self->child_written(child, result, effects);
-  });
+  journal_.append(std::move(append),
+                  [self = shared_from_this(), child, effects = std::move(transition.effects)](
+                      const AppendResult& result) { self->child_written(child, result, effects); });
 }
 
 void Reactor::child_written(const Actor& child, const AppendResult& result,
@@ -103,10 +103,10 @@ void Reactor::child_written(const Actor& child, const AppendResult& result,
 
 void Reactor::refuse_child(const SagaState& child, const Error& why) {
   const bool input = why.reason == "INPUT_INVALID";
-  ChildChanged changed{child.id, SagaStatus::failed, nullptr,
-                       Failure{input ? "INPUT_INVALID" : "CHILD_REFUSED", "failure", why.message,
-                               "", nullptr},
-                       false};
+  ChildChanged changed{
+      child.id, SagaStatus::failed, nullptr,
+      Failure{input ? "INPUT_INVALID" : "CHILD_REFUSED", "failure", why.message, "", nullptr},
+      false};
   if (child.parent) deliver(child.parent->saga, std::move(changed), {});
 }
 
@@ -117,22 +117,23 @@ void Reactor::look_after_child(SagaId child) {
       tell_parent(found->second->state);
     return;
   }
-  node_.ports.store->load({child}, [self = shared_from_this()](
-                                       Result<std::vector<StoredSaga>> stored) mutable {
-    auto& executor = self->executor_;
-    executor.post([self = std::move(self), stored = std::move(stored)] {
-      if (!stored || stored->empty()) return;
-      const auto folded = folded_log(self->registry_, stored->front());
-      if (!folded) {
-        self->node_.ports.observer->note(
-            Level::error, "saga-not-revived",
-            {{"saga", stored->front().id.text()}, {"why", folded.error().message}});
-        return;
-      }
-      const SagaStatus status = folded->state.status;
-      if (is_terminal(status) || status == SagaStatus::suspended) self->tell_parent(folded->state);
-    });
-  });
+  node_.ports.store->load(
+      {child}, [self = shared_from_this()](Result<std::vector<StoredSaga>> stored) mutable {
+        auto& executor = self->executor_;
+        executor.post([self = std::move(self), stored = std::move(stored)] {
+          if (!stored || stored->empty()) return;
+          const auto folded = folded_log(self->registry_, stored->front());
+          if (!folded) {
+            self->node_.ports.observer->note(
+                Level::error, "saga-not-revived",
+                {{"saga", stored->front().id.text()}, {"why", folded.error().message}});
+            return;
+          }
+          const SagaStatus status = folded->state.status;
+          if (is_terminal(status) || status == SagaStatus::suspended)
+            self->tell_parent(folded->state);
+        });
+      });
 }
 
 void Reactor::cancel_child(const Actor& parent, const StepPath& path) {
@@ -151,8 +152,8 @@ void Reactor::undo_child(const Actor& parent, const StepPath& path) {
           [weak = weak_from_this(), child](const Error& error) {
             const auto self = weak.lock();
             if (!self) return;
-            self->node_.ports.observer->note(
-                Level::error, "child-not-undone", {{"saga", child.text()}, {"why", error.message}});
+            self->node_.ports.observer->note(Level::error, "child-not-undone",
+                                             {{"saga", child.text()}, {"why", error.message}});
           });
 }
 

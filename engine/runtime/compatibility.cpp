@@ -48,22 +48,23 @@ void compare_running(const Registry& registry, SagaReader& reader, Store& store,
                  .before = query.before,
                  .limit = std::min(query.limit, sagas_compared_max)};
   const std::size_t limit = list.limit;
-  reader.list(std::move(list), [&registry, &store, to = program->definition,
-                                query = std::move(query), limit,
-                                done = std::move(done)](Result<std::vector<SagaSummary>> page) {
-    if (!page) return done(std::move(page).error());
-    CompatibilityPage answer;
-    if (page->size() == limit) answer.next = page->back().id;
-    std::vector<SagaId> ids;
-    for (const auto& saga : of_other_versions(*page, query)) ids.push_back(saga.id);
-    if (ids.empty()) return done(std::move(answer));
-    store.load(std::move(ids), [&registry, to, answer = std::move(answer),
-                                done](Result<std::vector<StoredSaga>> stored) mutable {
-      if (!stored) return done(std::move(stored).error());
-      for (const auto& saga : *stored) answer.sagas.push_back(compared(registry, *to, saga));
-      done(std::move(answer));
-    });
-  });
+  reader.list(std::move(list),
+              [&registry, &store, to = program->definition, query = std::move(query), limit,
+               done = std::move(done)](Result<std::vector<SagaSummary>> page) {
+                if (!page) return done(std::move(page).error());
+                CompatibilityPage answer;
+                if (page->size() == limit) answer.next = page->back().id;
+                std::vector<SagaId> ids;
+                for (const auto& saga : of_other_versions(*page, query)) ids.push_back(saga.id);
+                if (ids.empty()) return done(std::move(answer));
+                store.load(std::move(ids), [&registry, to, answer = std::move(answer),
+                                            done](Result<std::vector<StoredSaga>> stored) mutable {
+                  if (!stored) return done(std::move(stored).error());
+                  for (const auto& saga : *stored)
+                    answer.sagas.push_back(compared(registry, *to, saga));
+                  done(std::move(answer));
+                });
+              });
 }
 
 }  // namespace backstitch::engine

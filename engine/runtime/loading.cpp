@@ -155,12 +155,12 @@ void Reactor::scan_due() {
 /// What ended long enough ago goes, a few at a time.
 void Reactor::remove_expired() {
   if (shards_.empty() || !may_act() || draining_) return;
-  node_.ports.store->remove_expired(
-      shards_, removal_page, [weak = weak_from_this()](Result<std::size_t> removed) {
-        const auto self = weak.lock();
-        if (!self || !removed || *removed < removal_page) return;
-        self->executor_.post([self] { self->remove_expired(); });
-      });
+  node_.ports.store->remove_expired(shards_, removal_page,
+                                    [weak = weak_from_this()](Result<std::size_t> removed) {
+                                      const auto self = weak.lock();
+                                      if (!self || !removed || *removed < removal_page) return;
+                                      self->executor_.post([self] { self->remove_expired(); });
+                                    });
 }
 
 /// Sets precise timers for what is due soon.

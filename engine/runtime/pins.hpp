@@ -8,8 +8,8 @@
 namespace backstitch::engine {
 
 /// Finds a registered definition; version 0: the active one.
-using FindDefinition = std::function<std::shared_ptr<const dsl::Definition>(
-    const std::string& name, std::int64_t version)>;
+using FindDefinition = std::function<std::shared_ptr<const dsl::Definition>(const std::string& name,
+                                                                            std::int64_t version)>;
 
 /// What a definition's sub-sagas are at this moment: {"<step>": {"version", "kind"}} as JSON text.
 /// Stored with the definition, so that a later version of a child changes no parent.

@@ -168,8 +168,8 @@ Registration Registry::validate(std::string_view text) const {
   }
   const auto found = versions->second.find(registration.version);
   if (found == versions->second.end()) return registration;
-  registration.outcome = found->second.stored.hash == registration.hash ? PutOutcome::same
-                                                                        : PutOutcome::conflict;
+  registration.outcome =
+      found->second.stored.hash == registration.hash ? PutOutcome::same : PutOutcome::conflict;
   registration.active = found->second.stored.active;
   return registration;
 }

@@ -32,9 +32,9 @@ struct SagaActor {
   std::deque<Pending> pending;    ///< bounded by pending_max
   std::optional<TimePoint> wake;  ///< when the machine wants a Tick
   std::optional<TimePoint> sleeps_until;  ///< set while it is on its way out of memory
-  std::uint64_t timer = 0;        ///< 0: none is set
-  std::string stored_status;      ///< of the row
-  bool stored_wake = false;       ///< the row says that the saga sleeps
+  std::uint64_t timer = 0;                ///< 0: none is set
+  std::string stored_status;              ///< of the row
+  bool stored_wake = false;               ///< the row says that the saga sleeps
 
   static constexpr std::size_t pending_max = 1'000;
 };

@@ -122,8 +122,7 @@ void Reactor::start(StartRequest request, StartDone done) {
   transition.next = {};
   actor->wake = next_wake(*actor->program.definition, actor->state);
   actor->stored_status = to_text(SagaStatus::running);
-  Append append =
-      first_append(*actor, transition, new_saga(request, *prepared, actor->state));
+  Append append = first_append(*actor, transition, new_saga(request, *prepared, actor->state));
   if (append.row) actor->stored_status = append.row->status;
   actor->appending = true;
   node_.starts_waiting.fetch_add(1, std::memory_order_relaxed);

@@ -26,7 +26,10 @@ PutOutcome put(StoreFixture& fixture, StoredDefinition definition, bool activate
 }  // namespace
 
 void catalog_contract(StoreFixture& f) {
-  const StoredDefinition one{"orders.place", 1, "h1", R"({"b":1,"a":[1.50]})",
+  const StoredDefinition one{"orders.place",
+                             1,
+                             "h1",
+                             R"({"b":1,"a":[1.50]})",
                              R"([{"code":"W1"}])",
                              R"({"sub":{"version":2,"kind":"readonly"}})"};
   StoredDefinition two = one;

@@ -268,7 +268,8 @@ TEST_CASE("a cancel asks a sealed probe again, because the undo may need what on
         "compensation":{"http":"POST /a/${self.output.id}/void"}})"));
   play.start();
   play.lost("a");
-  CHECK(play.probe("a", 503) == "AttemptFailed a probe #1 unknown, SagaSuspended a OUTCOME_UNKNOWN");
+  CHECK(play.probe("a", 503) ==
+        "AttemptFailed a probe #1 unknown, SagaSuspended a OUTCOME_UNKNOWN");
   CHECK(play.cancel() ==
         "CancelRequested, OperatorActed a retry, AttemptStarted a probe #2 | call a probe #2");
   SUBCASE("it was done: undone by its id") {

@@ -43,7 +43,7 @@ struct RowChange {
   std::string failure_code{};  ///< empty: null
   bool pivot_passed = false;
   std::optional<TimePoint> ended_at{};
-  std::optional<TimePoint> wake_at{};  ///< set: the saga leaves memory until then
+  std::optional<TimePoint> wake_at{};     ///< set: the saga leaves memory until then
   std::optional<TimePoint> expires_at{};  ///< set: it ended, and is removed after that
 };
 

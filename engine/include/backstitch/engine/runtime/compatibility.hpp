@@ -12,7 +12,7 @@ namespace backstitch::engine {
 
 struct CompatibilityQuery {
   std::string definition;
-  std::int64_t version = 0;           ///< the one to move to
+  std::int64_t version = 0;            ///< the one to move to
   std::optional<std::int64_t> from{};  ///< only sagas of this version
   std::optional<SagaId> before{};      ///< continue behind this id: newest first
   std::size_t limit = 200;             ///< sagas looked at; at most sagas_compared_max
@@ -34,7 +34,6 @@ struct CompatibilityPage {
 /// not. Only looks: a running saga keeps its version. Everything must outlive the answer.
 /// @return not_found/definition-not-found
 void compare_running(const Registry& registry, SagaReader& reader, Store& store,
-                     CompatibilityQuery query,
-                     std::function<void(Result<CompatibilityPage>)> done);
+                     CompatibilityQuery query, std::function<void(Result<CompatibilityPage>)> done);
 
 }  // namespace backstitch::engine
