@@ -72,7 +72,9 @@ void read_version(engine::Engine& engine, const std::vector<std::string>& captur
 }
 
 Reply registration_reply(const engine::Registration& registration, bool dry_run) {
-  if (has_errors(registration.findings)) return findings_problem(registration.findings);
+  const bool conflict = registration.outcome == engine::PutOutcome::conflict;
+  if (!conflict && has_errors(registration.findings))
+    return findings_problem(registration.findings);
   const std::string place =
       "/v1/definitions/" + registration.name + "/versions/" + std::to_string(registration.version);
   switch (registration.outcome) {

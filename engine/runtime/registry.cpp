@@ -24,6 +24,14 @@ struct Snapshot {
   std::map<std::string, std::int64_t, std::less<>> active;
   std::map<std::string, StoredService> services;
   std::shared_ptr<const ServiceMap> services_by_name = std::make_shared<ServiceMap>();
+
+  /// nullptr: not registered.
+  const StoredDefinition* find(const std::string& name, std::int64_t version) const {
+    const auto versions = definitions.find(name);
+    if (versions == definitions.end()) return nullptr;
+    const auto found = versions->second.find(version);
+    return found == versions->second.end() ? nullptr : &found->second.stored;
+  }
 };
 
 Error no_definition(std::string_view name, std::optional<std::int64_t> version) {
@@ -113,8 +121,8 @@ struct Registry::Impl : std::enable_shared_from_this<Registry::Impl> {
     return context;
   }
 
-  dsl::Parsed check(std::string_view text) const {
-    return dsl::parse_and_check(text, check_context(), options.definition_limits);
+  dsl::Parsed check(std::string_view text, const dsl::CheckContext& context) const {
+    return dsl::parse_and_check(text, context, options.definition_limits);
   }
 
   void refresh(std::function<void(Result<Done>)> done) {
@@ -159,24 +167,27 @@ std::shared_ptr<const ServiceMap> Registry::services_by_name() const {
 }
 
 Registration Registry::validate(std::string_view text) const {
-  Registration registration = registration_of(impl_->check(text));
   const auto known = impl_->current();
-  const auto versions = known->definitions.find(registration.name);
-  if (versions == known->definitions.end()) {
-    registration.active = true;  // the first of its name
+  auto context = impl_->check_context();
+  Registration registration = registration_of(impl_->check(text, context));
+  const auto* stored = known->find(registration.name, registration.version);
+  if (stored == nullptr) {
+    // The first of its name.
+    registration.active = known->definitions.count(registration.name) == 0;
     return registration;
   }
-  const auto found = versions->second.find(registration.version);
-  if (found == versions->second.end()) return registration;
+  registration.active = stored->active;
   registration.outcome =
-      found->second.stored.hash == registration.hash ? PutOutcome::same : PutOutcome::conflict;
-  registration.active = found->second.stored.active;
+      stored->hash == registration.hash ? PutOutcome::same : PutOutcome::conflict;
+  if (registration.outcome == PutOutcome::same) return registration;
+  context.registered_hash = [stored](const std::string&, std::int64_t) { return stored->hash; };
+  registration.findings = impl_->check(text, context).findings;
   return registration;
 }
 
 void Registry::register_definition(std::string text, bool activate,
                                    std::function<void(Result<Registration>)> done) {
-  const auto parsed = impl_->check(text);
+  const auto parsed = impl_->check(text, impl_->check_context());
   Registration registration = registration_of(parsed);
   if (has_errors(registration.findings)) return done(std::move(registration));
   StoredDefinition stored;

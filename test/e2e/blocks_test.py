@@ -189,7 +189,10 @@ class Versions(Blocks):
         self.assertEqual(self.api("GET", "/v1/definitions/t.dry")[0], 404)
         self.register(first)
         self.assertEqual(dry(first)[1]["outcome"], "same")
-        self.refused(dry(definition("t.dry", [bench("b")])), 409, "definition-conflict")
+        other = definition("t.dry", [bench("b")])
+        self.refused(dry(other), 409, "definition-conflict")
+        findings = self.api("POST", "/v1/definitions/validate", other)[1]["findings"]
+        self.assertIn("E004", [finding["code"] for finding in findings])
         self.assertEqual(dry({"dsl": 1})[0], 422)
 
     def test_it_is_said_which_running_sagas_could_go_on_by_another_version(self):
