@@ -44,7 +44,9 @@ std::string callback_token(const SagaId& saga, const StepPath& path, std::uint64
 
 bool Decider::stop_wanted() const {
   const bool forward = !state().failure && !is_terminal(state().status);
-  return forward && !state().pivot_passed && (state().cancel_requested || state().deadline_passed);
+  // Where there is no way back the deadline is only worth a notice.
+  const bool late = state().deadline_passed && definition().recovery == dsl::Recovery::backward;
+  return forward && !state().pivot_passed && (state().cancel_requested || late);
 }
 
 Failure Decider::stop_failure() const {

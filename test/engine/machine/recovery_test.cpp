@@ -306,6 +306,12 @@ TEST_CASE("a saga that only recovers forward is suspended instead of undone") {
       R"({"dsl":1,"name":"t.f","version":1,"recovery":"forward","services":{"s":{"baseUrl":"https://s.example"}},
     "steps":[{"name":"a","kind":"retryable","action":{"service":"s","http":"PUT /a"}}]})");
   play.start();
-  CHECK(play.answer("a", 409) == "AttemptFailed a forward #1 failure, SagaSuspended a HTTP_409");
-  CHECK(play.cancel() == "refused pivot-passed");
+  SUBCASE("when a step is refused") {
+    CHECK(play.answer("a", 409) == "AttemptFailed a forward #1 failure, SagaSuspended a HTTP_409");
+    CHECK(play.cancel() == "refused pivot-passed");
+  }
+  SUBCASE("and its deadline is only noted: what was done would stay, and be told as undone") {
+    CHECK(play.tick(2h) == "DeadlinePassed");
+    CHECK(play.answer("a", 200) == "StepSucceeded a, SagaEnded COMPLETED");
+  }
 }
