@@ -3,39 +3,37 @@
 namespace backstitch::app {
 namespace {
 
-std::string line_of(const std::string& text, std::uint32_t number) {
-  std::size_t begin = 0;
-  for (std::uint32_t line = 1; line < number; ++line) {
-    const auto end = text.find('\n', begin);
-    if (end == std::string::npos) return {};
-    begin = end + 1;
+Style style_of(dsl::Ink ink) {
+  switch (ink) {
+    case dsl::Ink::error:
+      return Style::bad;
+    case dsl::Ink::warning:
+      return Style::warn;
+    case dsl::Ink::margin:
+      return Style::dim;
+    case dsl::Ink::caret:
+    case dsl::Ink::hint:
+      return Style::accent;
   }
-  return text.substr(begin, text.find('\n', begin) - begin);
+  return Style::plain;
 }
 
 }  // namespace
 
-void print_finding(std::FILE* stream, const Terminal& terminal, const SourceText& source,
+void print_finding(std::FILE* stream, const Terminal& terminal, const dsl::SourceText& source,
                    const dsl::Finding& finding) {
-  const bool bad = finding.severity == dsl::Severity::error;
-  std::fprintf(
-      stream, "%s:%u:%u: %s %s\n", source.file.c_str(), finding.line, finding.column,
-      terminal
-          .paint(bad ? Style::bad : Style::warn, (bad ? "error " : "warning ") + finding.code + ":")
-          .c_str(),
-      finding.message.c_str());
-  const std::string line = finding.line > 0 ? line_of(source.text, finding.line) : "";
-  if (!line.empty()) {
-    const std::string margin = std::to_string(finding.line);
-    const std::size_t indent = finding.column > 0 ? finding.column - 1 : 0;
-    std::fprintf(stream, "  %s | %s\n", terminal.paint(Style::dim, margin).c_str(), line.c_str());
-    std::fprintf(stream, "  %s | %s%s\n", std::string(margin.size(), ' ').c_str(),
-                 std::string(indent, ' ').c_str(), terminal.paint(Style::accent, "^").c_str());
-  }
-  std::fprintf(stream, "  at %s\n", finding.pointer.empty() ? "/" : finding.pointer.c_str());
-  if (!finding.hint.empty())
-    std::fprintf(stream, "  %s %s\n", terminal.paint(Style::accent, "hint:").c_str(),
-                 finding.hint.c_str());
+  const std::string text = dsl::to_text(finding, source, [&](dsl::Ink ink, std::string_view part) {
+    return terminal.paint(style_of(ink), part);
+  });
+  std::fputs(text.c_str(), stream);
+}
+
+void print_summary(std::FILE* stream, const Terminal& terminal, const std::string& file,
+                   const std::vector<dsl::Finding>& findings) {
+  const Style style = has_errors(findings) ? Style::bad
+                      : findings.empty()   ? Style::good
+                                           : Style::warn;
+  std::fprintf(stream, "%s\n", terminal.paint(style, dsl::summary(findings, file)).c_str());
 }
 
 }  // namespace backstitch::app

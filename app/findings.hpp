@@ -1,21 +1,20 @@
 #pragma once
 #include <cstdio>
 #include <string>
+#include <vector>
 
-#include <backstitch/dsl/finding.hpp>
+#include <backstitch/dsl/finding_text.hpp>
 
 #include "terminal.hpp"
 
 namespace backstitch::app {
 
-/// A definition as it was read.
-struct SourceText {
-  const std::string& file;
-  const std::string& text;
-};
-
-/// A finding as a compiler would print it: place, message, the line with a caret, hint.
-void print_finding(std::FILE* stream, const Terminal& terminal, const SourceText& source,
+/// A finding as a compiler would print it, in colours where the terminal has them.
+void print_finding(std::FILE* stream, const Terminal& terminal, const dsl::SourceText& source,
                    const dsl::Finding& finding);
+
+/// How many there are of a file: the line at the end.
+void print_summary(std::FILE* stream, const Terminal& terminal, const std::string& file,
+                   const std::vector<dsl::Finding>& findings);
 
 }  // namespace backstitch::app

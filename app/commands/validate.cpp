@@ -29,12 +29,10 @@ int validate_files(const Global& global, const std::vector<std::string>& files) 
       else
         print_finding(stdout, global.terminal, {file, *text}, finding);
     }
-    if (global.json) {
+    if (global.json)
       results.push_back({{"file", file}, {"findings", std::move(findings)}});
-    } else if (parsed.findings.empty()) {
-      std::printf("%s: %s\n", file.c_str(),
-                  global.terminal.paint(Style::good, "no findings").c_str());
-    }
+    else
+      print_summary(stdout, global.terminal, file, parsed.findings);
   }
   if (global.json && !results.empty()) print_json(files.size() == 1 ? results[0] : results);
   return code;
