@@ -74,7 +74,7 @@ def check_links(problems):
 def check_codes(problems):
     """Every finding the checker can give has its line in docs/findings.md."""
     with open(os.path.join(ROOT, "docs/findings.md"), encoding="utf-8") as file:
-        told = set(re.findall(r"^\| ([EW]\d{3}) \|", file.read(), re.MULTILINE))
+        told = set(re.findall(r"^\| \[([EW]\d{3})\]\(", file.read(), re.MULTILINE))
     given = set()
     for path in files():
         if path.startswith("dsl") and path.endswith(".cpp"):

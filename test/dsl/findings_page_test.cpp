@@ -1,0 +1,143 @@
+// docs/findings.md and the pages behind it: each code is there, its bad examples fire it, and its
+// good ones are definitions without errors that do not.
+#include <map>
+#include <set>
+#include <sstream>
+#include <string>
+#include <vector>
+
+#include <doctest/doctest.h>
+#include <nlohmann/json.hpp>
+
+#include "rules.hpp"
+
+namespace backstitch::test {
+namespace {
+
+const std::string docs = BACKSTITCH_DEFINITIONS "/../../docs/";
+
+struct Example {
+  std::string code;
+  std::string text;
+  bool bad = false;
+};
+
+/// Headings `## E201`, then `Bad:` or `Good:`, each before a block of JSON.
+std::vector<Example> examples_of(const std::string& page) {
+  std::vector<Example> examples;
+  std::istringstream lines(read_file(docs + page));
+  std::string code;
+  bool bad = false;
+  bool inside = false;
+  for (std::string line; std::getline(lines, line);) {
+    if (line == "```json") {
+      inside = true;
+      examples.push_back({code, "", bad});
+    } else if (line == "```") {
+      inside = false;
+    } else if (inside) {
+      examples.back().text += line + "\n";
+    } else if (line.starts_with("## ")) {
+      code = line.substr(3);
+    } else if (line == "Bad:" || line == "Good:") {
+      bad = line == "Bad:";
+    }
+  }
+  return examples;
+}
+
+std::vector<Example> all_examples() {
+  std::vector<Example> all;
+  for (const char* page : {"document", "structure", "saga", "services", "data"}) {
+    const auto some = examples_of("findings/" + std::string(page) + ".md");
+    all.insert(all.end(), some.begin(), some.end());
+  }
+  return all;
+}
+
+/// What the page says the examples are changes of.
+Json base() {
+  for (const auto& example : examples_of("findings.md")) {
+    if (example.code == "The examples") return Json::parse(example.text);
+  }
+  FAIL("docs/findings.md has no base of the examples");
+  return {};
+}
+
+/// A whole document, or members that replace those of the base.
+std::string written_out(const Example& example) {
+  if (example.text.starts_with('{')) return example.text;
+  Json document = base();
+  document.update(Json::parse("{" + example.text + "}"));
+  write_out_steps(document, "shop");
+  return document.dump();
+}
+
+dsl::CheckContext surroundings() {
+  const Json capture = Json::parse(R"({"dsl": 1, "name": "payments.capture", "version": 1,
+    "services": {"s": {"baseUrl": "https://s.example"}},
+    "steps": [{"name": "capture", "kind": "pivot", "action": {"service": "s", "http": "PUT /captures"}}]})");
+  const Json debit = Json::parse(read_file(BACKSTITCH_DEFINITIONS "/good/accounts.debit.json"));
+  auto context = environment(Json::array({capture, debit}));
+  context.service = [service = std::make_shared<dsl::Service>()](const std::string& name) {
+    return name == "payments" ? service : nullptr;
+  };
+  context.has_operation = [](const std::string&, const std::string& name) {
+    return name == "look";
+  };
+  return context;
+}
+
+TEST_CASE("every bad example of the findings' pages fires its code, and no good one does") {
+  const auto context = surroundings();
+  for (const auto& example : all_examples()) {
+    CAPTURE(example.code);
+    CAPTURE(example.text);
+    std::set<std::string> codes;
+    bool errors = false;
+    for (const auto& finding : dsl::parse_and_check(written_out(example), context).findings) {
+      codes.insert(finding.code);
+      CAPTURE(finding.pointer);
+      CAPTURE(finding.message);
+      errors = errors || finding.severity == dsl::Severity::error;
+      CHECK((example.bad || finding.severity == dsl::Severity::warning));
+    }
+    CHECK((codes.count(example.code) > 0) == example.bad);
+    CHECK((!errors || example.bad));
+  }
+}
+
+TEST_CASE("a bad example of the findings' pages shows one mistake") {
+  const auto context = surroundings();
+  for (const auto& example : all_examples()) {
+    if (!example.bad || example.code[0] == 'W') continue;
+    CAPTURE(example.text);
+    for (const auto& finding : dsl::parse_and_check(written_out(example), context).findings) {
+      CAPTURE(finding.message);
+      CHECK((finding.code == example.code || finding.severity == dsl::Severity::warning));
+    }
+  }
+}
+
+TEST_CASE("every code of the table has a bad and a good example behind its link") {
+  std::map<std::string, std::pair<int, int>> counts;
+  for (const auto& example : all_examples()) {
+    auto& [bad, good] = counts[example.code];
+    ++(example.bad ? bad : good);
+  }
+  const std::string table = read_file(docs + "findings.md");
+  std::size_t rows = 0;
+  for (std::size_t at = table.find("\n| ["); at != std::string::npos;
+       at = table.find("\n| [", at + 1)) {
+    const std::string code = table.substr(at + 4, 4);
+    CAPTURE(code);
+    ++rows;
+    CHECK(counts[code].first > 0);
+    CHECK(counts[code].second > 0);
+  }
+  CHECK(rows >= 67);
+  CHECK(rows == counts.size());
+}
+
+}  // namespace
+}  // namespace backstitch::test
