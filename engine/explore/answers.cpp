@@ -1,6 +1,7 @@
 #include "answers.hpp"
 
 #include <algorithm>
+#include <utility>
 
 #include <backstitch/base/match.hpp>
 
@@ -242,7 +243,15 @@ class Maker {
       }
       if (seen.insert(key).second) add(answers, std::move(result), meant);
     }
+    if (!output_read) keep_one_last(answers);
     return answers;
+  }
+
+  /// An undo that is given up is given up, whatever was said last.
+  static void keep_one_last(std::vector<Answer>& answers) {
+    bool kept = false;
+    std::erase_if(answers,
+                  [&](const Answer& answer) { return answer.last && std::exchange(kept, true); });
   }
 
   static void add(std::vector<Answer>& answers, CallResult result, const Meant& meant) {

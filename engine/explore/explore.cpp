@@ -79,8 +79,7 @@ class Explorer {
     positions_.go_to(here_);
     const auto moves = moves_.all();
     const SagaState& state = positions_.state();
-    const bool ended =
-        is_terminal(state.status) || (state.status == SagaStatus::suspended && !is_active(state));
+    const bool ended = is_terminal(state.status) || is_quiet(state);
     if (ended) note_ending(at);
     bool goes_on = false;
     for (const auto& move : moves) {
@@ -104,7 +103,7 @@ class Explorer {
     }
     note_cause(at, move, made.events);
     auto breach = judge_.judge(here_, made.events, made.effects);
-    if (!breach && moves_.may_come_later(move, made)) return true;
+    if (!breach && moves_.need_not_be_followed(move, made)) return true;
     if (arrive(at, move, std::move(breach))) check_fold(at, move, made);
     return true;
   }
@@ -120,9 +119,28 @@ class Explorer {
     return is_new;
   }
 
+  /// Stands for a move and the parts it changed. Folding is about these alone.
+  std::uint64_t change_by(const Move& move, const Ids& after) const {
+    std::uint64_t hash = 0;
+    const auto mix = [&hash](std::uint64_t value) {
+      hash = (hash ^ value) * 0x9e3779b97f4a7c15ULL;
+      hash ^= hash >> 32;
+    };
+    mix(static_cast<std::uint64_t>(move.kind) << 8 | static_cast<std::uint64_t>(move.phase));
+    mix(static_cast<std::uint64_t>(move.slot) << 16 | move.variant);
+    for (std::size_t slot = 0; slot < after.size(); ++slot) {
+      const std::uint32_t before = slot < here_.size() ? here_[slot] : 0;
+      if (before == after[slot]) continue;
+      mix(slot);
+      mix(static_cast<std::uint64_t>(before) << 32 | after[slot]);
+    }
+    return hash;
+  }
+
   /// What would be read back from the log gives the same position.
   void check_fold(std::uint32_t at, const Move& move, const Made& made) {
     const Ids decided = positions_.settle();
+    if (!folded_.insert(change_by(move, decided)).second) return;
     positions_.go_to(here_);
     const bool readable = moves_.fold(move, made.events);
     judge_.judge(here_, made.events, made.effects);
@@ -246,6 +264,7 @@ class Explorer {
   std::vector<Way> ways_;
   std::map<std::pair<SagaStatus, std::string>, Ending> endings_;
   std::map<std::string, Ending> causes_;
+  std::unordered_set<std::uint64_t> folded_;
   Ids here_;
 };
 

@@ -41,7 +41,9 @@ Made Moves::make(const Move& move) {
   return made;
 }
 
-bool Moves::may_come_later(const Move& move, const Made& made) const {
+bool Moves::need_not_be_followed(const Move& move, const Made& made) const {
+  // Every call is sent again with its key; what each comes to then, it may come to without a crash.
+  if (move.kind == MoveKind::crash) return positions_.state().open.size() > 1;
   if (move.kind != MoveKind::answer || !made.effects.empty()) return false;
   const Meaning meaning = answers_at(move.slot).of(move.phase)[move.variant].meaning;
   if (meaning != Meaning::success) return false;

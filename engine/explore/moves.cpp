@@ -12,6 +12,12 @@ bool is_notice(const StepPath& path) {
   return path.starts_with(notice_prefix);
 }
 
+bool is_in_flight(const SagaState& state, const StepPath& path) {
+  const StepState& step = state.steps.find(path)->second;
+  return step.forward.in_flight || step.probe.in_flight || step.poll.in_flight ||
+         step.undo.in_flight;
+}
+
 /// To be asked again comes to what one of the other answers comes to at once: done, refused, or
 /// unknown for good. It is followed only where nothing else is on its way, see docs/verify.md.
 bool leads_nowhere_else(const Answer& answer, Phase phase) {
@@ -31,6 +37,10 @@ bool comes_by_itself(MoveKind kind) {
   return kind != MoveKind::cancel && kind != MoveKind::crash && kind != MoveKind::retry;
 }
 
+bool is_quiet(const SagaState& state) {
+  return state.status == SagaStatus::suspended && !is_active(state) && !has_call_in_flight(state);
+}
+
 const StepAnswers& Moves::answers_at(Slot slot) const {
   static const StepAnswers nothing;
   const auto found = answers_.steps.find(judge_.standing(slot).step);
@@ -41,8 +51,15 @@ std::vector<Move> Moves::all() {
   std::vector<Move> moves;
   const SagaState& state = positions_.state();
   if (is_terminal(state.status)) return moves;
-  for (const auto& path : state.open) add_open(path, moves);
   const bool suspended = state.status == SagaStatus::suspended;
+  bool awaited = false;
+  for (const auto& path : state.open) {
+    // While a saga stands still its calls only tell what they come to: one order stands for all.
+    const bool call = suspended && !is_notice(path) && is_in_flight(state, path);
+    if (call && awaited) continue;
+    awaited = awaited || call;
+    add_open(path, moves);
+  }
   const bool running = state.status == SagaStatus::running;
   // A stop is wanted or it is not; after the pivot the deadline is only worth a notice.
   const bool stopping = state.cancel_requested || state.deadline_passed;
@@ -52,7 +69,7 @@ std::vector<Move> Moves::all() {
   if (running && !stopping && !state.pivot_passed && state.deadline &&
       (answers_.failure_read || !may_cancel))
     moves.push_back({MoveKind::deadline, Phase::forward, 0, 0});
-  const bool quiet = suspended && !is_active(state);
+  const bool quiet = is_quiet(state);
   if (quiet) moves.push_back({MoveKind::retry, Phase::forward, 0, 0});
   if ((running || quiet) && may_cancel) moves.push_back({MoveKind::cancel, Phase::forward, 0, 0});
   if (is_active(state) && has_call_in_flight(state))

@@ -40,6 +40,9 @@ struct Move {
   Slot slot = 0;
 };
 
+/// Suspended, the notices of it sent, and every call answered: only a person can move it.
+bool is_quiet(const SagaState& state);
+
 /// What came of a move. The position at hand is then the one after it, not yet settled.
 struct Made {
   std::vector<Event> events;
@@ -56,9 +59,10 @@ class Moves {
   /// Every move of the position at hand.
   std::vector<Move> all();
   Made make(const Move& move);
-  /// Partial-order reduction: a success that sets nothing else going, while a call before it is on
-  /// its way. Whatever comes of that call, this success can come afterwards, and leads to the same.
-  bool may_come_later(const Move& move, const Made& made) const;
+  /// Partial-order reduction. The move was made and judged, but what comes of it comes of others,
+  /// too: a success that sets nothing else going, while a call before it is on its way, can come
+  /// after whatever becomes of that call; and a crash with several calls on their way.
+  bool need_not_be_followed(const Move& move, const Made& made) const;
   /// A saga has begun: what its first events mean for the ledgers.
   void note_begun(const std::vector<Event>& events) { note_after(events); }
   /// The events as they would be read back, applied to the position at hand, which is the one

@@ -103,6 +103,7 @@ void Positions::touch(Slot slot) {
 }
 
 void Positions::go_to(const Ids& ids) {
+  forget_walks();
   for (const Slot slot : touched_) at_hand_[slot] = UINT32_MAX;
   touched_.clear();
   for (Slot slot = 1; slot < at_hand_.size(); ++slot) {
@@ -177,18 +178,22 @@ void Positions::restore_whole(std::uint32_t id) {
 const Ids& Positions::settle() {
   forget_notices();
   touch_what_failure_settles();
-  for (auto& [path, block] : state_.blocks) {
-    // Found again by walking, as after a crash.
-    block.undo_next.reset();
-    block.undoing.clear();
-    block.undo_order.reset();
-  }
+  forget_walks();
   for (const Slot slot : touched_) {
     if (slot != 0) at_hand_[slot] = settle_part(slot);
   }
   touched_.clear();
   at_hand_[0] = settle_whole();
   return at_hand_;
+}
+
+/// Where an undo has got to is found again by walking, as after a crash.
+void Positions::forget_walks() {
+  for (auto& [path, block] : state_.blocks) {
+    block.undo_next.reset();
+    block.undoing.clear();
+    block.undo_order.reset();
+  }
 }
 
 /// The notices of a suspension that is over do not matter any more, nor how often there was one.

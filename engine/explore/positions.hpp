@@ -111,6 +111,7 @@ class Positions {
   void normalise(std::optional<Failure>& failure) const;
   void normalise(Failure& failure) const;
   void forget_notices();
+  void forget_walks();
 
   const Program& program_;
   bool failure_matters_;  ///< something reads `failure`
