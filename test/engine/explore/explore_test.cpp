@@ -94,6 +94,20 @@ TEST_CASE("every way of the transfer saga and of its child keeps every promise")
     CHECK_MESSAGE(endings.count(expected) == 1, expected);
 }
 
+TEST_CASE("every way of the travel saga keeps every promise") {
+  const auto found = explore::explore(example("travel/travel.book.json"));
+  CHECK(found.complete);
+  CHECK(found.violations.empty());
+  const auto endings = endings_of(found);
+  for (const char* expected :
+       {"COMPLETED", "FAILED CANCELLED or SAGA_TIMEOUT", "FAILED CARD_DECLINED at charge",
+        "FAILED FLIGHT_FULL at reserve/flight/holdSeats[1]/holdSeat",
+        "FAILED HOTEL_FULL at reserve/hotel/holdRoom",
+        "FAILED HTTP_400 at reserve/car/holdCar/carFromB", "SUSPENDED OUTCOME_UNKNOWN at charge",
+        "SUSPENDED COMPENSATION_FAILED at the undo of reserve/car/holdCar/carFromA"})
+    CHECK_MESSAGE(endings.count(expected) == 1, expected);
+}
+
 TEST_CASE("three steps end in the ways one would count by hand, with the shortest stories") {
   const auto found = explore::explore(program_of(saga(step("a") + "," + step("b"))));
   CHECK(found.complete);
