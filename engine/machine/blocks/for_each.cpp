@@ -61,7 +61,8 @@ void Decider::end_iteration(const Located& at, const dsl::ForEach& block, std::u
   IterationEnded ended{at.path, index, nullptr, std::nullopt};
   if (block.yield) {
     const ListPlace list = inside(at, block.steps, index);
-    const SagaScope scope(definition(), state(), list.frames, list.indexes);
+    SagaScope scope(definition(), state(), list.frames, list.indexes);
+    if (const auto why = failure_seen(state(), at, Phase::forward)) scope.set_failure(*why);
     dsl::Budget budget;
     auto output = block.yield->render(scope, budget);
     const auto error = output ? over_limit(*output) : std::optional(output.error());

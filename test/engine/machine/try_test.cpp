@@ -160,6 +160,16 @@ TEST_CASE("the catch, and the undo of the body, see the failure") {
   CHECK(play.request("save/other", engine::Phase::compensate).target == "/o/HTTP_410");
 }
 
+TEST_CASE("so does a loop in a catch, and what it yields") {
+  auto play = at_b(save(
+      R"({"steps":[{"name":"l","forEach":{"in":"${[1]}","as":"x","steps":[{"name":"v","value":"${failure.step}"}],
+        "yield":"${failure.code}"}}],"output":"${steps.l.output}"})",
+      step("a") + "," + step("b")));
+  play.answer("save/b", 409);
+  play.undo("save/a", 200);
+  CHECK(play.state.steps.at("save").output == Json::parse(R"(["HTTP_409"])"));
+}
+
 TEST_CASE("a cancel is never caught") {
   SUBCASE("during the body: everything is undone") {
     auto play = at_b(plain);
