@@ -92,6 +92,8 @@ void RandomPlay::take_over() {
   --take_overs_left_;
   for (const auto& call : under_way_) participants_.lose(call);
   under_way_.clear();
+  // Who takes over has nothing but the log.
+  play_.state = play_.folded_log();
   on(engine::TakenOver{"node-b"});
 }
 
