@@ -88,7 +88,8 @@ std::string timeline_text(const std::vector<Moment>& timeline, const Terminal& t
     while (is_attempt(first) && end < timeline.size() && is_attempt(timeline[end]) &&
            timeline[end].path == first.path && timeline[end].saga == first.saga)
       ++end;
-    const bool is_long = end - i > attempts_shown_first + attempts_shown_last;
+    // A line that says that nothing is left out would be one line more.
+    const bool is_long = end - i > attempts_shown_first + attempts_shown_last + 3;
     const std::size_t head_end = is_long ? i + attempts_shown_first : end;
     const std::size_t tail_begin = is_long ? end - attempts_shown_last : end;
     for (std::size_t at = i; at < head_end; ++at)

@@ -36,6 +36,10 @@ class SlowStore : public engine::Store {
   void due(engine::DueQuery query, std::function<void(Result<std::vector<SagaId>>)> done) override {
     store_.due(std::move(query), std::move(done));
   }
+  void remove_expired(std::vector<Shard> shards, std::size_t limit,
+                      std::function<void(Result<std::size_t>)> done) override {
+    store_.remove_expired(std::move(shards), limit, std::move(done));
+  }
   bool reachable() const override { return is_reachable; }
 
   void release() {
