@@ -56,9 +56,10 @@ void print_ending(const Terminal& terminal, const explore::Ending& ending) {
   const Style style = ending.status == engine::SagaStatus::completed ? Style::good
                       : ending.status == engine::SagaStatus::failed  ? Style::warn
                                                                      : Style::bad;
-  std::printf("  %s %s  %s\n", padded(std::to_string(ending.count), 8).c_str(),
-              terminal.paint(style, padded(to_text(ending.status), 17)).c_str(),
-              ending.why.c_str());
+  std::string status = to_text(ending.status);
+  if (!ending.why.empty()) status = padded(std::move(status), 19);
+  std::printf("  %s %s%s\n", padded(std::to_string(ending.count), 8).c_str(),
+              terminal.paint(style, status).c_str(), ending.why.c_str());
   std::string line;
   for (std::size_t i = 0; i + 1 < ending.story.size(); ++i)
     line += (line.empty() ? "" : " > ") + ending.story[i];

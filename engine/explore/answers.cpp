@@ -119,6 +119,7 @@ class Maker {
   void make_inputs() {
     const auto& definition = *program_.definition;
     const Json schema = definition.input ? definition.input->source() : Json();
+    readings_.input.object = true;
     for (auto& input : representatives(readings_.input, schema, "input", inputs_max, cut_)) {
       auto admitted = admit_input(definition, input);
       if (!admitted) continue;
