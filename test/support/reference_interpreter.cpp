@@ -65,12 +65,10 @@ std::string Reference::one_seen(const Observed& seen) {
 
 std::string Reference::stop_seen(const Observed& seen) {
   const bool cancel = seen.what == What::cancelled;
-  if (stop_) {
-    // Whichever came first, the other may be told.
-    stop_->also.push_back(cancel ? cancelled_at(clock_) : late_at(clock_));
-    return "";
-  }
-  if (fault_) return "";
+  // Where the way back has begun already, or is about to, either may be told.
+  if (stop_) stop_->also.push_back(cancel ? cancelled_at(clock_) : late_at(clock_));
+  if (fault_) fault_->also.push_back(cancel ? cancelled_at(clock_) : late_at(clock_));
+  if (stop_ || fault_) return "";
   if (definition_.recovery == dsl::Recovery::forward)
     return cancel ? "a saga that only recovers forward cannot be cancelled" : "";
   if (cancel && pivot_sent_) return "the pivot was sent";

@@ -116,8 +116,8 @@ void RandomPlay::on(engine::StimulusBody body) {
 
 std::size_t RandomPlay::ends_of_steps(std::ptrdiff_t first) const {
   const auto is_end = [&](const Observed& seen) {
-    const bool ends =
-        seen.what == What::done || seen.what == What::refused || seen.what == What::unknown;
+    const bool ends = seen.what == What::done || seen.what == What::refused ||
+                      seen.what == What::unknown || seen.what == What::retry;
     if (!ends) return false;
     const auto& step = step_of(definition(), seen.path);
     return std::holds_alternative<dsl::Action>(step.body) ||
