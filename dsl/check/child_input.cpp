@@ -1,8 +1,6 @@
 /// What a parent gives to its child, and what it gets back.
 #include <algorithm>
 
-#include <backstitch/dsl/payload_schema.hpp>
-
 #include "../json_pointer.hpp"
 #include "../nearest.hpp"
 #include "children.hpp"
@@ -37,9 +35,8 @@ class ChildInput {
 
  private:
   void constant(const Json& source, const Json& schema, const std::string& at) {
-    std::shared_ptr<const PayloadSchema> compiled;
-    PayloadSchema::compile(schema, "", compiled);
-    if (!compiled) return;
+    const PayloadSchema* compiled = schemas_.compiled(schema);
+    if (compiled == nullptr) return;
     for (const auto& detail : compiled->validate(compiled->with_defaults(source)))
       error(at + detail.pointer, "the child does not take this: " + detail.message,
             "give it what its input schema says");

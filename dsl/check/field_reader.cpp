@@ -11,7 +11,7 @@ bool is_output(const Node& node) {
 
 Type FieldReader::read(const Field& field, const Roots& roots) {
   if (const auto* source = std::get_if<const Expression*>(&field.source)) {
-    const Type type = expression(**source, field.pointer, field, roots);
+    Type type = expression(**source, field.pointer, field, roots);
     wanted(type, field);
     return type;
   }

@@ -56,7 +56,6 @@ class Reading {
         Match{[&](const Action& action) -> Output { return answer_of(action, own, number); },
               [&](const SubSaga& saga) -> Output {
                 check_child_input(check_, schemas_, step, own.input);
-                if (number != Surroundings::nowhere) around_.is_raw[number] = true;
                 return child_output(check_, saga);
               },
               [&](const Parallel& block) -> Output { return parallel(block); },

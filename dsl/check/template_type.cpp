@@ -44,7 +44,7 @@ class Walk {
     Type whole = of_kinds(string_kind);
     while (next_ < expressions_.size() && expressions_[next_].pointer == pointer_) {
       const TemplateExpression& one = expressions_[next_++];
-      const Type type = part_(one);
+      Type type = part_(one);
       if (!one.interpolated) return type;
       whole.sensitive = whole.sensitive || type.sensitive;
     }

@@ -132,6 +132,12 @@ bool Schemas::requires_member(const Json& schema, const std::string& name) {
   return known->second.count(name) > 0;
 }
 
+const PayloadSchema* Schemas::compiled(const Json& schema) {
+  const auto [known, added] = compiled_.try_emplace(&schema);
+  if (added) PayloadSchema::compile(schema, "", known->second);
+  return known->second.get();
+}
+
 bool Schemas::holds_sensitive(const Json& schema) {
   if (!schema.is_object()) return false;
   const auto [known, added] = sensitive_.try_emplace(&schema, false);

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include <backstitch/base/json.hpp>
+#include <backstitch/dsl/payload_schema.hpp>
 
 namespace backstitch::dsl {
 
@@ -68,11 +69,14 @@ class Schemas {
  public:
   Type type_of(const Json* schema, Origin origin);
   bool requires_member(const Json& schema, const std::string& name);
+  /// To validate with; nullptr: it is none.
+  const PayloadSchema* compiled(const Json& schema);
 
  private:
   bool holds_sensitive(const Json& schema);
   std::map<const Json*, bool> sensitive_;
   std::map<const Json*, std::set<std::string_view>> required_;
+  std::map<const Json*, std::shared_ptr<const PayloadSchema>> compiled_;
 };
 
 /// A member of an object, as far as it is known.

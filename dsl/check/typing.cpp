@@ -297,7 +297,7 @@ Type Typing::call(const Node& node) {
 }
 
 Type Typing::macro(const Node& node) {
-  const Type list = of(node.children[0]);
+  Type list = of(node.children[0]);
   require(list, array_kind, "what `." + node.text + "` goes over");
   not_missing(list, "`." + node.text + "`");
   const Type item = items_of(schemas_, list);

@@ -33,7 +33,8 @@ Unread::Unread(const Definition& draft, const std::vector<Finding>& parsed) {
     const bool of_step = slash != std::string::npos && is_step(parent);
     const std::string member = of_step ? finding.pointer.substr(slash + 1) : "";
     const bool decides = of_step && !nearest(member, {"kind", "compensation"}).empty();
-    kinds_ = kinds_ || decides || finding.code == "E101";
+    // A step that does nothing known may have been the pivot.
+    kinds_ = kinds_ || decides || (finding.code == "E101" && is_step(finding.pointer));
   }
 }
 
