@@ -23,7 +23,7 @@ std::shared_ptr<const dsl::Definition> saying(const std::string& text) {
         {"compensation", {{"http", "DELETE /" + text}}}},
        {{"name", "b"}, {"value", {{text, text}}}},
        {{"name", "c"}, {"wait", {{"signal", text}, {"timeout", "1h"}}}},
-       {{"name", "d"}, {"sleep", {{"until", text + "${saga.startedAt}"}}}},
+       {{"name", "d"}, {"sleep", {{"until", "${saga.startedAt}" + text}}}},
        {{"name", "e"},
         {"switch",
          {{"cases", {{{"when", literal}, {"steps", Json::array({"f"})}}}},

@@ -160,6 +160,9 @@ GrownStep Grower::try_block(const Place& at, std::size_t leaves) {
     body.steps.push_back(fail(end, false).step);
     body.ends = false;
   }
+  // Only a call of its own certainly raises what catches are made of here.
+  const bool calls = std::any_of(body.steps.begin(), body.steps.end(),
+                                 [](const Json& step) { return step.contains("action"); });
   Json block{{"steps", std::move(body.steps)}};
   Place end = inside(at);
   end.reach = body.reach;
@@ -174,7 +177,7 @@ GrownStep Grower::try_block(const Place& at, std::size_t leaves) {
   caught.reach.may = united({{}, caught.reach.may}, {{}, body.reach.must}).may;
   std::vector<Reach> ways{caught.reach};
   const std::size_t ways_of_body = body.ends ? 1 : 0;
-  block["catch"] = catches(caught, leaves - part, ways, outputs);
+  block["catch"] = catches(caught, leaves - part, ways, {calls, outputs});
   codes_.insert(codes_.begin(), raised.begin(), raised.end());
   GrownStep grown{{}, at.reach};
   for (const auto& way : ways) grown.reach.may = united({{}, grown.reach.may}, {{}, way.may}).may;
@@ -185,23 +188,24 @@ GrownStep Grower::try_block(const Place& at, std::size_t leaves) {
 }
 
 /// `ways` gets what each catch that can end leaves behind.
-Json Grower::catches(const Place& at, std::size_t leaves, std::vector<Reach>& ways, bool outputs) {
-  std::vector<std::string> left{"HTTP_422", "OUTCOME_UNKNOWN", "RETRIES_EXHAUSTED",
-                                "EXPRESSION_FAILED"};
-  for (const auto& code : codes_) {
-    if (std::find(left.begin(), left.end(), code) == left.end()) left.push_back(code);
-  }
+Json Grower::catches(const Place& at, std::size_t leaves, std::vector<Reach>& ways,
+                     const CatchOptions& options) {
+  std::vector<std::string> codes{"HTTP_422", "OUTCOME_UNKNOWN", "RETRIES_EXHAUSTED",
+                                 "EXPRESSION_FAILED"};
+  codes.insert(codes.end(), codes_.begin(), codes_.end());
   const std::size_t count = dice_.between(1, 3);
   Json list = Json::array();
   bool all_caught = false;
+  // A second narrow catch might leave nothing to the next one.
+  bool narrowed = !options.calls;
   for (std::size_t i = 0; i < count && !all_caught; ++i) {
     Json one = Json::object();
     const std::size_t what = dice_.below(10);
-    if (what < 4 && !left.empty()) {
-      const std::size_t chosen = dice_.below(left.size());
-      one["codes"] = Json::array({left[chosen]});
-      left.erase(left.begin() + static_cast<std::ptrdiff_t>(chosen));
-    } else if (what < 5) {
+    if (what < 4 && !narrowed) {
+      one["codes"] = Json::array({codes[dice_.below(codes.size())]});
+      narrowed = true;
+    } else if (what < 5 && !narrowed) {
+      narrowed = true;
       one["classes"] = Json::array({dice_.pick({"failure", "unknown", "transient"})});
     } else if (what < 7) {
       one["when"] = braced(random_condition(dice_, at));
@@ -214,7 +218,7 @@ Json Grower::catches(const Place& at, std::size_t leaves, std::vector<Reach>& wa
     Place end = at;
     end.reach = caught.reach;
     one["steps"] = std::move(caught.steps);
-    if (outputs) one["output"] = output_of(random_number(dice_, end));
+    if (options.outputs) one["output"] = output_of(random_number(dice_, end));
     Reach left_behind{{}, united({{}, caught.reach.may}, {{}, caught.reach.must}).may};
     if (caught.ends) ways.push_back(std::move(left_behind));
     list.push_back(std::move(one));

@@ -55,7 +55,12 @@ class Grower {
   GrownStep switch_of(const std::string& name, const Place& at, std::vector<GrownSteps> arms);
   GrownStep for_each(const Place& at, std::size_t leaves);
   GrownStep try_block(const Place& at, std::size_t leaves);
-  Json catches(const Place& at, std::size_t leaves, std::vector<Reach>& ways, bool outputs);
+  struct CatchOptions {
+    bool calls = false;    ///< the body has a call of its own
+    bool outputs = false;  ///< every catch has an output
+  };
+  Json catches(const Place& at, std::size_t leaves, std::vector<Reach>& ways,
+               const CatchOptions& options);
   void block_options(Json& block);
 
   std::string fresh(const char* stem) { return stem + std::to_string(++names_); }
