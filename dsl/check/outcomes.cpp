@@ -92,12 +92,6 @@ class Outcomes {
                      "the lower status comes first");
         continue;
       }
-      if (rule.transport && (rule.when || !rule.status.empty())) {
-        check_.error("E305", rule.pointer + "/transport",
-                     "where the transport fails there is no answer with a status or a body",
-                     "make two rules of it");
-        continue;
-      }
       // How much a rule takes that was not read is not known.
       if (!check_.unread.below(rule.pointer)) sieve(rule, taken);
     }
@@ -112,14 +106,15 @@ class Outcomes {
         own.status.set(static_cast<std::size_t>(status));
     }
     for (const auto& range : rule.status) {
-      for (int status = range.first; status <= range.last; ++status)
+      // Where the transport fails there is no answer with a status.
+      for (int status = range.first; status <= range.last && !rule.transport; ++status)
         own.status.set(static_cast<std::size_t>(status));
     }
     if ((own.status & ~taken.status).none() && (own.transport & ~taken.transport).none()) {
       check_.error("E305", rule.pointer, "earlier rules match everything that this one does",
                    "put it before them, or remove it");
     }
-    if (rule.when) return;
+    if (rule.when && !rule.transport) return;
     taken.status |= own.status;
     taken.transport |= own.transport;
   }
