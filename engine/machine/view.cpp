@@ -7,7 +7,8 @@
 namespace backstitch::engine {
 namespace {
 
-/// A loop of ten thousand items would make an answer of many megabytes.
+/// A loop of ten thousand items would make an answer of many megabytes; steps outside loops are
+/// always shown.
 constexpr std::size_t steps_shown_max = 2'000;
 
 Json time_json(const std::optional<TimePoint>& time) {
@@ -117,7 +118,7 @@ class StepList {
       const auto found = state_.steps.find(at.path);
       const bool known = found != state_.steps.end();
       if (!known && !pending_too) continue;
-      if (steps.size() >= steps_shown_max) {
+      if (steps.size() >= steps_shown_max && !list.indexes.empty()) {
         ++omitted;
       } else {
         steps.push_back(step_json(step, at.path, known ? found->second : absent()));
