@@ -8,10 +8,6 @@
 namespace backstitch::test {
 namespace {
 
-const dsl::Template* pointer_to(const std::optional<dsl::Template>& source) {
-  return source ? &*source : nullptr;
-}
-
 bool is_settled(const Run& run) {
   return run.stand != Stand::ahead && run.stand != Stand::ready && run.stand != Stand::running;
 }
@@ -21,6 +17,24 @@ std::size_t at_once(const Run& block) {
     return parallel->concurrency_max.value_or(block.lanes.size());
   if (const auto* loop = std::get_if<dsl::ForEach>(&block.step->body)) return loop->concurrency_max;
   return 1;
+}
+
+bool pauses(const Run& run) {
+  return std::holds_alternative<dsl::Wait>(run.step->body) ||
+         std::holds_alternative<dsl::Sleep>(run.step->body);
+}
+
+/// Whether a list may have begun without a sign: nobody sees a sleep or a wait begin.
+bool may_have_begun(const Lane& lane) {
+  if (lane.begun) return true;
+  for (const auto& run : lane.runs) {
+    if (run->stand == Stand::done || run->stand == Stand::skipped) continue;
+    if (run->stand == Stand::ready) return pauses(*run);
+    return run->stand == Stand::running &&
+           std::any_of(run->lanes.begin(), run->lanes.end(),
+                       [](const auto& inner) { return may_have_begun(*inner); });
+  }
+  return false;
 }
 
 /// The earliest by when its own step failed; what the language calls first in time may also be the
@@ -69,10 +83,24 @@ bool Reference::may_begin(const Run& run) {
     if (!std::holds_alternative<dsl::ForEach>(block.step->body)) continue;
     for (const auto& earlier : block.lanes) {
       if (earlier.get() == lane) break;
-      if (!earlier->begun && earlier->progress == Progress::waiting) return false;
+      if (earlier->progress == Progress::waiting && !may_have_begun(*earlier)) return false;
     }
   }
   return true;
+}
+
+/// The lanes around a run have begun, and with an item those before it.
+void Reference::mark_begun(const Run& run) {
+  for (Lane* lane = run.lane; lane != nullptr;
+       lane = lane->block == nullptr ? nullptr : lane->block->lane) {
+    lane->begun = true;
+    if (lane->block == nullptr || !std::holds_alternative<dsl::ForEach>(lane->block->step->body))
+      continue;
+    for (const auto& earlier : lane->block->lanes) {
+      if (earlier.get() == lane) break;
+      earlier->begun = true;
+    }
+  }
 }
 
 void Reference::advance(Lane& lane) {
@@ -218,64 +246,6 @@ void Reference::advance_switch(Run& run) {
   if (lane.progress != Progress::failed) return;
   run.fault = lane.fault;
   run.stand = Stand::failed;
-}
-
-void Reference::advance_try(Run& run, const dsl::Try& block) {
-  Lane& body = *run.lanes[0];
-  if (run.lanes.size() == 1 && body.progress == Progress::waiting) {
-    advance_switch(run);
-    if (run.stand != Stand::failed) return;
-    // Stopped before it failed it is no failure of its own: what stopped it undoes it, too.
-    run.stand = is_stopped(*run.lane) ? Stand::stopped : Stand::running;
-    if (run.stand == Stand::running) tries_.push_back(&run);
-  }
-  if (run.stand == Stand::running && run.lanes.size() == 1) {
-    // Back to the save-point first, whether or not there is a catch for it.
-    const bool undone = undo(body, *run.fault);
-    if (is_stopped(*run.lane))
-      run.stand = Stand::stopped;
-    else if (undone)
-      begin_catch(run, block);
-  }
-  if (run.stand != Stand::running || run.lanes.size() == 1) return;
-  Lane& caught = *run.lanes[1];
-  advance(caught);
-  if (caught.progress == Progress::done) settle(run, render(caught.output, caught));
-  if (caught.progress == Progress::stopped) run.stand = Stand::stopped;
-  if (caught.progress != Progress::failed) return;
-  run.fault = caught.fault;
-  run.stand = Stand::failed;
-}
-
-void Reference::begin_catch(Run& run, const dsl::Try& block) {
-  const auto chosen = matching_catch(run, block, *run.fault);
-  for (const auto& other : run.fault->also) {
-    if (matching_catch(run, block, other) != chosen) undecided_ = true;
-  }
-  if (!chosen) {
-    run.stand = Stand::failed;
-    return;
-  }
-  const dsl::Catch& one = block.catches[*chosen];
-  run.lanes.push_back(make_lane(one.steps, run.path + "/", &run, run.lane->frame));
-  run.lanes[1]->failure = failure_of(*run.fault);
-  run.lanes[1]->output = pointer_to(one.output);
-}
-
-std::optional<std::size_t> Reference::matching_catch(const Run& run, const dsl::Try& block,
-                                                     const Fault& fault) {
-  const Json failure = failure_of(fault);
-  const auto is_named = [](const std::vector<std::string>& names, const std::string& name) {
-    return names.empty() || std::find(names.begin(), names.end(), name) != names.end();
-  };
-  for (std::size_t i = 0; i < block.catches.size(); ++i) {
-    const dsl::Catch& one = block.catches[i];
-    const bool matches = is_named(one.codes, fault.code) &&
-                         is_named(one.classes, fault.failure_class) &&
-                         (!one.when || holds(*one.when, *run.lane, &failure));
-    if (matches) return i;
-  }
-  return std::nullopt;
 }
 
 void Reference::settle(Run& run, const Json& output) {

@@ -135,6 +135,7 @@ void Reference::follow() {
   if (!handlers_) {
     handlers_ = make_lane(definition_.on_failure, "onFailure/", nullptr, &names_);
     handlers_->failure = failure_of(*fault_);
+    if (!definition_.on_failure.empty()) look_for_readers(*fault_, "/onFailure");
   }
   advance(*handlers_);
   undone_ = handlers_->progress == Progress::done;

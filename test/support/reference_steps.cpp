@@ -1,4 +1,6 @@
 /// What is seen of one step: whether it was its turn.
+#include <algorithm>
+
 #include "reference_tree.hpp"
 
 namespace backstitch::test {
@@ -85,12 +87,6 @@ std::string Reference::not_ready(const Run& run) {
   }
   if (run.stand == Stand::ready) return "there is no room yet: others are running";
   return "the step is " + std::string(to_text(run.stand));
-}
-
-void Reference::mark_begun(const Run& run) {
-  for (Lane* lane = run.lane; lane != nullptr;
-       lane = lane->block == nullptr ? nullptr : lane->block->lane)
-    lane->begun = true;
 }
 
 bool Reference::may_fail(const Run& run) const {
@@ -189,6 +185,11 @@ std::string Reference::undo_seen(Run& run, const Observed& seen) {
     return "a person has to look at an undo that was given up";
   run.undo = UndoStand::done;
   incomplete_ = incomplete_ || given_up;
+  // Whether there is another way from a save-point that was not reached is left open.
+  const bool to_a_save_point = std::any_of(tries_.begin(), tries_.end(), [](const Run* block) {
+    return block->stand == Stand::running && block->lanes.size() == 1;
+  });
+  if (given_up && to_a_save_point) undecided_ = true;
   return "";
 }
 

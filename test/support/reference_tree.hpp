@@ -65,6 +65,10 @@ struct Lane {
   std::optional<Fault> fault;
 };
 
+inline const dsl::Template* pointer_to(const std::optional<dsl::Template>& source) {
+  return source ? &*source : nullptr;
+}
+
 class Reference {
  public:
   Reference(const dsl::Definition& definition, Json input);
@@ -85,7 +89,6 @@ class Reference {
   std::string undo_seen(Run& run, const Observed& seen);
   std::string suspended_seen(const Run& run);
   static std::string not_ready(const Run& run);
-  static void mark_begun(const Run& run);
   bool may_fail(const Run& run) const;
 
   // reference_interpreter.cpp: what is seen of the saga
@@ -106,15 +109,19 @@ class Reference {
   void enter_switch(Run& run, const dsl::Switch& block);
   void advance_lanes(Run& run, dsl::OnBranchFailure on_failure);
   void advance_switch(Run& run);
-  void advance_try(Run& run, const dsl::Try& block);
-  void begin_catch(Run& run, const dsl::Try& block);
-  std::optional<std::size_t> matching_catch(const Run& run, const dsl::Try& block,
-                                            const Fault& fault);
   void settle(Run& run, const Json& output);
   static bool is_stopped(const Lane& lane);
   /// Whether the lanes around a run may begin, if they have not: there is room, and it is their
   /// turn.
   static bool may_begin(const Run& run);
+  static void mark_begun(const Run& run);
+
+  // reference_try.cpp
+  void advance_try(Run& run, const dsl::Try& block);
+  void begin_catch(Run& run, const dsl::Try& block);
+  std::optional<std::size_t> matching_catch(const Run& run, const dsl::Try& block,
+                                            const Fault& fault);
+  void look_for_readers(const Fault& fault, const std::string& pointer);
 
   // reference_undo.cpp: what may be undone. True: nothing is left to undo.
   bool undo(Lane& lane, const Fault& why);

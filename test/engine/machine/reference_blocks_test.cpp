@@ -143,6 +143,22 @@ TEST_CASE("a loop runs its items in order, one at a time unless it says otherwis
   REFUSED("no room", two, "call l[0]/a|call l[1]/a|call l[2]/a");
 }
 
+TEST_CASE(
+    "nobody sees a pause begin: an item behind one that sleeps may go first, if there is room") {
+  const auto sleeping = [](const char* most) {
+    return R"("steps": [{"name": "l", "forEach": {"in": "${[0, 1, 2]}", "as": "x", "maxConcurrency": )" +
+           std::string(most) +
+           R"(, "steps": [{"name": "z", "when": "${x == 0}", "sleep": {"for": "1s"}}, "a"]}}])";
+  };
+  ALLOWED(sleeping("2"),
+          "call l[1]/a|done l[0]/z|call l[0]/a|done l[1]/a|call l[2]/a|done l[0]/a|done "
+          "l[2]/a|COMPLETED");
+  REFUSED("no room", sleeping("2"), "call l[1]/a|call l[2]/a");
+  ALLOWED(sleeping("3"),
+          "call l[1]/a|call l[2]/a|done l[0]/z|call l[0]/a|done l[2]/a|done l[1]/a|done "
+          "l[0]/a|COMPLETED");
+}
+
 TEST_CASE("the items that began last are undone first, as many at once as ran, or one by one") {
   const std::string begun = item(0, "10") + item(1, "12") + item(2, "14") + "call b|refused b X|";
   const std::string last_first =
