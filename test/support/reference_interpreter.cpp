@@ -129,8 +129,6 @@ void Reference::follow() {
       if (before) fault_->also.push_back(*before);
     }
   }
-  // The bodies that failed are undone to their save-points even where the whole was stopped.
-  for (Run* run : tries_) undo(*run->lanes[0], *run->fault);
   if (!fault_ || !undo(*main_, *fault_)) return;
   if (!handlers_) {
     handlers_ = make_lane(definition_.on_failure, "onFailure/", nullptr, &names_);

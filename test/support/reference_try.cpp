@@ -15,11 +15,12 @@ void Reference::advance_try(Run& run, const dsl::Try& block) {
     if (run.stand == Stand::running) tries_.push_back(&run);
   }
   if (run.stand == Stand::running && run.lanes.size() == 1) {
-    // Back to the save-point first, whether or not there is a catch for it.
-    const bool undone = undo(body, *run.fault);
+    // Back to the save-point first, whether or not there is a catch for it, and even if what
+    // stands beside it has failed since.
+    if (!undo(body, *run.fault)) return;
     if (is_stopped(*run.lane))
       run.stand = Stand::stopped;
-    else if (undone)
+    else
       begin_catch(run, block);
   }
   if (run.stand != Stand::running || run.lanes.size() == 1) return;

@@ -208,6 +208,17 @@ TEST_CASE("a try goes back to its save-point, then another way") {
   REFUSED("`call e`", tries, at_c + "refused t/c X|undo t/b|undone t/b|call e");
 }
 
+TEST_CASE("a block that was stopped awaits a try on its way back to its save-point") {
+  const std::string saga = R"("steps": [{"name": "p", "parallel": {"branches": {
+    "l": [{"name": "t", "try": {"steps": ["a", "b"], "catch": [{"steps": ["c"]}]}}], "r": ["d"], "s": ["e"]}}}])";
+  const std::string begun =
+      "call p/l/t/a|call p/r/d|call p/s/e|done p/l/t/a|done p/s/e|call p/l/t/b|refused p/l/t/b X|"
+      "undo p/l/t/a|refused p/r/d Y|";
+  ALLOWED(saga, begun + "undone p/l/t/a|undo p/s/e|undone p/s/e|FAILED Y");
+  REFUSED("not the turn", saga, begun + "undo p/s/e");
+  REFUSED("`call p/l/t/c`", saga, begun + "undone p/l/t/a|call p/l/t/c");
+}
+
 TEST_CASE("what no catch takes, and what a catch fails with, goes outward") {
   ALLOWED(tries, at_c + "refused t/c Y|undo t/b|undone t/b|undo a|undone a|FAILED Y");
   ALLOWED(
