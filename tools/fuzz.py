@@ -1,11 +1,12 @@
 #!/usr/bin/env python3
-"""Fuzzes the targets of test/fuzz one after the other, each for a while.
+"""Fuzzes the targets of test/fuzz, each for a while, as many at once as there are cores.
 
 Prints one line a target with its number of runs, and at the end `N passed, N failed`. What ends a
 target is kept in BUILD/found/; put it into test/fuzz/regressions/TARGET/ with a name that says what
 it is. What was found interesting is kept in BUILD/corpus/ for the next time.
 """
 import argparse
+import concurrent.futures
 import glob
 import os
 import re
@@ -47,12 +48,12 @@ def prepare(build, target):
     return corpus
 
 
-def fuzz(build, target, seconds):
+def fuzz(build, target, seconds, seed):
     corpus = prepare(build, target)
     found = os.path.join(build, "found")
     os.makedirs(found, exist_ok=True)
     command = [os.path.join(build, "test/fuzz/fuzz_" + target), corpus, f"-dict={FUZZ}/language.dict",
-               f"-max_total_time={seconds}", f"-timeout={SLOW_SECONDS}", f"-rss_limit_mb={MEMORY_MB}",
+               f"-max_total_time={seconds}", f"-seed={seed}", f"-timeout={SLOW_SECONDS}", f"-rss_limit_mb={MEMORY_MB}",
                f"-artifact_prefix={found}/{target}-", "-print_final_stats=1", "-verbosity=1"]
     environment = dict(os.environ, UBSAN_OPTIONS="halt_on_error=1:print_stacktrace=1")
     started = time.monotonic()
@@ -72,12 +73,15 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--build", default="build-fuzz")
     parser.add_argument("--seconds", type=int, default=60, help="a target (default 60)")
+    parser.add_argument("--seed", type=int, default=0, help="of the random choices; 0, the default: another each time")
     parser.add_argument("targets", nargs="*", metavar="TARGET", help="of " + ", ".join(TARGETS) + "; default all")
     options = parser.parse_args()
     unknown = [t for t in options.targets if t not in TARGETS]
     if unknown:
         parser.error(f"no target {unknown[0]}; there are {', '.join(TARGETS)}")
-    results = [fuzz(os.path.abspath(options.build), t, options.seconds) for t in options.targets or TARGETS]
+    with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
+        results = list(pool.map(lambda target: fuzz(os.path.abspath(options.build), target, options.seconds, options.seed),
+                                options.targets or TARGETS))
     print(f"{results.count(True)} passed, {results.count(False)} failed")
     return 0 if all(results) else 1
 

@@ -263,9 +263,9 @@ Places Reading::call(const Node& node) const {
 }
 
 Places Reading::macro(const Node& node) const {
-  const Places list = read(node.children[0]);
-  const Places items = items_of(list);
-  const Places body = with(node.variable, items).read(node.children[1]);
+  Places list = read(node.children[0]);
+  Places items = items_of(list);
+  Places body = with(node.variable, items).read(node.children[1]);
   const std::string& name = node.text;
   if (name == "filter" || name == "find" || name == "all" || name == "any")
     want(body, Kind::boolean);

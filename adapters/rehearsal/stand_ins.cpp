@@ -106,7 +106,7 @@ StandIns::ArmedFault* StandIns::fault_for(const Scene& scene) {
 
 StandIns::Reaction StandIns::disturbed(const Scene& scene, const Fault& fault) {
   const Duration timeout = scene.call.request.attempt_timeout;
-  const Reaction lost{TransportError{dsl::Transport::timeout, true,
+  Reaction lost{TransportError{dsl::Transport::timeout, true,
                                      "no answer within " + backstitch::to_text(timeout)},
                       timeout};
   switch (fault.trouble) {

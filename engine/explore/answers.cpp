@@ -285,13 +285,20 @@ class Maker {
   void wait(const dsl::Step& step, const dsl::Wait& wait) {
     StepAnswers& answers = out_.steps[&step];
     const Json schema = wait.schema ? wait.schema->source() : Json();
-    for (const auto& payload :
-         representatives(readings_.signals[step.name], schema, "payload", bodies_max, cut_)) {
-      if (wait.schema && !wait.schema->validate(payload).empty()) continue;
+    const auto comes = [&](const Json& payload, bool admitted) {
       for (const auto& name : wait.signals) {
         answers.signals.push_back({{name, payload, "somebody", {"*"}},
+                                   admitted,
                                    "the signal `" + name + "` comes: " + payload.dump()});
       }
+    };
+    for (const auto& payload :
+         representatives(readings_.signals[step.name], schema, "payload", bodies_max, cut_)) {
+      if (!wait.schema || wait.schema->validate(payload).empty()) comes(payload, true);
+    }
+    if (!wait.schema) return;
+    for (const Json& payload : {Json(), Json::object(), Json::array(), Json("other")}) {
+      if (!wait.schema->validate(payload).empty()) return comes(payload, false);
     }
   }
 

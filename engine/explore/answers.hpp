@@ -22,6 +22,7 @@ struct Answer {
 };
 struct SignalAnswer {
   Signal signal;
+  bool admitted = true;  ///< by the wait's schema
   std::string said;
 };
 struct ChildAnswer {

@@ -95,8 +95,13 @@ class Explorer {
   /// @return whether the move was possible
   bool follow(std::uint32_t at, const Move& move) {
     const Made made = moves_.make(move);
-    if (made.refused) return false;
+    if (made.refused) {
+      if (move.kind == MoveKind::signal) judge_refusal(at, move, made);
+      return false;
+    }
     ++out_.transitions;
+    if (moves_.is_inadmissible(move))
+      report({"I1", "a signal is taken that the wait's schema does not admit"}, at, move);
     if (!made.broken.empty()) {
       report({"I1", made.broken}, at, move);
       return true;
@@ -106,6 +111,23 @@ class Explorer {
     if (!breach && moves_.need_not_be_followed(move, made)) return true;
     if (arrive(at, move, std::move(breach))) check_fold(at, move, made);
     return true;
+  }
+
+  /// A signal that is turned away leaves everything as it was, and is turned away by a decision:
+  /// not because the wait's own condition cannot be calculated.
+  void judge_refusal(std::uint32_t at, const Move& move, const Made& made) {
+    ++out_.transitions;
+    if (made.reason == "EXPRESSION_FAILED")
+      report({"expression", "`accept` fails on the signal's payload"}, at, move);
+    if (!made.events.empty() || !made.effects.empty() || !is_here(positions_.settle()))
+      report({"I1", "a refused signal changes the saga"}, at, move);
+  }
+
+  /// Slots that came into being later are not reached here.
+  bool is_here(const Ids& ids) const {
+    return std::equal(here_.begin(), here_.end(), ids.begin()) &&
+           std::all_of(ids.begin() + static_cast<std::ptrdiff_t>(here_.size()), ids.end(),
+                       [](std::uint32_t id) { return id == 0; });
   }
 
   /// The position at hand was come to. @return whether for the first time

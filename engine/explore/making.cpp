@@ -31,6 +31,7 @@ Made Moves::make(const Move& move) {
     made.events = std::move(transition.events);
     made.effects = std::move(transition.effects);
     made.refused = transition.refused.has_value();
+    if (made.refused) made.reason = transition.refused->reason;
   } catch (const InvariantViolation& broken) {
     positions_.lose();
     made.broken = broken.what();

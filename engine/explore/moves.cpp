@@ -159,6 +159,10 @@ void Moves::add_child(Slot slot, const StepState& step, std::vector<Move>& moves
   }
 }
 
+bool Moves::is_inadmissible(const Move& move) const {
+  return move.kind == MoveKind::signal && !answers_at(move.slot).signals[move.variant].admitted;
+}
+
 std::string Moves::told(const Move& move) const {
   const StepPath& path = positions_.path_of(move.slot);
   switch (move.kind) {

@@ -48,6 +48,7 @@ struct Made {
   std::vector<Event> events;
   std::vector<Effect> effects;
   bool refused = false;  ///< not possible, or a timer the machine does not ask to be woken for
+  std::string reason;    ///< of a refusal by the machine: the error's stable code
   std::string broken;    ///< an invariant of the machine was violated: nothing can be trusted
 };
 
@@ -68,6 +69,8 @@ class Moves {
   /// The events as they would be read back, applied to the position at hand, which is the one
   /// before the move. @return false: they cannot be read
   bool fold(const Move& move, const std::vector<Event>& events);
+  /// Whether the move is a signal that the wait's schema does not admit.
+  bool is_inadmissible(const Move& move) const;
   /// As a story tells it: `reserveStock: refused, OUT_OF_STOCK`.
   std::string told(const Move& move) const;
 

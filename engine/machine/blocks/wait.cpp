@@ -118,11 +118,11 @@ std::optional<Error> Decider::refuses_signal(const Located* at, const dsl::Wait&
   scope.set_signal(signal.payload);
   dsl::Budget budget;
   const auto accepted = wait.accept->evaluate_condition(scope, budget);
-  if (accepted && *accepted) return std::nullopt;
-  return Error{ErrorCode::invalid, "signal-refused",
-               accepted ? "`" + wait.accept->source() + "` does not accept this payload of `" +
-                              signal.name + "`."
-                        : accepted.error().message};
+  if (!accepted) return accepted.error();
+  if (*accepted) return std::nullopt;
+  return Error{
+      ErrorCode::invalid, "signal-refused",
+      "`" + wait.accept->source() + "` does not accept this payload of `" + signal.name + "`."};
 }
 
 void Decider::wait_ended(const Located& at) {

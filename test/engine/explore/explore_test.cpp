@@ -204,3 +204,23 @@ TEST_CASE("the worst case adds up timeouts, attempts and waits") {
           "a", R"(,"retry":{"maxAttempts":3,"delay":"1s","factor":2},"attemptTimeout":"10s")"))) ==
       "33s 1d10s");
 }
+
+TEST_CASE(
+    "a signal that the wait turns away is tried, too, and must not end in an expression that "
+    "fails") {
+  const auto wait = [](const std::string& accept) {
+    return saga(R"({"name":"w","wait":{"signal":"decision","timeout":"5m","accept":"${)" + accept +
+                R"(}","schema":{"type":"object","properties":{"limit":{"type":"integer"}}}}})");
+  };
+  const auto bad = explore::explore(program_of(wait("signal.payload.limit > 5")));
+  CHECK(bad.violations.size() == 1);
+  if (!bad.violations.empty()) {
+    CHECK(bad.violations.front().promise == "expression");
+    CHECK(bad.violations.front().story.back() ==
+          "expression: `accept` fails on the signal's payload");
+  }
+  const auto good = explore::explore(program_of(wait("(signal.payload?.limit ?? 0) > 5")));
+  CHECK(good.violations.empty());
+  CHECK(endings_of(good) == std::set<std::string>{"COMPLETED", "FAILED WAIT_TIMEOUT at w",
+                                                  "FAILED CANCELLED or SAGA_TIMEOUT"});
+}
