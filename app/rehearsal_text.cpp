@@ -113,8 +113,9 @@ std::string shown(const Json& value) {
 
 std::string coded(const Json& reason, const char* member) {
   std::string text = reason.value(member, "");
-  if (reason.contains("step") && reason["step"].is_string() && !reason["step"].get_ref<const std::string&>().empty())
-    text += " at " + reason["step"].get<std::string>();
+  const Json step = reason.value("step", Json());
+  if (step.is_string() && !step.get_ref<const std::string&>().empty())
+    text += " at " + step.get<std::string>();
   if (const auto message = reason.value("message", ""); !message.empty()) text += ": " + message;
   return text;
 }

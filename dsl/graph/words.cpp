@@ -126,7 +126,7 @@ std::string undo_words(const Step& step) {
   const auto* action = std::get_if<Action>(&step.body);
   const bool is_saga = std::holds_alternative<SubSaga>(step.body);
   if (action == nullptr && !is_saga) return {};
-  const std::string automatic = is_saga ? "the whole sub-saga" : "";
+  std::string automatic = is_saga ? "the whole sub-saga" : "";
   return std::visit(
       Match{[&](const NoCompensation&) {
               return step.kind_stated && step.kind != StepKind::compensatable ? "" : automatic;
