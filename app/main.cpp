@@ -20,6 +20,7 @@ void add_commands(CLI::App& app, backstitch::app::Global& global) {
   add_register(app, global);
   add_definitions(app, global);
   add_services(app, global);
+  add_nodes(app, global);
   add_start(app, global);
   add_list(app, global);
   add_show(app, global);

@@ -67,6 +67,14 @@ void add_serve_options(CLI::App& command, ServeOptions& options) {
   command.add_option(
       "--allow-unsafe", options.server.allow_unsafe,
       "PostgreSQL setting (fsync, full_page_writes, synchronous_commit) that may be off");
+  command.add_option(
+      "--lease", options.lease,
+      "How long this node's shards stay its own unrenewed, e.g. 10s; others take them over "
+      "after that");
+  command
+      .add_option("--shards-max", options.server.shards_max,
+                  "Shards this node takes at most, of the 256 that all nodes share")
+      ->check(CLI::Range(1, 256));
   command.add_option("--starts-waiting-max", options.server.starts_waiting_max,
                      "Starts that may wait for their first commit; beyond, 503");
   command.add_option("--sagas-resident-max", options.server.sagas_resident_max,
@@ -89,6 +97,17 @@ void allow_many_files() {
   ::setrlimit(RLIMIT_NOFILE, &limit);
 }
 
+Result<Done> set_lease(ServerConfig& config, const std::string& text) {
+  if (text.empty()) return Done{};
+  const auto lease = parse_duration(text);
+  if (!lease || *lease < std::chrono::seconds(1) || *lease > std::chrono::minutes(5)) {
+    return Error{ErrorCode::invalid, "lease-invalid",
+                 "--lease takes a duration from 1s to 5m, like 10s."};
+  }
+  config.lease = *lease;
+  return Done{};
+}
+
 }  // namespace
 
 int serve(const Global& global, ServeOptions options) {
@@ -96,6 +115,8 @@ int serve(const Global& global, ServeOptions options) {
   const auto since = std::chrono::steady_clock::now();
   if (auto listen = set_listen(options.server, options.listen); !listen)
     return report(global, listen.error());
+  if (auto lease = set_lease(options.server, options.lease); !lease)
+    return report(global, lease.error());
   block_signals();
   telemetry::LogObserver log(log_options(options));
   Server server(options.server, log);

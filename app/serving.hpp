@@ -9,6 +9,7 @@ namespace backstitch::app {
 struct ServeOptions {
   ServerConfig server;
   std::string listen = "127.0.0.1:7420";
+  std::string lease;
   std::string log_level = "info";
   std::string log_format = "auto";
 };

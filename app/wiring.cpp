@@ -92,6 +92,7 @@ struct Node::Impl {
   engine::Ports ports() {
     engine::Ports all{.store = store.get(),
                       .leases = store.get(),
+                      .inbox = store.get(),
                       .reader = store.get(),
                       .catalog = store.get(),
                       .random = &random,
@@ -105,6 +106,12 @@ struct Node::Impl {
   engine::Options engine_options() {
     engine::Options options;
     options.node = node_name(config, config.port);
+    if (config.port != 0) options.address = config.host + ":" + std::to_string(config.port);
+    if (config.shards_max > 0) options.shards_max = config.shards_max;
+    if (config.lease.count() > 0) {
+      options.lease = config.lease;
+      options.lease_renewal = std::min(options.lease_renewal, config.lease * 3 / 10);
+    }
     if (config.starts_waiting_max > 0) options.starts_waiting_max = config.starts_waiting_max;
     if (config.sagas_resident_max > 0) options.sagas_resident_max = config.sagas_resident_max;
     options.environment.refuse_url = [policy = egress](const std::string& url) {

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include <backstitch/base/result.hpp>
+#include <backstitch/base/time.hpp>
 #include <backstitch/engine/ports/observer.hpp>
 
 namespace backstitch::asio {
@@ -29,6 +30,8 @@ struct ServerConfig {
   bool allow_loopback = false;  ///< `dev`: anything on loopback may be called over plain http
   std::size_t starts_waiting_max = 0;  ///< 0: the engine's default
   std::size_t sagas_resident_max = 0;  ///< 0: the engine's default
+  std::size_t shards_max = 0;          ///< 0: the engine's default
+  Duration lease{0};                   ///< 0: the engine's default
   std::string callback_url;            ///< where participants reach this server; empty: where it
                                        ///< listens
   std::string secrets;                 ///< directory; empty: none

@@ -216,6 +216,10 @@ Result<Json> Client::activate(const std::string& name, std::int64_t version) {
 Result<Json> Client::put_service(const std::string& name, const std::string& document) {
   return impl_->json(methods::PUT, "/v1/services" + segment(name), &document);
 }
+Result<Json> Client::nodes() {
+  return impl_->get("/v1/nodes");
+}
+
 Result<Json> Client::services() {
   return impl_->get("/v1/services");
 }

@@ -76,6 +76,8 @@ create table backstitch.node (
   expires_at timestamptz not null,
   renewed_at timestamptz not null,
   started_at timestamptz not null,
+  shards_max smallint    not null,
+  address    text        not null,
   constraint node_pkey primary key (name)
 ) with (fillfactor = 10, autovacuum_vacuum_threshold = 100, autovacuum_vacuum_scale_factor = 0);
 

@@ -57,7 +57,9 @@ begin
 end $$;
 
 drop function backstitch.append_batch;
--- As before (0002_append.sql says why), with the parent of a start and the end of what is kept.
+-- As before (0002_append.sql says why), with the parent of a start, the end of what is kept, and what is
+-- taken from the inbox (0007_inbox.sql). Outcomes: 0 written, 1 duplicate, 2 conflict, 3 fenced,
+-- 4 reserved.
 create function backstitch.append_batch(
   p_node text,
   p_item_saga uuid[], p_item_shard smallint[], p_item_epoch bigint[], p_item_expected bigint[],
@@ -73,7 +75,8 @@ create function backstitch.append_batch(
   p_row_failure_code text[], p_row_output jsonb[], p_row_failure jsonb[],
   p_row_expires_at timestamptz[],
   p_audit_item integer[], p_audit_actor text[], p_audit_action text[], p_audit_reason text[],
-  p_audit_detail jsonb[])
+  p_audit_detail jsonb[],
+  p_inbox_item integer[], p_inbox_id bigint[], p_inbox_error jsonb[])
 returns table (item integer, outcome integer, existing uuid, same_input boolean)
 language plpgsql as $$
 #variable_conflict use_column
@@ -83,24 +86,38 @@ declare
   duplicate_item integer[] := '{}';
   duplicate_saga uuid[];
   duplicate_same boolean[];
+  reserved_item integer[] := '{}';
+  consumed_item integer[] := '{}';
 begin
   perform 1 from backstitch.node n where n.name = p_node for key share;
 
   if cardinality(p_key_item) > 0 then
     -- A start may carry several keys; the first that exists decides.
-    select array_agg(d.item), array_agg(d.saga_id), array_agg(d.same)
-      into duplicate_item, duplicate_saga, duplicate_same
-      from (select distinct on (k.item) k.item, s.saga_id, s.hash = k.hash as same
+    -- A start from the inbox meets its own reservation; another start meets one as `reserved`.
+    select array_agg(d.item), array_agg(d.saga_id), array_agg(d.same),
+           coalesce(array_agg(d.item) filter (where d.reserved), '{}')
+      into duplicate_item, duplicate_saga, duplicate_same, reserved_item
+      from (select distinct on (k.item) k.item, s.saga_id, s.hash = k.hash as same,
+                   s.hash = '' as reserved
               from (select unnest(p_key_item) as item, unnest(p_key_scope) as scope,
                            unnest(p_key_key) as key, unnest(p_key_hash) as hash,
                            generate_subscripts(p_key_item, 1) as position) k
               join backstitch.saga_key s on s.scope = k.scope and s.key = k.key
+             where s.saga_id <> p_item_saga[k.item]
              order by k.item, k.position) d;
+  end if;
+
+  if cardinality(p_inbox_item) > 0 then
+    select coalesce(array_agg(e.item), '{}') into consumed_item
+      from (select unnest(p_inbox_item) as item, unnest(p_inbox_id) as id) e
+     where not exists (select 1 from backstitch.inbox b where b.id = e.id);
   end if;
 
   select array_agg(c.item), array_agg(c.outcome) into out_item, out_outcome
     from (select i.item,
                  case when s.epoch is distinct from i.epoch then 3
+                      when i.item = any (consumed_item) then 2
+                      when i.item = any (reserved_item) then 4
                       when i.item = any (duplicate_item) then 1
                       when coalesce((select l.sequence from backstitch.saga_log l
                                       where l.saga_id = i.saga
@@ -124,11 +141,21 @@ begin
                      unnest(p_start_labels) as labels, unnest(p_start_input) as input,
                      unnest(p_start_parent) as parent) e
        where out_item is null or e.item <> all (out_item);
+    if cardinality(p_inbox_item) > 0 then
+      update backstitch.saga_key s set hash = e.hash
+        from (select unnest(p_key_item) as item, unnest(p_key_scope) as scope,
+                     unnest(p_key_key) as key, unnest(p_key_hash) as hash) e
+       where s.scope = e.scope and s.key = e.key and s.saga_id = p_item_saga[e.item]
+         and (out_item is null or e.item <> all (out_item));
+    end if;
     insert into backstitch.saga_key (saga_id, scope, key, hash)
       select p_item_saga[e.item], e.scope, e.key, e.hash
         from (select unnest(p_key_item) as item, unnest(p_key_scope) as scope,
                      unnest(p_key_key) as key, unnest(p_key_hash) as hash) e
-       where out_item is null or e.item <> all (out_item);
+       where (out_item is null or e.item <> all (out_item))
+         and (cardinality(p_inbox_item) = 0
+              or not exists (select 1 from backstitch.saga_key s
+                              where s.scope = e.scope and s.key = e.key and s.saga_id = p_item_saga[e.item]));
   end if;
 
   insert into backstitch.saga_log (saga_id, sequence, at, type, path, data)
@@ -160,6 +187,17 @@ begin
                      unnest(p_audit_action) as action, unnest(p_audit_reason) as reason,
                      unnest(p_audit_detail) as detail) e
        where out_item is null or e.item <> all (out_item);
+  end if;
+
+  if cardinality(p_inbox_item) > 0 then
+    with settled as (
+      delete from backstitch.inbox b
+       using (select unnest(p_inbox_item) as item, unnest(p_inbox_id) as id,
+                     unnest(p_inbox_error) as error) e
+       where b.id = e.id and (out_item is null or e.item <> all (out_item))
+       returning b.id, b.node, e.error)
+    insert into backstitch.inbox_answer (id, node, error)
+      select id, node, error from settled where node is not null;
   end if;
 
   if out_item is not null then

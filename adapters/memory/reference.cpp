@@ -3,64 +3,11 @@
 
 #include <backstitch/memory/store.hpp>
 
-// Leases and the catalogue; the sagas are in store.cpp.
+// The catalogue; leases are in leases.cpp, the sagas in store.cpp.
 
 namespace backstitch::memory {
 
 using namespace engine;
-
-void MemoryStore::renew(std::string node, Duration lease, std::size_t shards_max, bool first,
-                        std::function<void(Result<LeaseAnswer>)> done) {
-  LeaseAnswer leases;
-  {
-    const std::lock_guard lock(mutex_);
-    leases.database_now = now();
-    lease_ends_[node] = leases.database_now + lease;
-    std::size_t held = 0;
-    for (Owner& owner : shards_) {
-      if (owner.node != node) continue;
-      ++held;
-      if (first) owner.epoch = Epoch(owner.epoch.get() + 1);
-    }
-    // Free ones first, then those of nodes whose lease ended, the longest dead first.
-    for (std::size_t i = 0; i < shards_.size() && held < shards_max; ++i) {
-      if (!shards_[i].node.empty()) continue;
-      take(i, node);
-      ++held;
-    }
-    std::vector<std::pair<TimePoint, std::string>> dead;
-    for (const auto& [name, end] : lease_ends_) {
-      if (name != node && end <= leases.database_now) dead.emplace_back(end, name);
-    }
-    std::sort(dead.begin(), dead.end());
-    for (const auto& [end, name] : dead) {
-      for (std::size_t i = 0; i < shards_.size() && held < shards_max; ++i) {
-        if (shards_[i].node != name) continue;
-        take(i, node);
-        ++held;
-      }
-    }
-    for (std::size_t i = 0; i < shards_.size(); ++i) {
-      if (shards_[i].node == node) leases.held.push_back({static_cast<Shard>(i), shards_[i].epoch});
-    }
-  }
-  answer<Result<LeaseAnswer>>(std::move(done), std::move(leases));
-}
-
-void MemoryStore::take(std::size_t shard, const std::string& node) {
-  shards_[shard] = {node, Epoch(shards_[shard].epoch.get() + 1)};
-}
-
-void MemoryStore::release(std::string node, std::function<void(Result<Done>)> done) {
-  {
-    const std::lock_guard lock(mutex_);
-    for (Owner& owner : shards_) {
-      if (owner.node == node) owner.node.clear();
-    }
-    lease_ends_.erase(node);
-  }
-  answer<Result<Done>>(std::move(done), Done{});
-}
 
 void MemoryStore::changes(std::int64_t revision, std::function<void(Result<CatalogContent>)> done) {
   CatalogContent content;

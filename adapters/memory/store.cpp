@@ -31,12 +31,9 @@ void MemoryStore::append(std::size_t, std::vector<Append> batch,
 AppendResult MemoryStore::write(const Append& item) {
   const Owner& owner = shards_[item.saga.shard()];
   if (owner.node.empty() || owner.epoch != item.epoch) return {AppendOutcome::fenced, {}, false};
+  if (item.inbox && !inbox_.contains(item.inbox->id)) return {AppendOutcome::conflict, {}, false};
   if (item.start) {
-    for (const StartKey& key : item.start->keys) {
-      const auto found = keys_.find({key.scope, key.key});
-      if (found == keys_.end()) continue;
-      return {AppendOutcome::duplicate, found->second.saga, found->second.hash == key.hash};
-    }
+    if (auto known = known_key(item)) return *known;
   }
   const auto found = sagas_.find(item.saga);
   const std::int64_t stored =
@@ -47,8 +44,12 @@ AppendResult MemoryStore::write(const Append& item) {
     BACKSTITCH_INVARIANT(item.events[i].sequence.get() == stored + 1 + static_cast<std::int64_t>(i),
                          "events of an append follow each other");
   }
-  BACKSTITCH_INVARIANT(!item.events.empty() || (item.row && !item.start && !item.audit),
-                       "only a change of the row comes without an event");
+  BACKSTITCH_INVARIANT(
+      !item.events.empty() || item.inbox || (item.row && !item.start && !item.audit),
+      "only a change of the row or a settled command comes without an event");
+  if (item.inbox) settle(*item.inbox);
+  if (item.audit) audited_.emplace_back(item.saga, *item.audit);
+  if (item.events.empty() && !item.row) return {};
   Saga& saga = sagas_[item.saga];
   if (item.start) create(saga, item);
   saga.log.insert(saga.log.end(), item.events.begin(), item.events.end());
@@ -61,8 +62,19 @@ AppendResult MemoryStore::write(const Append& item) {
     saga.wake_at = item.row->wake_at;
     saga.expires_at = item.row->expires_at;
   }
-  if (item.audit) audited_.emplace_back(item.saga, *item.audit);
   return {};
+}
+
+/// A start from the inbox meets its own reservation; another start meets one as `reserved`.
+std::optional<AppendResult> MemoryStore::known_key(const Append& item) const {
+  for (const StartKey& key : item.start->keys) {
+    const auto found = keys_.find({key.scope, key.key});
+    if (found == keys_.end() || found->second.saga == item.saga) continue;
+    if (found->second.hash.empty()) return AppendResult{AppendOutcome::reserved, {}, false};
+    return AppendResult{AppendOutcome::duplicate, found->second.saga,
+                        found->second.hash == key.hash};
+  }
+  return std::nullopt;
 }
 
 void MemoryStore::create(Saga& saga, const Append& item) {

@@ -3,7 +3,7 @@
 namespace backstitch::postgres {
 const std::string& AppendStatement::sql() {
   static const std::string text = [] {
-    constexpr int parameters = 1 + 4 + 7 + 10 + 4 + 10 + 5;
+    constexpr int parameters = 1 + 4 + 7 + 10 + 4 + 10 + 5 + 3;
     std::string call = "select item, outcome, existing, same_input from backstitch.append_batch($1";
     for (int i = 2; i <= parameters; ++i) call += ",$" + std::to_string(i);
     return call + ")";
@@ -64,6 +64,11 @@ void AppendStatement::add_item(std::int32_t number, const engine::Append& item) 
     audits_.reason.add(item.audit->reason);
     audits_.detail.add_unless_empty(item.audit->detail);
   }
+  if (item.inbox) {
+    inbox_.item.add(number);
+    inbox_.id.add(item.inbox->id);
+    inbox_.error.add_unless_empty(item.inbox->error);
+  }
 }
 
 void AppendStatement::add_start(std::int32_t number, std::int64_t last,
@@ -103,7 +108,7 @@ void AppendStatement::add_row(std::int32_t number, std::int64_t last,
 
 std::vector<std::string_view> AppendStatement::arrays() {
   std::vector<std::string_view> all;
-  all.reserve(40);
+  all.reserve(43);
   for_each([&](BinaryArray& array) { all.push_back(array.bytes()); });
   return all;
 }

@@ -39,6 +39,7 @@ class AppendStatement {
     keys_.for_each(f);
     rows_.for_each(f);
     audits_.for_each(f);
+    inbox_.for_each(f);
   }
   void add_item(std::int32_t number, const engine::Append& item);
   void add_start(std::int32_t number, std::int64_t last, const engine::NewSaga& start);
@@ -82,6 +83,10 @@ class AppendStatement {
         detail{Oid::jsonb};
     void for_each(auto&& f) { (f(item), f(actor), f(action), f(reason), f(detail)); }
   } audits_;
+  struct Inbox {
+    BinaryArray item{Oid::integer}, id{Oid::bigint}, error{Oid::jsonb};
+    void for_each(auto&& f) { (f(item), f(id), f(error)); }
+  } inbox_;
 };
 
 }  // namespace backstitch::postgres

@@ -3,6 +3,7 @@
 #include <charconv>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include <backstitch/base/invariant.hpp>
 #include <backstitch/base/saga_id.hpp>
@@ -40,6 +41,16 @@ inline SagaId saga_of(const pqxx::field& field) {
   const std::optional<SagaId> id = SagaId::parse(std::string_view(field.c_str(), field.size()));
   BACKSTITCH_INVARIANT(id.has_value(), "the database answered no saga id");
   return *id;
+}
+
+/// An array parameter.
+inline std::string shards_literal(const std::vector<Shard>& shards) {
+  std::string out = "{";
+  for (const Shard shard : shards) {
+    if (out.size() > 1) out += ',';
+    out += std::to_string(shard);
+  }
+  return out + "}";
 }
 
 /// A text parameter that may be null; lives as long as this.

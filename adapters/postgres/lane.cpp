@@ -42,6 +42,7 @@ constexpr milliseconds probe_interval{1000};
 /// that items block each other; then they are written one by one.
 constexpr int tries_together_max = 3;
 constexpr int tries_alone_max = 20;
+constexpr int tries_for_key_max = 2;
 const AppendResult abandoned{AppendOutcome::abandoned, {}, false};
 
 AppendOutcome outcome_of(int stored) {
@@ -52,6 +53,8 @@ AppendOutcome outcome_of(int stored) {
       return AppendOutcome::conflict;
     case 3:
       return AppendOutcome::fenced;
+    case 4:
+      return AppendOutcome::reserved;
     default:
       break;
   }
@@ -83,6 +86,7 @@ SessionOptions Lane::session_options(std::string url, std::string application_na
            {"enable_mergejoin", "off"},
            {"jit", "off"},
            {"statement_timeout", "30s"},
+           {"lock_timeout", "1s"},
            {"idle_in_transaction_session_timeout", "30s"}}};
 }
 
@@ -197,6 +201,12 @@ bool Lane::write_round(Round round) {
           return true;
         case FailureKind::retry:
           if (!single && tries >= tries_together_max) return write_each(round);
+          // Somebody's open transaction holds the key of this start.
+          if (single && tries >= tries_for_key_max && round.front().item->start &&
+              failure.sqlstate == "55P03") {
+            round.front().result->outcome = AppendOutcome::reserved;
+            return true;
+          }
           if (single && tries >= tries_alone_max && failure.sqlstate == "23505") {
             round.front().result->outcome = AppendOutcome::refused;
             return true;

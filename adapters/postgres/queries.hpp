@@ -15,14 +15,14 @@ Result<std::vector<engine::SagaSummary>> list(Session& session, const engine::Li
 Result<std::vector<engine::EventRecord>> history(Session& session, const SagaId& saga,
                                                  engine::Sequence after, std::size_t limit);
 
-struct RenewRequest {
-  std::string node;
-  Duration lease{0};
-  std::size_t shards_max = 0;
-  bool first = false;
-};
-Result<engine::LeaseAnswer> renew(Session& session, const RenewRequest& request);
+Result<engine::LeaseAnswer> renew(Session& session, const engine::LeaseRequest& request);
+Result<Done> give_up(Session& session, const std::string& node, const std::vector<Shard>& shards);
 Result<Done> release(Session& session, const std::string& node);
+Result<std::vector<engine::NodeInfo>> nodes(Session& session);
+
+Result<std::int64_t> put_command(Session& session, const engine::InboxItem& item);
+Result<std::vector<engine::InboxItem>> waiting(Session& session, const engine::InboxQuery& query);
+Result<std::vector<engine::InboxAnswer>> take_answers(Session& session, const std::string& node);
 
 Result<engine::CatalogContent> changes(Session& session, std::int64_t revision);
 Result<engine::PutOutcome> put_definition(Session& session,

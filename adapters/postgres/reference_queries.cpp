@@ -6,18 +6,6 @@
 namespace backstitch::postgres {
 namespace {
 
-std::vector<std::int64_t> numbers(const std::string& text) {
-  std::vector<std::int64_t> values;
-  const char* at = text.data();
-  const char* const end = at + text.size();
-  while (at < end) {
-    std::int64_t value = 0;
-    at = std::from_chars(at, end, value).ptr + 1;
-    values.push_back(value);
-  }
-  return values;
-}
-
 engine::PutOutcome put_outcome(const pqxx::result& answer) {
   const std::string text = answer[0][0].c_str();
   if (text == "created") return engine::PutOutcome::created;
@@ -27,28 +15,6 @@ engine::PutOutcome put_outcome(const pqxx::result& answer) {
 }
 
 }  // namespace
-
-Result<engine::LeaseAnswer> renew(Session& session, const RenewRequest& request) {
-  static const std::string sql =
-      "select database_now, shards, epochs from backstitch.renew_leases($1::text, $2::bigint, "
-      "$3::int,"
-      " $4::boolean)";
-  const pqxx::result answer =
-      session.run_prepared("renew", sql, request.node, request.lease.count(), request.shards_max,
-                           request.first ? "true" : "false");
-  engine::LeaseAnswer leases{time_of(answer[0][0]), {}};
-  const std::vector<std::int64_t> shards = numbers(text_or_empty(answer[0][1]));
-  const std::vector<std::int64_t> epochs = numbers(text_or_empty(answer[0][2]));
-  for (std::size_t i = 0; i < shards.size(); ++i) {
-    leases.held.push_back({static_cast<Shard>(shards[i]), engine::Epoch(epochs.at(i))});
-  }
-  return leases;
-}
-
-Result<Done> release(Session& session, const std::string& node) {
-  session.run_prepared("release", "select backstitch.release_leases($1::text)", node);
-  return Done{};
-}
 
 Result<engine::CatalogContent> changes(Session& session, std::int64_t revision) {
   // One statement, one snapshot: two could skip a definition committed between them, for good.

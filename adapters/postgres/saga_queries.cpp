@@ -33,15 +33,6 @@ std::optional<std::string> milliseconds(const std::optional<TimePoint>& time) {
   return std::to_string(time->time_since_epoch().count());
 }
 
-std::string shards_literal(const std::vector<Shard>& shards) {
-  std::string out = "{";
-  for (const Shard shard : shards) {
-    if (out.size() > 1) out += ',';
-    out += std::to_string(shard);
-  }
-  return out + "}";
-}
-
 }  // namespace
 
 Result<std::vector<engine::StoredSaga>> load(Session& session, const std::vector<SagaId>& sagas) {

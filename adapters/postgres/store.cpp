@@ -3,6 +3,7 @@
 #include <backstitch/postgres/store.hpp>
 
 #include "lane.hpp"
+#include "listener.hpp"
 #include "queries.hpp"
 #include "startup_checks.hpp"
 #include "worker_pool.hpp"
@@ -36,8 +37,9 @@ void check(const std::vector<Append>& batch) {
     for (const EventRecord& event : item.events) {
       BACKSTITCH_INVARIANT(event.sequence.get() == ++last, "events of an append follow each other");
     }
-    BACKSTITCH_INVARIANT(!item.events.empty() || (item.row && !item.start && !item.audit),
-                         "only a change of the row comes without an event");
+    BACKSTITCH_INVARIANT(
+        !item.events.empty() || item.inbox || (item.row && !item.start && !item.audit),
+        "only a change of the row or a settled command comes without an event");
   }
 }
 
@@ -46,7 +48,8 @@ void check(const std::vector<Append>& batch) {
 struct PostgresStore::Parts {
   Parts(const Options& options, std::vector<std::unique_ptr<Session>> sessions)
       : leases({lease_session(options), 1, renewals_waiting_max}, &health),
-        readers({reader_session(options), options.readers, reads_waiting_max}, nullptr) {
+        readers({reader_session(options), options.readers, reads_waiting_max}, nullptr),
+        listener(lease_session(options)) {
     for (std::unique_ptr<Session>& session : sessions) {
       lanes.push_back(std::make_unique<Lane>(
           Lane::session_options(options.database_url, options.application_name), std::move(session),
@@ -60,6 +63,7 @@ struct PostgresStore::Parts {
   std::vector<std::unique_ptr<Lane>> lanes;
   WorkerPool leases;
   WorkerPool readers;
+  Listener listener;
 };
 
 PostgresStore::PostgresStore(Options options) : options_(std::move(options)) {
@@ -95,6 +99,7 @@ void PostgresStore::close() {
   if (!parts_) return;
   parts_->closed = true;
   for (const std::unique_ptr<Lane>& lane : parts_->lanes) lane->stop();
+  parts_->listener.stop();
   parts_->leases.stop();
   parts_->readers.stop();
 }
@@ -137,12 +142,20 @@ void PostgresStore::remove_expired(std::vector<Shard> shards, std::size_t limit,
       std::move(done));
 }
 
-void PostgresStore::renew(std::string node, Duration lease, std::size_t shards_max, bool first,
-                          std::function<void(Result<LeaseAnswer>)> done) {
-  parts().node.set(node);
+void PostgresStore::renew(LeaseRequest request, std::function<void(Result<LeaseAnswer>)> done) {
+  parts().node.set(request.node);
   parts().leases.submit<LeaseAnswer>(
-      [request = RenewRequest{std::move(node), lease, shards_max, first}](Session& session) {
+      [request = std::move(request)](Session& session) {
         return postgres::renew(session, request);
+      },
+      std::move(done));
+}
+
+void PostgresStore::give_up(std::string node, std::vector<Shard> shards,
+                            std::function<void(Result<Done>)> done) {
+  parts().leases.submit<Done>(
+      [node = std::move(node), shards = std::move(shards)](Session& session) {
+        return postgres::give_up(session, node, shards);
       },
       std::move(done));
 }
@@ -151,6 +164,40 @@ void PostgresStore::release(std::string node, std::function<void(Result<Done>)> 
   parts().leases.submit<Done>(
       [node = std::move(node)](Session& session) { return postgres::release(session, node); },
       std::move(done));
+}
+
+void PostgresStore::nodes(std::function<void(Result<std::vector<NodeInfo>>)> done) {
+  parts().readers.submit<std::vector<NodeInfo>>(
+      [](Session& session) { return postgres::nodes(session); }, std::move(done));
+}
+
+void PostgresStore::on_free_shards(std::function<void()> hint) {
+  parts().listener.listen("backstitch_shards", std::move(hint));
+}
+
+void PostgresStore::put(InboxItem item, std::function<void(Result<std::int64_t>)> done) {
+  // A command must not be put down twice, so it is not a question that may be asked again.
+  parts().readers.submit_once<std::int64_t>(
+      [item = std::move(item)](Session& session) { return postgres::put_command(session, item); },
+      std::move(done));
+}
+
+void PostgresStore::waiting(InboxQuery query,
+                            std::function<void(Result<std::vector<InboxItem>>)> done) {
+  parts().readers.submit<std::vector<InboxItem>>(
+      [query = std::move(query)](Session& session) { return postgres::waiting(session, query); },
+      std::move(done));
+}
+
+void PostgresStore::take_answers(std::string node,
+                                 std::function<void(Result<std::vector<InboxAnswer>>)> done) {
+  parts().readers.submit<std::vector<InboxAnswer>>(
+      [node = std::move(node)](Session& session) { return postgres::take_answers(session, node); },
+      std::move(done));
+}
+
+void PostgresStore::on_arrival(std::function<void()> hint) {
+  parts().listener.listen("backstitch_inbox", std::move(hint));
 }
 
 void PostgresStore::list(ListQuery query,

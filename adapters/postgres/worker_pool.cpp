@@ -102,8 +102,10 @@ void WorkerPool::answer(Request& request, std::unique_ptr<Session>& session, Hea
   Failure failure;
   for (int tries = 0; tries < 2; ++tries) {
     std::function<void()> deliver;
+    bool session_was_open = false;
     try {
       if (!session) session = std::make_unique<Session>(options_.session);
+      session_was_open = true;
       deliver = request.work(*session);
     } catch (const InvariantViolation&) {
       throw;
@@ -115,6 +117,11 @@ void WorkerPool::answer(Request& request, std::unique_ptr<Session>& session, Hea
         flag.set(false);
       }
       if (failure.sqlstate == "57014") break;  // it had its time
+      if (failure.kind == FailureKind::lost && session_was_open && !request.repeatable) {
+        return request.fail({ErrorCode::outcome_unknown, "store-unavailable",
+                             "the connection to the database broke; it is not known whether this "
+                             "was written"});
+      }
       continue;
     }
     flag.set(true);

@@ -16,8 +16,8 @@
 
 namespace backstitch::postgres {
 
-/// A few threads, each with a connection, that answer requests from one bounded queue. For what may
-/// be asked twice without harm: a request whose connection broke is tried once more on a new one.
+/// A few threads, each with a connection, that answer requests from one bounded queue. What may be
+/// asked twice without harm is tried once more on a new connection when its own broke.
 /// Threads: submit and stop from any; `done` on one of the pool's own, but inside the call once it
 /// is stopped.
 class WorkerPool {
@@ -34,15 +34,12 @@ class WorkerPool {
   /// `work` runs on a pool thread and may throw what libpqxx throws.
   template <class T>
   void submit(std::function<Result<T>(Session&)> work, std::function<void(Result<T>)> done) {
-    const auto callback = std::make_shared<std::function<void(Result<T>)>>(std::move(done));
-    enqueue({[work = std::move(work), callback](Session& session) {
-               // Once `done` has been called, nothing may be tried again.
-               Result<T> answer = work(session);
-               return [answer = std::make_shared<Result<T>>(std::move(answer)), callback] {
-                 (*callback)(std::move(*answer));
-               };
-             },
-             [callback](Error error) { (*callback)(std::move(error)); }});
+    enqueue(request_of<T>(std::move(work), std::move(done), true));
+  }
+  /// For what must not happen twice: a broken connection is answered outcome_unknown.
+  template <class T>
+  void submit_once(std::function<Result<T>(Session&)> work, std::function<void(Result<T>)> done) {
+    enqueue(request_of<T>(std::move(work), std::move(done), false));
   }
   /// Requests still queued are answered `unavailable`. Returns once the threads have ended.
   void stop();
@@ -51,7 +48,22 @@ class WorkerPool {
   struct Request {
     std::function<std::function<void()>(Session&)> work;
     std::function<void(Error)> fail;
+    bool repeatable = true;
   };
+
+  template <class T>
+  static Request request_of(std::function<Result<T>(Session&)> work,
+                            std::function<void(Result<T>)> done, bool repeatable) {
+    const auto callback = std::make_shared<std::function<void(Result<T>)>>(std::move(done));
+    return {[work = std::move(work), callback](Session& session) {
+              // Once `done` has been called, nothing may be tried again.
+              Result<T> answer = work(session);
+              return [answer = std::make_shared<Result<T>>(std::move(answer)), callback] {
+                (*callback)(std::move(*answer));
+              };
+            },
+            [callback](Error error) { (*callback)(std::move(error)); }, repeatable};
+  }
 
   void enqueue(Request request);
   void run();

@@ -127,6 +127,7 @@ Result<Done> Stage::open() {
   engine_.emplace(Ports{.reactors = {{&executor_, &*stand_ins_}},
                         .store = &recorder_,
                         .leases = &store_,
+                        .inbox = &store_,
                         .reader = &store_,
                         .catalog = &store_,
                         .random = &random_,

@@ -12,6 +12,7 @@ namespace backstitch::rest {
 
 void add_definition_routes(Router& router, engine::Engine& engine);
 void add_graph_routes(Router& router, engine::Engine& engine);
+void add_node_routes(Router& router, engine::Engine& engine);
 void add_service_routes(Router& router, engine::Engine& engine);
 void add_saga_routes(Router& router, engine::Engine& engine, const Options& options);
 void add_operator_routes(Router& router, engine::Engine& engine);

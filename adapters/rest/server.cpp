@@ -27,6 +27,7 @@ struct Server::Impl : std::enable_shared_from_this<Server::Impl> {
     Router& router = shared->router;
     add_definition_routes(router, engine);
     add_graph_routes(router, engine);
+    add_node_routes(router, engine);
     add_service_routes(router, engine);
     add_saga_routes(router, engine, shared->options);
     add_operator_routes(router, engine);

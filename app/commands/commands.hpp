@@ -14,6 +14,7 @@ void add_rehearse(CLI::App& app, Global& global);
 void add_register(CLI::App& app, Global& global);
 void add_definitions(CLI::App& app, Global& global);
 void add_services(CLI::App& app, Global& global);
+void add_nodes(CLI::App& app, Global& global);
 void add_start(CLI::App& app, Global& global);
 void add_list(CLI::App& app, Global& global);
 void add_show(CLI::App& app, Global& global);

@@ -91,6 +91,11 @@ void Decider::start(const Start& start) {
   started.version = definition().version;
   started.input = start.input;
   started.parent = start.parent;
+  if (start.refusal) {
+    emit(std::move(started));
+    emit(CompensationStarted{*start.refusal});
+    return end(SagaStatus::failed);
+  }
   auto business_key = start.business_key ? Result<std::optional<std::string>>(start.business_key)
                                          : business_key_of(definition(), start.input);
   if (!business_key) {

@@ -6,6 +6,7 @@
 
 #include <backstitch/engine/machine/masking.hpp>
 
+#include "forwarder.hpp"
 #include "reactor.hpp"
 #include "shard_owner.hpp"
 
@@ -19,6 +20,7 @@ struct Engine::Impl : std::enable_shared_from_this<Engine::Impl> {
       reactors.push_back(std::make_shared<Reactor>(node, registry, i));
     }
     owner = std::make_shared<ShardOwner>(node, reactors);
+    node.forwarder = std::make_shared<Forwarder>(node);
   }
 
   Executor& executor_of(std::size_t reactor) { return *node.ports.reactors[reactor].executor; }
@@ -31,6 +33,7 @@ struct Engine::Impl : std::enable_shared_from_this<Engine::Impl> {
           first.post([self = std::move(self), done = std::move(done),
                       refreshed = std::move(refreshed)]() mutable {
             if (!refreshed) return done(refreshed.error());
+            self->listen_to_inbox();
             self->owner->open([self, done = std::move(done)](const Result<Done>& opened) {
               self->ready = opened.has_value();
               if (opened) self->keep_catalog_fresh();
@@ -38,6 +41,16 @@ struct Engine::Impl : std::enable_shared_from_this<Engine::Impl> {
             });
           });
         });
+  }
+
+  void listen_to_inbox() {
+    node.ports.inbox->on_arrival([weak = weak_from_this()] {
+      const auto self = weak.lock();
+      if (!self || self->node.closing) return;
+      for (std::size_t i = 0; i < self->reactors.size(); ++i) {
+        self->executor_of(i).post([reactor = self->reactors[i]] { reactor->look_into_inbox(); });
+      }
+    });
   }
 
   void keep_catalog_fresh() {
@@ -197,6 +210,9 @@ void Engine::compare(CompatibilityQuery query,
                   [keep = impl_, done = std::move(done)](Result<CompatibilityPage> page) {
                     done(std::move(page));
                   });
+}
+void Engine::nodes(std::function<void(Result<std::vector<NodeInfo>>)> done) {
+  impl_->node.ports.leases->nodes(std::move(done));
 }
 Registry& Engine::registry() {
   return impl_->registry;

@@ -2,6 +2,7 @@
 /// shards.
 #include <algorithm>
 
+#include "forwarder.hpp"
 #include "reactor.hpp"
 
 namespace backstitch::engine {
@@ -15,25 +16,28 @@ constexpr Duration drain_look_every{20};
 
 }  // namespace
 
-void Reactor::command(SagaId saga, StimulusBody body, Settled settled) {
+void Reactor::command(SagaId saga, StimulusBody body, Settled settled, InboxRef inbox) {
   if (!epochs_[saga.shard()] || !may_act()) {
+    if (inbox.id == 0) return node_.forwarder->forward(saga, body, std::move(settled));
     return settled(Error{ErrorCode::unavailable, "saga-owned-elsewhere",
-                         "This node does not hold the saga's shard; try again."});
+                         "This node does not hold the saga's shard any more."});
   }
   if (const auto found = actors_.find(saga); found != actors_.end())
-    return stimulate(found->second, std::move(body), std::move(settled));
+    return stimulate(found->second, std::move(body), std::move(settled), inbox);
   node_.ports.store->load(
-      {saga}, [self = shared_from_this(), saga, body = std::move(body),
+      {saga}, [self = shared_from_this(), saga, inbox, body = std::move(body),
                settled = std::move(settled)](Result<std::vector<StoredSaga>> stored) mutable {
         auto& executor = self->executor_;
-        executor.post([self = std::move(self), saga, body = std::move(body),
+        executor.post([self = std::move(self), saga, inbox, body = std::move(body),
                        settled = std::move(settled), stored = std::move(stored)]() mutable {
           if (!stored) return settled(stored.error());
           if (stored->empty()) {
             return settled(Error{ErrorCode::not_found, "saga-not-found",
                                  "There is no saga " + saga.text() + "."});
           }
-          // It may have come into memory by another way meanwhile.
+          // Meanwhile the shard may have gone, or the saga come into memory by another way.
+          if (!self->epochs_[saga.shard()] || !self->may_act())
+            return self->command(saga, std::move(body), std::move(settled), inbox);
           auto found = self->actors_.find(saga);
           const bool fresh = found == self->actors_.end();
           auto actor = fresh ? self->revived(stored->front()) : Result<Actor>(found->second);
@@ -41,7 +45,7 @@ void Reactor::command(SagaId saga, StimulusBody body, Settled settled) {
           // Calls that were on their way when it left memory are answered to nobody.
           if (fresh && has_call_in_flight((*actor)->state))
             self->stimulate(*actor, TakenOver{self->node_.options.node});
-          self->stimulate(*actor, std::move(body), std::move(settled));
+          self->stimulate(*actor, std::move(body), std::move(settled), inbox);
         });
       });
 }
@@ -194,41 +198,55 @@ void Reactor::set_shards(const std::vector<ShardLease>& leases, SteadyTime act_u
   }
   std::vector<Shard> gained;
   std::vector<Shard> lost;
-  shards_.clear();
   for (int i = 0; i < shard_count; ++i) {
     const auto shard = static_cast<Shard>(i);
     const bool same = held[shard] == epochs_[shard];
     if (epochs_[shard] && !same) lost.push_back(shard);
     if (held[shard] && (!same || !could_act)) gained.push_back(shard);
-    if (held[shard]) shards_.push_back(shard);
   }
   lose_shards(lost);
   epochs_ = held;
+  shards_.clear();
+  for (int i = 0; i < shard_count; ++i) {
+    const auto shard = static_cast<Shard>(i);
+    if (held[shard] && !leaving_.test(shard)) shards_.push_back(shard);
+  }
   counters.shards.store(shards_.size(), std::memory_order_relaxed);
   revive(std::move(gained), {});
   if (timers_running_) return;
   timers_running_ = true;
   schedule(node_.options.due_scan_every, &Reactor::scan_due);
+  schedule(node_.options.due_scan_every, &Reactor::look_into_inbox);
   schedule(node_.options.due_scan_every, &Reactor::sweep);
   schedule(node_.options.removal_every, &Reactor::remove_expired);
 }
 
 void Reactor::lose_shards(const std::vector<Shard>& shards) {
   if (shards.empty()) return;
+  std::bitset<shard_count> lost;
+  for (const auto shard : shards) {
+    lost.set(shard);
+    epochs_[shard].reset();
+    leaving_.reset(shard);
+  }
   std::vector<Actor> gone;
   for (const auto& [id, actor] : actors_) {
-    if (std::find(shards.begin(), shards.end(), id.shard()) != shards.end()) gone.push_back(actor);
+    if (lost.test(id.shard())) gone.push_back(actor);
   }
-  for (const auto shard : shards) epochs_[shard].reset();
   for (const auto& actor : gone) drop(actor);
 }
 
 /// Past two thirds of the lease without a renewal somebody else may soon own everything.
 void Reactor::check_lease() {
-  if (may_act() || shards_.empty()) return;
+  if (may_act()) return;
+  std::vector<Shard> held;
+  for (int i = 0; i < shard_count; ++i) {
+    if (epochs_[static_cast<Shard>(i)]) held.push_back(static_cast<Shard>(i));
+  }
+  if (held.empty()) return;
   node_.ports.observer->note(Level::warning, "lease-not-renewed",
-                             {{"shards", std::to_string(shards_.size())}});
-  lose_shards(std::vector<Shard>(shards_));
+                             {{"shards", std::to_string(held.size())}});
+  lose_shards(held);
   shards_.clear();
   counters.shards.store(0, std::memory_order_relaxed);
 }

@@ -40,7 +40,7 @@ Stimulus Reactor::stimulus_of(StimulusBody body) {
   return {now(), node_.ports.random->next(), std::move(body)};
 }
 
-void Reactor::stimulate(const Actor& actor, StimulusBody body, Settled settled) {
+void Reactor::stimulate(const Actor& actor, StimulusBody body, Settled settled, InboxRef inbox) {
   if (actor->dropped || !may_act()) {
     if (settled)
       settled(Error{ErrorCode::unavailable, "saga-owned-elsewhere",
@@ -53,8 +53,8 @@ void Reactor::stimulate(const Actor& actor, StimulusBody body, Settled settled) 
                     "Too much is waiting for this saga; try again."});
     return;
   }
-  auto audit = audit_of(body);
-  actor->pending.push_back({std::move(body), std::move(settled), std::move(audit)});
+  auto audit = inbox.by_sql ? audit_of_refused(body) : audit_of(body);
+  actor->pending.push_back({std::move(body), std::move(settled), std::move(audit), inbox});
   if (!actor->appending) decide_next(actor);
 }
 
@@ -67,7 +67,7 @@ void Reactor::decide_next(const Actor& actor) {
       actor->program.services = registry_.services_by_name();
       Transition transition =
           decide(actor->program, std::move(actor->state), stimulus_of(std::move(next.body)));
-      decided(actor, std::move(transition), std::move(next.settled), std::move(next.audit));
+      decided(actor, std::move(transition), std::move(next));
     } catch (const InvariantViolation& bug) {
       // One saga that trips over a bug of ours must not take the others along.
       node_.ports.observer->note(Level::error, "saga-invariant-broken",
@@ -78,30 +78,35 @@ void Reactor::decide_next(const Actor& actor) {
   }
 }
 
-void Reactor::decided(const Actor& actor, Transition transition, Settled settled,
-                      std::optional<AuditEntry> audit) {
+void Reactor::decided(const Actor& actor, Transition transition, SagaActor::Pending cause) {
   const Sequence before{transition.next.sequence.get() -
                         static_cast<std::int64_t>(transition.events.size())};
   auto records = records_of(transition);
   actor->state = std::move(transition.next);
   actor->wake = next_wake(*actor->program.definition, actor->state);
-  if (transition.refused) {
-    if (settled) settled(*transition.refused);
+  if (cause.inbox.id == 0 && transition.refused) {
+    if (cause.settled) cause.settled(*transition.refused);
     return settle(actor);
   }
-  if (records.empty()) {
-    if (settled) settled(Done{});
+  if (cause.inbox.id == 0 && records.empty()) {
+    if (cause.settled) cause.settled(Done{});
     perform(actor, transition.effects);
     return settle(actor);
   }
-  const bool sleeping = falls_asleep(actor);
+  const bool sleeping = !records.empty() && falls_asleep(actor);
   Append append;
   append.saga = actor->id;
   append.epoch = actor->epoch;
   append.expected = before;
   append.events = std::move(records);
-  append.row = row_change(*actor, sleeping);
-  append.audit = std::move(audit);
+  append.row = append.events.empty() ? std::nullopt : row_change(*actor, sleeping);
+  const bool refused = transition.refused.has_value();
+  if (cause.inbox.id != 0) {
+    append.inbox = InboxSettled{cause.inbox.id, refused ? written_error(*transition.refused) : ""};
+  }
+  // Audited is what was done, and what is refused of SQL, where nobody waits for the answer.
+  if (refused == cause.inbox.by_sql) append.audit = std::move(cause.audit);
+  if (refused && append.audit) append.audit->reason = transition.refused->message;
   if (append.row) {
     actor->stored_status = append.row->status;
     actor->stored_wake = append.row->wake_at.has_value();
@@ -109,7 +114,7 @@ void Reactor::decided(const Actor& actor, Transition transition, Settled settled
   actor->appending = true;
   journal_.append(std::move(append),
                   [self = shared_from_this(), actor, effects = std::move(transition.effects),
-                   settled = std::move(settled), sleeping](const AppendResult& result) {
+                   settled = std::move(cause.settled), sleeping](const AppendResult& result) {
                     self->written(actor, result, effects, settled, sleeping);
                   });
 }
@@ -242,6 +247,11 @@ void Reactor::drop(const Actor& actor) {
   auto pending = std::move(actor->pending);
   for (auto& left : pending) {
     if (!left.settled) continue;
+    if (left.inbox.id != 0) {
+      left.settled(
+          Error{ErrorCode::unavailable, "saga-owned-elsewhere", "It is still in the inbox."});
+      continue;
+    }
     // It left memory, not the world: the command finds it in the store.
     command(actor->id, std::move(left.body), std::move(left.settled));
   }

@@ -1,6 +1,7 @@
 #pragma once
 #include <array>
 #include <atomic>
+#include <bitset>
 #include <cstddef>
 #include <functional>
 #include <map>
@@ -19,6 +20,8 @@
 
 namespace backstitch::engine {
 
+class Forwarder;
+
 /// What all reactors of a node share.
 struct Node {
   Ports ports;
@@ -27,6 +30,7 @@ struct Node {
   std::atomic<bool> closing{false};
   std::atomic<std::size_t> starts_waiting{0};
   std::atomic<std::size_t> resident{0};
+  std::shared_ptr<Forwarder> forwarder;
 };
 
 /// Counters of one reactor; written by its thread, except `starting`, and read by any.
@@ -49,12 +53,18 @@ class Reactor : public std::enable_shared_from_this<Reactor> {
   ~Reactor();
 
   void start(StartRequest request, StartDone done);
-  void command(SagaId saga, StimulusBody body, Settled settled);
+  void command(SagaId saga, StimulusBody body, Settled settled, InboxRef inbox = {});
   void view(SagaId saga, ViewDone done);
   void await_end(SagaId saga, Duration wait, ViewDone done);
 
   /// The shards held now, and until when this node may act on them without another renewal.
   void set_shards(const std::vector<ShardLease>& leases, SteadyTime act_until);
+  /// These are to go to another node: nothing new begins in them, and each is let go as soon as no
+  /// answer is on its way to it, at the latest after `most`. `left` is told of each lot.
+  void leave(std::vector<Shard> shards, Duration most,
+             std::function<void(std::vector<Shard>)> left);
+  /// There may be something in the inbox.
+  void look_into_inbox();
   /// No new calls; `done` when nothing is on its way any more, or after `most`.
   void drain(Duration most, std::function<void()> done);
 
@@ -64,6 +74,10 @@ class Reactor : public std::enable_shared_from_this<Reactor> {
   struct Waiter {
     ViewDone done;
     TimerId timer = 0;
+  };
+  struct InboxScan {
+    bool running = false;
+    bool again = false;  ///< something came meanwhile
   };
   struct Reading {
     SagaStatus status;
@@ -87,10 +101,9 @@ class Reactor : public std::enable_shared_from_this<Reactor> {
                      const std::vector<Effect>& effects, const StartDone& done);
 
   // reactor.cpp: deciding and what follows
-  void stimulate(const Actor& actor, StimulusBody body, Settled settled = {});
+  void stimulate(const Actor& actor, StimulusBody body, Settled settled = {}, InboxRef inbox = {});
   void decide_next(const Actor& actor);
-  void decided(const Actor& actor, Transition transition, Settled settled,
-               std::optional<AuditEntry> audit);
+  void decided(const Actor& actor, Transition transition, SagaActor::Pending cause);
   void written(const Actor& actor, const AppendResult& result, const std::vector<Effect>& effects,
                const Settled& settled, bool sleeping);
   bool falls_asleep(const Actor& actor);
@@ -119,10 +132,22 @@ class Reactor : public std::enable_shared_from_this<Reactor> {
   void deliver(SagaId saga, StimulusBody body, std::function<void(const Error&)> refused,
                int tries = 0);
 
+  // inbox.cpp: commands from other nodes and from SQL
+  void scan_inbox(bool starts, std::int64_t after);
+  void take(const InboxItem& item);
+  void take_start(const InboxItem& item);
+  void start_taken(const Actor& actor, const InboxItem& item, const AppendResult& result,
+                   const std::vector<Effect>& effects);
+  void refuse_start(const InboxItem& item, const Error& why);
+  void refuse_command(const InboxItem& item, const Error& why);
+  std::size_t inbox_room(bool starts) const;
+
   // reading.cpp: what callers see
   std::optional<Json> resident_view(SagaId saga) const;
   void read(SagaId saga, std::function<void(Result<Reading>)> done);
   ViewDone take_waiter(SagaId saga, std::uint64_t number);
+  void look_for_waiter(SagaId saga, std::uint64_t number);
+  void look_again(SagaId saga, std::uint64_t number);
   void answer_waiters(const SagaActor& actor);
 
   // loading.cpp: sagas into memory
@@ -135,6 +160,7 @@ class Reactor : public std::enable_shared_from_this<Reactor> {
   void remove_expired();
   void schedule(Duration every, void (Reactor::*run)());
   void lose_shards(const std::vector<Shard>& shards);
+  void look_who_left(Duration most, const std::function<void(std::vector<Shard>)>& left);
   void check_lease();
 
   Node& node_;
@@ -149,7 +175,10 @@ class Reactor : public std::enable_shared_from_this<Reactor> {
   std::uint64_t last_waiter_ = 0;
   std::size_t waiter_count_ = 0;
   std::array<std::optional<Epoch>, shard_count> epochs_{};
-  std::vector<Shard> shards_;
+  std::vector<Shard> shards_;               ///< held, but for those that are being left
+  std::bitset<shard_count> leaving_;        ///< held, and to be given to another node
+  std::unordered_set<std::int64_t> taken_;  ///< from the inbox, not settled yet
+  std::array<InboxScan, 2> inbox_scans_{};  ///< for commands, for starts
   SteadyTime act_until_{};
   std::size_t calls_in_flight_ = 0;
   bool draining_ = false;

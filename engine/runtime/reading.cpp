@@ -8,6 +8,9 @@
 namespace backstitch::engine {
 namespace {
 
+/// How often a saga that is not in memory is read for somebody who waits for its end.
+constexpr Duration foreign_look_every{250};
+
 Error not_found(SagaId saga) {
   return {ErrorCode::not_found, "saga-not-found", "There is no saga " + saga.text() + "."};
 }
@@ -59,17 +62,31 @@ void Reactor::await_end(SagaId saga, Duration wait, ViewDone done) {
     if (!self) return;
     if (auto waited = self->take_waiter(saga, number)) self->view(saga, std::move(waited));
   });
-  if (actors_.count(saga) > 0) return;
   // Not in memory: it may have ended long ago, sleep, or run elsewhere.
+  if (actors_.count(saga) == 0) look_for_waiter(saga, number);
+}
+
+void Reactor::look_for_waiter(SagaId saga, std::uint64_t number) {
   read(saga, [self = shared_from_this(), saga, number](Result<Reading> reading) {
     auto& executor = self->executor_;
     executor.post([self, saga, number, reading = std::move(reading)]() mutable {
-      if (reading && !at_rest(reading->status)) return;
+      if (reading && !at_rest(reading->status)) return self->look_again(saga, number);
       auto waited = self->take_waiter(saga, number);
       if (!waited) return;
       if (!reading) return waited(std::move(reading).error());
       waited(std::move(reading->view));
     });
+  });
+}
+
+/// Nobody tells this node of what another one runs.
+void Reactor::look_again(SagaId saga, std::uint64_t number) {
+  executor_.call_after(foreign_look_every, [weak = weak_from_this(), saga, number] {
+    const auto self = weak.lock();
+    if (!self || self->waiters_.count(saga) == 0) return;
+    if (self->epochs_[saga.shard()] && self->actors_.count(saga) > 0)
+      return self->look_again(saga, number);
+    self->look_for_waiter(saga, number);
   });
 }
 

@@ -102,4 +102,12 @@ std::optional<AuditEntry> audit_of(const StimulusBody& body) {
       body);
 }
 
+std::optional<AuditEntry> audit_of_refused(const StimulusBody& body) {
+  const auto* signal = std::get_if<Signal>(&body);
+  if (signal == nullptr) return std::nullopt;
+  const Json detail{{"signal", signal->name}, {"payload", signal->payload}};
+  return AuditEntry{signal->by, "signal-refused", "",
+                    detail.dump(-1, ' ', false, Json::error_handler_t::replace)};
+}
+
 }  // namespace backstitch::engine

@@ -14,6 +14,12 @@ namespace backstitch::engine {
 /// Called when a stimulus has had its effect, or has been refused.
 using Settled = std::function<void(Result<Done>)>;
 
+/// Where a command came from.
+struct InboxRef {
+  std::int64_t id = 0;  ///< its number in the inbox; 0: it came another way
+  bool by_sql = false;  ///< nobody waits for its answer
+};
+
 /// One saga in memory. Plain data that its reactor works on: one stimulus at a time is decided,
 /// what arrives while its append is on the way waits here.
 struct SagaActor {
@@ -21,6 +27,7 @@ struct SagaActor {
     StimulusBody body;
     Settled settled;
     std::optional<AuditEntry> audit;
+    InboxRef inbox;
   };
 
   SagaId id;
@@ -53,5 +60,18 @@ struct FoldedLog {
 Result<FoldedLog> folded_log(const Registry& registry, const StoredSaga& stored);
 /// What an operator's command leaves in the audit; nothing for other stimuli.
 std::optional<AuditEntry> audit_of(const StimulusBody& body);
+/// What a signal from SQL leaves there when it is refused.
+std::optional<AuditEntry> audit_of_refused(const StimulusBody& body);
+/// A command as it lies in the inbox: its kind and the JSON text of its data; nothing for what no
+/// inbox carries. And back: invalid/inbox-corrupt.
+struct WrittenCommand {
+  std::string kind;
+  std::string data;
+};
+std::optional<WrittenCommand> written_command(const StimulusBody& body);
+Result<StimulusBody> read_command(const std::string& kind, const std::string& data);
+/// An error as an answer in the inbox, and back.
+std::string written_error(const Error& error);
+Error read_error(const std::string& text);
 
 }  // namespace backstitch::engine

@@ -1,47 +1,63 @@
 #include "shard_owner.hpp"
 
+#include <limits>
 #include <utility>
 
 namespace backstitch::engine {
 namespace {
 
 constexpr Duration retry_every{500};
+constexpr std::uint64_t not_given_up = std::numeric_limits<std::uint64_t>::max();
 
 }  // namespace
 
 void ShardOwner::open(std::function<void(Result<Done>)> done) {
   opened_ = std::move(done);
-  renew(true);
+  node_.ports.leases->on_free_shards([weak = weak_from_this()] {
+    const auto self = weak.lock();
+    if (!self) return;
+    self->executor_.post([self] {
+      if (!self->closed_ && !self->asking_) self->renew();
+    });
+  });
+  renew();
 }
 
-void ShardOwner::renew(bool first) {
+void ShardOwner::renew() {
+  if (timer_ != 0) executor_.cancel(timer_);
+  timer_ = 0;
+  asking_ = true;
   const SteadyTime asked = executor_.now();
+  const Options& options = node_.options;
   node_.ports.leases->renew(
-      node_.options.node, node_.options.lease, node_.options.shards_max, first,
-      [self = shared_from_this(), asked](Result<LeaseAnswer> answer) {
+      {options.node, options.lease, options.shards_max, first_, options.address},
+      [self = shared_from_this(), asked, number = ++renewals_](Result<LeaseAnswer> answer) {
         // The moment of the answer counts for the clock, not when a reactor gets to it.
         const SteadyTime received = self->executor_.now();
-        self->executor_.post([self, asked, received, answer = std::move(answer)] {
-          self->answered(answer, asked, received);
+        self->executor_.post([self, number, asked, received, answer = std::move(answer)]() mutable {
+          self->answered(std::move(answer), number, asked, received);
         });
       });
 }
 
-void ShardOwner::again(Duration after, bool first) {
-  executor_.call_after(after, [weak = weak_from_this(), first] {
-    if (const auto self = weak.lock(); self && !self->closed_) self->renew(first);
+void ShardOwner::again(Duration after) {
+  timer_ = executor_.call_after(after, [weak = weak_from_this()] {
+    if (const auto self = weak.lock(); self && !self->closed_) self->renew();
   });
 }
 
-void ShardOwner::answered(const Result<LeaseAnswer>& answer, SteadyTime asked,
+void ShardOwner::answered(Result<LeaseAnswer> answer, std::uint64_t number, SteadyTime asked,
                           SteadyTime received) {
+  asking_ = false;
   if (closed_) return;
   if (!answer) {
     node_.ports.observer->note(Level::warning, "lease-renewal-failed",
                                {{"why", answer.error().message}});
-    return again(retry_every, first_);
+    return again(retry_every);
   }
   node_.clock.set(answer->database_now, received);
+  std::erase_if(gone_, [&](const auto& one) { return one.second < number; });
+  std::erase_if(answer->held, [&](const auto& lease) { return gone_.contains(lease.shard); });
   // The lease began when the database answered, at the earliest when it was asked.
   const SteadyTime act_until = asked + node_.options.lease * 2 / 3;
   for (std::size_t i = 0; i < reactors_.size(); ++i) {
@@ -49,19 +65,78 @@ void ShardOwner::answered(const Result<LeaseAnswer>& answer, SteadyTime asked,
                                             act_until] { reactor->set_shards(held, act_until); });
   }
   first_ = false;
-  if (opened_ && !answer->held.empty()) {
-    // Behind the posts above, so that every reactor knows its shards before a start comes in.
-    auto opened = std::exchange(opened_, nullptr);
-    auto left = std::make_shared<std::size_t>(reactors_.size());
-    for (const auto& reactor : node_.ports.reactors) {
-      reactor.executor->post([this, self = shared_from_this(), left, opened] {
-        executor_.post([left, opened] {
-          if (--*left == 0) opened(Done{});
-        });
+  if (opened_ && !answer->held.empty()) opened();
+  hand_over(answer->held, answer->surplus);
+  again(answer->held.empty() ? retry_every : node_.options.lease_renewal);
+}
+
+/// Behind the posts of the renewal, so that every reactor knows its shards before a start comes in.
+void ShardOwner::opened() {
+  auto opened = std::exchange(opened_, nullptr);
+  auto left = std::make_shared<std::size_t>(reactors_.size());
+  for (const auto& reactor : node_.ports.reactors) {
+    reactor.executor->post([this, self = shared_from_this(), left, opened] {
+      executor_.post([left, opened] {
+        if (--*left == 0) opened(Done{});
       });
-    }
+    });
   }
-  again(answer->held.empty() ? retry_every : node_.options.lease_renewal, false);
+}
+
+/// The last of those held, less what is on its way out already.
+void ShardOwner::hand_over(const std::vector<ShardLease>& held, std::size_t surplus) {
+  const std::size_t on_its_way = leaving_.count() + gone_.size();
+  if (surplus <= on_its_way) return;
+  std::size_t wanted = surplus - on_its_way;
+  std::vector<Shard> chosen;
+  for (auto lease = held.rbegin(); lease != held.rend() && wanted > 0; ++lease) {
+    if (leaving_.test(lease->shard)) continue;
+    leaving_.set(lease->shard);
+    chosen.push_back(lease->shard);
+    --wanted;
+  }
+  if (chosen.empty()) return;
+  node_.ports.observer->note(Level::info, "shards-handed-over",
+                             {{"shards", std::to_string(chosen.size())}});
+  for (std::size_t i = 0; i < reactors_.size(); ++i) {
+    std::vector<Shard> own;
+    for (const Shard shard : chosen) {
+      if (shard % reactors_.size() == i) own.push_back(shard);
+    }
+    if (own.empty()) continue;
+    const auto left = [weak = weak_from_this()](std::vector<Shard> shards) {
+      const auto self = weak.lock();
+      if (!self) return;
+      self->executor_.post(
+          [self, shards = std::move(shards)]() mutable { self->give_up(std::move(shards)); });
+    };
+    node_.ports.reactors[i].executor->post([reactor = reactors_[i], own = std::move(own),
+                                            most = node_.options.handover_max,
+                                            left] { reactor->leave(own, most, left); });
+  }
+}
+
+void ShardOwner::give_up(std::vector<Shard> shards) {
+  for (const Shard shard : shards) {
+    leaving_.reset(shard);
+    gone_[shard] = not_given_up;
+  }
+  if (closed_) return;
+  node_.ports.leases->give_up(node_.options.node, shards,
+                              [self = shared_from_this(), shards](const Result<Done>& given_up) {
+                                self->executor_.post([self, shards, given_up] {
+                                  if (!given_up) {
+                                    self->executor_.call_after(
+                                        retry_every, [weak = std::weak_ptr(self), shards] {
+                                          if (const auto alive = weak.lock())
+                                            alive->give_up(shards);
+                                        });
+                                    return;
+                                  }
+                                  for (const Shard shard : shards)
+                                    self->gone_[shard] = self->renewals_;
+                                });
+                              });
 }
 
 void ShardOwner::close(std::function<void()> done) {

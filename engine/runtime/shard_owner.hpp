@@ -1,5 +1,7 @@
 #pragma once
+#include <bitset>
 #include <functional>
+#include <map>
 #include <memory>
 #include <vector>
 
@@ -22,16 +24,26 @@ class ShardOwner : public std::enable_shared_from_this<ShardOwner> {
   void close(std::function<void()> done);
 
  private:
-  void renew(bool first);
-  void answered(const Result<LeaseAnswer>& answer, SteadyTime asked, SteadyTime received);
-  void again(Duration after, bool first);
+  void renew();
+  void answered(Result<LeaseAnswer> answer, std::uint64_t number, SteadyTime asked,
+                SteadyTime received);
+  void opened();
+  void again(Duration after);
+  void hand_over(const std::vector<ShardLease>& held, std::size_t surplus);
+  void give_up(std::vector<Shard> shards);
 
   Node& node_;
   std::vector<std::shared_ptr<Reactor>> reactors_;
   Executor& executor_;
   std::function<void(Result<Done>)> opened_;
+  TimerId timer_ = 0;
+  std::uint64_t renewals_ = 0;  ///< asked for
+  bool asking_ = false;
   bool first_ = true;
   bool closed_ = false;
+  std::bitset<shard_count> leaving_;  ///< the reactors were told to let them go
+  /// Let go: an answer to a renewal that was asked for before this one may still name them as held.
+  std::map<Shard, std::uint64_t> gone_;
 };
 
 }  // namespace backstitch::engine

@@ -149,6 +149,9 @@ void Reactor::start_written(const Actor& actor, const AppendResult& result,
     case AppendOutcome::refused:
       return done(
           Error{ErrorCode::invalid, "content-refused", "The database cannot store this input."});
+    case AppendOutcome::reserved:
+      return done(Error{ErrorCode::unavailable, "start-pending",
+                        "A start under this key has not been taken up yet; try again."});
     case AppendOutcome::conflict:
     case AppendOutcome::fenced:
       return done(Error{ErrorCode::unavailable, "saga-owned-elsewhere",

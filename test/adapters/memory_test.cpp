@@ -33,7 +33,7 @@ class ManualExecutor final : public engine::Executor {
 
 class MemoryFixture final : public StoreFixture {
  public:
-  Ports node() override { return {store_, store_, store_, store_}; }
+  Ports node() override { return {store_, store_, store_, store_, store_}; }
   Ports other() override { return node(); }
   bool drive() override { return executor_.run_one(); }
 
@@ -53,7 +53,7 @@ TEST_CASE("answers of the memory store come through the executor, in the order o
   memory::MemoryStore store(executor, TimePoint(Duration(1'790'000'000'000)));
   std::string order;
   store.append(0, {}, [&](auto) { order += "a"; });
-  store.renew("a", Duration(1000), 256, true, [&](auto) { order += "b"; });
+  store.renew({"a", Duration(1000), 256, true, ""}, [&](auto) { order += "b"; });
   store.changes(0, [&](auto) { order += "c"; });
   CHECK(order.empty());
   while (executor.run_one()) {

@@ -204,7 +204,7 @@ TEST_CASE("an append that meets a take-over in progress waits for it and is fenc
   const Epoch epoch = renew(f, f.node(), "a", 0ms, 256, true).held.front().epoch;
   pqxx::connection taker(f.url());
   pqxx::work take_over(taker);
-  take_over.exec("select backstitch.renew_leases('b', 60000, 256, true)");
+  take_over.exec("select backstitch.renew_leases('b', 60000, 256, true, '')");
 
   std::promise<std::vector<AppendResult>> answer;
   f.node().store.append(0, {a_start(saga_in(7, 1), epoch)},

@@ -68,8 +68,8 @@ class PostgresFixture final : public StoreFixture {
       REQUIRE_MESSAGE(opened, why(opened));
     }
   }
-  Ports node() override { return {one_, one_, one_, one_}; }
-  Ports other() override { return {two_, two_, two_, two_}; }
+  Ports node() override { return {one_, one_, one_, one_, one_}; }
+  Ports other() override { return {two_, two_, two_, two_, two_}; }
   const std::string& url() const { return url_; }
   postgres::PostgresStore& store() { return one_; }
 

@@ -30,12 +30,6 @@ void check_same(const std::vector<EventRecord>& stored, const std::vector<EventR
   }
 }
 
-std::vector<AppendOutcome> outcomes(const std::vector<AppendResult>& results) {
-  std::vector<AppendOutcome> all;
-  for (const AppendResult& result : results) all.push_back(result.outcome);
-  return all;
-}
-
 std::vector<SagaId> due(StoreFixture& fixture, DueQuery query) {
   auto found = await<Result<std::vector<SagaId>>>(
       fixture, [&](auto done) { fixture.node().store.due(query, done); });
@@ -196,55 +190,6 @@ void starts(StoreFixture& f) {
           std::vector{AppendOutcome::written, AppendOutcome::duplicate, AppendOutcome::written});
     CHECK(results[1].existing == saga_in(3, 3));
     CHECK(results[1].same_input);
-  }
-}
-
-void leases(StoreFixture& f) {
-  SUBCASE("a node takes free shards up to its share, and another takes the rest") {
-    CHECK(renew(f, f.node(), "a", 1h, 100).held.size() == 100);
-    CHECK(renew(f, f.other(), "b", 1h, 256).held.size() == 156);
-    CHECK(renew(f, f.node(), "a", 1h, 256).held.size() == 100);
-  }
-  SUBCASE("a renewal keeps shards and epochs") {
-    const auto before = renew(f, f.node(), "a", 1h, 256).held;
-    CHECK(renew(f, f.node(), "a", 1h, 256).held == before);
-  }
-  SUBCASE("a lease that ended is taken over at a higher epoch, and the loser is fenced") {
-    const auto lost = renew(f, f.node(), "a", 0ms, 256).held;
-    append(f, f.node(), {a_start(saga_in(7, 1), lost[7].epoch)});
-    const auto taken = renew(f, f.other(), "b", 1h, 256).held;
-    REQUIRE(taken.size() == 256);
-    CHECK(taken[7].epoch > lost[7].epoch);
-    CHECK(outcomes(append(f, f.node(), {a_step(saga_in(7, 1), lost[7].epoch, 2)})) ==
-          std::vector{AppendOutcome::fenced});
-    CHECK(outcomes(append(f, f.other(), {a_step(saga_in(7, 1), taken[7].epoch, 2)})) ==
-          std::vector{AppendOutcome::written});
-    CHECK(renew(f, f.node(), "a", 1h, 256).held.empty());
-  }
-  SUBCASE("a lease that ended but was not taken goes on at its epoch") {
-    const auto before = renew(f, f.node(), "a", 0ms, 256).held;
-    CHECK(renew(f, f.node(), "a", 1h, 256).held == before);
-  }
-  SUBCASE("a new process of the same name takes over at once, at a higher epoch") {
-    const auto before = renew(f, f.node(), "a", 1h, 256).held;
-    const auto after = renew(f, f.node(), "a", 1h, 256, true).held;
-    REQUIRE(after.size() == 256);
-    CHECK(after[0].epoch > before[0].epoch);
-    CHECK(outcomes(append(f, f.node(), {a_start(saga_in(0, 1), before[0].epoch)})) ==
-          std::vector{AppendOutcome::fenced});
-  }
-  SUBCASE("what is released is free at once") {
-    const auto before = renew(f, f.node(), "a", 1h, 256).held;
-    REQUIRE(await<Result<Done>>(f, [&](auto done) { f.node().leases.release("a", done); }));
-    CHECK(outcomes(append(f, f.node(), {a_start(saga_in(0, 1), before[0].epoch)})) ==
-          std::vector{AppendOutcome::fenced});
-    const auto taken = renew(f, f.other(), "b", 1h, 256).held;
-    REQUIRE(taken.size() == 256);
-    CHECK(taken[0].epoch > before[0].epoch);
-  }
-  SUBCASE("a node without leases writes nothing") {
-    CHECK(outcomes(append(f, f.node(), {a_start(saga_in(0, 1), Epoch(0))})) ==
-          std::vector{AppendOutcome::fenced});
   }
 }
 
@@ -412,7 +357,10 @@ void store_contract(const std::function<std::unique_ptr<StoreFixture>()>& make) 
     starts(*fixture);
   }
   SUBCASE("leases") {
-    leases(*fixture);
+    lease_contract(*fixture);
+  }
+  SUBCASE("the inbox") {
+    inbox_contract(*fixture);
   }
   SUBCASE("due sagas are those of the shards, active, and due within the horizon") {
     due_sagas(*fixture);
@@ -481,6 +429,12 @@ std::vector<AppendResult> append(StoreFixture& fixture, StoreFixture::Ports port
       fixture, [&](auto done) { ports.store.append(0, std::move(batch), done); });
 }
 
+std::vector<AppendOutcome> outcomes(const std::vector<AppendResult>& results) {
+  std::vector<AppendOutcome> all;
+  for (const AppendResult& result : results) all.push_back(result.outcome);
+  return all;
+}
+
 std::vector<EventRecord> log_of(StoreFixture& fixture, SagaId saga) {
   auto loaded = await<Result<std::vector<StoredSaga>>>(
       fixture, [&](auto done) { fixture.node().store.load({saga}, done); });
@@ -491,7 +445,7 @@ std::vector<EventRecord> log_of(StoreFixture& fixture, SagaId saga) {
 LeaseAnswer renew(StoreFixture& fixture, StoreFixture::Ports ports, std::string node,
                   Duration lease, std::size_t shards_max, bool first) {
   auto answer = await<Result<LeaseAnswer>>(fixture, [&](auto done) {
-    ports.leases.renew(std::move(node), lease, shards_max, first, done);
+    ports.leases.renew({std::move(node), lease, shards_max, first, "here:1"}, done);
   });
   REQUIRE(answer);
   return *answer;

@@ -17,6 +17,7 @@ class StoreFixture {
   struct Ports {
     engine::Store& store;
     engine::Leases& leases;
+    engine::Inbox& inbox;
     engine::SagaReader& reader;
     engine::Catalog& catalog;
   };
@@ -39,12 +40,14 @@ T await(StoreFixture& fixture, const std::function<void(std::function<void(T)>)>
   throw std::runtime_error("the store did not answer within a minute");
 }
 
-/// The promises of the four storage ports. Run by the tests of every adapter, each `TEST_CASE` on a
+/// The promises of the five storage ports. Run by the tests of every adapter, each `TEST_CASE` on a
 /// fresh fixture: call inside a TEST_CASE; the parts are SUBCASEs.
 void store_contract(const std::function<std::unique_ptr<StoreFixture>()>& make);
 
-/// The catalogue's part of it.
+/// The parts of it for the catalogue, for leases and for the inbox.
 void catalog_contract(StoreFixture& fixture);
+void lease_contract(StoreFixture& fixture);
+void inbox_contract(StoreFixture& fixture);
 
 // Shared with the tests of single adapters.
 SagaId saga_in(Shard shard, std::uint64_t number);
@@ -53,6 +56,7 @@ engine::Append a_step(SagaId saga, engine::Epoch epoch, std::int64_t expected);
 engine::Append an_end(SagaId saga, engine::Epoch epoch, std::int64_t expected);
 std::vector<engine::AppendResult> append(StoreFixture& fixture, StoreFixture::Ports ports,
                                          std::vector<engine::Append> batch);
+std::vector<engine::AppendOutcome> outcomes(const std::vector<engine::AppendResult>& results);
 std::vector<engine::EventRecord> log_of(StoreFixture& fixture, SagaId saga);
 engine::LeaseAnswer renew(StoreFixture& fixture, StoreFixture::Ports ports, std::string node,
                           Duration lease, std::size_t shards_max, bool first = false);

@@ -78,6 +78,7 @@ class TestNode {
     engine.emplace(engine::Ports{.reactors = {{&executor, &participants_}},
                                  .store = &store,
                                  .leases = &database.store,
+                                 .inbox = &database.store,
                                  .reader = &database.store,
                                  .catalog = &database.store,
                                  .random = &random_,

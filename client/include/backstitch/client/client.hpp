@@ -74,6 +74,7 @@ class Client {
   Result<Json> definition(const std::string& name);
   Result<Json> activate(const std::string& name, std::int64_t version);
   Result<Json> put_service(const std::string& name, const std::string& document);
+  Result<Json> nodes();
   Result<Json> services();
 
   Result<Json> ready();

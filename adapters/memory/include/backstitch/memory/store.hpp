@@ -12,13 +12,14 @@
 
 namespace backstitch::memory {
 
-/// The four storage ports without durability: for tests, rehearsals, the simulator and users' own
+/// The five storage ports without durability: for tests, rehearsals, the simulator and users' own
 /// tests. Several nodes may share one. Everything is decided inside the call and answered through
 /// the executor, in the order of the calls, so a run on a virtual clock is repeatable. Threads:
 /// any, if the executor allows it. The executor must outlive the store, and the store every answer
 /// that is still posted.
 class MemoryStore final : public engine::Store,
                           public engine::Leases,
+                          public engine::Inbox,
                           public engine::SagaReader,
                           public engine::Catalog {
  public:
@@ -34,9 +35,20 @@ class MemoryStore final : public engine::Store,
                       std::function<void(Result<std::size_t>)> done) override;
   bool reachable() const override { return true; }
 
-  void renew(std::string node, Duration lease, std::size_t shards_max, bool first,
+  void renew(engine::LeaseRequest request,
              std::function<void(Result<engine::LeaseAnswer>)> done) override;
+  void give_up(std::string node, std::vector<Shard> shards,
+               std::function<void(Result<Done>)> done) override;
+  void nodes(std::function<void(Result<std::vector<engine::NodeInfo>>)> done) override;
+  void on_free_shards(std::function<void()> hint) override;
   void release(std::string node, std::function<void(Result<Done>)> done) override;
+
+  void put(engine::InboxItem item, std::function<void(Result<std::int64_t>)> done) override;
+  void waiting(engine::InboxQuery query,
+               std::function<void(Result<std::vector<engine::InboxItem>>)> done) override;
+  void take_answers(std::string node,
+                    std::function<void(Result<std::vector<engine::InboxAnswer>>)> done) override;
+  void on_arrival(std::function<void()> hint) override;
 
   void list(engine::ListQuery query,
             std::function<void(Result<std::vector<engine::SagaSummary>>)> done) override;
@@ -52,6 +64,10 @@ class MemoryStore final : public engine::Store,
   void put_service(engine::StoredService service,
                    std::function<void(Result<engine::PutOutcome>)> done) override;
 
+  /// What backstitch.start_saga does in SQL: a start in the inbox, its business key reserved.
+  /// @return the saga of the key if it is known
+  SagaId start_by_sql(SagaId saga, const std::string& definition, std::int64_t version,
+                      const std::string& input, std::optional<std::string> business_key);
   /// Everything audited so far, in order.
   std::vector<std::pair<SagaId, engine::AuditEntry>> audited() const;
 
@@ -89,10 +105,16 @@ class MemoryStore final : public engine::Store,
     });
   }
   engine::AppendResult write(const engine::Append& item);
+  std::optional<engine::AppendResult> known_key(const engine::Append& item) const;
   void create(Saga& saga, const engine::Append& item);
+  void settle(const engine::InboxSettled& settled);
+  void tell_of_arrival();
+  bool start_waits(SagaId saga) const;
   bool matches(const Saga& saga, const engine::ListQuery& query) const;
   bool make_active(const std::string& name, std::int64_t version);
   void take(std::size_t shard, const std::string& node);
+  std::size_t fair_share(const std::string& node) const;
+  void tell_of_free_shards();
 
   engine::Executor& executor_;
   const TimePoint start_;
@@ -102,7 +124,12 @@ class MemoryStore final : public engine::Store,
   std::map<SagaId, Saga> sagas_;
   std::map<std::pair<std::string, std::string>, Key> keys_;
   std::array<Owner, shard_count> shards_;
-  std::map<std::string, TimePoint> lease_ends_;
+  std::map<std::string, engine::NodeInfo> nodes_;
+  std::vector<std::function<void()>> free_shards_hints_;
+  std::map<std::int64_t, engine::InboxItem> inbox_;
+  std::map<std::string, std::vector<engine::InboxAnswer>> answers_;
+  std::int64_t inbox_last_ = 0;
+  std::vector<std::function<void()>> arrival_hints_;
   std::int64_t revision_ = 0;
   std::map<DefinitionKey, Revised<engine::StoredDefinition>> definitions_;
   std::map<std::string, Revised<engine::StoredService>> services_;

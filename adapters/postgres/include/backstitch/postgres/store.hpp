@@ -18,8 +18,8 @@ struct Options {
   std::set<std::string> allow_unsafe{};
 };
 
-/// The four storage ports on PostgreSQL 15 or later.
-/// Threads: any; callbacks come on the store's own threads. Owns lanes + readers + 1 connections.
+/// The five storage ports on PostgreSQL 15 or later.
+/// Threads: any; callbacks come on the store's own threads. Owns lanes + readers + 2 connections.
 /// One node a store: appends are fenced under the name that was last renewed through it.
 /// Reads beyond 4,096 waiting ones are refused with overloaded/store-busy.
 /// Lifetime: open() once, then the ports, then close(); the destructor closes. A batch whose
@@ -27,6 +27,7 @@ struct Options {
 /// close() returns.
 class PostgresStore final : public engine::Store,
                             public engine::Leases,
+                            public engine::Inbox,
                             public engine::SagaReader,
                             public engine::Catalog {
  public:
@@ -49,9 +50,21 @@ class PostgresStore final : public engine::Store,
                       std::function<void(Result<std::size_t>)> done) override;
   bool reachable() const override;
 
-  void renew(std::string node, Duration lease, std::size_t shards_max, bool first,
+  void renew(engine::LeaseRequest request,
              std::function<void(Result<engine::LeaseAnswer>)> done) override;
+  void give_up(std::string node, std::vector<Shard> shards,
+               std::function<void(Result<Done>)> done) override;
   void release(std::string node, std::function<void(Result<Done>)> done) override;
+  void nodes(std::function<void(Result<std::vector<engine::NodeInfo>>)> done) override;
+  void on_free_shards(std::function<void()> hint) override;
+
+  /// unavailable/store-unavailable may mean that the command was put down all the same.
+  void put(engine::InboxItem item, std::function<void(Result<std::int64_t>)> done) override;
+  void waiting(engine::InboxQuery query,
+               std::function<void(Result<std::vector<engine::InboxItem>>)> done) override;
+  void take_answers(std::string node,
+                    std::function<void(Result<std::vector<engine::InboxAnswer>>)> done) override;
+  void on_arrival(std::function<void()> hint) override;
 
   void list(engine::ListQuery query,
             std::function<void(Result<std::vector<engine::SagaSummary>>)> done) override;

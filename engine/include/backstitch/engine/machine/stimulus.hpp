@@ -29,6 +29,8 @@ struct Start {
   std::map<std::string, std::string> labels;  ///< beside those of the definition
   std::optional<std::string> business_key;    ///< instead of the definition's
   std::optional<ParentLink> parent{};
+  /// Promised before it could be looked at, and impossible: the saga FAILED at once with this.
+  std::optional<Failure> refusal{};
 };
 struct CallEnded {
   StepPath path;

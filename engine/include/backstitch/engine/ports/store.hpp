@@ -1,7 +1,7 @@
 #pragma once
-/// What the engine asks of its storage. Four small ports: the journal's, the leases', the readers'
-/// and the catalogue's. Calls may come from any thread; `done` is called exactly once, on a thread
-/// of the store's, never inside the call; whoever needs another thread posts there.
+/// What the engine asks of its storage. Five small ports: the journal's, the leases', the inbox's,
+/// the readers' and the catalogue's. Calls may come from any thread; `done` is called exactly once,
+/// on a thread of the store's, never inside the call; whoever needs another thread posts there.
 #include <cstdint>
 #include <functional>
 #include <map>
@@ -54,7 +54,14 @@ struct AuditEntry {
   std::string detail{};  ///< JSON text
 };
 
-/// One saga's transition, to be written whole or not at all.
+/// A command from the inbox has had its effect, or is refused for good.
+struct InboxSettled {
+  std::int64_t id = 0;
+  std::string error{};  ///< JSON text of an object; empty: it was carried out
+};
+
+/// One saga's transition, to be written whole or not at all. Without an event it changes only the
+/// row, or settles a command.
 struct Append {
   SagaId saga{};
   Epoch epoch{};                      ///< of the saga's shard, as this node holds it
@@ -63,13 +70,16 @@ struct Append {
   std::optional<NewSaga> start{};
   std::optional<RowChange> row{};
   std::optional<AuditEntry> audit{};
+  std::optional<InboxSettled> inbox{};
 };
 
 enum class AppendOutcome {
   written,
   duplicate,  ///< a start whose key exists: `existing` is the saga, `same_input` whether it is a
               ///< repeat
-  conflict,   ///< the sequence was not the expected one; nothing written
+  reserved,   ///< a start whose key another start holds that has not been taken up: ask again
+  conflict,   ///< the sequence was not the expected one, or the command is settled already; nothing
+              ///< written
   fenced,     ///< the shard is not ours at that epoch; nothing written
   refused,    ///< the store cannot hold this content, however often it is tried; nothing written
   abandoned   ///< the store was closed before the outcome was known: written or not
@@ -121,22 +131,85 @@ struct ShardLease {
   Epoch epoch{};
   bool operator==(const ShardLease&) const = default;
 };
+struct LeaseRequest {
+  std::string node{};
+  Duration lease{0};
+  std::size_t shards_max = 0;
+  /// This process is new: shards still leased under its name by an earlier one are taken over,
+  /// epoch raised, without waiting for their lease to end.
+  bool first = false;
+  std::string address{};  ///< where this node listens, for people to see
+};
 struct LeaseAnswer {
   TimePoint database_now{};
   std::vector<ShardLease> held{};  ///< every shard this node holds after the call
+  std::size_t surplus = 0;         ///< more than its fair share by so many: others have fewer
+};
+struct NodeInfo {
+  std::string name{};
+  std::string address{};
+  std::size_t shards = 0;
+  std::size_t shards_max = 0;
+  TimePoint started_at{};
+  TimePoint renewed_at{};
+  TimePoint expires_at{};
+  bool alive = false;  ///< its lease has not ended
 };
 
 /// Who owns which shard. Judged by the database's clock.
 class Leases {
  public:
   virtual ~Leases() = default;
-  /// Renews what `node` holds and takes free or expired shards up to `shards_max` in all. With
-  /// `first`, shards still leased under the same node name by an earlier process are taken over,
-  /// epoch raised, without waiting for their lease to end.
-  virtual void renew(std::string node, Duration lease, std::size_t shards_max, bool first,
-                     std::function<void(Result<LeaseAnswer>)> done) = 0;
-  /// Gives everything back, at once available to others.
+  /// Renews what the node holds and takes free or expired shards up to its fair share: all living
+  /// nodes hold the same number, as far as their `shards_max` allow and all shards can be held.
+  virtual void renew(LeaseRequest request, std::function<void(Result<LeaseAnswer>)> done) = 0;
+  /// Gives some back, at once available to others. What the node does not hold is passed over.
+  virtual void give_up(std::string node, std::vector<Shard> shards,
+                       std::function<void(Result<Done>)> done) = 0;
+  /// Gives everything back and forgets the node.
   virtual void release(std::string node, std::function<void(Result<Done>)> done) = 0;
+  /// Every node that is known, by name.
+  virtual void nodes(std::function<void(Result<std::vector<NodeInfo>>)> done) = 0;
+  /// `hint` whenever shards have become free, on any thread: a reason to renew now. Set once,
+  /// before the first renewal; not hearing it costs only time.
+  virtual void on_free_shards(std::function<void()> hint) = 0;
+};
+
+/// A command for a saga, put down for whichever node holds it.
+struct InboxItem {
+  std::int64_t id = 0;
+  SagaId saga{};
+  std::string kind{};  ///< `start`, `signal`, `callback`, `cancel`, `retry`, `skip`, `resolve`
+  std::string node{};  ///< who wants the answer; empty: nobody, it came by SQL
+  std::string data{};  ///< JSON text of an object
+};
+struct InboxQuery {
+  std::vector<Shard> shards{};
+  bool starts = false;     ///< starts only, or everything else
+  std::int64_t after = 0;  ///< continue behind this number
+  std::size_t limit = 200;
+};
+struct InboxAnswer {
+  std::int64_t id = 0;
+  std::string error{};  ///< JSON text of an object; empty: it was carried out
+};
+
+/// Commands that cannot be given to the saga here: put down by nodes that do not hold it, and by
+/// SQL. Consumed by the append that settles them.
+class Inbox {
+ public:
+  virtual ~Inbox() = default;
+  /// @return its number; not_found/saga-not-found
+  virtual void put(InboxItem item, std::function<void(Result<std::int64_t>)> done) = 0;
+  /// Those that wait, by number. Commands for a saga whose start still waits are left out.
+  virtual void waiting(InboxQuery query,
+                       std::function<void(Result<std::vector<InboxItem>>)> done) = 0;
+  /// Answers to what this node has put down; each is given once.
+  virtual void take_answers(std::string node,
+                            std::function<void(Result<std::vector<InboxAnswer>>)> done) = 0;
+  /// `hint` whenever something was put down, on any thread: a reason to look now. Set once, before
+  /// anything else; not hearing it costs only time.
+  virtual void on_arrival(std::function<void()> hint) = 0;
 };
 
 struct ListQuery {

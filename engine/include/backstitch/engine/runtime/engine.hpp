@@ -33,6 +33,7 @@ struct Ports {
   std::vector<ReactorPorts> reactors;  ///< lane i of the store belongs to reactor i
   Store* store = nullptr;
   Leases* leases = nullptr;
+  Inbox* inbox = nullptr;
   SagaReader* reader = nullptr;
   Catalog* catalog = nullptr;
   Random* random = nullptr;
@@ -85,6 +86,8 @@ class Engine {
   void start(std::size_t reactor, StartRequest request,
              std::function<void(Result<StartReply>)> done);
   /// `done` after the command's effect is durable. conflict with the machine's reason if refused.
+  /// For a saga of another node it goes through the inbox; if that node does not answer in time:
+  /// outcome_unknown/command-pending, and the command is carried out later.
   void command(SagaId saga, Command command, std::function<void(Result<Done>)> done);
   /// The view of the saga once it has ended or is suspended, or as it is when `wait` is over.
   void await_end(SagaId saga, Duration wait, std::function<void(Result<Json>)> done);
@@ -97,6 +100,9 @@ class Engine {
 
   /// See compare_running.
   void compare(CompatibilityQuery query, std::function<void(Result<CompatibilityPage>)> done);
+
+  /// Every node of this database, by name.
+  void nodes(std::function<void(Result<std::vector<NodeInfo>>)> done);
 
   Registry& registry();
   SagaReader& reader();

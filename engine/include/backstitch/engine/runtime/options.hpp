@@ -15,6 +15,8 @@ struct Options {
   Duration lease{10'000};
   Duration lease_renewal{3'000};
   std::size_t shards_max = shard_count;
+  std::string address{};         ///< where this node listens, for people to see
+  Duration handover_max{5'000};  ///< how long shards for others wait for answers on their way
 
   std::size_t starts_waiting_max =
       4'000;  ///< accepted, first append not committed yet; beyond: overloaded
@@ -23,6 +25,9 @@ struct Options {
   std::size_t batch_max = 1'000;  ///< appends in one transaction
   std::size_t sagas_resident_max =
       100'000;  ///< in memory, all reactors; beyond: starts are refused
+
+  std::size_t inbox_taken_max = 1'000;  ///< commands of the inbox being carried out, a reactor
+  Duration command_answer_max{10'000};  ///< how long a command for another node's saga is awaited
 
   Duration residence{5'000};  ///< a saga that waits longer leaves memory
   Duration due_scan_every{1'000};

@@ -1,0 +1,105 @@
+/// How commands and their answers are written down for other nodes.
+#include <array>
+#include <utility>
+
+#include <nlohmann/json.hpp>
+
+#include <backstitch/base/match.hpp>
+
+#include "saga_actor.hpp"
+
+namespace backstitch::engine {
+namespace {
+
+constexpr std::pair<ErrorCode, const char*> codes[] = {
+    {ErrorCode::invalid, "invalid"},       {ErrorCode::not_found, "not_found"},
+    {ErrorCode::conflict, "conflict"},     {ErrorCode::forbidden, "forbidden"},
+    {ErrorCode::overloaded, "overloaded"}, {ErrorCode::unavailable, "unavailable"},
+    {ErrorCode::internal, "internal"},     {ErrorCode::outcome_unknown, "outcome_unknown"},
+};
+
+std::optional<WrittenCommand> written(const char* kind, Json data) {
+  return WrittenCommand{kind, data.dump(-1, ' ', false, Json::error_handler_t::replace)};
+}
+
+}  // namespace
+
+std::optional<WrittenCommand> written_command(const StimulusBody& body) {
+  using Written = std::optional<WrittenCommand>;
+  return std::visit(
+      Match{[](const Cancel& c) {
+              return written("cancel", {{"by", c.by}, {"reason", c.reason}});
+            },
+            [](const Retry& c) {
+              return written("retry", {{"by", c.by}, {"reason", c.reason}});
+            },
+            [](const Skip& c) {
+              return written("skip", {{"step", c.step}, {"by", c.by}, {"reason", c.reason}});
+            },
+            [](const Resolve& c) {
+              return written(
+                  "resolve",
+                  {{"step", c.step}, {"output", c.output}, {"by", c.by}, {"reason", c.reason}});
+            },
+            [](const Signal& s) {
+              return written(
+                  "signal",
+                  {{"name", s.name}, {"payload", s.payload}, {"by", s.by}, {"roles", s.roles}});
+            },
+            [](const Callback& c) {
+              return written(
+                  "callback",
+                  {{"token", c.token}, {"status", c.response.status}, {"body", c.response.body}});
+            },
+            [](const Start&) { return Written{}; }, [](const CallEnded&) { return Written{}; },
+            [](const Tick&) { return Written{}; }, [](const TakenOver&) { return Written{}; },
+            [](const ChildChanged&) { return Written{}; },
+            [](const UndoneByParent&) { return Written{}; }},
+      body);
+}
+
+Result<StimulusBody> read_command(const std::string& kind, const std::string& data) {
+  try {
+    const Json json = Json::parse(data);
+    const auto text = [&](const char* name) { return json.at(name).get<std::string>(); };
+    if (kind == "cancel") return StimulusBody(Cancel{text("by"), text("reason")});
+    if (kind == "retry") return StimulusBody(Retry{text("by"), text("reason")});
+    if (kind == "skip") return StimulusBody(Skip{text("step"), text("by"), text("reason")});
+    if (kind == "resolve")
+      return StimulusBody(Resolve{text("step"), json.at("output"), text("by"), text("reason")});
+    if (kind == "signal") {
+      return StimulusBody(Signal{text("name"), json.at("payload"), text("by"),
+                                 json.at("roles").get<std::vector<std::string>>()});
+    }
+    if (kind == "callback") {
+      return StimulusBody(
+          Callback{text("token"), Response{json.at("status").get<int>(), {}, json.at("body")}});
+    }
+  } catch (const Json::exception& error) {
+    return Error{ErrorCode::invalid, "inbox-corrupt", error.what()};
+  }
+  return Error{ErrorCode::invalid, "inbox-corrupt", "there is no command `" + kind + "`"};
+}
+
+std::string written_error(const Error& error) {
+  const char* name = "internal";
+  for (const auto& [code, spelled] : codes) {
+    if (code == error.code) name = spelled;
+  }
+  const Json json{{"code", name}, {"reason", error.reason}, {"message", error.message}};
+  return json.dump(-1, ' ', false, Json::error_handler_t::replace);
+}
+
+Error read_error(const std::string& text) {
+  const Json json = Json::parse(text, nullptr, false);
+  Error error{ErrorCode::internal, "internal", "the answer of the other node cannot be read"};
+  if (!json.is_object()) return error;
+  for (const auto& [code, spelled] : codes) {
+    if (json.value("code", "") == spelled) error.code = code;
+  }
+  error.reason = json.value("reason", error.reason);
+  error.message = json.value("message", error.message);
+  return error;
+}
+
+}  // namespace backstitch::engine

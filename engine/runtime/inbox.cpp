@@ -1,0 +1,185 @@
+/// Commands that came by way of the store: from nodes that do not hold the saga, and from SQL.
+#include <algorithm>
+#include <utility>
+
+#include <nlohmann/json.hpp>
+
+#include "reactor.hpp"
+
+namespace backstitch::engine {
+namespace {
+
+constexpr std::size_t inbox_page = 200;
+
+Result<StartRequest> read_start(const std::string& data) {
+  try {
+    const Json json = Json::parse(data);
+    StartRequest request;
+    request.definition = json.at("definition").get<std::string>();
+    request.version = json.at("version").get<std::int64_t>();
+    request.input = json.at("input");
+    if (!json.at("businessKey").is_null())
+      request.business_key = json.at("businessKey").get<std::string>();
+    request.labels = json.at("labels").get<std::map<std::string, std::string>>();
+    return request;
+  } catch (const Json::exception& error) {
+    return Error{ErrorCode::invalid, "inbox-corrupt", error.what()};
+  }
+}
+
+}  // namespace
+
+void Reactor::look_into_inbox() {
+  scan_inbox(false, 0);
+  scan_inbox(true, 0);
+}
+
+/// What cannot be taken now waits in the store, which is why nothing has to be refused.
+std::size_t Reactor::inbox_room(bool starts) const {
+  const auto left = [](std::size_t most, std::size_t used) {
+    return most > used ? most - used : 0;
+  };
+  const Options& options = node_.options;
+  std::size_t room = std::min(inbox_page, left(options.inbox_taken_max, taken_.size()));
+  if (!starts) return room;
+  const std::size_t resident = node_.resident.load(std::memory_order_relaxed);
+  room = std::min(room, left(options.sagas_resident_max, resident + taken_.size()));
+  return std::min(room, left(options.journal_queue_max, journal_.waiting()));
+}
+
+void Reactor::scan_inbox(bool starts, std::int64_t after) {
+  InboxScan& scan = inbox_scans_[starts ? 1 : 0];
+  if (after == 0 && scan.running) {
+    scan.again = true;
+    return;
+  }
+  const std::size_t room = inbox_room(starts);
+  scan.running = room > 0 && !shards_.empty() && may_act() && !draining_ && !node_.closing;
+  if (!scan.running) return;
+  node_.ports.inbox->waiting(
+      {.shards = shards_, .starts = starts, .after = after, .limit = room},
+      [self = shared_from_this(), starts, room](Result<std::vector<InboxItem>> items) {
+        auto& executor = self->executor_;
+        executor.post([self, starts, room, items = std::move(items)] {
+          const std::size_t count = items ? items->size() : 0;
+          for (std::size_t i = 0; i < count; ++i) self->take((*items)[i]);
+          if (count > 0 && count == room) return self->scan_inbox(starts, items->back().id);
+          InboxScan& own = self->inbox_scans_[starts ? 1 : 0];
+          own.running = false;
+          if (std::exchange(own.again, false)) self->scan_inbox(starts, 0);
+        });
+      });
+}
+
+void Reactor::take(const InboxItem& item) {
+  // It may have been read before it was settled: then its append is refused, and nothing is lost.
+  if (!epochs_[item.saga.shard()] || !taken_.insert(item.id).second) return;
+  if (item.kind == "start") return take_start(item);
+  auto body = read_command(item.kind, item.data);
+  if (!body) return refuse_command(item, body.error());
+  command(item.saga, std::move(*body),
+          [weak = weak_from_this(), item](const Result<Done>& done) {
+            const auto self = weak.lock();
+            if (!self) return;
+            const bool gone = !done && done.error().code == ErrorCode::not_found;
+            if (gone) return self->refuse_command(item, done.error());
+            // Refused or done it has left the inbox; anything else, and it is still there.
+            self->taken_.erase(item.id);
+          },
+          {item.id, item.node.empty()});
+}
+
+/// For what no saga can settle.
+void Reactor::refuse_command(const InboxItem& item, const Error& why) {
+  node_.ports.observer->note(Level::warning, "command-refused",
+                             {{"saga", item.saga.text()}, {"why", why.message}});
+  Append append;
+  append.saga = item.saga;
+  append.epoch = epochs_[item.saga.shard()].value_or(Epoch{});
+  append.inbox = InboxSettled{item.id, written_error(why)};
+  journal_.append(std::move(append), [weak = weak_from_this(), id = item.id](const AppendResult&) {
+    if (const auto self = weak.lock()) self->taken_.erase(id);
+  });
+}
+
+void Reactor::take_start(const InboxItem& item) {
+  auto request = read_start(item.data);
+  if (!request) return refuse_command(item, request.error());
+  auto prepared = prepare(*request);
+  if (!prepared) {
+    // Registered a moment ago, and not known here yet.
+    if (prepared.error().code == ErrorCode::not_found)
+      taken_.erase(item.id);
+    else
+      refuse_start(item, prepared.error());
+    return;
+  }
+  auto actor = std::make_shared<SagaActor>();
+  actor->id = item.saga;
+  actor->epoch = *epochs_[item.saga.shard()];
+  actor->program = prepared->program;
+  Transition transition = decide(
+      actor->program, {},
+      stimulus_of(Start{item.saga, prepared->input, request->labels, prepared->business_key}));
+  if (transition.refused) return refuse_start(item, *transition.refused);
+  actor->state = std::move(transition.next);
+  actor->wake = next_wake(*actor->program.definition, actor->state);
+  actor->stored_status = to_text(SagaStatus::running);
+  Append append = first_append(*actor, transition, new_saga(*request, *prepared, actor->state));
+  append.inbox = InboxSettled{item.id, {}};
+  if (append.row) actor->stored_status = append.row->status;
+  actor->appending = true;
+  journal_.append(
+      std::move(append),
+      [self = shared_from_this(), actor, item, effects = std::move(transition.effects)](
+          const AppendResult& result) { self->start_taken(actor, item, result, effects); });
+}
+
+void Reactor::start_taken(const Actor& actor, const InboxItem& item, const AppendResult& result,
+                          const std::vector<Effect>& effects) {
+  switch (result.outcome) {
+    case AppendOutcome::written:
+      taken_.erase(item.id);
+      counters.starts.fetch_add(1, std::memory_order_relaxed);
+      admit(actor);
+      return written(actor, result, effects, {}, false);
+    case AppendOutcome::duplicate:
+      return refuse_start(item, {ErrorCode::conflict, "BUSINESS_KEY_REUSED",
+                                 "the business key belongs to the saga " + result.existing.text()});
+    case AppendOutcome::refused:
+      return refuse_start(
+          item, {ErrorCode::invalid, "INPUT_INVALID", "the database cannot store this input"});
+    case AppendOutcome::reserved:
+    case AppendOutcome::conflict:
+    case AppendOutcome::fenced:
+    case AppendOutcome::abandoned:
+      taken_.erase(item.id);  // it is still in the inbox, or somebody else has taken it
+  }
+}
+
+/// Its transaction was told the saga's id, so the saga has to be: it FAILED, and nothing was done.
+void Reactor::refuse_start(const InboxItem& item, const Error& why) {
+  const auto request = read_start(item.data);
+  const auto program = request ? registry_.program(request->definition, request->version)
+                               : Result<Program>(request.error());
+  if (!program) return refuse_command(item, program.error());
+  SagaActor actor;
+  actor.id = item.saga;
+  actor.epoch = epochs_[item.saga.shard()].value_or(Epoch{});
+  actor.program = *program;
+  Start start{item.saga, request->input, request->labels, std::nullopt};
+  start.refusal = Failure{why.reason, "failure", why.message, "", nullptr};
+  const Transition transition = decide(actor.program, {}, stimulus_of(std::move(start)));
+  actor.state = transition.next;
+  actor.stored_status = to_text(SagaStatus::running);
+  const Prepared prepared{*program, request->input, request->input.dump(), std::nullopt};
+  StartRequest without_key = *request;
+  without_key.business_key.reset();
+  Append append = first_append(actor, transition, new_saga(without_key, prepared, actor.state));
+  append.inbox = InboxSettled{item.id, {}};
+  journal_.append(std::move(append), [weak = weak_from_this(), id = item.id](const AppendResult&) {
+    if (const auto self = weak.lock()) self->taken_.erase(id);
+  });
+}
+
+}  // namespace backstitch::engine
