@@ -119,7 +119,7 @@ begin
 
   insert into backstitch.inbox (saga_id, shard, kind, data)
     values (saga, backstitch.shard_of(saga), 'start',
-            jsonb_build_object('definition', name, 'version', chosen, 'input', input,
+            jsonb_build_object('definition', name, 'version', chosen, 'stated', version, 'input', input,
                                'businessKey', business_key, 'labels', coalesce(labels, '{}')));
   perform pg_notify('backstitch_inbox', '');
   return saga;

@@ -191,8 +191,8 @@ class Participants:
 class Server:
     """`backstitch serve` on a database of ours, migrated first."""
 
-    def __init__(self, database, port=None, arguments=(), log=None):
-        self.database, self.port, self.arguments = database, port or free_port(), list(arguments)
+    def __init__(self, database, port=None, arguments=(), log=None, node="node-a"):
+        self.database, self.port, self.arguments, self.node = database, port or free_port(), list(arguments), node
         self.url, self.process, self.log = f"http://127.0.0.1:{self.port}", None, log
 
     def __enter__(self):
@@ -206,7 +206,7 @@ class Server:
 
     def start(self, ready=True):
         self.process = subprocess.Popen(
-            [PROGRAM, "serve", "--database", self.database, "--listen", f"127.0.0.1:{self.port}", "--node", "node-a",
+            [PROGRAM, "serve", "--database", self.database, "--listen", f"127.0.0.1:{self.port}", "--node", self.node,
              "--allow-host", "127.0.0.1", *self.arguments],
             stderr=open(self.log, "ab") if self.log else subprocess.DEVNULL)
         if ready:

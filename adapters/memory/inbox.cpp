@@ -72,6 +72,7 @@ SagaId MemoryStore::start_by_sql(SagaId saga, const std::string& definition, std
   }
   const Json data{{"definition", definition},
                   {"version", version},
+                  {"stated", nullptr},
                   {"input", Json::parse(input)},
                   {"businessKey", business_key ? Json(*business_key) : Json()},
                   {"labels", Json::object()}};

@@ -92,6 +92,7 @@ void Decider::start(const Start& start) {
   started.input = start.input;
   started.parent = start.parent;
   if (start.refusal) {
+    started.business_key = start.business_key;
     emit(std::move(started));
     emit(CompensationStarted{*start.refusal});
     return end(SagaStatus::failed);

@@ -11,17 +11,25 @@ namespace {
 
 constexpr std::size_t inbox_page = 200;
 
-Result<StartRequest> read_start(const std::string& data) {
+/// A start as SQL wrote it down: the version was chosen then, whether it was asked for or not.
+struct WrittenStart {
+  StartRequest request;
+  std::int64_t version = 0;
+};
+
+Result<WrittenStart> read_start(const std::string& data) {
   try {
     const Json json = Json::parse(data);
-    StartRequest request;
+    WrittenStart start;
+    StartRequest& request = start.request;
     request.definition = json.at("definition").get<std::string>();
-    request.version = json.at("version").get<std::int64_t>();
+    start.version = json.at("version").get<std::int64_t>();
+    if (!json.at("stated").is_null()) request.version = start.version;
     request.input = json.at("input");
     if (!json.at("businessKey").is_null())
       request.business_key = json.at("businessKey").get<std::string>();
     request.labels = json.at("labels").get<std::map<std::string, std::string>>();
-    return request;
+    return start;
   } catch (const Json::exception& error) {
     return Error{ErrorCode::invalid, "inbox-corrupt", error.what()};
   }
@@ -103,9 +111,11 @@ void Reactor::refuse_command(const InboxItem& item, const Error& why) {
 }
 
 void Reactor::take_start(const InboxItem& item) {
-  auto request = read_start(item.data);
-  if (!request) return refuse_command(item, request.error());
-  auto prepared = prepare(*request);
+  auto start = read_start(item.data);
+  if (!start) return refuse_command(item, start.error());
+  StartRequest chosen = start->request;
+  chosen.version = start->version;
+  auto prepared = prepare(chosen);
   if (!prepared) {
     // Registered a moment ago, and not known here yet.
     if (prepared.error().code == ErrorCode::not_found)
@@ -118,14 +128,15 @@ void Reactor::take_start(const InboxItem& item) {
   actor->id = item.saga;
   actor->epoch = *epochs_[item.saga.shard()];
   actor->program = prepared->program;
-  Transition transition = decide(
-      actor->program, {},
-      stimulus_of(Start{item.saga, prepared->input, request->labels, prepared->business_key}));
+  Transition transition =
+      decide(actor->program, {},
+             stimulus_of(Start{item.saga, prepared->input, chosen.labels, prepared->business_key}));
   if (transition.refused) return refuse_start(item, *transition.refused);
   actor->state = std::move(transition.next);
   actor->wake = next_wake(*actor->program.definition, actor->state);
   actor->stored_status = to_text(SagaStatus::running);
-  Append append = first_append(*actor, transition, new_saga(*request, *prepared, actor->state));
+  Append append =
+      first_append(*actor, transition, new_saga(start->request, *prepared, actor->state));
   append.inbox = InboxSettled{item.id, {}};
   if (append.row) actor->stored_status = append.row->status;
   actor->appending = true;
@@ -159,23 +170,23 @@ void Reactor::start_taken(const Actor& actor, const InboxItem& item, const Appen
 
 /// Its transaction was told the saga's id, so the saga has to be: it FAILED, and nothing was done.
 void Reactor::refuse_start(const InboxItem& item, const Error& why) {
-  const auto request = read_start(item.data);
-  const auto program = request ? registry_.program(request->definition, request->version)
-                               : Result<Program>(request.error());
+  auto written = read_start(item.data);
+  if (!written) return refuse_command(item, written.error());
+  const StartRequest& request = written->request;
+  const auto program = registry_.program(request.definition, written->version);
   if (!program) return refuse_command(item, program.error());
   SagaActor actor;
   actor.id = item.saga;
   actor.epoch = epochs_[item.saga.shard()].value_or(Epoch{});
   actor.program = *program;
-  Start start{item.saga, request->input, request->labels, std::nullopt};
+  // A key that SQL has reserved stays with this saga.
+  Start start{item.saga, request.input, request.labels, request.business_key};
   start.refusal = Failure{why.reason, "failure", why.message, "", nullptr};
   const Transition transition = decide(actor.program, {}, stimulus_of(std::move(start)));
   actor.state = transition.next;
   actor.stored_status = to_text(SagaStatus::running);
-  const Prepared prepared{*program, request->input, request->input.dump(), std::nullopt};
-  StartRequest without_key = *request;
-  without_key.business_key.reset();
-  Append append = first_append(actor, transition, new_saga(without_key, prepared, actor.state));
+  const Prepared prepared{*program, request.input, request.input.dump(), std::nullopt};
+  Append append = first_append(actor, transition, new_saga(request, prepared, actor.state));
   append.inbox = InboxSettled{item.id, {}};
   journal_.append(std::move(append), [weak = weak_from_this(), id = item.id](const AppendResult&) {
     if (const auto self = weak.lock()) self->taken_.erase(id);

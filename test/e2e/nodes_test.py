@@ -1,0 +1,95 @@
+"""Three nodes on one database: they share the work, answer for each other, and any of them may go."""
+import json
+import subprocess
+import unittest
+
+from support import World, harness, order
+
+WAITS = {"dsl": 1, "name": "nodes.waits", "version": 1,
+         "steps": [{"name": "w", "wait": {"signal": "go", "timeout": "1h"}}, {"name": "v", "value": "done"}],
+         "output": "${steps.v.output}"}
+LEASE_SECONDS = 2
+
+
+class Nodes(unittest.TestCase):
+    def setUp(self):
+        self.world = World(serve_arguments=("--lease", f"{LEASE_SECONDS}s")).open()
+        self.addCleanup(self.world.close)
+        self.world.server.register_text(json.dumps(WAITS))
+        self.servers = [self.world.server]
+
+    def join(self, name):
+        server = harness.Server(self.world.postgres.url, arguments=("--lease", f"{LEASE_SECONDS}s"), node=name)
+        server.__enter__()
+        self.addCleanup(server.__exit__, None, None, None)
+        self.servers.append(server)
+        return server
+
+    def shards(self, server):
+        return {n["name"]: n["shards"] for n in server.api("GET", "/v1/nodes")[1]["nodes"] if n["alive"]}
+
+    def wait_for_shards(self, expected, seconds=30):
+        harness.wait_until(lambda: sorted(self.shards(self.servers[0]).values()) == sorted(expected), seconds,
+                           f"the shards to be shared as {expected}")
+
+    def start_many(self, count, prefix):
+        sagas = []
+        for number in range(count):
+            status, body, _ = self.servers[number % len(self.servers)].start_saga(
+                "orders.place", order(f"{prefix}{number}"), key=f"{prefix}{number}")
+            self.assertEqual(status, 201, body)
+            sagas.append(body["id"])
+        return sagas
+
+    def test_nodes_that_come_share_the_work_and_every_node_answers_for_every_saga(self):
+        self.join("n1")
+        self.join("n2")
+        self.wait_for_shards([84, 86, 86])
+        sagas = [s.start_saga("nodes.waits", {})[1]["id"] for s in self.servers for _ in range(4)]
+        for number, saga in enumerate(sagas):
+            status, body, _ = self.servers[(number + 1) % 3].api("POST", f"/v1/sagas/{saga}/signals/go", {"n": number})
+            self.assertEqual(status, 202, body)
+        for number, saga in enumerate(sagas):
+            status, body, _ = self.servers[(number + 2) % 3].api("GET", f"/v1/sagas/{saga}")
+            ended = self.servers[(number + 2) % 3].ended(saga, 20)
+            self.assertEqual(ended["output"], "done")
+        status, body, _ = self.servers[1].api("POST", f"/v1/sagas/{sagas[0]}/cancel", {})
+        self.assertEqual(status, 409, body)
+        self.assertEqual([s.api("POST", f"/v1/sagas/{sagas[0]}/cancel", {})[1]["code"] for s in self.servers],
+                         [body["code"]] * 3)
+
+    def test_a_node_that_is_told_to_stop_hands_over_and_nothing_is_lost(self):
+        leaving = self.join("n1")
+        self.wait_for_shards([128, 128])
+        sagas = self.start_many(40, "stop")
+        harness.stop_process(leaving.process)
+        self.assertEqual(leaving.process.returncode, 0)
+        self.wait_for_shards([256], 10)
+        for saga in sagas:
+            self.assertEqual(self.world.server.ended(saga, 30)["status"], "COMPLETED")
+        self.assertEqual(self.world.participants.violations(), [])
+
+    def test_the_sagas_of_a_node_that_was_killed_are_finished_by_the_others(self):
+        victim = self.join("n1")
+        self.wait_for_shards([128, 128])
+        self.world.fault(service="payments", match="/authorisations", phase="forward", mode="delay", delayMs=1000,
+                         times=40)
+        sagas = self.start_many(40, "kill")
+        victim.kill()
+        for saga in sagas:
+            self.assertEqual(self.world.server.ended(saga, 60)["status"], "COMPLETED")
+        self.assertEqual(self.world.participants.violations(), [])
+        self.assertEqual(self.shards(self.world.server), {"node-a": 256})
+
+    def test_the_command_line_lists_nodes(self):
+        self.join("n1")
+        self.wait_for_shards([128, 128])
+        command = [harness.PROGRAM, "nodes", "--server", self.world.server.url]
+        text = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+        self.assertRegex(text, r"node-a +127\.0\.0\.1:\d+ +128 .*alive")
+        listed = json.loads(subprocess.run([*command, "--json"], capture_output=True, text=True, check=True).stdout)
+        self.assertEqual([n["name"] for n in listed["nodes"]], ["n1", "node-a"])
+
+
+if __name__ == "__main__":
+    unittest.main(verbosity=2)

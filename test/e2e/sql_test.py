@@ -1,0 +1,117 @@
+"""Sagas started and signalled by SQL, in the caller's own transaction and under a role that may do nothing else."""
+import json
+import subprocess
+import unittest
+
+from support import World, harness, order
+
+WAITS = {"dsl": 1, "name": "sql.waits", "version": 1,
+         "input": {"type": "object", "required": ["x"],
+                   "properties": {"x": {"type": "integer"}, "y": {"type": "integer", "default": 7}}},
+         "steps": [{"name": "w", "wait": {"signal": "go", "timeout": "1h",
+                                          "schema": {"type": "object", "required": ["ok"]}}},
+                   {"name": "v", "value": "${input.x + input.y}"}],
+         "output": {"sum": "${steps.v.output}", "said": "${steps.w.output.payload}"}}
+
+
+class Sql(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.world = World().open()
+        cls.addClassCleanup(cls.world.close)
+        cls.world.server.register_text(json.dumps(WAITS))
+        cls.world.postgres.query(
+            "create role nobody login; create role shop login; grant usage on schema backstitch to shop;"
+            "grant execute on function backstitch.start_saga(text, jsonb, text, jsonb, bigint) to shop;"
+            "grant execute on function backstitch.signal(uuid, text, jsonb) to shop")
+
+    def sql(self, *statements, user="shop"):
+        """All in one transaction. @return what the last statement answered, or the error's text"""
+        postgres = self.world.postgres
+        script = "begin;" + ";".join(statements) + ";"
+        done = subprocess.run([postgres.binaries() + "/psql", "-X", "-A", "-t", "-q", "-h", "127.0.0.1", "-p",
+                               str(postgres.port), "-U", user, "-d", "backstitch", "-v", "ON_ERROR_STOP=1",
+                               "-v", "VERBOSITY=verbose", "-f", "-"], input=script, capture_output=True, text=True)
+        if done.returncode != 0:
+            return done.stderr
+        return (done.stdout.strip().splitlines() or [""])[-1]
+
+    def start(self, name, value, end="commit", **more):
+        arguments = "".join(f", {key} => {literal}" for key, literal in more.items())
+        return self.sql(f"select backstitch.start_saga('{name}', '{json.dumps(value)}'{arguments})", end)
+
+    def ended(self, saga):
+        harness.wait_until(lambda: self.world.server.api("GET", "/v1/sagas/" + saga)[0] == 200, 10, "the saga to exist")
+        return self.world.server.ended(saga, 30)
+
+    def test_a_start_that_is_committed_runs_to_its_end(self):
+        saga = self.start("orders.place", order("sql1"))
+        self.assertEqual(self.ended(saga)["status"], "COMPLETED")
+        self.assertEqual(self.world.participants.violations(), [])
+
+    def test_a_start_that_is_rolled_back_never_was(self):
+        saga = self.start("orders.place", order("sql2"), end="rollback")
+        # A later start has been taken up, so this one would have been, too.
+        self.ended(self.start("orders.place", order("sql3")))
+        self.assertEqual(self.world.server.api("GET", "/v1/sagas/" + saga)[0], 404)
+        self.assertEqual(self.world.participants.ledger(saga), [])
+
+    def test_a_business_key_makes_the_start_repeatable_by_sql_and_by_rest(self):
+        first = self.start("sql.waits", {"x": 1}, business_key="'k-1'")
+        self.assertEqual(self.start("sql.waits", {"x": 1}, business_key="'k-1'"), first)
+        self.assertIn("BS409", self.start("sql.waits", {"x": 2}, business_key="'k-1'"))
+        harness.wait_until(lambda: self.world.server.api("GET", "/v1/sagas/" + first)[0] == 200, 10, "the saga to exist")
+        status, body, _ = self.world.server.api(
+            "POST", "/v1/sagas", {"definition": "sql.waits", "input": {"x": 1}, "businessKey": "k-1"})
+        self.assertEqual((status, body["id"]), (200, first))
+        self.assertEqual(self.start("sql.waits", {"x": 1}, business_key="'k-1'"), first)
+
+    def test_what_cannot_start_is_refused_with_a_code_of_its_own(self):
+        cases = [("no.such", {"x": 1}, {}, "BS404"), ("sql.waits", {"x": 1}, {"version": "9"}, "BS404"),
+                 ("sql.waits", [1], {}, "BS422"), ("sql.waits", {"x": 1}, {"labels": "'[]'"}, "BS422"),
+                 ("sql.waits", {"x": "x" * 300_000}, {}, "BS422")]
+        for name, value, more, code in cases:
+            with self.subTest(name=name, code=code, more=more):
+                self.assertIn(code, self.start(name, value, **more))
+
+    def test_an_input_that_the_schema_refuses_is_a_saga_that_failed_and_keeps_its_key(self):
+        saga = self.start("sql.waits", {"x": "no number"}, business_key="'k-bad'")
+        ended = self.ended(saga)
+        self.assertEqual((ended["status"], ended["failure"]["code"]), ("FAILED", "INPUT_INVALID"))
+        self.assertEqual(self.start("sql.waits", {"x": "no number"}, business_key="'k-bad'"), saga)
+        status, body, _ = self.world.server.api(
+            "POST", "/v1/sagas", {"definition": "sql.waits", "input": {"x": 1}, "businessKey": "k-bad"})
+        self.assertEqual((status, body["code"]), (409, "business-key-reused"))
+
+    def test_a_start_and_its_signal_may_share_a_transaction(self):
+        saga = self.sql("create temp table t on commit drop as select backstitch.start_saga('sql.waits', '{\"x\": 1}') as id",
+                        "select backstitch.signal(id, 'go', '{\"ok\": 1}') from t", "select id from t", "commit")
+        self.assertEqual(self.ended(saga)["output"], {"sum": 8, "said": {"ok": 1}})
+
+    def test_a_signal_that_the_wait_turns_away_is_audited_and_the_saga_still_waits(self):
+        saga = self.start("sql.waits", {"x": 1})
+        harness.wait_until(lambda: self.world.server.api("GET", "/v1/sagas/" + saga)[0] == 200, 10, "the saga to exist")
+        self.assertEqual(self.sql(f"select backstitch.signal('{saga}', 'go', '{{}}')", "commit"), "")
+        row = harness.wait_until(lambda: self.world.postgres.query(
+            f"select actor || ' ' || action from backstitch.audit where saga_id = '{saga}'"), 10, "the audit")
+        self.assertEqual(row, "sql:shop signal-refused")
+        self.assertEqual(self.world.server.saga(saga)["status"], "RUNNING")
+        self.sql(f"select backstitch.signal('{saga}', 'go', '{{\"ok\": true}}')", "commit")
+        self.assertEqual(self.ended(saga)["status"], "COMPLETED")
+        self.assertIn("BS409", self.sql(f"select backstitch.signal('{saga}', 'go')", "commit"))
+        self.assertEqual(self.world.postgres.query("select count(*) from backstitch.inbox"), "0")
+
+    def test_a_signal_to_nobody_is_refused(self):
+        self.assertIn("BS404", self.sql("select backstitch.signal('00000000-0000-7000-8000-000000000000', 'go')"))
+
+    def test_the_role_can_do_nothing_else(self):
+        for statement in ("select count(*) from backstitch.saga", "delete from backstitch.inbox",
+                          "select backstitch.put_command('00000000-0000-7000-8000-000000000000', 1::smallint, 'cancel', 'x', '{}')",
+                          "select backstitch.release_leases('x')"):
+            with self.subTest(statement=statement):
+                self.assertIn("permission denied", self.sql(statement))
+        self.assertIn("permission denied", self.sql("select backstitch.start_saga('sql.waits', '{}')", user="nobody"))
+
+
+if __name__ == "__main__":
+    unittest.main(verbosity=2)
