@@ -30,7 +30,8 @@ class Explorer {
   Exploration run() {
     out_.notes = answers_.notes;
     if (answers_.inputs.empty()) out_.complete = false;
-    for (std::uint16_t root = 0; root < answers_.inputs.size(); ++root) begin(root);
+    const auto roots = static_cast<std::uint16_t>(answers_.inputs.size());
+    for (std::uint16_t root = 0; root < roots; ++root) begin(root);
     for (std::uint32_t at = 0; at < seen_.size() && goes_on(at); ++at) expand(at);
     out_.states = seen_.size();
     list_endings();

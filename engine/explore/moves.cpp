@@ -26,6 +26,11 @@ bool leads_nowhere_else(const Answer& answer, Phase phase) {
   return again && !answer.last;
 }
 
+/// Lists of answers have a few dozen entries at most.
+std::uint16_t variants_of(const auto& answers) {
+  return static_cast<std::uint16_t>(answers.size());
+}
+
 }  // namespace
 
 bool is_timer(MoveKind kind) {
@@ -88,7 +93,7 @@ void Moves::add_open(const StepPath& path, std::vector<Move>& moves) {
   add_timers(slot, step, moves);
   if (step.status != StepStatus::waiting) return;
   const auto& signals = answers_at(slot).signals;
-  for (std::uint16_t i = 0; i < signals.size(); ++i)
+  for (std::uint16_t i = 0; i < variants_of(signals); ++i)
     moves.push_back({MoveKind::signal, Phase::forward, i, slot});
 }
 
@@ -98,7 +103,7 @@ void Moves::add_calls(Slot slot, const StepState& step, std::vector<Move>& moves
   for (const Phase phase : phases) {
     if (!call_of(step, phase).in_flight) continue;
     const auto& list = answers.of(phase);
-    for (std::uint16_t i = 0; i < list.size(); ++i) {
+    for (std::uint16_t i = 0; i < variants_of(list); ++i) {
       if (!alone && leads_nowhere_else(list[i], phase)) continue;
       moves.push_back({MoveKind::answer, phase, i, slot});
     }
@@ -106,7 +111,7 @@ void Moves::add_calls(Slot slot, const StepState& step, std::vector<Move>& moves
   const bool open = step.status == StepStatus::running || step.status == StepStatus::waiting;
   if (!open || step.callback_token.empty() || step.callback_used) return;
   // It may come before the answer that announces it, not before the call.
-  for (std::uint16_t i = 0; i < answers.callback.size(); ++i)
+  for (std::uint16_t i = 0; i < variants_of(answers.callback); ++i)
     moves.push_back({MoveKind::callback, Phase::forward, i, slot});
 }
 
@@ -132,7 +137,7 @@ void Moves::add_child(Slot slot, const StepState& step, std::vector<Move>& moves
   const bool back = step.status == StepStatus::compensating;
   if (!back && step.status != StepStatus::waiting) return;
   const auto& list = answers_at(slot).child;
-  for (std::uint16_t i = 0; i < list.size(); ++i) {
+  for (std::uint16_t i = 0; i < variants_of(list); ++i) {
     const ChildAnswer& answer = list[i];
     const bool cancelled = answer.failure && answer.failure->code == "CANCELLED";
     bool possible = false;

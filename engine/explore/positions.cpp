@@ -58,7 +58,7 @@ void to_present(std::optional<TimePoint>& time) {
 }  // namespace
 
 Positions::Positions(const Program& program, bool failure_matters, bool details_matter)
-    : program_(program), failure_matters_(failure_matters), details_matter_(details_matter) {
+    : failure_matters_(failure_matters), details_matter_(details_matter) {
   serial_blocks(*program.definition, program.definition->steps, serial_prefixes_);
   slot_of("");  // the saga as a whole
 }

@@ -113,7 +113,6 @@ class Positions {
   void forget_notices();
   void forget_walks();
 
-  const Program& program_;
   bool failure_matters_;  ///< something reads `failure`
   bool details_matter_;   ///< something reads its message or details
   std::vector<std::string> serial_prefixes_;

@@ -121,7 +121,7 @@ TEST_CASE("a long text is cut between characters, and the pointer shows the rest
   const std::string svg = dsl::to_svg(*definition);
   CHECK(count(svg, "\u00e9\u2026</text>") > 0);
   CHECK(count(svg, text) > 0);
-  for (auto line : lines_of(svg)) {
+  for (const auto& line : lines_of(svg)) {
     if (line.starts_with("<text")) CHECK(line.size() < 300);
   }
 }

@@ -20,8 +20,9 @@
 #include <vector>
 
 /// libpqxx 6.4 loses the result of a statement whose connection broke, about 2 kB each time.
-extern "C" const char* __lsan_default_suppressions();
-extern "C" const char* __lsan_default_suppressions() {
+/// The sanitizer's own name for its hook.
+extern "C" const char* __lsan_default_suppressions();   // NOLINT(bugprone-reserved-identifier)
+extern "C" const char* __lsan_default_suppressions() {  // NOLINT(bugprone-reserved-identifier)
   return "leak:libpqxx\n";
 }
 

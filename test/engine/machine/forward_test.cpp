@@ -129,8 +129,9 @@ TEST_CASE("a step that stays unknown is undone by its key, and what was done bef
 }
 
 TEST_CASE("a failure after an unknown attempt is believed only where answers are replayed") {
-  for (const auto& [idempotency, believed] :
-       {std::pair{"key", true}, std::pair{"natural", false}}) {
+  for (const auto& row : {std::pair{"key", true}, std::pair{"natural", false}}) {
+    const std::string idempotency = row.first;
+    const bool believed = row.second;
     CAPTURE(idempotency);
     Play play(three_steps(std::string(R"(,"idempotency":")") + idempotency + "\""));
     play.start();
