@@ -143,7 +143,11 @@ std::string timeline(const Json& saga, const Terminal& terminal) {
   if (saga.contains("suspension") && saga["suspension"].is_object()) {
     const auto& suspension = saga["suspension"];
     text += "  " + terminal.paint(Style::bad, "suspended: " + text_of(suspension, "reason")) +
-            "  " + text_of(suspension, "message") + "\n";
+            "  " + text_of(suspension, "message") + "\n" +
+            terminal.paint(Style::dim, "  since " + text_of(suspension, "since") +
+                                           "; `backstitch retry " + text_of(saga, "id") +
+                                           " --dry-run` tells what would happen next") +
+            "\n";
   }
   if (saga.contains("failure") && saga["failure"].is_object()) {
     text +=

@@ -127,6 +127,10 @@ struct Client::Impl {
     return json(methods::POST, path, &body);
   }
   Result<Json> act(const std::string& path, const Json& body) { return post(path, body.dump()); }
+  Result<Json> command(const Order& order, const std::string& what, const Json& body) {
+    return act("/v1/sagas" + segment(order.id) + what + (order.dry_run ? "?dryRun=true" : ""),
+               body);
+  }
 
   Options options;
   std::unique_ptr<web::http::client::http_client> http;
@@ -176,21 +180,18 @@ Result<Json> Client::history(const std::string& id, std::int64_t after, std::siz
 Result<Json> Client::signal(const std::string& id, const std::string& name, const Json& payload) {
   return impl_->act("/v1/sagas" + segment(id) + "/signals" + segment(name), payload);
 }
-Result<Json> Client::cancel(const std::string& id, const std::string& reason) {
-  return impl_->act("/v1/sagas" + segment(id) + "/cancel", {{"reason", reason}});
+Result<Json> Client::cancel(const Order& order) {
+  return impl_->command(order, "/cancel", {{"reason", order.reason}});
 }
-Result<Json> Client::retry(const std::string& id, const std::string& reason) {
-  return impl_->act("/v1/sagas" + segment(id) + "/retry", {{"reason", reason}});
+Result<Json> Client::retry(const Order& order) {
+  return impl_->command(order, "/retry", {{"reason", order.reason}});
 }
-Result<Json> Client::skip(const std::string& id, const std::string& step,
-                          const std::string& reason) {
-  return impl_->act("/v1/sagas" + segment(id) + "/steps" + segment(step) + "/skip",
-                    {{"reason", reason}});
+Result<Json> Client::skip(const Order& order, const std::string& step) {
+  return impl_->command(order, "/steps" + segment(step) + "/skip", {{"reason", order.reason}});
 }
-Result<Json> Client::resolve(const std::string& id, const std::string& step, const Json& output,
-                             const std::string& reason) {
-  return impl_->act("/v1/sagas" + segment(id) + "/steps" + segment(step) + "/resolve",
-                    {{"reason", reason}, {"output", output}});
+Result<Json> Client::resolve(const Order& order, const std::string& step, const Json& output) {
+  return impl_->command(order, "/steps" + segment(step) + "/resolve",
+                        {{"reason", order.reason}, {"output", output}});
 }
 
 Result<Json> Client::validate(const std::string& definition) {

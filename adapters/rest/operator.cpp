@@ -31,7 +31,29 @@ Result<Command> read_command(const Request& request, const std::string& saga,
   return Command{*id, request.actor, reason->value_or(""), std::move(body).value()};
 }
 
-void run(engine::Engine& engine, SagaId saga, engine::Command command, const Respond& respond) {
+Json plan_json(const engine::explore::Plan& plan) {
+  Json steps = Json::array();
+  for (const auto& step : plan.steps) {
+    Json one{{"step", step.path}, {"action", to_text(step.action)}};
+    if (!step.request.empty()) one["request"] = step.request;
+    steps.push_back(std::move(one));
+  }
+  return {{"dryRun", true},
+          {"steps", std::move(steps)},
+          {"end", to_text(plan.end)},
+          {"complete", plan.complete}};
+}
+
+void run(engine::Engine& engine, const Request& request, SagaId saga, engine::Command command,
+         const Respond& respond) {
+  const auto dry_run = flag_in(request, "dryRun");
+  if (!dry_run) return respond(problem(dry_run.error()));
+  if (*dry_run) {
+    return engine.plan(saga, std::move(command),
+                       [respond](const Result<engine::explore::Plan>& plan) {
+                         respond(plan ? json_reply(200, plan_json(*plan)) : problem(plan.error()));
+                       });
+  }
   engine.command(saga, std::move(command), [&engine, saga, respond](const Result<Done>& done) {
     if (!done) return respond(problem(done.error()));
     engine.view(saga, [respond](const Result<Json>& view) {
@@ -44,31 +66,33 @@ void run(engine::Engine& engine, SagaId saga, engine::Command command, const Res
 
 void add_operator_routes(Router& router, engine::Engine& engine) {
   using Captured = std::vector<std::string>;
-  router.add("POST", "/v1/sagas/{}/cancel",
-             [&engine](const Request& request, const Captured& captured, const Respond& respond) {
-               auto command = read_command(request, captured[0], {"reason"});
-               if (!command) return respond(problem(command.error()));
-               run(engine, command->saga, engine::Cancel{command->by, command->reason}, respond);
-             });
-  router.add("POST", "/v1/sagas/{}/retry",
-             [&engine](const Request& request, const Captured& captured, const Respond& respond) {
-               auto command = read_command(request, captured[0], {"reason"});
-               if (!command) return respond(problem(command.error()));
-               run(engine, command->saga, engine::Retry{command->by, command->reason}, respond);
-             });
+  router.add(
+      "POST", "/v1/sagas/{}/cancel",
+      [&engine](const Request& request, const Captured& captured, const Respond& respond) {
+        auto command = read_command(request, captured[0], {"reason"});
+        if (!command) return respond(problem(command.error()));
+        run(engine, request, command->saga, engine::Cancel{command->by, command->reason}, respond);
+      });
+  router.add(
+      "POST", "/v1/sagas/{}/retry",
+      [&engine](const Request& request, const Captured& captured, const Respond& respond) {
+        auto command = read_command(request, captured[0], {"reason"});
+        if (!command) return respond(problem(command.error()));
+        run(engine, request, command->saga, engine::Retry{command->by, command->reason}, respond);
+      });
   router.add("POST", "/v1/sagas/{}/steps/{}/skip",
              [&engine](const Request& request, const Captured& captured, const Respond& respond) {
                auto command = read_command(request, captured[0], {"reason"});
                if (!command) return respond(problem(command.error()));
-               run(engine, command->saga, engine::Skip{captured[1], command->by, command->reason},
-                   respond);
+               run(engine, request, command->saga,
+                   engine::Skip{captured[1], command->by, command->reason}, respond);
              });
   router.add("POST", "/v1/sagas/{}/steps/{}/resolve",
              [&engine](const Request& request, const Captured& captured, const Respond& respond) {
                auto command = read_command(request, captured[0], {"reason", "output"});
                if (!command) return respond(problem(command.error()));
                Json output = command->body.contains("output") ? command->body["output"] : Json();
-               run(engine, command->saga,
+               run(engine, request, command->saga,
                    engine::Resolve{captured[1], std::move(output), command->by, command->reason},
                    respond);
              });

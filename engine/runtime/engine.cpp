@@ -184,6 +184,14 @@ void Engine::command(SagaId saga, Command command, std::function<void(Result<Don
   });
 }
 
+void Engine::plan(SagaId saga, Command command, std::function<void(Result<explore::Plan>)> done) {
+  const std::size_t index = impl_->reactor_of(saga);
+  StimulusBody body = std::visit([](auto& one) -> StimulusBody { return std::move(one); }, command);
+  impl_->executor_of(index).post(
+      [target = impl_->reactors[index], saga, body = std::move(body),
+       done = std::move(done)]() mutable { target->plan(saga, std::move(body), std::move(done)); });
+}
+
 void Engine::await_end(SagaId saga, Duration wait, std::function<void(Result<Json>)> done) {
   const std::size_t index = impl_->reactor_of(saga);
   impl_->executor_of(index).post(

@@ -56,6 +56,7 @@ class Reactor : public std::enable_shared_from_this<Reactor> {
   void command(SagaId saga, StimulusBody body, Settled settled, InboxRef inbox = {});
   void view(SagaId saga, ViewDone done);
   void await_end(SagaId saga, Duration wait, ViewDone done);
+  void plan(SagaId saga, StimulusBody body, std::function<void(Result<explore::Plan>)> done);
 
   /// The shards held now, and until when this node may act on them without another renewal.
   void set_shards(const std::vector<ShardLease>& leases, SteadyTime act_until);
@@ -144,7 +145,8 @@ class Reactor : public std::enable_shared_from_this<Reactor> {
 
   // reading.cpp: what callers see
   std::optional<Json> resident_view(SagaId saga) const;
-  void read(SagaId saga, std::function<void(Result<Reading>)> done);
+  void read(SagaId saga, std::function<void(Result<FoldedLog>)> done);
+  void read_view(SagaId saga, std::function<void(Result<Reading>)> done);
   ViewDone take_waiter(SagaId saga, std::uint64_t number);
   void look_for_waiter(SagaId saga, std::uint64_t number);
   void look_again(SagaId saga, std::uint64_t number);

@@ -30,21 +30,35 @@ std::optional<Json> Reactor::resident_view(SagaId saga) const {
 
 void Reactor::view(SagaId saga, ViewDone done) {
   if (auto here = resident_view(saga)) return done(std::move(*here));
-  read(saga, [done = std::move(done)](Result<Reading> reading) {
+  read_view(saga, [done = std::move(done)](Result<Reading> reading) {
     if (!reading) return done(std::move(reading).error());
     done(std::move(reading->view));
   });
 }
 
 /// The stored log, folded. `done` runs on a thread of the store's, which spares this one the work.
-void Reactor::read(SagaId saga, std::function<void(Result<Reading>)> done) {
+void Reactor::read(SagaId saga, std::function<void(Result<FoldedLog>)> done) {
   node_.ports.store->load({saga}, [self = shared_from_this(), saga,
                                    done = std::move(done)](Result<std::vector<StoredSaga>> stored) {
     if (!stored) return done(std::move(stored).error());
     if (stored->empty() || stored->front().events.empty()) return done(not_found(saga));
-    auto folded = folded_log(self->registry_, stored->front());
+    done(folded_log(self->registry_, stored->front()));
+  });
+}
+
+void Reactor::read_view(SagaId saga, std::function<void(Result<Reading>)> done) {
+  read(saga, [done = std::move(done)](Result<FoldedLog> folded) {
     if (!folded) return done(std::move(folded).error());
     done(Reading{folded->state.status, engine::view(*folded->program.definition, folded->state)});
+  });
+}
+
+void Reactor::plan(SagaId saga, StimulusBody body,
+                   std::function<void(Result<explore::Plan>)> done) {
+  read(saga, [present = now(), body = std::move(body),
+              done = std::move(done)](Result<FoldedLog> folded) mutable {
+    if (!folded) return done(std::move(folded).error());
+    done(explore::plan_of(folded->program, std::move(folded->state), std::move(body), present));
   });
 }
 
@@ -67,7 +81,7 @@ void Reactor::await_end(SagaId saga, Duration wait, ViewDone done) {
 }
 
 void Reactor::look_for_waiter(SagaId saga, std::uint64_t number) {
-  read(saga, [self = shared_from_this(), saga, number](Result<Reading> reading) {
+  read_view(saga, [self = shared_from_this(), saga, number](Result<Reading> reading) {
     auto& executor = self->executor_;
     executor.post([self, saga, number, reading = std::move(reading)]() mutable {
       if (reading && !at_rest(reading->status)) return self->look_again(saga, number);

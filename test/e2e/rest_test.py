@@ -213,6 +213,22 @@ class Operators(Rest):
         self.assertEqual(self.world.server.ended(saga)["status"], "SUSPENDED")
         self.assertGreater(len(self.api("GET", f"/v1/sagas/{saga}/history")[1]["events"]), before)
 
+    def test_a_dry_run_tells_what_an_operators_action_would_set_going_and_does_nothing(self):
+        saga = self.suspended(5)
+        before = self.api("GET", f"/v1/sagas/{saga}/history")[1]["events"]
+        status, plan, _ = self.api("POST", f"/v1/sagas/{saga}/retry?dryRun=true", {"reason": "look"})
+        self.assertEqual((status, plan["dryRun"], plan["end"], plan["complete"]), (200, True, "FAILED", True))
+        self.assertEqual([(s["step"], s["action"]) for s in plan["steps"]], [("stuck", "undo")])
+        status, plan, _ = self.api("POST", f"/v1/sagas/{saga}/steps/stuck/skip?dryRun=true", {})
+        self.assertEqual((status, plan["end"], plan["steps"]), (200, "FAILED_INCOMPLETE", []))
+        self.assertEqual(self.api("GET", f"/v1/sagas/{saga}/history")[1]["events"], before)
+        self.assertEqual(self.world.postgres.query("select count(*) from backstitch.audit where reason = 'look'"), "0")
+        shown = self.world.server.cli("retry", saga, "--dry-run").stdout
+        self.assertIn("undoes stuck", shown)
+        self.assertIn("Nothing was done", shown)
+        ended = self.world.server.ended(self.start("o2")[1]["id"])["id"]
+        self.assertEqual(self.api("POST", f"/v1/sagas/{ended}/retry?dryRun=true", {})[0], 409)
+
     def test_an_action_the_state_does_not_allow_is_a_conflict(self):
         saga = self.world.server.ended(self.start("o1")[1]["id"])["id"]
         self.assertEqual(self.api("POST", f"/v1/sagas/{saga}/retry", {})[0], 409)

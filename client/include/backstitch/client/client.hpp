@@ -60,11 +60,16 @@ class Client {
   Result<Json> history(const std::string& id, std::int64_t after, std::size_t limit);
 
   Result<Json> signal(const std::string& id, const std::string& name, const Json& payload);
-  Result<Json> cancel(const std::string& id, const std::string& reason);
-  Result<Json> retry(const std::string& id, const std::string& reason);
-  Result<Json> skip(const std::string& id, const std::string& step, const std::string& reason);
-  Result<Json> resolve(const std::string& id, const std::string& step, const Json& output,
-                       const std::string& reason);
+  /// An operator's command. With `dry_run` nothing is done: the answer is the plan.
+  struct Order {
+    std::string id;
+    std::string reason{};
+    bool dry_run = false;
+  };
+  Result<Json> cancel(const Order& order);
+  Result<Json> retry(const Order& order);
+  Result<Json> skip(const Order& order, const std::string& step);
+  Result<Json> resolve(const Order& order, const std::string& step, const Json& output);
 
   Result<Json> validate(const std::string& definition);
   Result<Json> register_definition(const std::string& definition, bool activate);

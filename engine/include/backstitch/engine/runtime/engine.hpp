@@ -10,6 +10,7 @@
 
 #include <backstitch/base/json.hpp>
 #include <backstitch/base/result.hpp>
+#include <backstitch/engine/explore/plan.hpp>
 #include <backstitch/engine/machine/machine.hpp>
 #include <backstitch/engine/ports/executor.hpp>
 #include <backstitch/engine/ports/observer.hpp>
@@ -89,6 +90,8 @@ class Engine {
   /// For a saga of another node it goes through the inbox; if that node does not answer in time:
   /// outcome_unknown/command-pending, and the command is carried out later.
   void command(SagaId saga, Command command, std::function<void(Result<Done>)> done);
+  /// What the command would set going, if every call succeeded. Refused like the command.
+  void plan(SagaId saga, Command command, std::function<void(Result<explore::Plan>)> done);
   /// The view of the saga once it has ended or is suspended, or as it is when `wait` is over.
   void await_end(SagaId saga, Duration wait, std::function<void(Result<Json>)> done);
   /// The machine's view() of what is committed. not_found/saga-not-found.
