@@ -114,7 +114,9 @@ void MemoryStore::due(DueQuery query, std::function<void(Result<std::vector<Saga
       const Saga& saga = at->second;
       const bool ours = std::find(query.shards.begin(), query.shards.end(), at->first.shard()) !=
                         query.shards.end();
-      const bool wanted = saga.wake_at ? *saga.wake_at <= until : query.resident_too;
+      const bool recent =
+          !query.lookback || !saga.wake_at || *saga.wake_at >= now() - *query.lookback;
+      const bool wanted = saga.wake_at ? *saga.wake_at <= until && recent : query.resident_too;
       if (ours && wanted && saga.active()) ids.push_back(at->first);
     }
   }

@@ -59,6 +59,7 @@ Result<std::vector<SagaId>> due(Session& session, const engine::DueQuery& query)
         where shard = any ($1::smallint[]) and id > $2::uuid
           and status in ('RUNNING', 'COMPENSATING') and wake_at is not null
           and wake_at <= now() + $3::bigint * interval '1 millisecond'
+          and ($6::bigint is null or wake_at >= now() - $6::bigint * interval '1 millisecond')
         order by id limit $5::int)
       union all
       (select id from backstitch.saga
@@ -66,9 +67,11 @@ Result<std::vector<SagaId>> due(Session& session, const engine::DueQuery& query)
           and status in ('RUNNING', 'COMPENSATING') and wake_at is null
         order by id limit $5::int)) found
      order by id limit $5::int)";
+  const NullableText lookback(
+      query.lookback ? std::optional(std::to_string(query.lookback->count())) : std::nullopt);
   const pqxx::result found = session.run_prepared(
       "due", sql, shards_literal(query.shards), query.after.text(), query.horizon.count(),
-      query.resident_too ? "true" : "false", std::min(query.limit, limit_max));
+      query.resident_too ? "true" : "false", std::min(query.limit, limit_max), lookback.get());
   std::vector<SagaId> ids;
   ids.reserve(found.size());
   for (const auto& row : found) ids.push_back(saga_of(row[0]));

@@ -55,11 +55,23 @@ std::size_t Reactor::inbox_room(bool starts) const {
   return std::min(room, left(options.journal_queue_max, journal_.waiting()));
 }
 
+/// Numbers become visible in the order of commits, not in their own, so the usual scan begins where
+/// numbers are at least `due_lookback` old, and now and then everything is scanned.
+std::int64_t Reactor::inbox_start(InboxScan& scan) const {
+  if (executor_.now() < scan.all_at) return scan.from;
+  scan.all_at = executor_.now() + node_.options.due_lookback;
+  scan.from = std::exchange(scan.settled, scan.seen);
+  return 0;
+}
+
 void Reactor::scan_inbox(bool starts, std::int64_t after) {
   InboxScan& scan = inbox_scans_[starts ? 1 : 0];
-  if (after == 0 && scan.running) {
-    scan.again = true;
-    return;
+  if (after == 0) {
+    if (scan.running) {
+      scan.again = true;
+      return;
+    }
+    after = inbox_start(scan);
   }
   const std::size_t room = inbox_room(starts);
   scan.running = room > 0 && !shards_.empty() && may_act() && !draining_ && !node_.closing;
@@ -71,8 +83,9 @@ void Reactor::scan_inbox(bool starts, std::int64_t after) {
         executor.post([self, starts, room, items = std::move(items)] {
           const std::size_t count = items ? items->size() : 0;
           for (std::size_t i = 0; i < count; ++i) self->take((*items)[i]);
-          if (count > 0 && count == room) return self->scan_inbox(starts, items->back().id);
           InboxScan& own = self->inbox_scans_[starts ? 1 : 0];
+          if (count > 0) own.seen = std::max(own.seen, items->back().id);
+          if (count > 0 && count == room) return self->scan_inbox(starts, items->back().id);
           own.running = false;
           if (std::exchange(own.again, false)) self->scan_inbox(starts, 0);
         });

@@ -138,9 +138,14 @@ void Reactor::scan_due() {
   scanning_ = true;
   DueQuery query{
       .shards = shards_, .horizon = node_.options.due_scan_every + due_margin, .limit = load_page};
-  node_.ports.store->due(query, [self = shared_from_this()](Result<std::vector<SagaId>> due) {
+  // Once in a while all of it: what came late into the store, or found no room in memory.
+  const bool all = executor_.now() >= full_scan_at_;
+  if (!all) query.lookback = node_.options.due_lookback;
+  node_.ports.store->due(query, [self = shared_from_this(), all](Result<std::vector<SagaId>> due) {
     auto& executor = self->executor_;
-    executor.post([self, due = std::move(due)] {
+    executor.post([self, all, due = std::move(due)] {
+      if (due && all && due->size() < load_page)
+        self->full_scan_at_ = self->executor_.now() + self->node_.options.due_lookback;
       if (!due || due->empty()) {
         self->scanning_ = false;
         return;
@@ -212,6 +217,9 @@ void Reactor::set_shards(const std::vector<ShardLease>& leases, SteadyTime act_u
     if (held[shard] && !leaving_.test(shard)) shards_.push_back(shard);
   }
   counters.shards.store(shards_.size(), std::memory_order_relaxed);
+  // What waited for their former owners may be old.
+  if (!gained.empty()) full_scan_at_ = {};
+  if (!gained.empty()) inbox_scans_[0].all_at = inbox_scans_[1].all_at = {};
   revive(std::move(gained), {});
   if (timers_running_) return;
   timers_running_ = true;

@@ -78,7 +78,11 @@ class Reactor : public std::enable_shared_from_this<Reactor> {
   };
   struct InboxScan {
     bool running = false;
-    bool again = false;  ///< something came meanwhile
+    bool again = false;        ///< something came meanwhile
+    std::int64_t from = 0;     ///< where the usual scan begins
+    std::int64_t seen = 0;     ///< the highest number met
+    std::int64_t settled = 0;  ///< the same when everything was last scanned
+    SteadyTime all_at{};       ///< when everything is to be scanned again
   };
   struct Reading {
     SagaStatus status;
@@ -142,6 +146,7 @@ class Reactor : public std::enable_shared_from_this<Reactor> {
   void refuse_start(const InboxItem& item, const Error& why);
   void refuse_command(const InboxItem& item, const Error& why);
   std::size_t inbox_room(bool starts) const;
+  std::int64_t inbox_start(InboxScan& scan) const;
 
   // reading.cpp: what callers see
   std::optional<Json> resident_view(SagaId saga) const;
@@ -182,6 +187,7 @@ class Reactor : public std::enable_shared_from_this<Reactor> {
   std::unordered_set<std::int64_t> taken_;  ///< from the inbox, not settled yet
   std::array<InboxScan, 2> inbox_scans_{};  ///< for commands, for starts
   SteadyTime act_until_{};
+  SteadyTime full_scan_at_{};  ///< when everything that is due is to be looked for again
   std::size_t calls_in_flight_ = 0;
   bool draining_ = false;
   bool timers_running_ = false;

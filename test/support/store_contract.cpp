@@ -221,6 +221,8 @@ void due_sagas(StoreFixture& f) {
   CHECK(due(f, {.shards = {9}, .horizon = 48h}) == Ids{elsewhere});
   CHECK(due(f, {.shards = {1}, .horizon = 48h}) == Ids{overdue, later});
   CHECK(due(f, {.shards = {}}).empty());
+  CHECK(due(f, {.shards = {1, 2}, .horizon = 1h, .lookback = 30min}) == Ids{soon, undoing});
+  CHECK(due(f, {.shards = {1}, .resident_too = true, .lookback = 30min}) == Ids{resident});
 
   // Woken: the row says so, and it is resident again.
   append(f, f.node(), {a_row(a_step(overdue, epoch, 2), "RUNNING")});

@@ -227,3 +227,15 @@ TEST_CASE("more starts than the node takes into memory wait in the inbox and are
   CHECK(nodes.sent.size() == 3'000);
   CHECK(most <= 20);
 }
+
+TEST_CASE("a definition that another node has just registered can be started at once") {
+  Nodes nodes;
+  TestNode& first = nodes.add("a");
+  TestNode& second = nodes.add("b");
+  REQUIRE(nodes.world.run_until([&] { return shards_of(second) == 128; }, Duration{10'000}));
+  nodes.define(first, three_steps());
+  CHECK(nodes.start(second, "t.three").has_value());
+  const auto unknown = nodes.start(second, "t.unknown");
+  REQUIRE_FALSE(unknown.has_value());
+  CHECK(unknown.error().reason == "definition-not-found");
+}

@@ -99,7 +99,10 @@ struct DueQuery {
   std::vector<Shard> shards{};
   Duration horizon{0};        ///< sagas due up to the database's now() + horizon
   bool resident_too = false;  ///< after a take-over: also those that were in the dead node's memory
-  SagaId after{};             ///< continue behind this id
+  /// Not those that were due before now() - lookback; unset: all. What was due long ago has been
+  /// found long ago, and reading past it is slow where an old snapshot keeps its traces alive.
+  std::optional<Duration> lookback{};
+  SagaId after{};  ///< continue behind this id
   std::size_t limit = 500;
 };
 

@@ -31,6 +31,8 @@ struct Options {
 
   Duration residence{5'000};  ///< a saga that waits longer leaves memory
   Duration due_scan_every{1'000};
+  /// The usual scan looks back so far; one of everything is made as often.
+  Duration due_lookback{60'000};
   Duration removal_every{30'000};  ///< of ended sagas whose retention is over
   Duration catalog_refresh_every{1'000};
   std::size_t waiters_max = 10'000;  ///< calls that wait for an end, a reactor
