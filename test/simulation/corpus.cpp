@@ -1,0 +1,212 @@
+#include "corpus.hpp"
+
+#include <fstream>
+#include <optional>
+#include <set>
+#include <sstream>
+#include <stdexcept>
+
+#include <backstitch/engine/runtime/registry.hpp>
+#include <backstitch/memory/store.hpp>
+#include <backstitch/virtual/world.hpp>
+
+#include "../support/random_definition.hpp"
+
+namespace backstitch::simulation {
+namespace {
+
+Json read_json(const std::string& file) {
+  std::ifstream in(std::string(BACKSTITCH_EXAMPLES) + "/" + file);
+  if (!in) throw std::runtime_error("no example " + file);
+  return Json::parse(in);
+}
+
+/// Every object of a document that has that member.
+template <class Use>
+void each_with(Json& node, const char* member, const Use& use) {
+  if (node.is_object() && node.contains(member)) use(node);
+  for (auto& inner : node) {
+    if (inner.is_structured()) each_with(inner, member, use);
+  }
+}
+
+std::vector<std::string> signals_of(Json document) {
+  std::set<std::string> names;
+  each_with(document, "wait", [&](const Json& step) {
+    const Json& signal = step["wait"]["signal"];
+    for (const auto& name : signal.is_array() ? signal : Json::array({signal}))
+      names.insert(name.get<std::string>());
+  });
+  return {names.begin(), names.end()};
+}
+
+/// Participants here know a sealed probe by its path. Where a refusal is not believed after an
+/// unknown attempt, what cannot fail is asked for again for days: here for minutes.
+void adapt(Json& document) {
+  const bool natural = document["services"]["s"].contains("idempotency");
+  each_with(document, "action", [&](Json& step) {
+    if (step.contains("probe") && step["probe"].contains("sealed"))
+      step["probe"]["http"] = "GET /sealed/" + step["name"].get<std::string>();
+    const Json kind = step.value("kind", Json());
+    if (natural && (kind == "pivot" || kind == "retryable"))
+      step["retry"] = {{"maxAttempts", "unlimited"},
+                       {"delay", "1s"},
+                       {"maxDelay", "30s"},
+                       {"maxElapsed", "10m"}};
+  });
+}
+
+/// What the generator leaves out: calls that are answered later.
+void enrich(Json& document, test::Dice& dice) {
+  each_with(document, "action", [&](Json& step) {
+    const std::string name = step["name"];
+    const bool reads = step["action"]["http"].get<std::string>().starts_with("GET");
+    if (reads || step.contains("timeout") || !dice.chance(20)) return;
+    if (step.contains("probe"))
+      step["probe"]["outcomes"].push_back(
+          {{"when", "${response.body?.state == 'QUEUED'}"}, {"is", "pending"}});
+    const bool polled = dice.chance(50);
+    if (polled) step["action"]["http"] = "PUT /polled/" + name + "/${saga.id}";
+    step["completion"] = {{"callback", true}, {"timeout", dice.pick({"30s", "10m"})}};
+    if (!polled) return;
+    step["completion"]["poll"] = {
+        {"http", "GET /polled/" + name},
+        {"every", "5s"},
+        {"outcomes",
+         Json::array({{{"when", "${response.body?.state == 'PENDING'}"}, {"is", "pending"}}})}};
+  });
+}
+
+/// A saga around another: an undo before it, and one behind it that may fail.
+Json parent_of(const Json& child, const Json& input, const std::string& name, bool pivot) {
+  const auto call = [](const char* step) {
+    return Json{
+        {"name", step},
+        {"action", {{"service", "s"}, {"http", std::string("PUT /") + step + "/${saga.id}"}}}};
+  };
+  Json before = call("before");
+  before["compensation"] = {{"http", "DELETE /before/${saga.id}"}};
+  Json step{{"name", "inner"},
+            {"saga", {{"name", child["name"]}, {"version", 1}, {"input", input}}}};
+  Json behind = call("behind");
+  if (pivot)
+    behind["kind"] = "retryable";
+  else
+    behind["compensation"] = {{"http", "DELETE /behind/${saga.id}"}};
+  Json last = call("last");
+  if (pivot)
+    last["kind"] = "retryable";
+  else
+    last["compensation"] = {{"http", "DELETE /last/${saga.id}"}};
+  return {{"dsl", 1},
+          {"name", name},
+          {"version", 1},
+          {"services", {{"s", {{"baseUrl", "https://s.example"}}}}},
+          {"steps", Json::array({before, step, behind, last})}};
+}
+
+}  // namespace
+
+/// A registry to check and store definitions with, as a node would.
+struct Corpus::Workbench {
+  Workbench() : executor(world), store(executor, TimePoint{}), registry(store, {}) {}
+  template <class T>
+  T await(const std::function<void(std::function<void(T)>)>& call) {
+    std::optional<T> answer;
+    call([&](T given) { answer = std::move(given); });
+    if (!world.run_until([&] { return answer.has_value(); }))
+      throw std::runtime_error("the registry does not answer");
+    return std::move(*answer);
+  }
+
+  virtual_time::VirtualWorld world;
+  virtual_time::VirtualExecutor executor;
+  memory::MemoryStore store;
+  engine::Registry registry;
+};
+
+Corpus::Corpus() {
+  for (const char* name :
+       {"orders", "inventory", "shipping", "mail", "payments", "air-gds", "hotels", "cars-primary",
+        "cars-backup", "billing", "compliance", "task-inbox", "payment-network", "ledger"})
+    services_.push_back(
+        {name, Json{{"baseUrl", std::string("https://") + name + ".example"}}.dump()});
+  add_example({"order/orders.place.json"}, "order/input.json");
+  add_example({"travel/travel.book.json"}, "travel/input.json");
+  add_example({"transfer/accounts.debit.json", "transfer/transfers.cross-border.json"},
+              "transfer/input.json");
+}
+
+Corpus::~Corpus() = default;
+
+void Corpus::add_example(const std::vector<std::string>& files, const std::string& input) {
+  std::vector<Json> documents;
+  for (const auto& file : files) documents.push_back(read_json(file));
+  auto example = registered(documents, read_json(input));
+  if (!example) throw std::runtime_error("an example cannot be registered: " + files.back());
+  examples_.push_back(std::move(example));
+}
+
+std::unique_ptr<Specimen> Corpus::registered(const std::vector<Json>& documents, Json input) {
+  Workbench bench;
+  using engine::Registration;
+  for (const auto& service : services_)
+    (void)bench.await<Result<engine::ServiceRegistration>>(
+        [&](auto done) { bench.registry.put_service(service.name, service.document, done); });
+  auto specimen = std::make_unique<Specimen>();
+  for (const auto& document : documents) {
+    const auto done = bench.await<Result<Registration>>(
+        [&](auto then) { bench.registry.register_definition(document.dump(), true, then); });
+    if (!done || !done->active) return nullptr;
+  }
+  specimen->stored = bench.registry.definitions();
+  for (const auto& document : documents) {
+    documents_[document["name"]] = document;
+    for (auto& name : signals_of(document)) specimen->signals.push_back(std::move(name));
+  }
+  specimen->document = documents.back();
+  specimen->name = specimen->document["name"];
+  specimen->input = std::move(input);
+  return specimen;
+}
+
+std::unique_ptr<Specimen> Corpus::made(std::uint64_t number) {
+  test::Dice dice(number);
+  auto random = test::random_definition(number * 7919 + 1, 8);
+  random.document["name"] = "random.r" + std::to_string(number);
+  adapt(random.document);
+  const Json plain = random.document;
+  enrich(random.document, dice);
+  auto specimen = registered({random.document}, random.input);
+  if (!specimen) specimen = registered({plain}, random.input);
+  return specimen;
+}
+
+std::unique_ptr<Specimen> Corpus::family(std::uint64_t number) {
+  auto random = test::random_definition(number * 7919 + 1, 4);
+  adapt(random.document);
+  // Every child is another's, so no key of its own.
+  random.document.erase("businessKey");
+  random.document["name"] = "random.c" + std::to_string(number);
+  const std::string name = "random.p" + std::to_string(number);
+  for (const bool pivot : {false, true}) {
+    auto specimen = registered(
+        {random.document, parent_of(random.document, random.input, name, pivot)}, Json::object());
+    if (specimen) return specimen;
+  }
+  return nullptr;
+}
+
+const Specimen& Corpus::drawn(test::Dice& dice) {
+  if (dice.chance(35))
+    return *dice.pick(
+        std::vector<const Specimen*>{examples_[0].get(), examples_[1].get(), examples_[2].get()});
+  for (std::uint64_t number = dice.below(random_ones);; number = (number + 1) % random_ones) {
+    auto found = random_.find(number);
+    if (found == random_.end())
+      found = random_.emplace(number, number % 4 == 0 ? family(number) : made(number)).first;
+    if (found->second) return *found->second;
+  }
+}
+
+}  // namespace backstitch::simulation

@@ -1,0 +1,74 @@
+#pragma once
+#include <functional>
+#include <map>
+#include <string>
+#include <vector>
+
+#include <backstitch/memory/store.hpp>
+
+#include "ownership.hpp"
+#include "scene.hpp"
+#include "status_fold.hpp"
+
+namespace backstitch::simulation {
+
+/// A database's thread with a wall clock of its own, which may be set.
+class DatabaseExecutor final : public VirtualExecutor {
+ public:
+  using VirtualExecutor::VirtualExecutor;
+  engine::SteadyTime now() const override { return VirtualExecutor::now() + jumped_; }
+  void jump(Duration by) { jumped_ += by; }
+
+ private:
+  Duration jumped_{0};
+};
+
+/// Whose call it is.
+struct Caller {
+  std::string node;
+  std::size_t process = 0;  ///< counts the processes of all nodes
+};
+
+/// The one store of all nodes: the in-memory one, which promises what the PostgreSQL one does. It
+/// may be out of reach, its clock may be set, and every append that it takes is looked at.
+class Database {
+ public:
+  using AppendDone = std::function<void(std::vector<engine::AppendResult>)>;
+  using RenewDone = std::function<void(Result<engine::LeaseAnswer>)>;
+
+  explicit Database(Scene& scene);
+
+  memory::MemoryStore& store() { return store_; }
+  TimePoint now() const;
+  /// The latest time that a node can have read from this clock, had it never been set back.
+  TimePoint latest() const { return std::max(latest_, now()); }
+  void set_clock(Duration by);
+  void go_away(Duration time) { away_until_ = scene_.world.now() + time; }
+  bool reachable() const { return scene_.world.now() >= away_until_; }
+  Duration away_for() const;
+
+  void append(const Caller& caller, std::vector<engine::Append> batch, AppendDone done);
+  void renew(const Caller& caller, Duration lease, std::size_t shards_max, bool first,
+             RenewDone done);
+  void release(const Caller& caller, std::function<void(Result<Done>)> done);
+
+  /// How many appends were written.
+  std::size_t written() const { return written_; }
+  /// Sagas by id, and their statuses as their rows say.
+  const std::map<SagaId, StatusFold>& sagas() const { return sagas_; }
+
+ private:
+  void look_at(const Caller& caller, const engine::Append& item);
+
+  Scene& scene_;
+  DatabaseExecutor executor_;
+  memory::MemoryStore store_;
+  engine::SteadyTime origin_;
+  TimePoint latest_{};
+  engine::SteadyTime away_until_{};
+  Ownership ownership_;
+  std::map<SagaId, StatusFold> sagas_;
+  std::size_t written_ = 0;
+};
+
+}  // namespace backstitch::simulation

@@ -1,0 +1,228 @@
+#include "node_ports.hpp"
+
+#include <algorithm>
+#include <utility>
+
+namespace backstitch::simulation {
+
+using namespace engine;
+
+namespace {
+
+Error out_of_reach() {
+  return {ErrorCode::unavailable, "database-unreachable", "The database cannot be reached."};
+}
+
+}  // namespace
+
+/// Tasks on the wire outlive the process, so they hold what they need and not this.
+Duration NodePorts::way() {
+  if (scene_.strikes(scene_.plan.database.slow)) return scene_.between(50, 3'000);
+  return scene_.between(0, 3);
+}
+
+Duration NodePorts::way_of_append() {
+  if (!scene_.strikes(scene_.plan.database.stuck)) return way();
+  scene_.coverage.reached(Rare::append_stuck);
+  const auto lease = scene_.plan.lease.count();
+  return scene_.between(lease, lease * 3);
+}
+
+template <class T>
+void NodePorts::answer(Duration after, Result<T> result, Answered<T> done) {
+  auto kept = std::make_shared<Result<T>>(std::move(result));
+  scene_.outside.call_after(after, [life = life_, kept, done = std::move(done)]() mutable {
+    if (!life->alive) return;
+    life->store_thread->post([kept, done = std::move(done)] { done(std::move(*kept)); });
+  });
+}
+
+template <class T>
+void NodePorts::ask(const char* what, std::function<void(Answered<T>)> work, Answered<T> done) {
+  if (!database_.reachable())
+    return answer<T>(scene_.between(10, 2'000), out_of_reach(), std::move(done));
+  if (scene_.strikes(scene_.plan.database.error)) {
+    scene_.trace.note(life_->who.node, what, " fails");
+    return answer<T>(scene_.between(1, 500), out_of_reach(), std::move(done));
+  }
+  scene_.outside.call_after(
+      way(), [this, life = life_, what, work = std::move(work), done = std::move(done)]() mutable {
+        // Whoever asked is gone; what has no effect need not be done.
+        if (!life->alive) return;
+        if (!database_.reachable()) return answer<T>(Duration{10}, out_of_reach(), std::move(done));
+        work([this, life, what, done = std::move(done)](Result<T> result) mutable {
+          if (!life->alive) return;
+          if (scene_.strikes(scene_.plan.database.answer_error)) {
+            scene_.trace.note(life->who.node, what, " took place, and its answer is lost");
+            if (std::string_view(what) == "renewal")
+              scene_.coverage.reached(Rare::renewal_answer_lost);
+            result = out_of_reach();
+          }
+          answer<T>(way(), std::move(result), std::move(done));
+        });
+      });
+}
+
+void NodePorts::append(std::size_t, std::vector<Append> items,
+                       std::function<void(std::vector<AppendResult>)> done) {
+  auto batch = std::make_shared<Batch>();
+  batch->size = items.size();
+  batch->items = std::move(items);
+  batch->done = std::move(done);
+  batches_.push_back(batch);
+  // The batch goes its way whatever becomes of its process; the ports are kept by their owner.
+  scene_.outside.call_after(way_of_append(), [this, batch] { arrived(batch); });
+}
+
+void NodePorts::arrived(const std::shared_ptr<Batch>& batch) {
+  if (!life_->alive && scene_.dice.below(100) < scene_.plan.database.lost_at_kill) {
+    scene_.coverage.reached(Rare::batch_of_the_dead_lost);
+    scene_.trace.note(life_->who.node, "a batch of the dead process is lost");
+    return;
+  }
+  if (!database_.reachable()) {
+    // The adapter tries until the database is back, as long as there is an adapter.
+    if (!life_->alive) return;
+    scene_.outside.call_after(database_.away_for() + way(), [this, batch] { arrived(batch); });
+    return;
+  }
+  database_.append(
+      life_->who, std::move(batch->items),
+      [this, batch](std::vector<AppendResult> results) { answered(batch, std::move(results)); });
+}
+
+void NodePorts::answered(const std::shared_ptr<Batch>& batch, std::vector<AppendResult> results) {
+  const auto one = [&](AppendOutcome outcome) {
+    return std::any_of(results.begin(), results.end(),
+                       [&](const auto& result) { return result.outcome == outcome; });
+  };
+  if (!life_->alive) {
+    if (one(AppendOutcome::written)) scene_.coverage.reached(Rare::batch_of_the_dead_written);
+    if (one(AppendOutcome::fenced)) scene_.coverage.reached(Rare::batch_of_the_dead_fenced);
+    return;
+  }
+  if (life_->slept_past_lease && one(AppendOutcome::fenced))
+    scene_.coverage.reached(Rare::fenced_after_pause);
+  const Duration back = way_of_append();
+  if (back > Duration{1'000}) scene_.coverage.reached(Rare::append_answer_late);
+  scene_.outside.call_after(back, [this, life = life_, batch, results = std::move(results)] {
+    if (!life->alive) return;
+    life->store_thread->post([this, batch, results] {
+      if (std::exchange(batch->answered, true)) return;
+      std::erase(batches_, batch);
+      batch->done(results);
+    });
+  });
+}
+
+void NodePorts::abandon() {
+  for (const auto& batch : batches_) {
+    if (std::exchange(batch->answered, true)) continue;
+    life_->store_thread->post([batch] {
+      batch->done(std::vector<AppendResult>(batch->size, {AppendOutcome::abandoned, {}, false}));
+    });
+  }
+  batches_.clear();
+}
+
+void NodePorts::load(std::vector<SagaId> sagas,
+                     std::function<void(Result<std::vector<StoredSaga>>)> done) {
+  using Loaded = std::vector<StoredSaga>;
+  ask<Loaded>(
+      "load",
+      [this, sagas](Answered<Loaded> then) { database_.store().load(sagas, std::move(then)); },
+      [this, done = std::move(done)](Result<Loaded> loaded) {
+        if (!loaded) scene_.coverage.reached(Rare::load_failed);
+        done(std::move(loaded));
+      });
+}
+
+void NodePorts::due(DueQuery query, std::function<void(Result<std::vector<SagaId>>)> done) {
+  using Ids = std::vector<SagaId>;
+  ask<Ids>(
+      "due", [this, query](Answered<Ids> then) { database_.store().due(query, std::move(then)); },
+      std::move(done));
+}
+
+void NodePorts::remove_expired(std::vector<Shard> shards, std::size_t limit,
+                               std::function<void(Result<std::size_t>)> done) {
+  ask<std::size_t>(
+      "removal",
+      [this, shards, limit](Answered<std::size_t> then) {
+        database_.store().remove_expired(shards, limit, std::move(then));
+      },
+      std::move(done));
+}
+
+void NodePorts::renew(std::string, Duration lease, std::size_t shards_max, bool first,
+                      std::function<void(Result<LeaseAnswer>)> done) {
+  if (scene_.strikes(scene_.plan.database.stuck)) {
+    // The answer to come says what the database's clock showed long ago.
+    scene_.outside.call_after(
+        scene_.between(scene_.plan.lease.count() / 2, scene_.plan.lease.count() * 2),
+        [this, lease, shards_max, first, done = std::move(done)] {
+          if (!life_->alive) return;
+          database_.renew(life_->who, lease, shards_max, first,
+                          [this, done](Result<LeaseAnswer> answer_) {
+                            answer<LeaseAnswer>(way_of_append(), std::move(answer_), done);
+                          });
+        });
+    return;
+  }
+  ask<LeaseAnswer>(
+      "renewal",
+      [this, lease, shards_max, first](Answered<LeaseAnswer> then) {
+        database_.renew(life_->who, lease, shards_max, first, std::move(then));
+      },
+      std::move(done));
+}
+
+void NodePorts::release(std::string, std::function<void(Result<Done>)> done) {
+  ask<Done>(
+      "release", [this](Answered<Done> then) { database_.release(life_->who, std::move(then)); },
+      std::move(done));
+}
+
+void NodePorts::list(ListQuery query, std::function<void(Result<std::vector<SagaSummary>>)> done) {
+  using Page = std::vector<SagaSummary>;
+  ask<Page>(
+      "list",
+      [this, query](Answered<Page> then) { database_.store().list(query, std::move(then)); },
+      std::move(done));
+}
+
+void NodePorts::history(SagaId saga, Sequence after, std::size_t limit,
+                        std::function<void(Result<std::vector<EventRecord>>)> done) {
+  using Events = std::vector<EventRecord>;
+  ask<Events>(
+      "history",
+      [this, saga, after, limit](Answered<Events> then) {
+        database_.store().history(saga, after, limit, std::move(then));
+      },
+      std::move(done));
+}
+
+void NodePorts::changes(std::int64_t revision, std::function<void(Result<CatalogContent>)> done) {
+  ask<CatalogContent>(
+      "catalogue",
+      [this, revision](Answered<CatalogContent> then) {
+        database_.store().changes(revision, std::move(then));
+      },
+      std::move(done));
+}
+
+// No node of a simulation registers anything; what is registered is there from the beginning.
+
+void NodePorts::put_definition(StoredDefinition definition, bool activate,
+                               std::function<void(Result<PutOutcome>)> done) {
+  database_.store().put_definition(std::move(definition), activate, std::move(done));
+}
+void NodePorts::activate(std::string name, std::int64_t version,
+                         std::function<void(Result<Done>)> done) {
+  database_.store().activate(std::move(name), version, std::move(done));
+}
+void NodePorts::put_service(StoredService service, std::function<void(Result<PutOutcome>)> done) {
+  database_.store().put_service(std::move(service), std::move(done));
+}
+
+}  // namespace backstitch::simulation

@@ -1,0 +1,33 @@
+#pragma once
+#include <array>
+#include <cstdint>
+#include <string>
+
+#include "scene.hpp"
+
+namespace backstitch::simulation {
+
+/// Who owns each shard, by what the database told its nodes: kept apart from the store, so that a
+/// store that forgets to look is found out.
+class Ownership {
+ public:
+  explicit Ownership(Scene& scene) : scene_(scene) {}
+  /// The database told `process` of `node` that it holds `shard` at `epoch`.
+  void told(const std::string& node, std::size_t process, std::size_t shard, std::int64_t epoch,
+            bool first);
+  void released(const std::string& node);
+  /// An append of that node at that epoch was written.
+  void written(const std::string& node, std::size_t shard, std::int64_t epoch,
+               const std::string& saga);
+
+ private:
+  struct Holder {
+    std::string node;
+    std::size_t process = 0;
+    std::int64_t epoch = 0;
+  };
+  Scene& scene_;
+  std::array<Holder, 256> holders_;
+};
+
+}  // namespace backstitch::simulation

@@ -1,0 +1,256 @@
+#include "saga_checker.hpp"
+
+#include <algorithm>
+#include <utility>
+
+namespace backstitch::simulation {
+namespace {
+
+using nlohmann::json;
+using Stage = SagaChecker::Stage;
+
+std::string text(const json& data, const char* member) {
+  const auto found = data.find(member);
+  return found != data.end() && found->is_string() ? found->get<std::string>() : std::string{};
+}
+std::int64_t number(const json& data, const char* member) {
+  const auto found = data.find(member);
+  return found != data.end() && found->is_number() ? found->get<std::int64_t>() : 0;
+}
+std::string sent(const json& request) {
+  return text(request, "method") + " " + text(request, "target") + " " + text(request, "body");
+}
+
+/// Its effect is there, may be there, or is just being taken back.
+bool may_stand(Stage stage) {
+  return stage == Stage::running || stage == Stage::succeeded || stage == Stage::unknown ||
+         stage == Stage::undoing;
+}
+
+}  // namespace
+
+void SagaChecker::wrong(const std::string& promise, const LogLine& line, const std::string& what) {
+  complain_(promise + ": " + id_ + " at " + std::to_string(line.sequence) + ", " + line.type +
+            (line.path.empty() ? "" : " " + line.path) + ": " + what);
+}
+
+void SagaChecker::read(const std::vector<LogLine>& log) {
+  std::int64_t last = 0;
+  for (const auto& line : log) {
+    if (line.sequence != last + 1) wrong("I6", line, "it follows " + std::to_string(last));
+    last = line.sequence;
+    if (line.sequence == 1 && line.type != "SagaStarted") wrong("I6", line, "a log begins so");
+    if (line.sequence > 1 && line.type == "SagaStarted") wrong("I6", line, "a second start");
+    if (fold_.ended() && line.type != "SagaReopened") wrong("I9", line, "it had ended");
+    if (line.type == "SagaReopened" && fold_.status() != "COMPLETED")
+      wrong("I9", line, "it was " + fold_.status());
+    note(line);
+    fold_.event(line.type, line.path, line.data.dump());
+  }
+}
+
+void SagaChecker::note(const LogLine& line) {
+  if (line.type == "SagaStarted") deadline_ = number(line.data, "deadline");
+  if (line.type == "TryFailed") failed_tries_.insert(line.path);
+  if (line.type == "CatchStarted") failed_tries_.erase(line.path);
+  if (line.type == "OperatorActed") {
+    const std::string by = text(line.data, "by");
+    people_.insert(by);
+    operator_at_ = line.path;
+    for (const char* phase : {" forward", " probe", " poll", " compensate"})
+      not_before_.erase(line.path + phase);
+  }
+  if (line.type == "CancelRequested") people_.insert(text(line.data, "by"));
+  if (line.type == "CompensationStarted" && pivot_passed_)
+    wrong("I9", line, "the pivot was passed before");
+  times(line);
+  signals(line);
+  forward(line);
+  backward(line);
+  if (line.type == "SagaEnded") saga_ended(line);
+  if (line.type != "OperatorActed") operator_at_.clear();
+}
+
+void SagaChecker::scheduled(const LogLine& line) {
+  const json& request = line.data.at("request");
+  Step& step = steps_[line.path];
+  const std::string key = text(request, "key");
+  if (key.empty()) wrong("I3", line, "a request without a key");
+  if (!step.key.empty() && step.key != key)
+    wrong("I3", line, "its key was " + step.key + " and is " + key);
+  if (!step.key.empty() && step.request != sent(request))
+    wrong("I3", line, "another request under the same key");
+  step.key = key;
+  step.request = sent(request);
+  step.stage = Stage::running;
+}
+
+void SagaChecker::forward(const LogLine& line) {
+  const StepSheet* sheet = definition_.step(line.path);
+  if (line.type == "StepScheduled") scheduled(line);
+  if (line.type == "ChildScheduled") {
+    steps_[line.path].stage = Stage::running;
+    steps_[line.path].child = text(line.data.at("child"), "saga");
+  }
+  if (line.type == "AttemptStarted" && text(line.data, "phase") == "forward") {
+    const auto found = steps_.find(line.path);
+    if (found == steps_.end() || found->second.stage != Stage::running)
+      wrong("I5", line, "the step is not one that may be called");
+  }
+  if (line.type == "StepSucceeded") {
+    Step& step = steps_[line.path];
+    step.by_operator = operator_at_ == line.path;
+    step.stage = Stage::succeeded;
+    if (sheet != nullptr && sheet->is_pivot()) pivot_passed_ = true;
+  }
+  if (line.type == "StepFailed") steps_[line.path].stage = Stage::failed;
+  if (line.type == "StepUnknown") {
+    steps_[line.path].stage = Stage::unknown;
+    steps_[line.path].effect_unknown = true;
+  }
+  if (line.type == "StepSkipped") {
+    if (operator_at_ == line.path) gave_up_ = true;
+    steps_[line.path].stage = Stage::skipped;
+  }
+}
+
+bool SagaChecker::in_failed_try(const std::string& path) const {
+  return std::any_of(failed_tries_.begin(), failed_tries_.end(),
+                     [&](const std::string& attempt) { return path.starts_with(attempt + "/"); });
+}
+
+/// The heart of I4.
+void SagaChecker::undo_begins(const LogLine& line) {
+  Step& step = steps_[line.path];
+  if (step.stage != Stage::succeeded && step.stage != Stage::unknown)
+    wrong("I4", line, "there is nothing to undo, or it is being undone already");
+  const bool back = fold_.status() == "COMPENSATING" || fold_.status() == "SUSPENDED";
+  if (!back && !in_failed_try(line.path)) wrong("I4", line, "nothing has failed");
+  for (const auto& [path, other] : steps_) {
+    if (path == line.path || !may_stand(other.stage)) continue;
+    const StepSheet* sheet = definition_.step(path);
+    if (sheet == nullptr || !sheet->can_be_undone()) continue;
+    if (definition_.order(line.path, path) == DefinitionReader::Order::first_is_earlier)
+      wrong("I4", line, "what stands behind it, " + path + ", is not undone yet");
+  }
+}
+
+void SagaChecker::backward(const LogLine& line) {
+  Step* step = steps_.count(line.path) > 0 ? &steps_[line.path] : nullptr;
+  const bool begins = line.type == "StepCompensationScheduled" || line.type == "ChildUndoScheduled";
+  if (begins) undo_begins(line);
+  if (step == nullptr) return;
+  if (line.type == "StepCompensationScheduled") {
+    const json& request = line.data.at("request");
+    step->undo_key = text(request, "key");
+    step->undo_request = sent(request);
+    if (step->child.empty() && text(request, "compensates") != step->key)
+      wrong("I5", line, "it undoes " + text(request, "compensates") + ", not " + step->key);
+    if (step->undo_key == step->key) wrong("I3", line, "undo and action have the same key");
+  }
+  if (begins) step->stage = Stage::undoing;
+  if (line.type == "StepCompensated") {
+    if (step->stage != Stage::undoing) wrong("I4", line, "it was not being undone");
+    step->by_operator = operator_at_ == line.path;
+    step->stage = Stage::undone;
+  }
+  if (line.type == "StepCompensationFailed") {
+    step->stage = Stage::undo_failed;
+    incomplete_ = true;
+  }
+  if (line.type == "StepCompensationSkipped") {
+    const std::string reason = text(line.data, "reason");
+    if (reason == "operator") incomplete_ = true;
+    if (reason == "when" || reason == "waived") undo_begins(line);
+    step->stage = Stage::undo_skipped;
+  }
+}
+
+void SagaChecker::saga_ended(const LogLine& line) {
+  const std::string status = text(line.data, "status");
+  if (pivot_passed_ && status != "COMPLETED") wrong("I9", line, "the pivot was passed before");
+  if (status == "FAILED" && incomplete_) wrong("I4", line, "an undo was given up");
+  for (const auto& [path, step] : steps_) {
+    const StepSheet* sheet = definition_.step(path);
+    if (sheet == nullptr || path.starts_with("onSuspended")) continue;
+    if (step.stage == Stage::undoing) wrong("I4", line, path + " is just being undone");
+    const bool leaf = sheet->has("action") || sheet->has("saga");
+    if (leaf && step.stage == Stage::running) wrong("I4", line, path + " has not ended");
+    const bool stands = step.stage == Stage::succeeded || step.stage == Stage::unknown;
+    if (status != "COMPLETED" && leaf && stands && sheet->can_be_undone())
+      wrong("I4", line, path + " was not undone");
+    if (status == "COMPLETED" && leaf && step.stage == Stage::unknown)
+      wrong("I1", line, path + " is unknown");
+  }
+}
+
+void SagaChecker::times(const LogLine& line) {
+  const std::string phase = text(line.data, "phase");
+  const std::string attempt = line.path + " " + phase;
+  if (line.type == "DeadlinePassed" && line.at < deadline_) wrong("I8", line, "too early");
+  if (line.type == "AttemptStarted") {
+    const auto found = not_before_.find(attempt);
+    if (found != not_before_.end() && line.at < found->second)
+      wrong("I8", line,
+            "due at " + std::to_string(found->second) + ", begun at " + std::to_string(line.at));
+    not_before_.erase(attempt);
+  }
+  if (line.type == "AttemptFailed" && line.data.contains("retryAt"))
+    not_before_[attempt] = number(line.data, "retryAt");
+  if (line.type == "StepWaiting") {
+    if (line.data.contains("until")) waiting_until_[line.path] = number(line.data, "until");
+    if (line.data.contains("pollAt"))
+      not_before_[line.path + " poll"] = number(line.data, "pollAt");
+  }
+  if (line.type == "StepUnknown" && line.data.contains("undoNotBefore"))
+    undo_not_before_[line.path] = number(line.data, "undoNotBefore");
+  if (line.type == "StepCompensationScheduled") {
+    const auto found = undo_not_before_.find(line.path);
+    if (found != undo_not_before_.end() && line.at < found->second)
+      wrong("I8", line, "the quiet period is not over");
+  }
+}
+
+void SagaChecker::signals(const LogLine& line) {
+  if (line.type == "SignalReceived") {
+    queued_[line.sequence] = {text(line.data, "name"), false};
+    signal_senders_.insert(text(line.data, "by"));
+  }
+  if (line.type == "SignalConsumed") {
+    const auto found = queued_.find(number(line.data, "signal"));
+    if (found == queued_.end())
+      wrong("I6", line, "no such signal came");
+    else if (std::exchange(found->second.consumed, true))
+      wrong("I6", line, "the signal was consumed before");
+    waiting_until_.erase(line.path);
+  }
+  const bool failed = line.type == "StepFailed";
+  if (line.type == "StepSucceeded" || failed) wait_ended(line, !failed);
+}
+
+/// A sleep or a wait that nobody ended.
+void SagaChecker::wait_ended(const LogLine& line, bool succeeded) {
+  const auto until = waiting_until_.find(line.path);
+  if (until == waiting_until_.end()) return;
+  const std::int64_t due = until->second;
+  waiting_until_.erase(until);
+  const StepSheet* sheet = definition_.step(line.path);
+  if (sheet == nullptr) return;
+  const std::string code = succeeded ? "" : text(line.data.at("failure"), "code");
+  const bool waited = sheet->has("wait") && (succeeded || code == "WAIT_TIMEOUT");
+  const bool slept = sheet->has("sleep") && succeeded;
+  if ((waited || slept) && line.at < due && operator_at_ != line.path)
+    wrong("I8", line, "due at " + std::to_string(due) + ", ended at " + std::to_string(line.at));
+  if (!waited) return;
+  const json& wanted = sheet->step->at("wait").at("signal");
+  for (const auto& [sequence, signal] : queued_) {
+    const bool meant = wanted.is_array()
+                           ? std::find(wanted.begin(), wanted.end(), signal.name) != wanted.end()
+                           : wanted == signal.name;
+    if (meant && !signal.consumed)
+      wrong("I1", line,
+            "it gave up waiting, and the signal of " + std::to_string(sequence) + " was there");
+  }
+}
+
+}  // namespace backstitch::simulation

@@ -1,0 +1,88 @@
+#pragma once
+#include <functional>
+#include <map>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "definition_reader.hpp"
+#include "evidence.hpp"
+#include "status_fold.hpp"
+
+namespace backstitch::simulation {
+
+/// Reads one saga's log from front to back and holds what can be held there: order of undos (I4),
+/// keys (I3, I5), time (I8), ends (I6, I9).
+class SagaChecker {
+ public:
+  enum class Stage {
+    running,
+    succeeded,
+    failed,
+    skipped,
+    unknown,
+    undoing,
+    undone,
+    undo_skipped,
+    undo_failed
+  };
+  struct Step {
+    Stage stage = Stage::running;
+    std::string key;      ///< of the action
+    std::string request;  ///< method, target and body
+    std::string undo_key;
+    std::string undo_request;
+    std::string child;
+    bool by_operator = false;  ///< a person said what became of it
+    bool effect_unknown = false;
+  };
+  using Complain = std::function<void(const std::string&)>;
+
+  SagaChecker(std::string id, const DefinitionReader& definition, Complain complain)
+      : id_(std::move(id)), definition_(definition), complain_(std::move(complain)) {}
+  void read(const std::vector<LogLine>& log);
+
+  const std::map<std::string, Step>& steps() const { return steps_; }
+  const std::string& status() const { return fold_.status(); }
+  bool ended() const { return fold_.ended(); }
+  const std::set<std::string>& people() const { return people_; }
+  const std::set<std::string>& signals() const { return signal_senders_; }
+  bool gave_up_forward() const { return gave_up_; }
+
+ private:
+  struct Signal {
+    std::string name;
+    bool consumed = false;
+  };
+  void note(const LogLine& line);
+  void forward(const LogLine& line);
+  void backward(const LogLine& line);
+  void times(const LogLine& line);
+  void signals(const LogLine& line);
+  void scheduled(const LogLine& line);
+  void undo_begins(const LogLine& line);
+  void wait_ended(const LogLine& line, bool succeeded);
+  void saga_ended(const LogLine& line);
+  void wrong(const std::string& promise, const LogLine& line, const std::string& what);
+  bool in_failed_try(const std::string& path) const;
+
+  std::string id_;
+  const DefinitionReader& definition_;
+  Complain complain_;
+  StatusFold fold_;
+  std::map<std::string, Step> steps_;
+  std::map<std::string, std::int64_t> not_before_;  ///< `path phase` -> when the next may begin
+  std::map<std::string, std::int64_t> waiting_until_;
+  std::map<std::string, std::int64_t> undo_not_before_;
+  std::map<std::int64_t, Signal> queued_;
+  std::set<std::string> people_;
+  std::set<std::string> signal_senders_;
+  std::set<std::string> failed_tries_;
+  std::string operator_at_;  ///< what the last event was an operator's doing for
+  std::int64_t deadline_ = 0;
+  bool pivot_passed_ = false;
+  bool incomplete_ = false;
+  bool gave_up_ = false;
+};
+
+}  // namespace backstitch::simulation
