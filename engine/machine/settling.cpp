@@ -59,7 +59,8 @@ void Decider::succeed_with(const Located& at, const std::optional<dsl::Template>
   Failure why = failure(broken->reason, "failure", broken->message, at.path);
   if (response != nullptr && json_size(*response) <= output_bytes_max)
     why.details = {{"response", *response}};
-  if (!may_fail(at)) {
+  // A pivot that was done cannot be taken back, whatever its answer is like.
+  if (!may_fail(at) || at.step->kind == dsl::StepKind::pivot) {
     emit(std::move(succeeded));
     return suspend(why.code, why.message, at.path, Phase::forward);
   }
