@@ -83,7 +83,7 @@ void Reactor::child_written(const Actor& child, const AppendResult& result,
   switch (result.outcome) {
     case AppendOutcome::written:
       counters.starts.fetch_add(1, std::memory_order_relaxed);
-      admit(child);
+      admit_written(child);
       return written(child, result, effects, {}, false);
     case AppendOutcome::conflict:
       return look_after_child(child->id);

@@ -17,6 +17,8 @@ class DatabaseClock {
     const std::int64_t offset = database_now.time_since_epoch().count() - millis(received);
     offset_.store(offset, std::memory_order_relaxed);
   }
+  /// Only while nobody acts on this clock: lets it go back with a database's that was set back.
+  void restart() { last_.store(0, std::memory_order_relaxed); }
   TimePoint now(SteadyTime steady) {
     const std::int64_t read = millis(steady) + offset_.load(std::memory_order_relaxed);
     std::int64_t last = last_.load(std::memory_order_relaxed);

@@ -165,7 +165,7 @@ void Reactor::start_taken(const Actor& actor, const InboxItem& item, const Appen
     case AppendOutcome::written:
       taken_.erase(item.id);
       counters.starts.fetch_add(1, std::memory_order_relaxed);
-      admit(actor);
+      admit_written(actor);
       return written(actor, result, effects, {}, false);
     case AppendOutcome::duplicate:
       return refuse_start(item, {ErrorCode::conflict, "BUSINESS_KEY_REUSED",

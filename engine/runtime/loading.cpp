@@ -42,6 +42,11 @@ void Reactor::command(SagaId saga, StimulusBody body, Settled settled, InboxRef 
           const bool fresh = found == self->actors_.end();
           auto actor = fresh ? self->revived(stored->front()) : Result<Actor>(found->second);
           if (!actor) return settled(actor.error());
+          // A suspended parent that asked its child whenever the child has told it something would
+          // never be done with it.
+          const bool is_news = std::holds_alternative<ChildChanged>(body);
+          if (fresh && (is_active((*actor)->state) || !is_news))
+            self->perform(*actor, effects_to_repeat((*actor)->state));
           // Calls that were on their way when it left memory are answered to nobody.
           if (fresh && has_call_in_flight((*actor)->state))
             self->stimulate(*actor, TakenOver{self->node_.options.node});
@@ -63,7 +68,6 @@ Result<Reactor::Actor> Reactor::revived(const StoredSaga& stored) {
   // Whatever the row says, the next append sets it right.
   actor->stored_wake = true;
   admit(actor);
-  perform(actor, effects_to_repeat(actor->state));
   return actor;
 }
 
@@ -76,10 +80,18 @@ void Reactor::loaded(const StoredSaga& stored, bool taken_over) {
                                {{"saga", stored.id.text()}, {"why", actor.error().message}});
     return;
   }
+  perform(*actor, effects_to_repeat((*actor)->state));
+  // Who decided the end of a sub-saga may not have lived to tell of it.
+  if (taken_over && !is_active((*actor)->state)) tell_parent((*actor)->state);
   if (taken_over)
     stimulate(*actor, TakenOver{node_.options.node});
   else
     settle(*actor);
+}
+
+/// An append of this saga was written that its actor here did not live to see.
+void Reactor::look_again(SagaId saga) {
+  if (may_act() && epochs_[saga.shard()]) load({saga}, true, [] {});
 }
 
 void Reactor::load(const std::vector<SagaId>& ids, bool taken_over, std::function<void()> done) {
@@ -100,7 +112,10 @@ void Reactor::load(const std::vector<SagaId>& ids, bool taken_over, std::functio
             for (const auto& saga : *stored) self->loaded(saga, taken_over);
           }
           for (const auto& id : asked) self->loading_.erase(id);
-          done();
+          if (stored || !taken_over) return done();
+          // Nobody else will look for what a dead node had in memory.
+          self->executor_.call_after(self->node_.options.due_scan_every,
+                                     [self, asked, done] { self->load(asked, true, done); });
         });
       });
 }
@@ -175,6 +190,7 @@ void Reactor::remove_expired() {
 /// Sets precise timers for what is due soon.
 void Reactor::sweep() {
   check_lease();
+  if (!may_act()) return;
   const TimePoint soon = now() + node_.options.due_scan_every + due_margin;
   std::vector<Actor> due;
   for (const auto& [id, actor] : actors_) {
@@ -183,6 +199,22 @@ void Reactor::sweep() {
   }
   std::sort(due.begin(), due.end(), [](const Actor& a, const Actor& b) { return a->id < b->id; });
   for (const auto& actor : due) arm(actor);
+  look_after_children();
+}
+
+/// Word of a sub-saga's end may get lost, and a parent in memory would wait for it for ever.
+void Reactor::look_after_children() {
+  std::vector<Actor> waiting;
+  for (const auto& [id, actor] : actors_) {
+    if (executor_.now() - actor->looked_around < child_look_every || actor->appending) continue;
+    actor->looked_around = executor_.now();
+    if (!effects_to_repeat(actor->state).empty()) waiting.push_back(actor);
+  }
+  std::sort(waiting.begin(), waiting.end(),
+            [](const Actor& a, const Actor& b) { return a->id < b->id; });
+  for (const auto& actor : waiting) {
+    if (!actor->dropped && !actor->appending) perform(actor, effects_to_repeat(actor->state));
+  }
 }
 
 void Reactor::schedule(Duration every, void (Reactor::*run)()) {
@@ -197,6 +229,8 @@ void Reactor::schedule(Duration every, void (Reactor::*run)()) {
 void Reactor::set_shards(const std::vector<ShardLease>& leases, SteadyTime act_until) {
   const bool could_act = may_act();
   act_until_ = act_until;
+  // What a node leaves out while it may not act, nobody does for it: it begins again from the log.
+  if (!could_act) lose_everything();
   std::array<std::optional<Epoch>, shard_count> held{};
   for (const auto& lease : leases) {
     if (lease.shard % node_.ports.reactors.size() == index_) held[lease.shard] = lease.epoch;
@@ -207,7 +241,7 @@ void Reactor::set_shards(const std::vector<ShardLease>& leases, SteadyTime act_u
     const auto shard = static_cast<Shard>(i);
     const bool same = held[shard] == epochs_[shard];
     if (epochs_[shard] && !same) lost.push_back(shard);
-    if (held[shard] && (!same || !could_act)) gained.push_back(shard);
+    if (held[shard] && !same) gained.push_back(shard);
   }
   lose_shards(lost);
   epochs_ = held;
@@ -227,6 +261,14 @@ void Reactor::set_shards(const std::vector<ShardLease>& leases, SteadyTime act_u
   schedule(node_.options.due_scan_every, &Reactor::look_into_inbox);
   schedule(node_.options.due_scan_every, &Reactor::sweep);
   schedule(node_.options.removal_every, &Reactor::remove_expired);
+}
+
+void Reactor::lose_everything() {
+  std::vector<Shard> all;
+  for (int i = 0; i < shard_count; ++i) all.push_back(static_cast<Shard>(i));
+  lose_shards(all);
+  shards_.clear();
+  counters.shards.store(0, std::memory_order_relaxed);
 }
 
 void Reactor::lose_shards(const std::vector<Shard>& shards) {
@@ -254,9 +296,7 @@ void Reactor::check_lease() {
   if (held.empty()) return;
   node_.ports.observer->note(Level::warning, "lease-not-renewed",
                              {{"shards", std::to_string(held.size())}});
-  lose_shards(held);
-  shards_.clear();
-  counters.shards.store(0, std::memory_order_relaxed);
+  lose_everything();
 }
 
 void Reactor::drain(Duration most, std::function<void()> done) {

@@ -11,8 +11,6 @@ namespace {
 
 /// Timers farther away are left to the sweep, which is cheaper than a timer a saga.
 constexpr Duration precise_timer_max{2'500};
-/// A saga that waits for another one looks after it so often, should word of its end get lost.
-constexpr Duration child_look_every{60'000};
 
 /// Only an answer, a signal or a time can move it, and the answer is not on its way to this node.
 bool may_sleep(const SagaState& state) {
@@ -59,7 +57,7 @@ void Reactor::stimulate(const Actor& actor, StimulusBody body, Settled settled, 
 }
 
 void Reactor::decide_next(const Actor& actor) {
-  while (!actor->pending.empty() && !actor->appending && !actor->dropped) {
+  while (!actor->pending.empty() && !actor->appending && !actor->dropped && may_act()) {
     SagaActor::Pending next = std::move(actor->pending.front());
     actor->pending.pop_front();
     try {
@@ -147,7 +145,7 @@ void Reactor::written(const Actor& actor, const AppendResult& result,
     return lost(actor, why);
   }
   if (settled) settled(Done{});
-  if (actor->dropped) return;
+  if (actor->dropped) return look_again(actor->id);
   if (is_terminal(actor->state.status)) counters.ended.fetch_add(1, std::memory_order_relaxed);
   answer_waiters(*actor);
   perform(actor, effects);
@@ -228,9 +226,18 @@ void Reactor::call(const Actor& actor, const CallParticipant& effect) {
 }
 
 void Reactor::admit(const Actor& actor) {
+  actor->looked_around = executor_.now();
   actors_.emplace(actor->id, actor);
   counters.sagas.fetch_add(1, std::memory_order_relaxed);
   node_.resident.fetch_add(1, std::memory_order_relaxed);
+}
+
+/// The shard may have gone, or gone and come back, since the start was decided.
+void Reactor::admit_written(const Actor& actor) {
+  if (epochs_[actor->id.shard()] == actor->epoch && actors_.count(actor->id) == 0)
+    admit(actor);
+  else
+    actor->dropped = true;
 }
 
 void Reactor::drop(const Actor& actor) {
@@ -263,7 +270,7 @@ void Reactor::lost(const Actor& actor, const char* why) {
   const bool conflict = std::string_view(why) == "conflict";
   drop(actor);
   // Somebody else wrote, though the shard is ours: read again and go on from there.
-  if (conflict && may_act() && epochs_[actor->id.shard()]) load({actor->id}, true, [] {});
+  if (conflict) look_again(actor->id);
 }
 
 }  // namespace backstitch::engine

@@ -21,6 +21,8 @@
 namespace backstitch::engine {
 
 class Forwarder;
+/// A saga that waits for another one looks after it so often, should word of its end get lost.
+inline constexpr Duration child_look_every{60'000};
 
 /// What all reactors of a node share.
 struct Node {
@@ -117,6 +119,7 @@ class Reactor : public std::enable_shared_from_this<Reactor> {
   void settle(const Actor& actor);
   void arm(const Actor& actor);
   void admit(const Actor& actor);
+  void admit_written(const Actor& actor);
   void drop(const Actor& actor);
   void lost(const Actor& actor, const char* why);
   Stimulus stimulus_of(StimulusBody body);
@@ -164,8 +167,11 @@ class Reactor : public std::enable_shared_from_this<Reactor> {
   void revive(std::vector<Shard> shards, SagaId after);
   void scan_due();
   void sweep();
+  void look_after_children();
   void remove_expired();
   void schedule(Duration every, void (Reactor::*run)());
+  void look_again(SagaId saga);
+  void lose_everything();
   void lose_shards(const std::vector<Shard>& shards);
   void look_who_left(Duration most, const std::function<void(std::vector<Shard>)>& left);
   void check_lease();

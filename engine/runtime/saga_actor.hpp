@@ -6,6 +6,7 @@
 #include <string>
 
 #include <backstitch/engine/machine/machine.hpp>
+#include <backstitch/engine/ports/executor.hpp>
 #include <backstitch/engine/ports/store.hpp>
 #include <backstitch/engine/runtime/registry.hpp>
 
@@ -40,6 +41,7 @@ struct SagaActor {
   std::optional<TimePoint> wake;  ///< when the machine wants a Tick
   std::optional<TimePoint> sleeps_until;  ///< set while it is on its way out of memory
   std::uint64_t timer = 0;                ///< 0: none is set
+  SteadyTime looked_around{};             ///< at the sagas it waits for
   std::string stored_status;              ///< of the row
   bool stored_wake = false;               ///< the row says that the saga sleeps
 

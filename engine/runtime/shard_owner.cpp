@@ -55,14 +55,21 @@ void ShardOwner::answered(Result<LeaseAnswer> answer, std::uint64_t number, Stea
                                {{"why", answer.error().message}});
     return again(retry_every);
   }
+  // All reactors have stopped acting, and begin again from the logs.
+  if (executor_.now() >= act_until_) {
+    node_.clock.restart();
+    leaving_.reset();
+  }
   node_.clock.set(answer->database_now, received);
   std::erase_if(gone_, [&](const auto& one) { return one.second < number; });
   std::erase_if(answer->held, [&](const auto& lease) { return gone_.contains(lease.shard); });
   // The lease began when the database answered, at the earliest when it was asked.
-  const SteadyTime act_until = asked + node_.options.lease * 2 / 3;
+  act_until_ = asked + node_.options.lease * 2 / 3;
   for (std::size_t i = 0; i < reactors_.size(); ++i) {
-    node_.ports.reactors[i].executor->post([reactor = reactors_[i], held = answer->held,
-                                            act_until] { reactor->set_shards(held, act_until); });
+    node_.ports.reactors[i].executor->post(
+        [reactor = reactors_[i], held = answer->held, until = act_until_] {
+          reactor->set_shards(held, until);
+        });
   }
   first_ = false;
   if (opened_ && !answer->held.empty()) opened();

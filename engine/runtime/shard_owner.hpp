@@ -44,6 +44,7 @@ class ShardOwner : public std::enable_shared_from_this<ShardOwner> {
   std::bitset<shard_count> leaving_;  ///< the reactors were told to let them go
   /// Let go: an answer to a renewal that was asked for before this one may still name them as held.
   std::map<Shard, std::uint64_t> gone_;
+  SteadyTime act_until_{};
 };
 
 }  // namespace backstitch::engine

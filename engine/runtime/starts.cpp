@@ -162,7 +162,7 @@ void Reactor::start_written(const Actor& actor, const AppendResult& result,
                 "It is not known whether the saga was started; repeat the start under its key."});
   }
   counters.starts.fetch_add(1, std::memory_order_relaxed);
-  admit(actor);
+  admit_written(actor);
   done(StartReply{actor->id, true});
   written(actor, result, effects, {}, false);
 }
