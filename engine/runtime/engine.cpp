@@ -163,7 +163,11 @@ struct Engine::Impl : std::enable_shared_from_this<Engine::Impl> {
 
 Engine::Engine(Ports ports, Options options)
     : impl_(std::make_shared<Impl>(std::move(ports), options)) {}
-Engine::~Engine() = default;
+/// What is queued holds the engine, and the engine what is queued.
+Engine::~Engine() {
+  impl_->owner->abandon();
+  for (const auto& reactor : impl_->reactors) reactor->abandon();
+}
 
 void Engine::open(std::function<void(Result<Done>)> done) {
   impl_->open(std::move(done));

@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <utility>
 #include <vector>
 
 #include <backstitch/engine/ports/executor.hpp>
@@ -26,6 +27,12 @@ class Journal {
 
   /// `done` on the reactor's thread once the append is durable or known not to be.
   void append(Append append, AppendDone done);
+
+  /// Lets go of what has not been sent, callbacks included.
+  void abandon() {
+    shared_->queue.clear();
+    std::exchange(shared_->callbacks, {});
+  }
 
   std::size_t waiting() const { return shared_->queue.size(); }
   bool idle() const { return shared_->queue.empty() && !shared_->in_flight; }

@@ -71,6 +71,9 @@ class Reactor : public std::enable_shared_from_this<Reactor> {
   /// No new calls; `done` when nothing is on its way any more, or after `most`.
   void drain(Duration most, std::function<void()> done);
 
+  /// Nothing of this will run again: lets go of what is queued.
+  void abandon() { journal_.abandon(); }
+
   ReactorCounters counters;
 
  private:

@@ -22,6 +22,8 @@ class ShardOwner : public std::enable_shared_from_this<ShardOwner> {
   void open(std::function<void(Result<Done>)> done);
   /// No further renewal; gives everything back.
   void close(std::function<void()> done);
+  /// Nothing of this will run again: whoever waits for `open` is let go.
+  void abandon() { opened_ = nullptr; }
 
  private:
   void renew();
