@@ -69,6 +69,13 @@ class Checker {
       by_label[labels->value("start", std::string{})].insert(id);
     }
     for (const auto& start : evidence_.starts) {
+      if (start.by_sql) {
+        for (const auto& id : start.sagas) {
+          if (evidence_.drained && sagas_.count(id) == 0)
+            wrong("I1: " + id + " was started by SQL, and is not there");
+        }
+        continue;
+      }
       const auto& there = by_label[start.label];
       if (there.size() > 1) wrong("I2: " + start.label + " was started more than once");
       for (const auto& id : start.sagas) {

@@ -11,7 +11,7 @@ Cluster::Cluster(Scene& scene, Database& database, Network& network)
   for (std::size_t i = 0; i < nodes; ++i) {
     auto place = std::make_unique<Place>();
     place->name = std::string("node-") + static_cast<char>('a' + i);
-    // With spares one node has everything, and the others wait for it to die.
+    // Without spares every node is needed to hold them all.
     if (!scene.plan.spares) place->shards_max = (256 + nodes - 1) / nodes;
     places_.push_back(std::move(place));
   }

@@ -25,7 +25,14 @@ Database::Database(Scene& scene)
       executor_(scene.world),
       store_(executor_, clock_start),
       origin_(executor_.now()),
-      ownership_(scene) {}
+      ownership_(scene) {
+  store_.on_free_shards([this] {
+    for (const auto& hint : free_hints_) hint();
+  });
+  store_.on_arrival([this] {
+    for (const auto& hint : arrival_hints_) hint();
+  });
+}
 
 TimePoint Database::now() const {
   return clock_start + std::chrono::duration_cast<Duration>(executor_.now() - origin_);
@@ -50,7 +57,8 @@ void Database::append(const Caller& caller, std::vector<engine::Append> batch, A
         for (std::size_t i = 0; i < items->size(); ++i) {
           const auto& item = (*items)[i];
           const auto outcome = results[i].outcome;
-          if (outcome == engine::AppendOutcome::written) look_at(caller, item);
+          if (outcome == engine::AppendOutcome::written && !item.events.empty())
+            look_at(caller, item);
           if (outcome == engine::AppendOutcome::fenced)
             scene_.coverage.reached(Rare::append_fenced);
           if (outcome == engine::AppendOutcome::conflict) scene_.coverage.reached(Rare::conflict);
@@ -83,22 +91,29 @@ void Database::look_at(const Caller& caller, const engine::Append& item) {
   if (!saga.after_end().empty()) scene_.violated("I9: " + id + ": " + saga.after_end());
 }
 
-void Database::renew(const Caller& caller, Duration lease, std::size_t shards_max, bool first,
-                     RenewDone done) {
-  store_.renew(caller.node, lease, shards_max, first,
-               [this, caller, first, done = std::move(done)](Result<engine::LeaseAnswer> answer) {
-                 if (answer) {
-                   for (const auto& held : answer->held)
-                     ownership_.told(caller.node, caller.process, held.shard, held.epoch.get(),
-                                     first);
-                 }
-                 done(std::move(answer));
-               });
+void Database::renew(const Caller& caller, engine::LeaseRequest request, RenewDone done) {
+  const bool first = request.first;
+  store_.renew(std::move(request), [this, caller, first,
+                                    done = std::move(done)](Result<engine::LeaseAnswer> answer) {
+    for (const auto& held : answer->held)
+      ownership_.told(caller.node, caller.process, held.shard, held.epoch.get(), first);
+    done(std::move(answer));
+  });
+}
+
+void Database::give_up(const Caller& caller, std::vector<Shard> shards,
+                       std::function<void(Result<Done>)> done) {
+  store_.give_up(caller.node, shards,
+                 [this, caller, shards, done = std::move(done)](Result<Done> given_up) {
+                   scene_.coverage.reached(Rare::shards_handed_over);
+                   for (const auto shard : shards) ownership_.released(caller.node, shard);
+                   done(std::move(given_up));
+                 });
 }
 
 void Database::release(const Caller& caller, std::function<void(Result<Done>)> done) {
   store_.release(caller.node, [this, caller, done = std::move(done)](Result<Done> released) {
-    ownership_.released(caller.node);
+    for (std::size_t shard = 0; shard < 256; ++shard) ownership_.released(caller.node, shard);
     done(std::move(released));
   });
 }

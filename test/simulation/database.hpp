@@ -48,9 +48,15 @@ class Database {
   Duration away_for() const;
 
   void append(const Caller& caller, std::vector<engine::Append> batch, AppendDone done);
-  void renew(const Caller& caller, Duration lease, std::size_t shards_max, bool first,
-             RenewDone done);
+  void renew(const Caller& caller, engine::LeaseRequest request, RenewDone done);
+  void give_up(const Caller& caller, std::vector<Shard> shards,
+               std::function<void(Result<Done>)> done);
   void release(const Caller& caller, std::function<void(Result<Done>)> done);
+
+  /// Hints, told on the database's thread.
+  using Hint = std::function<void()>;
+  void on_free_shards(Hint hint) { free_hints_.push_back(std::move(hint)); }
+  void on_arrival(Hint hint) { arrival_hints_.push_back(std::move(hint)); }
 
   /// How many appends were written.
   std::size_t written() const { return written_; }
@@ -69,6 +75,8 @@ class Database {
   Ownership ownership_;
   std::map<SagaId, StatusFold> sagas_;
   std::size_t written_ = 0;
+  std::vector<Hint> free_hints_;
+  std::vector<Hint> arrival_hints_;
 };
 
 }  // namespace backstitch::simulation

@@ -29,7 +29,7 @@ struct StoredRow {
 struct StartTold {
   std::string label;  ///< given to every saga of this start, and to no other
   std::vector<std::string> sagas;
-  bool keyed = false;
+  bool by_sql = false;  ///< promised by the database, taken up later; such a saga has no label
 };
 
 /// A command that was answered as done.

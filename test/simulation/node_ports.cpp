@@ -154,25 +154,87 @@ void NodePorts::remove_expired(std::vector<Shard> shards, std::size_t limit,
       std::move(done));
 }
 
-void NodePorts::renew(std::string, Duration lease, std::size_t shards_max, bool first,
-                      std::function<void(Result<LeaseAnswer>)> done) {
+void NodePorts::renew(LeaseRequest request, std::function<void(Result<LeaseAnswer>)> done) {
   if (scene_.strikes(scene_.plan.database.stuck)) {
     // The answer to come says what the database's clock showed long ago.
+    const auto lease = scene_.plan.lease.count();
     scene_.outside.call_after(
-        scene_.between(scene_.plan.lease.count() / 2, scene_.plan.lease.count() * 2),
-        [this, lease, shards_max, first, done = std::move(done)] {
+        scene_.between(lease / 2, lease * 2), [this, request, done = std::move(done)] {
           if (!life_->alive) return;
-          database_.renew(life_->who, lease, shards_max, first,
-                          [this, done](Result<LeaseAnswer> answer_) {
-                            answer<LeaseAnswer>(way_of_append(), std::move(answer_), done);
-                          });
+          database_.renew(life_->who, request, [this, done](Result<LeaseAnswer> leases) {
+            answer<LeaseAnswer>(way_of_append(), std::move(leases), done);
+          });
         });
     return;
   }
   ask<LeaseAnswer>(
       "renewal",
-      [this, lease, shards_max, first](Answered<LeaseAnswer> then) {
-        database_.renew(life_->who, lease, shards_max, first, std::move(then));
+      [this, request](Answered<LeaseAnswer> then) {
+        database_.renew(life_->who, request, std::move(then));
+      },
+      std::move(done));
+}
+
+void NodePorts::give_up(std::string, std::vector<Shard> shards,
+                        std::function<void(Result<Done>)> done) {
+  ask<Done>(
+      "hand-over",
+      [this, shards](Answered<Done> then) {
+        database_.give_up(life_->who, shards, std::move(then));
+      },
+      std::move(done));
+}
+
+void NodePorts::nodes(std::function<void(Result<std::vector<NodeInfo>>)> done) {
+  using All = std::vector<NodeInfo>;
+  ask<All>(
+      "nodes", [this](Answered<All> then) { database_.store().nodes(std::move(then)); },
+      std::move(done));
+}
+
+/// A hint, which may get lost.
+std::function<void()> NodePorts::told(std::function<void()> hint) {
+  return [this, life = life_, hint = std::move(hint)] {
+    if (!life->alive || scene_.strikes(scene_.plan.database.error * 4)) return;
+    scene_.outside.call_after(way(), [life, hint] {
+      if (life->alive) life->store_thread->post(hint);
+    });
+  };
+}
+
+void NodePorts::on_free_shards(std::function<void()> hint) {
+  database_.on_free_shards(told(std::move(hint)));
+}
+void NodePorts::on_arrival(std::function<void()> hint) {
+  database_.on_arrival(told(std::move(hint)));
+}
+
+void NodePorts::put(InboxItem item, std::function<void(Result<std::int64_t>)> done) {
+  ask<std::int64_t>(
+      "put",
+      [this, item](Answered<std::int64_t> then) { database_.store().put(item, std::move(then)); },
+      [this, done = std::move(done)](Result<std::int64_t> number) {
+        if (number) scene_.coverage.reached(Rare::command_by_inbox);
+        done(std::move(number));
+      });
+}
+
+void NodePorts::waiting(InboxQuery query,
+                        std::function<void(Result<std::vector<InboxItem>>)> done) {
+  using Items = std::vector<InboxItem>;
+  ask<Items>(
+      "inbox",
+      [this, query](Answered<Items> then) { database_.store().waiting(query, std::move(then)); },
+      std::move(done));
+}
+
+void NodePorts::take_answers(std::string node,
+                             std::function<void(Result<std::vector<InboxAnswer>>)> done) {
+  using Answers = std::vector<InboxAnswer>;
+  ask<Answers>(
+      "answers",
+      [this, node](Answered<Answers> then) {
+        database_.store().take_answers(node, std::move(then));
       },
       std::move(done));
 }

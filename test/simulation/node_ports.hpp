@@ -27,6 +27,7 @@ struct Life {
 /// answers, so here its answer comes late, or never.
 class NodePorts final : public engine::Store,
                         public engine::Leases,
+                        public engine::Inbox,
                         public engine::SagaReader,
                         public engine::Catalog {
  public:
@@ -42,9 +43,20 @@ class NodePorts final : public engine::Store,
                       std::function<void(Result<std::size_t>)> done) override;
   bool reachable() const override { return database_.reachable(); }
 
-  void renew(std::string node, Duration lease, std::size_t shards_max, bool first,
+  void renew(engine::LeaseRequest request,
              std::function<void(Result<engine::LeaseAnswer>)> done) override;
+  void give_up(std::string node, std::vector<Shard> shards,
+               std::function<void(Result<Done>)> done) override;
+  void nodes(std::function<void(Result<std::vector<engine::NodeInfo>>)> done) override;
+  void on_free_shards(std::function<void()> hint) override;
   void release(std::string node, std::function<void(Result<Done>)> done) override;
+
+  void put(engine::InboxItem item, std::function<void(Result<std::int64_t>)> done) override;
+  void waiting(engine::InboxQuery query,
+               std::function<void(Result<std::vector<engine::InboxItem>>)> done) override;
+  void take_answers(std::string node,
+                    std::function<void(Result<std::vector<engine::InboxAnswer>>)> done) override;
+  void on_arrival(std::function<void()> hint) override;
 
   void list(engine::ListQuery query,
             std::function<void(Result<std::vector<engine::SagaSummary>>)> done) override;
@@ -81,6 +93,7 @@ class NodePorts final : public engine::Store,
   void answer(Duration after, Result<T> result, Answered<T> done);
   void arrived(const std::shared_ptr<Batch>& batch);
   void answered(const std::shared_ptr<Batch>& batch, std::vector<engine::AppendResult> results);
+  std::function<void()> told(std::function<void()> hint);
   Duration way();
   Duration way_of_append();
 

@@ -75,10 +75,10 @@ void OutsideWorld::begin() {
     request.input = made_unique(varied(one->specimen->input, scene_.dice), i);
     request.labels = {{"start", starts_[i].label}};
     if (scene_.dice.chance(80)) request.idempotency_key = "key-" + std::to_string(i);
-    starts_[i].keyed = request.idempotency_key.has_value();
+    const bool by_sql = !request.idempotency_key && scene_.dice.chance(50);
     ++open_;
     scene_.outside.call_after(scene_.between(0, scene_.plan.faults_for.count() * 6 / 10),
-                              [this, one] { start(one); });
+                              [this, one, by_sql] { by_sql ? start_by_sql(one) : start(one); });
   }
   look_around();
 }
@@ -138,6 +138,22 @@ void OutsideWorld::start(const Shared& client) {
     }
     scene_.outside.call_after(scene_.between(100, 2'000), [this, client] { start(client); });
   });
+}
+
+/// As backstitch.start_saga does, in a transaction of its caller's.
+void OutsideWorld::start_by_sql(const Shared& client) {
+  if (!database_.reachable()) {
+    scene_.outside.call_after(Duration{500}, [this, client] { start_by_sql(client); });
+    return;
+  }
+  const auto shard = static_cast<Shard>(scene_.dice.below(256));
+  const SagaId saga = SagaId::make(database_.now(), scene_.dice.roll(), scene_.dice.roll(), shard);
+  database_.store().start_by_sql(saga, client->specimen->name,
+                                 client->specimen->document["version"].get<std::int64_t>(),
+                                 client->request.input.dump(), std::nullopt);
+  scene_.coverage.reached(Rare::start_by_sql);
+  starts_[client->number].by_sql = true;
+  started(client, saga);
 }
 
 void OutsideWorld::started(const Shared& client, SagaId saga) {

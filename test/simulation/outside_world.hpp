@@ -44,6 +44,7 @@ class OutsideWorld {
   Shared client(std::size_t number);
   std::vector<std::string> signals_of(const StatusFold& saga) const;
   void start(const Shared& client);
+  void start_by_sql(const Shared& client);
   void started(const Shared& client, SagaId saga);
   void repeat(const Shared& client, SagaId saga);
   void misuse_key(const Shared& client);

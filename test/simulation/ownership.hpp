@@ -15,7 +15,7 @@ class Ownership {
   /// The database told `process` of `node` that it holds `shard` at `epoch`.
   void told(const std::string& node, std::size_t process, std::size_t shard, std::int64_t epoch,
             bool first);
-  void released(const std::string& node);
+  void released(const std::string& node, std::size_t shard);
   /// An append of that node at that epoch was written.
   void written(const std::string& node, std::size_t shard, std::int64_t epoch,
                const std::string& saga);

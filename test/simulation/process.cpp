@@ -47,6 +47,7 @@ Process::Process(Scene& scene, Database& database, Network& network, Caller who,
   }
   ports.store = ports_.get();
   ports.leases = ports_.get();
+  ports.inbox = ports_.get();
   ports.reader = ports_.get();
   ports.catalog = ports_.get();
   ports.random = &random_;

@@ -18,6 +18,8 @@ constexpr std::array<std::string_view, Coverage::size> names{
     "a node was stopped in good order",
     "a node was paused for longer than its lease",
     "shards of one node were taken over by another",
+    "shards were handed over",
+    "a command went through the inbox",
     "a node gave up acting because it could not renew",
     "a renewal took place and its answer was lost",
     "a load failed",
@@ -61,6 +63,7 @@ constexpr std::array<std::string_view, Coverage::size> names{
     "a start was repeated and gave the same saga",
     "a start under a used key was refused",
     "a start was written and its answer lost",
+    "a saga was started by SQL",
 };
 
 }  // namespace

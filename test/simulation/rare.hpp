@@ -23,6 +23,8 @@ enum class Rare : std::uint8_t {
   stopped_orderly,
   paused_past_lease,
   shards_taken_over,
+  shards_handed_over,
+  command_by_inbox,
   lease_not_renewed,
   renewal_answer_lost,
   load_failed,
@@ -66,6 +68,7 @@ enum class Rare : std::uint8_t {
   start_repeated,
   start_reused_key,
   start_answer_lost,
+  start_by_sql,
   count
 };
 
