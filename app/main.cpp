@@ -13,6 +13,8 @@ void add_commands(CLI::App& app, backstitch::app::Global& global) {
   add_dev(app, global);
   add_serve(app, global);
   add_migrate(app, global);
+  add_check_participant(app, global);
+  add_guard_sql(app, global);
   add_validate(app, global);
   add_verify(app, global);
   add_graph(app, global);

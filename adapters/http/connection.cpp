@@ -17,6 +17,8 @@
 #include <boost/beast/http/read.hpp>
 #include <boost/beast/http/string_body.hpp>
 
+#include <backstitch/system/failpoint.hpp>
+
 namespace backstitch::http {
 namespace {
 
@@ -158,6 +160,7 @@ struct Connection::State {
   }
 
   void write(const Self& self) {
+    system::failpoint("call-not-sent");
     sent = true;
     with_stream([&](auto& stream) {
       net::async_write(stream, net::buffer(exchange->request),
@@ -168,6 +171,9 @@ struct Connection::State {
                            if (bytes == 0 && !tls) sent = false;
                            return fail(Transport::reset, "sending failed: " + failed.message());
                          }
+                         system::failpoint("call-sent");
+                         if (target->cut_after_sending)
+                           return fail(Transport::reset, "cut off on purpose, behind the request");
                          interim_answers = 0;
                          read(self);
                        });
@@ -196,6 +202,7 @@ struct Connection::State {
   }
 
   void answer(int status) {
+    system::failpoint("call-answered");
     // Bytes after the answer belong to no request of ours.
     const bool reusable = parser->keep_alive() && buffer.size() == 0;
     auto message = parser->release();

@@ -19,6 +19,7 @@ struct Target {
   std::string server_name;  ///< for SNI and the certificate
   std::shared_ptr<boost::asio::ssl::context> tls;
   std::shared_ptr<const EgressPolicy> egress;
+  bool cut_after_sending = false;
 };
 
 /// One connection, one exchange at a time. Used on the reactor's thread only; kept alive by its own

@@ -60,6 +60,7 @@ struct HttpParticipants::Impl : std::enable_shared_from_this<HttpParticipants::I
     if (!url || !refused.empty()) return Error{ErrorCode::forbidden, "egress-refused", refused};
     target->url = *url;
     target->egress = options.egress;
+    target->cut_after_sending = options.cut_after_sending;
     target->server_name = service.tls.server_name.empty() ? url->host : service.tls.server_name;
     if (url->tls) {
       auto context = make_tls_context(service.tls, options.secrets);

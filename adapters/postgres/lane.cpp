@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <unordered_set>
 
+#include <backstitch/system/failpoint.hpp>
+
 #include "failure.hpp"
 
 // Lost answers
@@ -233,8 +235,10 @@ void Lane::send(const Round& round) {
 
   std::vector<std::string_view> parameters = statement_.arrays();
   parameters.insert(parameters.begin(), statement_.node());
+  system::failpoint("append-not-sent");
   const pqxx::result failed =
       session_->run_binary(AppendStatement::name, AppendStatement::sql(), parameters);
+  system::failpoint("append-committed");
   health_.set(true);
   backoff_ = milliseconds{0};
 

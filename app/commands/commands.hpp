@@ -7,6 +7,8 @@ namespace backstitch::app {
 void add_dev(CLI::App& app, Global& global);
 void add_serve(CLI::App& app, Global& global);
 void add_migrate(CLI::App& app, Global& global);
+void add_check_participant(CLI::App& app, Global& global);
+void add_guard_sql(CLI::App& app, Global& global);
 void add_validate(CLI::App& app, Global& global);
 void add_verify(CLI::App& app, Global& global);
 void add_graph(CLI::App& app, Global& global);

@@ -46,28 +46,7 @@ dsl::Idempotency Decider::idempotency_of(const Located& at) const {
 
 std::vector<const std::vector<dsl::OutcomeRule>*> Decider::rules_of(const Located& at,
                                                                     Phase phase) const {
-  const auto* action = std::get_if<dsl::Action>(&at.step->body);
-  const dsl::Request* request = nullptr;
-  std::vector<const std::vector<dsl::OutcomeRule>*> rules;
-  if (phase == Phase::compensate) {
-    request = &undo_of(at)->request;
-    rules.push_back(&undo_of(at)->outcomes);
-  } else if (phase == Phase::probe) {
-    request = &action->probe->request;
-    rules.push_back(&action->probe->outcomes);
-  } else if (phase == Phase::poll && action->completion->poll) {
-    request = &action->completion->poll->request;
-    // What is polled, or posted back, is the action's answer, so its rules speak, too.
-    rules = {&action->completion->poll->outcomes, &action->outcomes};
-  } else {
-    request = &action->request;
-    rules.push_back(&action->outcomes);
-  }
-  const std::string& name =
-      request->service.empty() && action != nullptr ? action->request.service : request->service;
-  if (const auto* service = program_.service(name); service != nullptr)
-    rules.push_back(&service->outcomes);
-  return rules;
+  return outcome_rules(program_, *at.step, phase);
 }
 
 Result<RetryPolicy> Decider::policy_of(const Located& at, Phase phase, bool unknown) const {

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <charconv>
 
+#include <backstitch/engine/machine/answer.hpp>
+
 #include "backoff.hpp"
 
 namespace backstitch::engine {
@@ -73,6 +75,45 @@ Verdict from_table(const CallResult& result) {
 }
 
 }  // namespace
+
+std::vector<const std::vector<dsl::OutcomeRule>*> outcome_rules(const Program& program,
+                                                                const dsl::Step& step,
+                                                                Phase phase) {
+  const auto* action = std::get_if<dsl::Action>(&step.body);
+  const dsl::Request* request = nullptr;
+  std::vector<const std::vector<dsl::OutcomeRule>*> rules;
+  if (phase == Phase::compensate) {
+    const auto& undo = std::get<dsl::Compensation>(step.undo);
+    request = &undo.request;
+    rules.push_back(&undo.outcomes);
+  } else if (phase == Phase::probe) {
+    request = &action->probe->request;
+    rules.push_back(&action->probe->outcomes);
+  } else if (phase == Phase::poll && action->completion->poll) {
+    request = &action->completion->poll->request;
+    // What is polled, or posted back, is the action's answer, so its rules speak, too.
+    rules = {&action->completion->poll->outcomes, &action->outcomes};
+  } else {
+    request = &action->request;
+    rules.push_back(&action->outcomes);
+  }
+  const std::string& name =
+      request->service.empty() && action != nullptr ? action->request.service : request->service;
+  if (const auto* service = program.service(name); service != nullptr)
+    rules.push_back(&service->outcomes);
+  return rules;
+}
+
+AnswerMeaning meaning_of(const Program& program, const dsl::Step& step, Phase phase,
+                         const CallResult& result) {
+  const SagaState nothing_yet;
+  SagaScope scope(*program.definition, nothing_yet);
+  Verdict verdict = classify(result, outcome_rules(program, step, phase), scope);
+  const auto* action = std::get_if<dsl::Action>(&step.body);
+  if (verdict.accepted && phase == Phase::forward && action != nullptr && action->completion)
+    verdict.outcome = OutcomeClass::pending;
+  return {verdict.outcome, std::move(verdict.code), std::move(verdict.message)};
+}
 
 Verdict classify(const CallResult& result,
                  const std::vector<const std::vector<dsl::OutcomeRule>*>& rules, SagaScope& scope) {

@@ -4,6 +4,7 @@
 #include <vector>
 
 #include <backstitch/dsl/definition.hpp>
+#include <backstitch/engine/machine/machine.hpp>
 #include <backstitch/engine/machine/stimulus.hpp>
 
 #include "scope.hpp"
@@ -22,6 +23,11 @@ struct Verdict {
   Json details;
   bool accepted = false;  ///< 202 without a rule: the work goes on after the answer
 };
+
+/// Those that judge the answers of one phase of a step, the first to be asked first.
+/// @pre the step has a call of that phase
+std::vector<const std::vector<dsl::OutcomeRule>*> outcome_rules(const Program& program,
+                                                                const dsl::Step& step, Phase phase);
 
 /// The rules of the step, then of the service, then the table: the first that matches decides.
 /// `scope` gets `response`, for the rules and for what is rendered afterwards.

@@ -1,5 +1,6 @@
 #pragma once
 #include <span>
+#include <string>
 #include <string_view>
 
 namespace backstitch::migrations {
@@ -14,5 +15,9 @@ struct Migration {
 
 /// Every migration this program knows, oldest first; compiled in from migrations/*.sql.
 std::span<const Migration> all();
+
+/// What a participant's own database needs for `backstitch.guard`: every migration whose name
+/// begins with `guard`, each of which stands alone and may be applied again.
+std::string guard_script();
 
 }  // namespace backstitch::migrations

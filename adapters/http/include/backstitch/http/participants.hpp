@@ -22,6 +22,9 @@ struct Options {
   std::size_t waiting_max = 10'000;            ///< calls waiting for a connection to one service
   Duration idle_max{30'000};                   ///< an unused connection is closed after
   Duration connect_max{5'000};                 ///< unless the service says otherwise
+  /// Closes the connection when the request has left, and reports what that looks like: for whoever
+  /// checks how a participant takes it. Such an instance never hears an answer.
+  bool cut_after_sending = false;
 };
 
 /// Calls participants over HTTP/1.1, on kept connections, with one deadline an attempt. Follows no
