@@ -37,6 +37,10 @@ std::vector<const dsl::Step*> actions_of(const dsl::Definition& definition) {
   return all;
 }
 
+constexpr Promise pair_promises[] = {
+    Promise::repeat,       Promise::cut_off,         Promise::undo,       Promise::undo_again,
+    Promise::action_after, Promise::undo_of_nothing, Promise::late_action};
+
 bool has_undo(const dsl::Step& step) {
   return std::holds_alternative<dsl::Compensation>(step.undo);
 }
@@ -85,6 +89,10 @@ class Check {
     const auto& probe = std::get<dsl::Action>(step.body).probe;
     options_.progress(step.name + ": the action and its undo");
     if (auto done = scenarios_.done_and_undone(step.name); !done) return done;
+    if (const std::string& why = scenarios_.why_unreached(); !why.empty()) {
+      for (const Promise promise : pair_promises) findings_.not_checkable(step.name, promise, why);
+      return Done{};
+    }
     options_.progress(step.name + ": the connection is cut");
     if (auto done = scenarios_.cut_off(step.name); !done) return done;
     if (probe) {
@@ -125,10 +133,11 @@ class Check {
     if (found == findings_.paces.end() || found->second.calls == 0)
       return findings_.not_checkable(step, Promise::in_time, "it was never called");
     const Pace& pace = found->second;
+    const Duration slowest = std::max(pace.slowest, Duration{1});
     const std::string allowed = backstitch::to_text(pace.allowed);
     if (pace.late == 0)
       return findings_.holds(step, Promise::in_time,
-                             "at most " + backstitch::to_text(pace.slowest) + " of " + allowed);
+                             "at most " + backstitch::to_text(slowest) + " of " + allowed);
     findings_.broken(
         step, Promise::in_time, "an answer within " + allowed,
         std::to_string(pace.late) + " of " + std::to_string(pace.calls) + " calls had none");

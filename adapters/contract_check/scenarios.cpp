@@ -1,16 +1,24 @@
 #include "scenarios.hpp"
 
+#include <chrono>
+#include <thread>
+
 namespace backstitch::contract_check {
 
 using namespace engine;
 
 namespace {
 
-const char* const late = "an answer did not come in time";
+constexpr std::chrono::milliseconds repeat_after_cut{50};
+
+/// Why there is no answer.
+std::string silence(const Reply& reply) {
+  return reply.timed_out() ? "an answer did not come in time" : "no answer: " + reply.text();
+}
 
 /// Why nothing can be said about what follows a call like that; empty: something can.
 std::string obstacle(const Reply& reply, const std::string& what) {
-  if (reply.timed_out()) return late;
+  if (!reply.answered()) return silence(reply);
   if (reply.taken()) return {};
   return what + " was answered " + reply.text();
 }
@@ -37,13 +45,8 @@ Result<Done> Scenarios::done_and_undone(const std::string& step) {
   Trial trial(world_, options_, findings_);
   if (auto started = trial.start({step}); !started) return started;
   auto forward = trial.next();
-  if (!forward) {
-    const std::string why = trial.why_not();
-    for (const Promise promise :
-         {Promise::repeat, Promise::undo, Promise::undo_again, Promise::action_after})
-      findings_.not_checkable(step, promise, why);
-    return Done{};
-  }
+  why_unreached_ = forward ? "" : trial.why_not();
+  if (!forward) return Done{};
   const Reply first = trial.settle(*forward);
   const HeldCall copy{forward->call, {}};
   if (const std::string why = obstacle(first, "the action"); !why.empty()) {
@@ -64,7 +67,7 @@ Result<Done> Scenarios::done_and_undone(const std::string& step) {
 void Scenarios::judge_repetition(Trial& trial, const HeldCall& forward, const Reply& first) {
   const std::string step = Trial::name_of(forward);
   const Reply again = trial.settle(forward);
-  if (again.timed_out()) return findings_.not_checkable(step, Promise::repeat, late);
+  if (!again.answered()) return findings_.not_checkable(step, Promise::repeat, silence(again));
   if (same_answer(first, again)) return findings_.holds(step, Promise::repeat);
   findings_.broken(step, Promise::repeat, first.text(), again.text());
 }
@@ -80,8 +83,9 @@ void Scenarios::judge_undo(Trial& trial, const HeldCall& forward, const Reply& f
   }
   const Reply undone = trial.settle(*undo);
   if (!undone.done()) {
-    const std::string why = undone.timed_out() ? late : "the undo was answered " + undone.text();
-    if (undone.timed_out())
+    const std::string why =
+        undone.answered() ? "the undo was answered " + undone.text() : silence(undone);
+    if (!undone.answered())
       findings_.not_checkable(step, Promise::undo, why);
     else
       findings_.broken(step, Promise::undo, "success", undone.text());
@@ -91,15 +95,15 @@ void Scenarios::judge_undo(Trial& trial, const HeldCall& forward, const Reply& f
   }
   findings_.holds(step, Promise::undo);
   const Reply again = trial.settle(*undo);
-  if (again.timed_out())
-    findings_.not_checkable(step, Promise::undo_again, late);
+  if (!again.answered())
+    findings_.not_checkable(step, Promise::undo_again, silence(again));
   else if (again.done())
     findings_.holds(step, Promise::undo_again);
   else
     findings_.broken(step, Promise::undo_again, "success", again.text());
   const Reply after = trial.settle(forward);
-  if (after.timed_out())
-    findings_.not_checkable(step, Promise::action_after, late);
+  if (!after.answered())
+    findings_.not_checkable(step, Promise::action_after, silence(after));
   else if (after.refused() || same_answer(first, after))
     findings_.holds(step, Promise::action_after, after.text());
   else
@@ -154,12 +158,13 @@ Result<Done> Scenarios::undone_first(const std::string& step) {
     findings_.holds(step, Promise::undo_of_nothing);
     judge_late_action(trial, copy, *undo);
   } else {
-    if (undone.timed_out())
-      findings_.not_checkable(step, Promise::undo_of_nothing, late);
+    if (!undone.answered())
+      findings_.not_checkable(step, Promise::undo_of_nothing, silence(undone));
     else
       findings_.broken(step, Promise::undo_of_nothing, "success", undone.text());
-    findings_.not_checkable(step, Promise::late_action,
-                            undone.timed_out() ? late : "the undo was answered " + undone.text());
+    findings_.not_checkable(
+        step, Promise::late_action,
+        undone.answered() ? "the undo was answered " + undone.text() : silence(undone));
   }
   // Nothing was done, so nothing is left, whatever it said.
   trial.answer(std::move(*undo), undone.done() ? undone.result : Response{200, {}, nullptr});
@@ -169,7 +174,8 @@ Result<Done> Scenarios::undone_first(const std::string& step) {
 void Scenarios::judge_late_action(Trial& trial, const HeldCall& forward, const HeldCall& undo) {
   const std::string step = Trial::name_of(forward);
   const Reply action = trial.settle(forward);
-  if (action.timed_out()) return findings_.not_checkable(step, Promise::late_action, late);
+  if (!action.answered())
+    return findings_.not_checkable(step, Promise::late_action, silence(action));
   if (action.refused()) return findings_.holds(step, Promise::late_action, action.text());
   findings_.broken(step, Promise::late_action, "409 or 410", action.text());
   if (!trial.settle(undo).done())
@@ -198,17 +204,19 @@ Reply Scenarios::judge_cut_off(Trial& trial, const HeldCall& forward) {
     findings_.not_checkable(step, Promise::cut_off, "the request did not leave: " + cut.text());
     return cut;
   }
+  // Long enough for the request to arrive first, too short for it to be done if that takes a while.
+  std::this_thread::sleep_for(repeat_after_cut);
   Reply again = trial.settle(forward);
   if (!again.taken()) {
-    if (again.timed_out())
-      findings_.not_checkable(step, Promise::cut_off, late);
+    if (!again.answered())
+      findings_.not_checkable(step, Promise::cut_off, silence(again));
     else
       findings_.broken(step, Promise::cut_off, "success", again.text());
     return again;
   }
   const Reply third = trial.settle(forward);
-  if (third.timed_out())
-    findings_.not_checkable(step, Promise::cut_off, late);
+  if (!third.answered())
+    findings_.not_checkable(step, Promise::cut_off, silence(third));
   else if (same_answer(again, third))
     findings_.holds(step, Promise::cut_off);
   else
@@ -239,8 +247,8 @@ Result<Done> Scenarios::probed(const std::string& step) {
     return Done{};
   }
   const Reply seen = trial.settle(*probe);
-  if (seen.timed_out())
-    findings_.not_checkable(step, Promise::probe, late);
+  if (!seen.answered())
+    findings_.not_checkable(step, Promise::probe, silence(seen));
   else if (seen.taken())
     findings_.holds(step, Promise::probe);
   else
@@ -268,14 +276,15 @@ Result<Done> Scenarios::sealed(const std::string& step) {
   }
   const Reply seen = trial.settle(*probe);
   if (!seen.refused()) {
-    findings_.not_checkable(step, Promise::seal,
-                            seen.timed_out() ? late : "the probe was answered " + seen.text());
+    findings_.not_checkable(
+        step, Promise::seal,
+        seen.answered() ? "the probe was answered " + seen.text() : silence(seen));
     trial.answer(std::move(*probe), seen.result);
     return Done{};
   }
   const Reply action = trial.settle(copy);
-  if (action.timed_out())
-    findings_.not_checkable(step, Promise::seal, late);
+  if (!action.answered())
+    findings_.not_checkable(step, Promise::seal, silence(action));
   else if (action.refused())
     findings_.holds(step, Promise::seal, action.text());
   else

@@ -14,7 +14,8 @@ class Scenarios {
   Scenarios(World& world, const Options& options, Findings& findings)
       : world_(world), options_(options), findings_(findings) {}
 
-  /// The action twice, its undo twice, the action once more.
+  /// The action twice, its undo twice, the action once more. To be tried first: see
+  /// why_unreached().
   Result<Done> done_and_undone(const std::string& step);
   /// The undo before its action.
   Result<Done> undone_first(const std::string& step);
@@ -27,6 +28,9 @@ class Scenarios {
   /// Steps without an undo, in one saga that is not taken back: each action twice, or cut off
   /// first.
   Result<Done> forward_only(const std::set<std::string>& steps, Promise promise);
+
+  /// Why no saga came to the step; empty: one did. Then the other scenarios cannot, either.
+  const std::string& why_unreached() const { return why_unreached_; }
 
  private:
   void judge_repetition(Trial& trial, const HeldCall& forward, const Reply& first);
@@ -41,6 +45,7 @@ class Scenarios {
   World& world_;
   const Options& options_;
   Findings& findings_;
+  std::string why_unreached_;
 };
 
 }  // namespace backstitch::contract_check

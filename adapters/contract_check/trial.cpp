@@ -24,6 +24,13 @@ std::string new_run() {
   return run;
 }
 
+/// A member that may be null or absent.
+std::string text_of(const Json& json, const char* member) {
+  const auto found = json.is_object() ? json.find(member) : json.end();
+  return json.is_object() && found != json.end() && found->is_string() ? found->get<std::string>()
+                                                                       : "";
+}
+
 std::string shown(const Json& body) {
   std::string text = body.dump(-1, ' ', false, Json::error_handler_t::replace);
   if (text.size() > body_shown_max) text = text.substr(0, body_shown_max) + "…";
@@ -34,7 +41,12 @@ std::string shown(const Json& body) {
 
 bool Reply::timed_out() const {
   const auto* error = std::get_if<TransportError>(&result);
-  return error != nullptr && error->kind == dsl::Transport::timeout;
+  return error != nullptr && error->sent && error->kind == dsl::Transport::timeout;
+}
+
+bool Reply::answered() const {
+  const auto* error = std::get_if<TransportError>(&result);
+  return error == nullptr || (error->sent && !timed_out());
 }
 
 std::string Reply::text() const {
@@ -56,7 +68,7 @@ Result<Done> Trial::start(const std::set<std::string>& steps) {
   if (input.is_null()) input = schema ? example_of(schema->source(), "", run) : Json::object();
   // Which saga it is, is known only afterwards.
   world_.examiner().hold([](const Call&) { return true; });
-  auto started = world_.start(for_run(std::move(input), run));
+  auto started = world_.start(for_run(std::move(input), run), "check-" + run);
   if (!started) return std::move(started).error();
   saga_ = *started;
   started_ = true;
@@ -69,7 +81,7 @@ Trial::~Trial() {
   if (!started_) return;
   while (!over()) std::this_thread::sleep_for(std::chrono::milliseconds(5));
   const Json view = world_.view(saga_);
-  const std::string status = view.value("status", "");
+  const std::string status = text_of(view, "status");
   if (status == "COMPLETED") {
     if (!options_.pairs_only) return;
     leave("the saga " + saga_.text() + " completed: everything it did is done");
@@ -81,7 +93,7 @@ Trial::~Trial() {
 /// Ended, suspended, or out of time.
 bool Trial::over() {
   if (std::chrono::steady_clock::now() > until_) return true;
-  const std::string status = world_.view(saga_).value("status", "");
+  const std::string status = text_of(world_.view(saga_), "status");
   return status != "RUNNING" && status != "COMPENSATING";
 }
 
@@ -104,22 +116,25 @@ std::optional<HeldCall> Trial::next() {
     auto held = world_.examiner().next([this] { return over(); });
     if (!held || steps_.contains(name_of(*held))) return held;
     // The pivot: what we wait for can only come before it, so it will not come.
+    passed_by_ = name_of(*held);
     take_back();
     answer(std::move(*held), TransportError{dsl::Transport::connect, false, "held back"});
   }
 }
 
 std::string Trial::why_not() {
+  if (!passed_by_.empty())
+    return "with this input the saga comes to its pivot " + passed_by_ + " without it";
   const Json view = world_.view(saga_);
-  const std::string status = view.value("status", "");
+  const std::string status = text_of(view, "status");
   if (status == "RUNNING" || status == "COMPENSATING") return "the saga did not come to it in time";
+  const std::string why = "the saga did not come to it: it ended " + status;
+  if (const auto told = text_of(view.value("suspension", Json()), "message"); !told.empty())
+    return why + ", " + told;
   const Json failure = view.value("failure", Json());
-  const Json suspension = view.value("suspension", Json());
-  std::string why = "the saga did not come to it: it ended " + status;
-  if (suspension.is_object()) return why + ", " + suspension.value("message", "");
-  if (failure.is_object())
-    why += ", " + failure.value("code", "") + " at " + failure.value("step", "");
-  return why;
+  const std::string step = text_of(failure, "step");
+  const std::string code = text_of(failure, "code");
+  return why + (code.empty() ? "" : ", " + code) + (step.empty() ? "" : " at " + step);
 }
 
 Reply Trial::send(const HeldCall& held, Way way) {
@@ -134,9 +149,10 @@ Reply Trial::send(const HeldCall& held, Way way) {
   Pace& pace = findings_.paces[name_of(held)];
   pace.allowed = allowed;
   if (way == Way::cut_off) return reply;
+  if (reply.timed_out()) ++pace.late;
+  if (!reply.answered() && !reply.timed_out()) return reply;
   ++pace.calls;
   pace.slowest = std::max(pace.slowest, reply.took);
-  if (reply.timed_out()) ++pace.late;
   return reply;
 }
 

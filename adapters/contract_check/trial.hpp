@@ -22,6 +22,8 @@ struct Reply {
   bool taken() const { return done() || meaning.outcome == dsl::OutcomeClass::pending; }
   bool refused() const { return meaning.outcome == dsl::OutcomeClass::failure; }
   bool timed_out() const;
+  /// False: nothing can be concluded from it; it could not be reached, or took too long.
+  bool answered() const;
   /// For people: `200 {"id":7}`, `no answer within the attempt's time`.
   std::string text() const;
 };
@@ -31,7 +33,7 @@ struct Pace {
   Duration slowest{0};
   Duration allowed{0};
   std::size_t late = 0;   ///< of our own calls, those without an answer in time
-  std::size_t calls = 0;  ///< of our own
+  std::size_t calls = 0;  ///< of our own, those that reached it
 };
 
 /// What trials have in common and leave behind.
@@ -91,6 +93,7 @@ class Trial {
   std::set<std::string> steps_;
   SagaId saga_;
   bool started_ = false;
+  std::string passed_by_;  ///< the pivot that was not made
   std::chrono::steady_clock::time_point until_;
   std::map<std::string, std::uint32_t> attempts_;  ///< by key: how often it was sent
 };

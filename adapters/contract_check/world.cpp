@@ -177,10 +177,11 @@ std::vector<std::pair<std::string, std::string>> World::services() const {
   return all;
 }
 
-Result<SagaId> World::start(Json input) {
+Result<SagaId> World::start(Json input, std::string business_key) {
   StartRequest request;
   request.definition = program_.definition->name;
   request.input = std::move(input);
+  request.business_key = std::move(business_key);
   auto started = answer_of<StartReply>(
       [&](auto done) { engine_->start(0, std::move(request), std::move(done)); });
   if (!started) return std::move(started).error();

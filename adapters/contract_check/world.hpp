@@ -40,7 +40,8 @@ class World {
   /// Name and place of every service that the definition calls.
   std::vector<std::pair<std::string, std::string>> services() const;
 
-  Result<SagaId> start(Json input);
+  /// A new saga, whatever business key the definition makes out of the input.
+  Result<SagaId> start(Json input, std::string business_key);
   Result<Done> cancel(SagaId saga);
   Result<Done> signal(SagaId saga, const Signal& signal);
   /// As GET /v1/sagas/{id} shows it.

@@ -94,12 +94,21 @@ void print_report(const Terminal& terminal, const contract_check::Report& report
   std::size_t width = 0;
   for (const Finding& finding : report.findings)
     width = std::max(width, std::string(contract_check::title_of(finding.promise)).size());
-  std::string step;
-  for (const Finding& finding : report.findings) {
-    if (finding.step != step)
-      std::printf("%s\n", terminal.paint(Style::bold, finding.step).c_str());
-    step = finding.step;
-    print_finding(terminal, finding, width);
+  for (auto begin = report.findings.begin(); begin != report.findings.end();) {
+    const auto end = std::find_if(begin, report.findings.end(), [&](const Finding& finding) {
+      return finding.step != begin->step;
+    });
+    std::printf("%s\n", terminal.paint(Style::bold, begin->step).c_str());
+    // That nothing can be said of a step is said once.
+    const bool nothing = std::all_of(begin, end, [](const Finding& finding) {
+      return finding.standing == Standing::not_checkable;
+    });
+    if (nothing)
+      std::printf("  %s not checkable: %s\n", terminal.paint(Style::warn, "?").c_str(),
+                  begin->came.c_str());
+    for (; begin != end; ++begin) {
+      if (!nothing) print_finding(terminal, *begin, width);
+    }
   }
   for (const auto& what : report.left)
     std::printf("%s %s\n", terminal.paint(Style::warn, "left behind:").c_str(), what.c_str());

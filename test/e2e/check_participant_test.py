@@ -62,7 +62,7 @@ class Service:
 
     def forget(self):
         self.done, self.closed, self.undone, self.calls, self.working = {}, set(), set(), {}, set()
-        self.effects, self.subjects = 0, []
+        self.effects, self.numbers, self.subjects = 0, 0, []
 
     def answer(self, method, path, headers):
         key = headers["Idempotency-Key"]
@@ -89,10 +89,11 @@ class Service:
                 return self.done[key]
             self.working.add(key)
             # While it works, another request with the key can come in.
-            self.changed.wait(0.15 if self.broken == "cut-off" else 0.001)
+            self.changed.wait(0.3 if self.broken == "cut-off" else 0.001)
             self.effects += 1
+            self.numbers += 1
             self.subjects.append(path)
-            self.done[key] = (200, {"id": f"{key}-{self.effects}"})
+            self.done[key] = (200, {"id": f"{key}-{self.numbers}"})
             self.working.discard(key)
             self.changed.notify_all()
             return self.done[key]

@@ -71,7 +71,7 @@ def nothing_after_its_undo(ledger):
 def known_to_the_log(logs, ledger):
     """Every effect was asked for by an event that was committed before the call left."""
     asked = {(saga_id, event["path"]) for saga_id, events in logs.items() for event in events
-             if event["type"] in ("StepScheduled", "StepWaiting") or event["type"].startswith("Step")}
+             if event["type"] == "StepScheduled"}
     return [f"an effect that no log knows: {entry['step']} of {entry['saga']}" for entry in ledger
             if entry["effect"] in EFFECTS and (entry["saga"], entry["step"]) not in asked]
 
@@ -84,15 +84,12 @@ def all_done(logs, ledger):
     """What succeeded has its effect, and nothing was taken back."""
     found = [f"undone although it completed: {key}" for key in undone_keys(ledger)]
     standing = {(entry["saga"], entry["step"]) for entry in ledger if entry["effect"] in EFFECTS}
-    scheduled = {(saga_id, event["path"]) for saga_id, events in logs.items() for event in events
-                 if event["type"] == "StepScheduled"}
     for saga_id, events in logs.items():
-        for event in events:
-            place = (saga_id, event["path"])
-            # A read leaves no entry with an effect; the participants mark what it was.
-            reads = {(e["saga"], e["step"]) for e in ledger} - standing
-            if event["type"] == "StepSucceeded" and place in scheduled and place not in standing | reads:
-                found.append(f"succeeded without an effect: {event['path']}")
+        acting = {event["path"] for event in events
+                  if event["type"] == "StepScheduled" and event["data"]["request"]["method"] != "GET"}
+        found += [f"succeeded without an effect: {event['path']}" for event in events
+                  if event["type"] == "StepSucceeded" and event["path"] in acting
+                  and (saga_id, event["path"]) not in standing]
     return found
 
 
