@@ -116,7 +116,9 @@ void MemoryStore::due(DueQuery query, std::function<void(Result<std::vector<Saga
                         query.shards.end();
       const bool recent =
           !query.lookback || !saga.wake_at || *saga.wake_at >= now() - *query.lookback;
-      const bool wanted = saga.wake_at ? *saga.wake_at <= until && recent : query.resident_too;
+      const bool asleep = saga.wake_at && *saga.wake_at <= until && recent;
+      const bool wanted = query.parents_only ? asleep && saga.has_had_child()
+                                             : asleep || (!saga.wake_at && query.resident_too);
       if (ours && wanted && saga.active()) ids.push_back(at->first);
     }
   }
@@ -203,6 +205,11 @@ std::vector<std::pair<SagaId, AuditEntry>> MemoryStore::audited() const {
 
 bool MemoryStore::Saga::active() const {
   return summary.status == "RUNNING" || summary.status == "COMPENSATING";
+}
+
+bool MemoryStore::Saga::has_had_child() const {
+  return std::any_of(log.begin(), log.end(),
+                     [](const EventRecord& event) { return event.type == "ChildScheduled"; });
 }
 
 }  // namespace backstitch::memory

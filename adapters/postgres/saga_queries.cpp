@@ -52,18 +52,27 @@ Result<std::vector<engine::StoredSaga>> load(Session& session, const std::vector
 }
 
 Result<std::vector<SagaId>> due(Session& session, const engine::DueQuery& query) {
-  // Two questions, two indexes; each gives at most one page, the cheaper half of the merged page.
+  // Each question gives at most one page, the cheaper part of the merged page. The log, and not the
+  // children, says who is a parent: a child may be scheduled and not be there yet.
   static const std::string sql = R"(
     select id from (
       (select id from backstitch.saga
-        where shard = any ($1::smallint[]) and id > $2::uuid
+        where not $6::boolean and shard = any ($1::smallint[]) and id > $2::uuid
           and status in ('RUNNING', 'COMPENSATING') and wake_at is not null
           and wake_at <= now() + $3::bigint * interval '1 millisecond'
-          and ($6::bigint is null or wake_at >= now() - $6::bigint * interval '1 millisecond')
+          and ($7::bigint is null or wake_at >= now() - $7::bigint * interval '1 millisecond')
+        order by id limit $5::int)
+      union all
+      (select id from backstitch.saga g
+        where $6::boolean and shard = any ($1::smallint[]) and id > $2::uuid
+          and status in ('RUNNING', 'COMPENSATING') and wake_at is not null
+          and wake_at <= now() + $3::bigint * interval '1 millisecond'
+          and exists (select 1 from backstitch.saga_log l
+                       where l.saga_id = g.id and l.type = 'ChildScheduled')
         order by id limit $5::int)
       union all
       (select id from backstitch.saga
-        where $4::boolean and shard = any ($1::smallint[]) and id > $2::uuid
+        where $4::boolean and not $6::boolean and shard = any ($1::smallint[]) and id > $2::uuid
           and status in ('RUNNING', 'COMPENSATING') and wake_at is null
         order by id limit $5::int)) found
      order by id limit $5::int)";
@@ -71,7 +80,8 @@ Result<std::vector<SagaId>> due(Session& session, const engine::DueQuery& query)
       query.lookback ? std::optional(std::to_string(query.lookback->count())) : std::nullopt);
   const pqxx::result found = session.run_prepared(
       "due", sql, shards_literal(query.shards), query.after.text(), query.horizon.count(),
-      query.resident_too ? "true" : "false", std::min(query.limit, limit_max), lookback.get());
+      query.resident_too ? "true" : "false", std::min(query.limit, limit_max),
+      query.parents_only ? "true" : "false", lookback.get());
   std::vector<SagaId> ids;
   ids.reserve(found.size());
   for (const auto& row : found) ids.push_back(saga_of(row[0]));

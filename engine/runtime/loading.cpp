@@ -139,11 +139,44 @@ void Reactor::revive(std::vector<Shard> shards, SagaId after) {
                                    [self, shards] { self->revive(shards, {}); });
         return;
       }
-      if (due->empty()) return;
+      if (due->empty()) return self->ask_parents(shards, {});
       self->load(*due, true, [self, shards, last = due->back(), more = due->size() == load_page] {
-        if (more) self->revive(shards, last);
+        if (more) return self->revive(shards, last);
+        self->ask_parents(shards, {});
       });
     });
+  });
+}
+
+/// What a parent and its child had to tell each other may be lost with the former owner. A parent
+/// that sleeps would only ask at its next look, so each is had to ask now; it sleeps on.
+void Reactor::ask_parents(std::vector<Shard> shards, SagaId after) {
+  DueQuery query{.shards = shards,
+                 .horizon = child_look_every + due_margin,
+                 .parents_only = true,
+                 .after = after,
+                 .limit = load_page};
+  const auto weak = weak_from_this();
+  node_.ports.store->due(query, [weak, shards](Result<std::vector<SagaId>> due) {
+    // Should this fail, the look comes by itself.
+    const auto self = weak.lock();
+    if (!self || !due || due->empty()) return;
+    self->node_.ports.store->load(
+        *due, [weak, shards, last = due->back(),
+               more = due->size() == load_page](Result<std::vector<StoredSaga>> stored) {
+          const auto alive = weak.lock();
+          if (!alive || !stored) return;
+          alive->executor_.post([self = alive, shards, last, more, stored = std::move(stored)] {
+            for (const auto& saga : *stored) {
+              if (!self->epochs_[saga.id.shard()] || self->actors_.count(saga.id) > 0) continue;
+              const auto parent = self->revived(saga);
+              if (!parent) continue;
+              self->perform(*parent, effects_to_repeat((*parent)->state));
+              if (!(*parent)->appending && (*parent)->pending.empty()) self->drop(*parent);
+            }
+            if (more) self->ask_parents(shards, last);
+          });
+        });
   });
 }
 

@@ -21,6 +21,7 @@
 namespace backstitch::engine {
 
 class Forwarder;
+
 /// A saga that waits for another one looks after it so often, should word of its end get lost.
 inline constexpr Duration child_look_every{60'000};
 
@@ -167,6 +168,7 @@ class Reactor : public std::enable_shared_from_this<Reactor> {
   void load(const std::vector<SagaId>& ids, bool taken_over, std::function<void()> done);
   void loaded(const StoredSaga& stored, bool taken_over);
   Result<Actor> revived(const StoredSaga& stored);
+  void ask_parents(std::vector<Shard> shards, SagaId after);
   void revive(std::vector<Shard> shards, SagaId after);
   void scan_due();
   void sweep();

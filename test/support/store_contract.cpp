@@ -367,6 +367,9 @@ void store_contract(const std::function<std::unique_ptr<StoreFixture>()>& make) 
   SUBCASE("due sagas are those of the shards, active, and due within the horizon") {
     due_sagas(*fixture);
   }
+  SUBCASE("parents that sleep are told by their log, whether or not the child is there") {
+    due_parents_contract(*fixture);
+  }
   SUBCASE("a saga that was kept long enough is removed with its log, keys and children") {
     expiry(*fixture);
   }

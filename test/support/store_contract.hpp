@@ -44,10 +44,11 @@ T await(StoreFixture& fixture, const std::function<void(std::function<void(T)>)>
 /// fresh fixture: call inside a TEST_CASE; the parts are SUBCASEs.
 void store_contract(const std::function<std::unique_ptr<StoreFixture>()>& make);
 
-/// The parts of it for the catalogue, for leases and for the inbox.
+/// The parts of it for the catalogue, for leases, for the inbox, and for parents at a take-over.
 void catalog_contract(StoreFixture& fixture);
 void lease_contract(StoreFixture& fixture);
 void inbox_contract(StoreFixture& fixture);
+void due_parents_contract(StoreFixture& fixture);
 
 // Shared with the tests of single adapters.
 SagaId saga_in(Shard shard, std::uint64_t number);

@@ -110,6 +110,48 @@ TEST_CASE("a node that comes back under its name takes its sagas up without wait
   CHECK(status_of(nodes.view(second, started->id)) == "COMPLETED");
 }
 
+TEST_CASE("a parent that sleeps hears of its child although the node died between the two") {
+  Nodes nodes;
+  TestNode& dying = nodes.add("a");
+  nodes.define(
+      dying,
+      R"({"dsl":1,"name":"t.child","version":1,"services":{"s":{"baseUrl":"https://s.example"}},"steps":[
+    {"name":"c","action":{"service":"s","http":"PUT /c"},"compensation":{"http":"DELETE /c"}}]})");
+  nodes.define(
+      dying,
+      R"({"dsl":1,"name":"t.parent","version":1,"services":{"s":{"baseUrl":"https://s.example"}},"steps":[
+    {"name":"p","action":{"service":"s","http":"PUT /p"},"compensation":{"http":"DELETE /p"}},
+    {"name":"sub","saga":{"name":"t.child","input":{}}}]})");
+  std::string last;
+  SUBCASE("before the child was started") {
+    last = "p";
+  }
+  SUBCASE("after the child had ended") {
+    last = "c";
+  }
+  nodes.script = [&](const engine::Call& call) {
+    if (call.path == last) dying.store.holding = true;
+    return answers(200);
+  };
+  const auto started = nodes.start(dying, "t.parent");
+  REQUIRE(started.has_value());
+  const std::size_t before = dying.store.appended;
+  REQUIRE(
+      nodes.world.run_until([&] { return !nodes.sent.empty() && nodes.sent.back().path == last; }));
+  nodes.world.run_for(Duration{100});
+  REQUIRE(dying.store.appended > before);
+  // What it decided is committed, and it does not live to hear that.
+  dying.executor.pause(true);
+  dying.store.release();
+  TestNode& heir = nodes.add("b");
+  const std::size_t ends = last == "p" ? 2 : 1;
+  CHECK(nodes.world.run_until([&] { return heir.engine->counters().ended == ends; },
+                              Duration{20'000}));
+  CHECK(status_of(nodes.view(heir, started->id)) == "COMPLETED");
+  CHECK(nodes.calls() == "forward /p | forward /c");
+  CHECK(count(nodes.log(started->id), "Resumed") == 0);
+}
+
 TEST_CASE("a saga that three nodes in a row died of is suspended") {
   Nodes nodes;
   TestNode& first = nodes.add("a");

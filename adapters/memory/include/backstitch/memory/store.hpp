@@ -81,6 +81,7 @@ class MemoryStore final : public engine::Store,
     std::optional<SagaId> parent;
     std::vector<engine::EventRecord> log;
     bool active() const;
+    bool has_had_child() const;
   };
   struct Key {
     SagaId saga;

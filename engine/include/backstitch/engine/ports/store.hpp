@@ -99,6 +99,7 @@ struct DueQuery {
   std::vector<Shard> shards{};
   Duration horizon{0};        ///< sagas due up to the database's now() + horizon
   bool resident_too = false;  ///< after a take-over: also those that were in the dead node's memory
+  bool parents_only = false;  ///< only those asleep that have had a sub-saga
   /// Not those that were due before now() - lookback; unset: all. What was due long ago has been
   /// found long ago, and reading past it is slow where an old snapshot keeps its traces alive.
   std::optional<Duration> lookback{};
