@@ -35,6 +35,19 @@ class CommandLine(unittest.TestCase):
         path = self.file(f"{number}.json", order(number))
         return json.loads(self.cli("start", "orders.place", "--input", path, "--wait", "30s", "--json"))
 
+    def test_guard_sql_is_all_that_a_participants_database_needs_and_may_be_applied_again(self):
+        script = self.cli("guard-sql")
+        postgres = self.world.postgres
+        self.assertEqual(postgres.psql("postgres", "create database shop").returncode, 0)
+        # A database of its own, and the engine's, which has it by its migrations.
+        for database in ("shop", "shop", "backstitch"):
+            done = postgres.psql(database, script)
+            self.assertEqual(done.returncode, 0, done.stderr)
+        for database in ("shop", "backstitch"):
+            said = [postgres.psql(database, f"select backstitch.guard('cli', '{phase}')").stdout.strip()
+                    for phase in ("forward", "forward", "compensate", "compensate", "forward")]
+            self.assertEqual(said, ["proceed", "repeated", "proceed", "repeated", "refused"])
+
     def test_start_waits_and_prints_the_timeline_without_colours(self):
         path = self.file("plain.json", order("plain"))
         out = self.cli("start", "orders.place", "--input", path, "--wait", "30s")
