@@ -6,6 +6,8 @@ started again, or with three nodes another one takes over; the saga must come to
 only the participants' ledgers and the log must find everything done once or everything undone once.
 """
 import argparse
+import contextlib
+import http.server
 import os
 import queue
 import re
@@ -46,6 +48,9 @@ class Node(harness.Server):
                  "--node", self.name, "--allow-host", "127.0.0.1", "--reactors", "1", *self.arguments],
                 stderr=log, env=environment)
 
+    def close(self):
+        harness.stop_process(self.process)
+
     def is_dead(self):
         return self.process.poll() is not None
 
@@ -54,6 +59,48 @@ class Node(harness.Server):
             return self.api("GET", "/readyz")[0] == 200
         except OSError:
             return False
+
+
+class Front:
+    """Where participants post their answers, as a load balancer would stand there: whichever node takes it, takes it."""
+
+    def __init__(self, nodes):
+        front = self
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            def do_POST(self):
+                body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+                self.send_response(front.pass_on(self.path, body))
+                self.send_header("Content-Length", "0")
+                self.end_headers()
+
+            def log_message(self, *_):
+                pass
+
+        self.nodes = nodes
+        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.server.daemon_threads = True
+        self.url = f"http://127.0.0.1:{self.server.server_port}"
+        self.thread = threading.Thread(target=self.server.serve_forever, args=(0.02,))
+
+    def pass_on(self, path, body):
+        for node in self.nodes:
+            try:
+                status = node.api("POST", path, body)[0]
+            except OSError:
+                continue
+            if status < 500:
+                return status
+        return 503
+
+    def __enter__(self):
+        self.thread.start()
+        return self
+
+    def __exit__(self, *_):
+        self.server.shutdown()
+        self.thread.join()
+        self.server.server_close()
 
 
 class World:
@@ -66,20 +113,28 @@ class World:
         url = postgres.url.rsplit("/", 1)[0] + "/" + database
         if postgres.psql("postgres", f"create database {database} template migrated").returncode != 0:
             raise RuntimeError(f"no database {database}")
-        arguments = ["--lease", LEASE] if nodes > 1 else []
-        self.nodes = [Node(url, f"node-{n}", arguments, os.path.join(self.folder.name, f"node-{n}.log"))
-                      for n in range(nodes)]
+        self.nodes = []
+        self.front = Front(self.nodes)
+        arguments = ["--callback-url", self.front.url, *(["--lease", LEASE] if nodes > 1 else [])]
+        self.nodes += [Node(url, f"node-{n}", arguments, os.path.join(self.folder.name, f"node-{n}.log"))
+                       for n in range(nodes)]
         self.number = 0
 
     def __enter__(self):
-        self.participants.__enter__()
-        self.prepare()
+        self.opened = contextlib.ExitStack()
+        with self.opened as undo:
+            for part in (self.front, self.participants, *self.nodes_to_end()):
+                undo.enter_context(part)
+            self.prepare()
+            self.opened = undo.pop_all()
         return self
 
+    def nodes_to_end(self):
+        """Each ends with the world, whether it was begun or not."""
+        return [contextlib.closing(node) for node in self.nodes]
+
     def __exit__(self, *_):
-        for node in self.nodes:
-            node.__exit__(None, None, None)
-        self.participants.__exit__(None, None, None)
+        self.opened.close()
         self.folder.cleanup()
 
     def prepare(self):
