@@ -260,7 +260,9 @@ void Reactor::schedule(Duration every, void (Reactor::*run)()) {
 }
 
 void Reactor::set_shards(const std::vector<ShardLease>& leases, SteadyTime act_until) {
-  const bool could_act = may_act();
+  // What came while the lease was late was turned away, so it has to be taken up as if by another
+  // node, whether or not anybody looked at the lease in between.
+  check_lease();
   act_until_ = act_until;
   // What a node leaves out while it may not act, nobody does for it: it begins again from the log.
   if (!could_act) lose_everything();

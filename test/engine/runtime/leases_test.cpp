@@ -93,6 +93,32 @@ TEST_CASE("a node that cannot renew stops acting before its lease ends") {
   CHECK(reply->error().code == ErrorCode::unavailable);
 }
 
+TEST_CASE("an answer that comes while a renewal is late is asked for again") {
+  Nodes nodes;
+  engine::Options options;
+  // Nothing looks at the lease in between.
+  options.due_scan_every = Duration{60'000};
+  TestNode& node = nodes.add("a", options);
+  nodes.define(node, three_steps());
+  nodes.script = [](const engine::Call& call) {
+    Reaction reaction = answers(200);
+    if (call.path == "b" && call.attempt == 1) reaction.after = Duration{6'900};
+    return reaction;
+  };
+  const auto started = nodes.start(node, "t.three");
+  REQUIRE(started.has_value());
+  nodes.world.run_for(Duration{1'000});
+  // The node may not act between 6.7 s and the renewal, and the answer comes in between.
+  nodes.database.executor.pause(true);
+  nodes.world.run_for(Duration{6'200});
+  nodes.database.executor.pause(false);
+  CHECK(
+      nodes.world.run_until([&] { return node.engine->counters().ended == 1; }, Duration{20'000}));
+  CHECK(status_of(nodes.view(node, started->id)) == "COMPLETED");
+  CHECK(nodes.calls() == "forward /a | forward /b | forward /b | forward /c");
+  CHECK(count(nodes.log(started->id), "Resumed") == 1);
+}
+
 TEST_CASE("a node that comes back under its name takes its sagas up without waiting") {
   Nodes nodes;
   TestNode& first = nodes.add("a");
