@@ -260,12 +260,10 @@ void Reactor::schedule(Duration every, void (Reactor::*run)()) {
 }
 
 void Reactor::set_shards(const std::vector<ShardLease>& leases, SteadyTime act_until) {
-  // What came while the lease was late was turned away, so it has to be taken up as if by another
-  // node, whether or not anybody looked at the lease in between.
+  // What came while the lease was late was turned away, and nobody does it for this node: it begins
+  // again from the log, whether or not anybody looked at the lease in between.
   check_lease();
   act_until_ = act_until;
-  // What a node leaves out while it may not act, nobody does for it: it begins again from the log.
-  if (!could_act) lose_everything();
   std::array<std::optional<Epoch>, shard_count> held{};
   for (const auto& lease : leases) {
     if (lease.shard % node_.ports.reactors.size() == index_) held[lease.shard] = lease.epoch;
