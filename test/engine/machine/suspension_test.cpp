@@ -284,3 +284,14 @@ TEST_CASE("a cancel asks a sealed probe again, because the undo may need what on
           "SagaEnded FAILED");
   }
 }
+
+TEST_CASE("a pivot whose answer cannot be used was done all the same: nothing is undone") {
+  Play play(saga(step("a") + "," + pivot("p", R"(,"output":{"x":"${response.body.x}"})")));
+  play.start();
+  play.answer("a", 200);
+  play.answer("p", 200);
+  CHECK(play.state.status == engine::SagaStatus::suspended);
+  CHECK(play.state.pivot_passed);
+  CHECK(play.state.suspensions.front().reason == "EXPRESSION_FAILED");
+  CHECK(play.state.steps.at("a").status == engine::StepStatus::succeeded);
+}
