@@ -1,0 +1,160 @@
+"""Carries out a plan of faults on a cluster."""
+import collections
+import contextlib
+import os
+import signal
+import subprocess
+import threading
+import time
+
+import network
+from definitions import harness
+
+STOP_SECONDS_MAX = 30
+Done = collections.namedtuple("Done", "kind target began ended detail note")
+
+
+class Faults:
+    """Runs the events of a plan, each in a thread of its own; one at a time for one resource.
+
+    Threads: one to run it; `done` may be read when `run` has returned.
+    """
+
+    def __init__(self, cluster, events, say=lambda text: None):
+        self.cluster, self.events, self.say = cluster, events, say
+        self.stopping = threading.Event()
+        self.locks = collections.defaultdict(threading.Lock)
+        self.done, self.errors, self.kills, self.stops = [], [], [], []
+
+    def run(self, seconds):
+        began, threads = time.monotonic(), []
+        for event in self.events:
+            if self.stopping.wait(max(0, began + min(event.at, seconds) - time.monotonic())) or event.at >= seconds:
+                break
+            threads.append(threading.Thread(target=self.one, args=(event, self.locks[event.resource])))
+            threads[-1].start()
+        self.stopping.wait(max(0, began + seconds - time.monotonic()))
+        self.stopping.set()
+        for thread in threads:
+            thread.join()
+
+    def one(self, event, lock):
+        with lock:
+            if self.stopping.is_set():
+                return
+            self.say(f"{event.kind} {event.target or ''} {event.seconds} s {event.detail or ''}")
+            began, note = time.time(), None
+            try:
+                note = self.method(event.kind)(event)
+            except Exception as error:  # pylint: disable=broad-except
+                self.errors.append(f"{event.kind} {event.target}: {error!r}")
+            self.done.append(Done(event.kind, event.target, began, time.time(), event.detail, note))
+
+    def method(self, kind):
+        if kind.startswith(("postgres-", "service-")) and kind != "postgres-kill":
+            return self.on_way
+        return getattr(self, kind.replace("-", "_"))
+
+    def wait(self, seconds):
+        self.stopping.wait(seconds)
+
+    # Nodes
+
+    @contextlib.contextmanager
+    def node(self, event):
+        """A node that runs; a fault before may have left it to end."""
+        node = self.cluster.nodes[event.target]
+        if node.process.poll() is not None:
+            self.errors.append(f"{node.incarnation} ended by itself with {node.process.returncode}")
+            node.start()
+        yield node
+
+    def kill(self, event):
+        with self.node(event) as node:
+            self.kills.append((node.incarnation, time.time()))
+            node.kill()
+            self.wait(event.seconds)
+            node.start()
+
+    def pause(self, event):
+        with self.node(event) as node:
+            node.signal(signal.SIGSTOP)
+            self.wait(event.seconds)
+            node.signal(signal.SIGCONT)
+
+    def stop(self, event, clock=0):
+        with self.node(event) as node:
+            began = time.monotonic()
+            node.signal(signal.SIGTERM)
+            try:
+                node.process.wait(STOP_SECONDS_MAX)
+                took, code = time.monotonic() - began, node.process.returncode
+            except subprocess.TimeoutExpired:
+                node.kill()
+                took, code = time.monotonic() - began, "killed"
+            self.stops.append((node.incarnation, took, code))
+            self.wait(0 if clock else event.seconds)
+            node.start(clock=clock)
+
+    def clock(self, event):
+        self.stop(event, clock=event.detail["off"])
+        self.wait(event.seconds)
+        self.stop(event._replace(seconds=0))
+
+    def partition(self, event):
+        if self.cluster.network.node == event.target:
+            self.cluster.network.cut()
+            self.wait(event.seconds)
+            self.cluster.network.heal()
+            return "network namespace"
+        ways = [f"postgres:{event.target}"]
+        for way in ways:
+            self.cluster.links.set(way, "black-hole")
+        self.wait(event.seconds)
+        for way in ways:
+            self.cluster.links.set(way, "pass")
+        return "black hole of the proxy"
+
+    # PostgreSQL
+
+    def postgres_kill(self, event):
+        for _ in range(event.detail["times"]):
+            self.cluster.postgres.kill()
+            self.wait(event.seconds / event.detail["times"])
+            self.cluster.postgres.start()
+
+    def disk_full(self, event):
+        postgres = self.cluster.postgres
+        filler = network.fill(postgres.folder)
+        try:
+            self.wait(event.seconds)
+        finally:
+            os.remove(filler)
+        # Full while it recovers, PostgreSQL gives up; someone has to start it again, as after a crash.
+        harness.wait_until(lambda: self.answers(postgres), 30, "PostgreSQL to come back", 0.3)
+        return None
+
+    @staticmethod
+    def answers(postgres):
+        if postgres.process.poll() is not None:
+            harness.wait_until(lambda: not postgres.has_backends(), 20, "the backends to go")
+            postgres.start()
+        return postgres.psql("postgres", "select 1").returncode == 0
+
+    # Ways and participants
+
+    def on_way(self, event):
+        place, mode = event.kind.split("-", 1)
+        way = f"{place}:{event.target}"
+        self.cluster.links.set(way, mode, **event.detail)
+        self.wait(event.seconds)
+        self.cluster.links.set(way, "pass")
+
+    def participant(self, event):
+        # The names of services are unique here, but not in their examples.
+        participants = self.cluster.participants[self.cluster.services[event.target]]
+        rule = {"service": event.target.removeprefix("bank-"), **event.detail}
+        status, body, _ = participants.call("POST", "/faults", rule)
+        self.wait(event.seconds)
+        participants.clear()
+        return None if status < 300 else f"{status} {body}"

@@ -1,0 +1,148 @@
+#!/usr/bin/env python3
+"""Chaos with real processes: three nodes, PostgreSQL, participants and a proxy on every way are broken at random under load;
+then the faults stop, everything has to end, and an independent checker looks for a broken promise."""
+import argparse
+import os
+import random
+import shutil
+import signal
+import sys
+import time
+
+import checker
+import faults as faults_module
+import network
+import plan
+import report
+import tables
+from cluster import NODES, Cluster
+from definitions import harness
+from load import Load
+
+LEASE_SECONDS = 3
+STARTS_PER_SECOND = 12
+DRAIN_SECONDS_MAX = 180
+
+
+def arguments():
+    parser = argparse.ArgumentParser(prog="./dev chaos", description=__doc__, epilog="faults:\n" + report.fault_names(),
+                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--minutes", type=float, default=2, help="how long faults are injected (2)")
+    parser.add_argument("--seed", type=int, help="of the plan of faults and of the load; printed if left out")
+    parser.add_argument("--faults", help="comma-separated; all by default")
+    parser.add_argument("--rate", type=float, default=STARTS_PER_SECOND, help=f"starts per second ({STARTS_PER_SECOND})")
+    parser.add_argument("--json", metavar="FILE", help="writes figures and results")
+    parser.add_argument("--keep", action="store_true", help="keeps the nodes' logs")
+    parser.add_argument("--plan", action="store_true", help="only prints the plan of the seed")
+    return parser, parser.parse_args()
+
+
+def possible(names):
+    """The faults of `names` that can be injected here; the others are told with their reason."""
+    reasons = {"disk-full": network.disk_impossible(), "clock": network.clock_impossible()}
+    for name in names:
+        if reasons.get(name):
+            print(f"skipped: {name} {reasons[name]}")
+    return [name for name in names if not reasons.get(name)]
+
+
+def say(began):
+    return lambda text: print(f"  {time.monotonic() - began:6.1f} s  {text}", flush=True)
+
+
+def drain(cluster, load, seed):
+    """Until every saga has ended; what is suspended is retried, who waits for a decision gets one. @return seconds, or none"""
+    began, chance = time.monotonic(), random.Random(seed)
+    answered = load.finish(60)
+    while time.monotonic() - began < DRAIN_SECONDS_MAX:
+        load.decide_all(chance)
+        load.retry_suspended(chance)
+        left = cluster.postgres.query(
+            "select (select count(*) from backstitch.saga where status in ('RUNNING', 'COMPENSATING', 'SUSPENDED'))"
+            " + (select count(*) from backstitch.inbox)")
+        if left == "0" and not load.waiting:
+            return time.monotonic() - began if answered else None
+        time.sleep(0.5)  # poll
+    return None
+
+
+def run_checks(found, faults, cluster, drained):
+    """What the tables cannot know."""
+    late = [f"{name} took {took:.1f} s, code {code}" for name, took, code in faults.stops
+            if took >= faults_module.STOP_SECONDS_MAX or code != 0]
+    yield checker.Result("I10", f"drained within {DRAIN_SECONDS_MAX} s", [] if drained is not None else ["it did not"])
+    yield checker.Result("", "told to stop, a node ends in under 30 s", late)
+    yield checker.Result("", "no node ended by itself, and every fault could be injected", faults.errors)
+    slow = found["takeOverSeconds"]["p99"]
+    yield checker.Result("", f"take-over after SIGKILL within {cluster.lease + 5} s (p99)",
+                         [f"{slow:.1f} s"] if slow and slow > cluster.lease + 5 else [])
+
+
+def chaos(options, names):
+    began = time.monotonic()
+    tell = say(began)
+    namespace = "partition" in names and network.Network.possible() is None
+    with Cluster(LEASE_SECONDS, limited_disk="disk-full" in names, namespace=namespace) as cluster:
+        events = plan.make(options.seed, options.minutes * 60, names, NODES, sorted(cluster.services),
+                           NODES[-1] if namespace else None)
+        if "disk-full" in names and not cluster.postgres.mounted:
+            print("skipped: disk-full, the file system cannot be mounted")
+            events = [event for event in events if event.kind != "disk-full"]
+        if "partition" in names and not namespace:
+            print(f"partition: by the proxy's black hole; a network namespace {network.Network.possible()}")
+        if options.plan:
+            for event in events:
+                print(*event)
+            return 0
+        cluster.wait_until_shared()
+        load, faults = Load(cluster, options.seed, options.rate), faults_module.Faults(cluster, events, tell)
+        load.begin()
+        try:
+            faults.run(options.minutes * 60)
+        finally:
+            faults.stopping.set()
+            load.stop()
+            tell("faults stop")
+            cluster.heal()
+        drained = drain(cluster, load, options.seed)
+        tell(f"drained in {drained:.1f} s" if drained is not None else "not drained")
+        seen = tables.read(cluster.postgres, cluster.participants)
+        found = report.figures(seen, load, faults, cluster.lease)
+        results = checker.judge(seen, load.starts, load.said) + list(run_checks(found, faults, cluster, drained))
+        print(f"seed {options.seed}, {options.minutes} minutes of faults")
+        report.say_figures(found)
+        if options.json:
+            report.write_json(options.json, found, results, {"seed": options.seed, "minutes": options.minutes})
+        code = report.say_results(results)
+        if code or options.keep:
+            kept = keep(cluster, seen, options.seed)
+            print(f"logs and tables: {kept}", file=sys.stderr)
+        else:
+            shutil.rmtree(cluster.folder)
+        return code
+
+
+def keep(cluster, seen, seed):
+    """Beside the nodes' logs, what the checker saw."""
+    for name in ("sagas", "log", "keys", "inbox", "owned", "written", "ledgers", "judgements"):
+        report.dump(os.path.join(cluster.folder, f"{name}.json"), getattr(seen, name))
+    return cluster.folder
+
+
+def main():
+    parser, options = arguments()
+    names = options.faults.split(",") if options.faults else list(plan.NAMES)
+    unknown = sorted(set(names) - set(plan.NAMES))
+    if unknown:
+        parser.error(f"no such fault: {', '.join(unknown)}")
+    if options.seed is None:
+        options.seed = random.SystemRandom().randrange(1_000_000)
+    harness.require_build()
+    print(f"seed {options.seed} (again with --seed {options.seed})", flush=True)
+    # What is ended from outside ends what it started, as after Ctrl-C.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    return chaos(options, possible(names))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
