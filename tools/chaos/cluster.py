@@ -5,7 +5,6 @@ import shutil
 import signal
 import subprocess
 import tempfile
-import threading
 
 import network
 from definitions import RENAMED, definitions, harness
@@ -42,8 +41,7 @@ class Node(harness.Server):
 
     def __init__(self, name, cluster):
         super().__init__(cluster.postgres.url, node=name, log=os.path.join(cluster.folder, f"{name}.log"))
-        self.cluster, self.starts, self.clock, self.died = cluster, 0, 0, False
-        self.lock = threading.RLock()
+        self.cluster, self.starts = cluster, 0
         self.host = cluster.network.node_address(name)
         self.url = f"http://{self.host}:{self.port}"
 
@@ -54,7 +52,6 @@ class Node(harness.Server):
     def start(self, ready=False, clock=0):
         """@param clock seconds that its wall clock is off"""
         self.starts += 1
-        self.clock = clock
         cluster = self.cluster
         port = cluster.ports.get(f"postgres:{self.node}", cluster.postgres.port)
         database = (f"postgresql://backstitch@{cluster.network.gateway}:{port}/backstitch"
@@ -70,10 +67,7 @@ class Node(harness.Server):
             self.ready()
 
     def signal(self, number):
-        if self.process.poll() is None:
-            self.process.send_signal(number)
-        else:
-            self.died = True
+        self.process.send_signal(number)
 
     def close(self):
         if self.process is not None and self.process.poll() is None:

@@ -1,6 +1,5 @@
 """Carries out a plan of faults on a cluster."""
 import collections
-import contextlib
 import os
 import signal
 import subprocess
@@ -28,15 +27,17 @@ class Faults:
 
     def run(self, seconds):
         began, threads = time.monotonic(), []
-        for event in self.events:
-            if self.stopping.wait(max(0, began + min(event.at, seconds) - time.monotonic())) or event.at >= seconds:
-                break
-            threads.append(threading.Thread(target=self.one, args=(event, self.locks[event.resource])))
-            threads[-1].start()
-        self.stopping.wait(max(0, began + seconds - time.monotonic()))
-        self.stopping.set()
-        for thread in threads:
-            thread.join()
+        try:
+            for event in self.events:
+                if event.at >= seconds or self.stopping.wait(max(0, began + event.at - time.monotonic())):
+                    break
+                threads.append(threading.Thread(target=self.one, args=(event, self.locks[event.resource])))
+                threads[-1].start()
+            self.stopping.wait(max(0, began + seconds - time.monotonic()))
+        finally:
+            self.stopping.set()
+            for thread in threads:
+                thread.join()
 
     def one(self, event, lock):
         with lock:
@@ -60,41 +61,38 @@ class Faults:
 
     # Nodes
 
-    @contextlib.contextmanager
     def node(self, event):
-        """A node that runs; a fault before may have left it to end."""
+        """The node of an event; it runs, unless it ended by itself, which is an error."""
         node = self.cluster.nodes[event.target]
         if node.process.poll() is not None:
             self.errors.append(f"{node.incarnation} ended by itself with {node.process.returncode}")
             node.start()
-        yield node
+        return node
 
     def kill(self, event):
-        with self.node(event) as node:
-            self.kills.append((node.incarnation, time.time()))
-            node.kill()
-            self.wait(event.seconds)
-            node.start()
+        node = self.node(event)
+        self.kills.append((node.incarnation, time.time()))
+        node.kill()
+        self.wait(event.seconds)
+        node.start()
 
     def pause(self, event):
-        with self.node(event) as node:
-            node.signal(signal.SIGSTOP)
-            self.wait(event.seconds)
-            node.signal(signal.SIGCONT)
+        node = self.node(event)
+        node.signal(signal.SIGSTOP)
+        self.wait(event.seconds)
+        node.signal(signal.SIGCONT)
 
     def stop(self, event, clock=0):
-        with self.node(event) as node:
-            began = time.monotonic()
-            node.signal(signal.SIGTERM)
-            try:
-                node.process.wait(STOP_SECONDS_MAX)
-                took, code = time.monotonic() - began, node.process.returncode
-            except subprocess.TimeoutExpired:
-                node.kill()
-                took, code = time.monotonic() - began, "killed"
-            self.stops.append((node.incarnation, took, code))
-            self.wait(0 if clock else event.seconds)
-            node.start(clock=clock)
+        node, began = self.node(event), time.monotonic()
+        node.signal(signal.SIGTERM)
+        try:
+            code = node.process.wait(STOP_SECONDS_MAX)
+        except subprocess.TimeoutExpired:
+            node.kill()
+            code = "killed"
+        self.stops.append((node.incarnation, time.monotonic() - began, code))
+        self.wait(0 if clock else event.seconds)
+        node.start(clock=clock)
 
     def clock(self, event):
         self.stop(event, clock=event.detail["off"])
@@ -107,12 +105,9 @@ class Faults:
             self.wait(event.seconds)
             self.cluster.network.heal()
             return "network namespace"
-        ways = [f"postgres:{event.target}"]
-        for way in ways:
-            self.cluster.links.set(way, "black-hole")
+        self.cluster.links.set(f"postgres:{event.target}", "black-hole")
         self.wait(event.seconds)
-        for way in ways:
-            self.cluster.links.set(way, "pass")
+        self.cluster.links.set(f"postgres:{event.target}", "pass")
         return "black hole of the proxy"
 
     # PostgreSQL

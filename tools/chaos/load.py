@@ -40,7 +40,7 @@ class Said:
 class Load:
     """A steady rate of starts from a few threads, each with its own chance.
 
-    Threads: `begin`, `stop`, `finish` from one. What is recorded may be read after `finish`.
+    Threads: all calls from one. What is recorded may be read after `finish`. The end of the block ends its threads.
     """
 
     def __init__(self, cluster, seed, rate, workers=8, prefix="c"):
@@ -50,12 +50,17 @@ class Load:
         self.stopping, self.abandoned = threading.Event(), threading.Event()
         self.threads = []
 
-    def begin(self):
+    def __enter__(self):
         for number in range(self.workers):
             self.threads.append(threading.Thread(target=self.work, args=(number,)))
         self.threads.append(threading.Thread(target=self.operate))
         for thread in self.threads:
             thread.start()
+        return self
+
+    def __exit__(self, *_):
+        self.stop()
+        self.finish(0)
 
     def stop(self):
         """No new starts; what has been asked for is asked for until it is answered."""
@@ -168,10 +173,11 @@ class Load:
         said = Said("cancel", saga, None, "rest")
         self.said.append(said)
         said.status, _ = self.call(random, "POST", f"/v1/sagas/{saga}/cancel", {"reason": "chaos"})
+        return said.status
 
     def decide(self, random, saga):
         if random.random() < 0.1:
-            return self.cancel(random, saga)
+            return self.again_if_unknown(saga, self.cancel(random, saga))
         with self.lock:
             said = Said("signal", saga, f"{self.prefix}{len(self.said)}-{saga}", random.choice(("rest", "rest", "sql")))
             self.said.append(said)
@@ -180,8 +186,12 @@ class Load:
             said.status, _ = self.call(random, "POST", f"/v1/sagas/{saga}/signals/decision", payload)
         else:
             _, error = self.sql(f"select backstitch.signal('{saga}', 'decision', '{json.dumps(payload)}'::jsonb);")
-            said.status = 202 if error is None else 409 if "BS4" in error else None
-        if said.status is None or said.status == 503:
+            said.status = 202 if error is None else 409 if "BS409" in error else 404 if "BS404" in error else None
+        self.again_if_unknown(saga, said.status)
+
+    def again_if_unknown(self, saga, status):
+        """Whatever was neither taken nor refused; 404: started by SQL and not taken up yet."""
+        if status not in (200, 202, 409):
             with self.lock:
                 self.waiting.append((time.monotonic() + 1, saga))
 

@@ -11,6 +11,7 @@ import time
 
 import checker
 import faults as faults_module
+import measure
 import network
 import plan
 import report
@@ -33,6 +34,9 @@ def arguments():
     parser.add_argument("--rate", type=float, default=STARTS_PER_SECOND, help=f"starts per second ({STARTS_PER_SECOND})")
     parser.add_argument("--json", metavar="FILE", help="writes figures and results")
     parser.add_argument("--keep", action="store_true", help="keeps the nodes' logs")
+    parser.add_argument("--measure", action="store_true",
+                        help="instead: throughput with a kill every 5 s against none, and take-over times")
+    parser.add_argument("--cycles", type=int, metavar="N", help="instead: nodes paused past their lease N times under load")
     parser.add_argument("--plan", action="store_true", help="only prints the plan of the seed")
     return parser, parser.parse_args()
 
@@ -95,19 +99,18 @@ def chaos(options, names):
                 print(*event)
             return 0
         cluster.wait_until_shared()
-        load, faults = Load(cluster, options.seed, options.rate), faults_module.Faults(cluster, events, tell)
-        load.begin()
-        try:
+        faults = faults_module.Faults(cluster, events, tell)
+        with Load(cluster, options.seed, options.rate) as load:
             faults.run(options.minutes * 60)
-        finally:
-            faults.stopping.set()
             load.stop()
             tell("faults stop")
             cluster.heal()
-        drained = drain(cluster, load, options.seed)
+            drained = drain(cluster, load, options.seed)
         tell(f"drained in {drained:.1f} s" if drained is not None else "not drained")
         seen = tables.read(cluster.postgres, cluster.participants)
         found = report.figures(seen, load, faults, cluster.lease)
+        found["proxy"] = {name: sum(link[name] for link in cluster.links.stats().values())
+                          for name in ("connections", "cuts", "resets")}
         results = checker.judge(seen, load.starts, load.said) + list(run_checks(found, faults, cluster, drained))
         print(f"seed {options.seed}, {options.minutes} minutes of faults")
         report.say_figures(found)
@@ -141,6 +144,8 @@ def main():
     print(f"seed {options.seed} (again with --seed {options.seed})", flush=True)
     # What is ended from outside ends what it started, as after Ctrl-C.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
+    if options.measure or options.cycles:
+        return measure.main(options, LEASE_SECONDS)
     return chaos(options, possible(names))
 
 
