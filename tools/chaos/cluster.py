@@ -58,6 +58,7 @@ class Node(harness.Server):
                     f"?application_name={self.incarnation}")
         environment = {**os.environ, **network.clock_off(clock)} if clock else None
         with open(self.log, "ab") as log:
+            self.log_began = log.tell()
             self.process = subprocess.Popen(
                 [*cluster.network.enter(self.node), harness.PROGRAM, "serve", "--database", database,
                  "--listen", f"{self.host}:{self.port}", "--node", self.node, "--lease", f"{cluster.lease}s",
@@ -65,6 +66,17 @@ class Node(harness.Server):
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=environment, start_new_session=True)
         if ready:
             self.ready()
+
+    def was_ready(self):
+        """Whether this start of it came so far as to serve."""
+        with open(self.log, "rb") as log:
+            log.seek(self.log_began)
+            return b'"ready"' in log.read()
+
+    def events(self, names):
+        """What it logged of these, in all its starts."""
+        with open(self.log, encoding="utf-8", errors="replace") as log:
+            return [line.strip() for line in log if any(f'"event":"{name}"' in line for name in names)]
 
     def signal(self, number):
         self.process.send_signal(number)

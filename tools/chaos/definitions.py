@@ -8,6 +8,8 @@ sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 import harness  # noqa: E402
 
 SHORT = {"maxAttempts": "unlimited", "delay": "200ms", "factor": 2, "maxDelay": "2s", "maxElapsed": "24h"}
+# So few that faults use them up: the saga is suspended, and an operator has to retry it.
+FEW = {"maxAttempts": 2, "delay": "200ms"}
 DEFAULTS = {"attemptTimeout": "3s", "compensation": {"retry": SHORT, "onExhausted": "suspend"}}
 ORDER, TRAVEL, TRANSFER, DEBIT = "orders.place", "travel.book", "transfers.cross-border", "accounts.debit"
 # Two examples have a service of this name; one environment has one.
@@ -35,9 +37,12 @@ def steps_of(value):
 def definitions():
     """As they are registered, children first."""
     order = {**document("order", ORDER), "defaults": copy.deepcopy(DEFAULTS)}
+    steps_of(order["steps"])["ship"]["retry"] = FEW
+    steps_of(order["steps"])["reserveStock"]["compensation"].update(retry=FEW, onExhausted="suspend")
     travel = document("travel", TRAVEL)
     travel["defaults"] = {**travel["defaults"], **copy.deepcopy(DEFAULTS)}
     steps_of(travel["steps"])["holdRoom"]["completion"]["poll"]["every"] = "1s"
+    steps_of(travel["steps"])["issueTicket"]["retry"] = FEW
     transfer = {**document("transfer", TRANSFER), "defaults": copy.deepcopy(DEFAULTS)}
     transfer["services"]["mail"] = {"use": RENAMED[("transfer", "mail")]}
     # The listener knows no roles yet.

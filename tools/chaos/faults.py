@@ -10,6 +10,8 @@ import network
 from definitions import harness
 
 STOP_SECONDS_MAX = 30
+# `serve` ends so when it is started and cannot reach the database; whoever supervises it starts it again.
+DATABASE_UNREACHABLE = 3
 Done = collections.namedtuple("Done", "kind target began ended detail note")
 
 
@@ -24,9 +26,11 @@ class Faults:
         self.stopping = threading.Event()
         self.locks = collections.defaultdict(threading.Lock)
         self.done, self.errors, self.kills, self.stops = [], [], [], []
+        self.restarts = 0
 
     def run(self, seconds):
-        began, threads = time.monotonic(), []
+        began, threads = time.monotonic(), [threading.Thread(target=self.supervise)]
+        threads[0].start()
         try:
             for event in self.events:
                 if event.at >= seconds or self.stopping.wait(max(0, began + event.at - time.monotonic())):
@@ -61,12 +65,29 @@ class Faults:
 
     # Nodes
 
+    def supervise(self):
+        """Starts again what ended by itself while no fault had it."""
+        while not self.stopping.wait(0.3):
+            for name, node in self.cluster.nodes.items():
+                lock = self.locks[f"node:{name}"]
+                if lock.acquire(blocking=False):
+                    try:
+                        self.revive(node)
+                    finally:
+                        lock.release()
+
+    def revive(self, node):
+        code = node.process.poll()
+        if code is None:
+            return
+        if code != DATABASE_UNREACHABLE:
+            self.errors.append(f"{node.incarnation} ended by itself with {code}")
+        self.restarts += 1
+        node.start()
+
     def node(self, event):
-        """The node of an event; it runs, unless it ended by itself, which is an error."""
         node = self.cluster.nodes[event.target]
-        if node.process.poll() is not None:
-            self.errors.append(f"{node.incarnation} ended by itself with {node.process.returncode}")
-            node.start()
+        self.revive(node)
         return node
 
     def kill(self, event):
@@ -84,13 +105,16 @@ class Faults:
 
     def stop(self, event, clock=0):
         node, began = self.node(event), time.monotonic()
+        starting = not node.was_ready()
         node.signal(signal.SIGTERM)
         try:
             code = node.process.wait(STOP_SECONDS_MAX)
         except subprocess.TimeoutExpired:
             node.kill()
             code = "killed"
-        self.stops.append((node.incarnation, time.monotonic() - began, code))
+        # Before it is ready it does not handle the signal yet, and has nothing to give back.
+        if not (starting and code in (-signal.SIGTERM, DATABASE_UNREACHABLE)):
+            self.stops.append((node.incarnation, time.monotonic() - began, code))
         self.wait(0 if clock else event.seconds)
         node.start(clock=clock)
 

@@ -1,7 +1,6 @@
 """The two modes that measure: throughput and take-over while nodes are killed, and writes of nodes that were paused."""
 import http.client
 import random as randoms
-import re
 import signal
 import threading
 import time
@@ -195,11 +194,7 @@ def cycles(options, lease):
 
 def refused(cluster):
     """Appends that the nodes report as not written."""
-    count = 0
-    for node in cluster.nodes.values():
-        with open(node.log, encoding="utf-8", errors="replace") as log:
-            count += sum(bool(re.search("append-not-written", line)) for line in log)
-    return count
+    return sum(len(node.events(["append-not-written"])) for node in cluster.nodes.values())
 
 
 def main(options, lease):

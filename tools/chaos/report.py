@@ -60,6 +60,7 @@ def figures(tables, load, faults, lease):
         "takeOverSeconds": {"count": len(times), "p50": percentile(times, 50), "p99": percentile(times, 99),
                             "max": max(times, default=None), "allowed": lease + 5},
         "stopSeconds": {"count": len(faults.stops), "max": max((s[1] for s in faults.stops), default=None)},
+        "restartsBySupervisor": faults.restarts,
         "machine": machine(),
     }
 

@@ -77,6 +77,8 @@ def run_checks(found, faults, cluster, drained):
     yield checker.Result("I10", f"drained within {DRAIN_SECONDS_MAX} s", [] if drained is not None else ["it did not"])
     yield checker.Result("", "told to stop, a node ends in under 30 s", late)
     yield checker.Result("", "no node ended by itself, and every fault could be injected", faults.errors)
+    bugs = [line for node in cluster.nodes.values() for line in node.events(["saga-invariant-broken", "saga-not-revived"])]
+    yield checker.Result("", "no node reported a broken invariant or a log that cannot be read", bugs)
     slow = found["takeOverSeconds"]["p99"]
     yield checker.Result("", f"take-over after SIGKILL within {cluster.lease + 5} s (p99)",
                          [f"{slow:.1f} s"] if slow and slow > cluster.lease + 5 else [])
@@ -144,9 +146,13 @@ def main():
     print(f"seed {options.seed} (again with --seed {options.seed})", flush=True)
     # What is ended from outside ends what it started, as after Ctrl-C.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    if options.measure or options.cycles:
-        return measure.main(options, LEASE_SECONDS)
-    return chaos(options, possible(names))
+    try:
+        if options.measure or options.cycles:
+            return measure.main(options, LEASE_SECONDS)
+        return chaos(options, possible(names))
+    except KeyboardInterrupt:
+        print("interrupted; everything that was started has been ended", file=sys.stderr)
+        return 130
 
 
 if __name__ == "__main__":
