@@ -26,7 +26,7 @@ import harness  # noqa: E402
 from scenarios import SCENARIOS  # noqa: E402
 
 KILLED = re.compile(r"killed at failpoint (\d+): (\S+)")
-LEASE = "600ms"
+LEASE = "1s"
 # A word between a parent and its child that got lost with a node is asked for again within a minute.
 END_SECONDS = 90
 RUNS_MAX = 2000
@@ -36,8 +36,7 @@ class Node(harness.Server):
     """A server that can be told at which failpoint to die."""
 
     def __init__(self, database, name, arguments, log):
-        super().__init__(database, arguments=arguments, log=log)
-        self.name = name
+        super().__init__(database, arguments=arguments, log=log, node=name)
 
     def begin(self, kill_at=0):
         """Does not wait for it to be ready: of several nodes, only those that hold shards are."""
@@ -45,7 +44,7 @@ class Node(harness.Server):
         with open(self.log, "ab") as log:
             self.process = subprocess.Popen(
                 [harness.PROGRAM, "serve", "--database", self.database, "--listen", f"127.0.0.1:{self.port}",
-                 "--node", self.name, "--allow-host", "127.0.0.1", "--reactors", "1", *self.arguments],
+                 "--node", self.node, "--allow-host", "127.0.0.1", "--reactors", "1", *self.arguments],
                 stderr=log, env=environment)
 
     def close(self):
@@ -121,17 +120,12 @@ class World:
         self.number = 0
 
     def __enter__(self):
-        self.opened = contextlib.ExitStack()
-        with self.opened as undo:
-            for part in (self.front, self.participants, *self.nodes_to_end()):
-                undo.enter_context(part)
+        with contextlib.ExitStack() as opening:
+            for part in (self.front, self.participants, *map(contextlib.closing, self.nodes)):
+                opening.enter_context(part)
             self.prepare()
-            self.opened = undo.pop_all()
+            self.opened = opening.pop_all()
         return self
-
-    def nodes_to_end(self):
-        """Each ends with the world, whether it was begun or not."""
-        return [contextlib.closing(node) for node in self.nodes]
 
     def __exit__(self, *_):
         self.opened.close()
