@@ -87,6 +87,7 @@ Result<Done> World::open(const std::vector<std::string>& definitions) {
   engine_ = std::make_unique<Engine>(Ports{.reactors = {{&reactor_, &examiner_}},
                                            .store = &store_,
                                            .leases = &store_,
+                                           .inbox = &store_,
                                            .reader = &store_,
                                            .catalog = &store_,
                                            .random = &random_,
