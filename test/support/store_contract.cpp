@@ -175,6 +175,15 @@ void starts(StoreFixture& f) {
     CHECK(outcomes(append(f, f.node(), {a_start(saga_in(2, 3), epoch, {other})})) ==
           std::vector{AppendOutcome::written});
   }
+  SUBCASE("a start that was fenced leaves its key free, and one that is made again is a conflict") {
+    const StartKey fresh{"key", "k-4", "hash"};
+    CHECK(
+        outcomes(append(f, f.node(), {a_start(saga_in(2, 2), Epoch(epoch.get() + 1), {fresh})})) ==
+        std::vector{AppendOutcome::fenced});
+    const Append start = a_start(saga_in(2, 3), epoch, {fresh});
+    CHECK(outcomes(append(f, f.node(), {start})) == std::vector{AppendOutcome::written});
+    CHECK(outcomes(append(f, f.node(), {start})) == std::vector{AppendOutcome::conflict});
+  }
   SUBCASE("keys of different scopes do not meet") {
     CHECK(
         outcomes(append(f, f.node(), {a_start(saga_in(2, 2), epoch, {{"key", "o-17", "hash"}})})) ==

@@ -33,6 +33,15 @@ void lease_contract(StoreFixture& f) {
     const auto before = renew(f, f.node(), "a", 0ms, 256).held;
     CHECK(renew(f, f.node(), "a", 1h, 256).held == before);
   }
+  SUBCASE("who lost its shards and gets them back holds them at an epoch that was nobody's") {
+    const auto first = renew(f, f.node(), "a", 0ms, 256).held;
+    const auto between = renew(f, f.other(), "b", 0ms, 256).held;
+    const auto again = renew(f, f.node(), "a", 1h, 256).held;
+    REQUIRE(again.size() == 256);
+    CHECK(again[7].epoch > between[7].epoch);
+    CHECK(outcomes(append(f, f.node(), {a_start(saga_in(7, 1), first[7].epoch)})) ==
+          std::vector{AppendOutcome::fenced});
+  }
   SUBCASE("a new process of the same name takes over at once, at a higher epoch") {
     const auto before = renew(f, f.node(), "a", 1h, 256).held;
     const auto after = renew(f, f.node(), "a", 1h, 256, true).held;
