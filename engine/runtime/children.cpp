@@ -70,7 +70,8 @@ void Reactor::start_child(const Actor& parent, const StepPath& path) {
   transition.next = {};
   child->wake = next_wake(*child->program.definition, child->state);
   child->stored_status = to_text(SagaStatus::running);
-  Append append = first_append(*child, transition, new_saga(request, *prepared, child->state));
+  Append append =
+      first_append(*child, transition, new_saga(request, *prepared, child->state), false);
   if (append.row) child->stored_status = append.row->status;
   child->appending = true;
   journal_.append(std::move(append),

@@ -148,25 +148,28 @@ void Reactor::take_start(const InboxItem& item) {
   actor->state = std::move(transition.next);
   actor->wake = next_wake(*actor->program.definition, actor->state);
   actor->stored_status = to_text(SagaStatus::running);
+  const bool sleeping = falls_asleep(actor);
   Append append =
-      first_append(*actor, transition, new_saga(start->request, *prepared, actor->state));
+      first_append(*actor, transition, new_saga(start->request, *prepared, actor->state), sleeping);
   append.inbox = InboxSettled{item.id, {}};
   if (append.row) actor->stored_status = append.row->status;
+  actor->stored_wake = sleeping;
   actor->appending = true;
-  journal_.append(
-      std::move(append),
-      [self = shared_from_this(), actor, item, effects = std::move(transition.effects)](
-          const AppendResult& result) { self->start_taken(actor, item, result, effects); });
+  journal_.append(std::move(append),
+                  [self = shared_from_this(), actor, item, sleeping,
+                   effects = std::move(transition.effects)](const AppendResult& result) {
+                    self->start_taken(actor, item, result, effects, sleeping);
+                  });
 }
 
 void Reactor::start_taken(const Actor& actor, const InboxItem& item, const AppendResult& result,
-                          const std::vector<Effect>& effects) {
+                          const std::vector<Effect>& effects, bool sleeping) {
   switch (result.outcome) {
     case AppendOutcome::written:
       taken_.erase(item.id);
       counters.starts.fetch_add(1, std::memory_order_relaxed);
       admit_written(actor);
-      return written(actor, result, effects, {}, false);
+      return written(actor, result, effects, {}, sleeping);
     case AppendOutcome::duplicate:
       return refuse_start(item, {ErrorCode::conflict, "BUSINESS_KEY_REUSED",
                                  "the business key belongs to the saga " + result.existing.text()});
@@ -199,7 +202,7 @@ void Reactor::refuse_start(const InboxItem& item, const Error& why) {
   actor.state = transition.next;
   actor.stored_status = to_text(SagaStatus::running);
   const Prepared prepared{*program, request.input, request.input.dump(), std::nullopt};
-  Append append = first_append(actor, transition, new_saga(request, prepared, actor.state));
+  Append append = first_append(actor, transition, new_saga(request, prepared, actor.state), false);
   append.inbox = InboxSettled{item.id, {}};
   journal_.append(std::move(append), [weak = weak_from_this(), id = item.id](const AppendResult&) {
     if (const auto self = weak.lock()) self->taken_.erase(id);

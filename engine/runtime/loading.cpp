@@ -182,28 +182,37 @@ void Reactor::ask_parents(std::vector<Shard> shards, SagaId after) {
 
 void Reactor::scan_due() {
   if (scanning_ || shards_.empty() || !may_act() || draining_) return;
-  if (node_.resident.load(std::memory_order_relaxed) >= node_.options.sagas_resident_max) return;
-  scanning_ = true;
-  DueQuery query{
-      .shards = shards_, .horizon = node_.options.due_scan_every + due_margin, .limit = load_page};
   // Once in a while all of it: what came late into the store, or found no room in memory.
   const bool all = executor_.now() >= full_scan_at_;
+  if (all) full_scan_at_ = executor_.now() + node_.options.due_lookback;
+  scanning_ = true;
+  scan_due_page(all, {});
+}
+
+/// By pages in the order of ids: those of one page are in memory and still due when the next is
+/// read.
+void Reactor::scan_due_page(bool all, SagaId after) {
+  scanning_ = may_act() && !draining_ &&
+              node_.resident.load(std::memory_order_relaxed) < node_.options.sagas_resident_max;
+  if (!scanning_) {
+    if (all) full_scan_at_ = {};
+    return;
+  }
+  DueQuery query{.shards = shards_,
+                 .horizon = node_.options.due_scan_every + due_margin,
+                 .after = after,
+                 .limit = load_page};
   if (!all) query.lookback = node_.options.due_lookback;
   node_.ports.store->due(query, [self = shared_from_this(), all](Result<std::vector<SagaId>> due) {
     auto& executor = self->executor_;
     executor.post([self, all, due = std::move(due)] {
-      if (due && all && due->size() < load_page)
-        self->full_scan_at_ = self->executor_.now() + self->node_.options.due_lookback;
-      if (!due || due->empty()) {
-        self->scanning_ = false;
-        return;
-      }
+      self->scanning_ = false;
+      if (!due || due->empty()) return;
       const bool more = due->size() == load_page;
-      const std::size_t before = self->actors_.size();
-      self->load(*due, false, [self, more, before] {
+      self->scanning_ = true;
+      self->load(*due, false, [self, all, more, last = due->back()] {
         self->scanning_ = false;
-        // A page that brought nothing new would be read for ever.
-        if (more && self->actors_.size() > before) self->scan_due();
+        if (more) self->scan_due_page(all, last);
       });
     });
   });

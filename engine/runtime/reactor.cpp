@@ -159,7 +159,23 @@ void Reactor::written(const Actor& actor, const AppendResult& result,
 void Reactor::settle(const Actor& actor) {
   if (actor->dropped || actor->appending || !actor->pending.empty()) return;
   if (!belongs_in_memory(actor->state)) return drop(actor);
+  if (may_act() && falls_asleep(actor)) return put_to_sleep(actor);
   arm(actor);
+}
+
+/// It came into memory for nothing: its row alone says that it leaves again.
+void Reactor::put_to_sleep(const Actor& actor) {
+  Append append;
+  append.saga = actor->id;
+  append.epoch = actor->epoch;
+  append.expected = actor->state.sequence;
+  append.row = row_change(*actor, true);
+  actor->stored_wake = true;
+  actor->appending = true;
+  journal_.append(std::move(append),
+                  [self = shared_from_this(), actor](const AppendResult& result) {
+                    self->written(actor, result, {}, {}, true);
+                  });
 }
 
 void Reactor::arm(const Actor& actor) {

@@ -107,9 +107,10 @@ class Reactor : public std::enable_shared_from_this<Reactor> {
   Result<Prepared> prepare(const StartRequest& request) const;
   NewSaga new_saga(const StartRequest& request, const Prepared& prepared,
                    const SagaState& state) const;
-  Append first_append(const SagaActor& actor, const Transition& transition, NewSaga saga) const;
+  Append first_append(const SagaActor& actor, const Transition& transition, NewSaga saga,
+                      bool sleeping) const;
   void start_written(const Actor& actor, const AppendResult& result, const StartRequest& request,
-                     const std::vector<Effect>& effects, const StartDone& done);
+                     const std::vector<Effect>& effects, bool sleeping, const StartDone& done);
 
   // reactor.cpp: deciding and what follows
   void stimulate(const Actor& actor, StimulusBody body, Settled settled = {}, InboxRef inbox = {});
@@ -121,6 +122,7 @@ class Reactor : public std::enable_shared_from_this<Reactor> {
   void perform(const Actor& actor, const std::vector<Effect>& effects);
   void call(const Actor& actor, const CallParticipant& effect);
   void settle(const Actor& actor);
+  void put_to_sleep(const Actor& actor);
   void arm(const Actor& actor);
   void admit(const Actor& actor);
   void admit_written(const Actor& actor);
@@ -149,7 +151,7 @@ class Reactor : public std::enable_shared_from_this<Reactor> {
   void take(const InboxItem& item);
   void take_start(const InboxItem& item);
   void start_taken(const Actor& actor, const InboxItem& item, const AppendResult& result,
-                   const std::vector<Effect>& effects);
+                   const std::vector<Effect>& effects, bool sleeping);
   void refuse_start(const InboxItem& item, const Error& why);
   void refuse_command(const InboxItem& item, const Error& why);
   std::size_t inbox_room(bool starts) const;
@@ -171,6 +173,7 @@ class Reactor : public std::enable_shared_from_this<Reactor> {
   void ask_parents(std::vector<Shard> shards, SagaId after);
   void revive(std::vector<Shard> shards, SagaId after);
   void scan_due();
+  void scan_due_page(bool all, SagaId after);
   void sweep();
   void look_after_children();
   void remove_expired();

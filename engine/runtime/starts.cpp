@@ -87,8 +87,8 @@ NewSaga Reactor::new_saga(const StartRequest& request, const Prepared& prepared,
   return saga;
 }
 
-Append Reactor::first_append(const SagaActor& actor, const Transition& transition,
-                             NewSaga saga) const {
+Append Reactor::first_append(const SagaActor& actor, const Transition& transition, NewSaga saga,
+                             bool sleeping) const {
   Append append;
   append.saga = actor.id;
   append.epoch = actor.epoch;
@@ -96,7 +96,7 @@ Append Reactor::first_append(const SagaActor& actor, const Transition& transitio
   for (const auto& event : transition.events)
     append.events.push_back(encode(event, Sequence{++sequence}));
   append.start = std::move(saga);
-  append.row = row_change(actor, false);
+  append.row = row_change(actor, sleeping);
   return append;
 }
 
@@ -122,22 +122,25 @@ void Reactor::start(StartRequest request, StartDone done) {
   transition.next = {};
   actor->wake = next_wake(*actor->program.definition, actor->state);
   actor->stored_status = to_text(SagaStatus::running);
-  Append append = first_append(*actor, transition, new_saga(request, *prepared, actor->state));
+  const bool sleeping = falls_asleep(actor);
+  Append append =
+      first_append(*actor, transition, new_saga(request, *prepared, actor->state), sleeping);
   if (append.row) actor->stored_status = append.row->status;
+  actor->stored_wake = sleeping;
   actor->appending = true;
   node_.starts_waiting.fetch_add(1, std::memory_order_relaxed);
   journal_.append(
       std::move(append),
-      [self = shared_from_this(), actor, effects = std::move(transition.effects),
+      [self = shared_from_this(), actor, effects = std::move(transition.effects), sleeping,
        done = std::move(done), request = std::move(request)](const AppendResult& result) {
         self->node_.starts_waiting.fetch_sub(1, std::memory_order_relaxed);
-        self->start_written(actor, result, request, effects, done);
+        self->start_written(actor, result, request, effects, sleeping, done);
       });
 }
 
 void Reactor::start_written(const Actor& actor, const AppendResult& result,
                             const StartRequest& request, const std::vector<Effect>& effects,
-                            const StartDone& done) {
+                            bool sleeping, const StartDone& done) {
   switch (result.outcome) {
     case AppendOutcome::written:
       break;
@@ -164,7 +167,7 @@ void Reactor::start_written(const Actor& actor, const AppendResult& result,
   counters.starts.fetch_add(1, std::memory_order_relaxed);
   admit_written(actor);
   done(StartReply{actor->id, true});
-  written(actor, result, effects, {}, false);
+  written(actor, result, effects, {}, sleeping);
 }
 
 }  // namespace backstitch::engine

@@ -74,7 +74,7 @@ TEST_CASE("what a wait refuses is answered with an error and not kept") {
       {schema.c_str(), R"({"n":"x"})", {}, "refused signal-refused"},
       {schema.c_str(), "null", {}, "refused signal-refused"},
       {accept.c_str(), R"({"n":3})", {}, "refused signal-refused"},
-      {accept.c_str(), R"({})", {}, "refused signal-refused"},
+      {accept.c_str(), R"({})", {}, "refused EXPRESSION_FAILED"},
       {allow.c_str(), R"({"n":4})", {}, "refused signal-forbidden"},
       {allow.c_str(), R"({"n":4})", {"role:sales"}, "refused signal-forbidden"},
   };

@@ -239,3 +239,18 @@ TEST_CASE("a definition that another node has just registered can be started at 
   REQUIRE_FALSE(unknown.has_value());
   CHECK(unknown.error().reason == "definition-not-found");
 }
+
+TEST_CASE("thousands of sagas that wake in the same second are all on time") {
+  Nodes nodes;
+  const engine::SteadyTime midnight = nodes.world.now();
+  TestNode& node = nodes.add("a");
+  nodes.define(
+      node,
+      R"({"dsl":1,"name":"t.sleeps","version":1,"steps":[{"name":"z","sleep":{"until":"2026-01-01T01:00:00Z"}}]})");
+  for (int i = 0; i < 2'000; ++i) REQUIRE(nodes.start(node, "t.sleeps").has_value());
+  nodes.world.run_for(Duration{30'000});
+  CHECK(node.engine->counters().resident == 0);
+  const auto left = std::chrono::hours(1) - (nodes.world.now() - midnight);
+  nodes.world.run_for(std::chrono::duration_cast<Duration>(left) + Duration{1'000});
+  CHECK(node.engine->counters().ended == 2'000);
+}
