@@ -16,13 +16,14 @@ import network
 import plan
 import report
 import tables
-from cluster import NODES, Cluster
+from cluster import NODES, SHARING_SECONDS_MAX, Cluster
 from definitions import harness
 from load import Load
 
 LEASE_SECONDS = 3
 STARTS_PER_SECOND = 12
 DRAIN_SECONDS_MAX = 180
+SHARED = f"nodes share the shards fairly within {SHARING_SECONDS_MAX} s, before and after"
 
 
 def arguments():
@@ -100,7 +101,7 @@ def chaos(options, names):
             for event in events:
                 print(*event)
             return 0
-        cluster.wait_until_shared()
+        unshared = cluster.unshared()
         faults = faults_module.Faults(cluster, events, tell)
         with Load(cluster, options.seed, options.rate) as load:
             faults.run(options.minutes * 60)
@@ -108,12 +109,14 @@ def chaos(options, names):
             tell("faults stop")
             cluster.heal()
             drained = drain(cluster, load, options.seed)
+        unshared += cluster.unshared()
         tell(f"drained in {drained:.1f} s" if drained is not None else "not drained")
         seen = tables.read(cluster.postgres, cluster.participants)
         found = report.figures(seen, load, faults, cluster.lease)
         found["proxy"] = {name: sum(link[name] for link in cluster.links.stats().values())
                           for name in ("connections", "cuts", "resets")}
         results = checker.judge(seen, load.starts, load.said) + list(run_checks(found, faults, cluster, drained))
+        results.append(checker.Result("", SHARED, unshared))
         print(f"seed {options.seed}, {options.minutes} minutes of faults")
         report.say_figures(found)
         if options.json:
