@@ -4,6 +4,7 @@ import os
 import shutil
 import signal
 import subprocess
+import sys
 import tempfile
 
 import network
@@ -113,6 +114,7 @@ class Cluster:
         self.postgres = Postgres(limited_disk)
         self.nodes = {}
         self.names = nodes
+        self.keep = False  # the nodes' logs
 
     def __enter__(self):
         try:
@@ -131,7 +133,7 @@ class Cluster:
                 node.ready()
             self.register()
         except BaseException:
-            self.__exit__(None, None, None)
+            self.__exit__(*sys.exc_info())
             raise
         return self
 
@@ -202,8 +204,12 @@ class Cluster:
         for node in self.nodes.values():
             node.ready(60)
 
-    def __exit__(self, *_):
+    def __exit__(self, kind, *_):
         for node in self.nodes.values():
             node.close()
         while self.opened:
             self.opened.pop().__exit__(None, None, None)
+        if self.keep or kind not in (None, KeyboardInterrupt):
+            print(f"the nodes' logs: {self.folder}", file=sys.stderr)
+        else:
+            shutil.rmtree(self.folder)

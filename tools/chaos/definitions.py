@@ -51,6 +51,11 @@ def definitions():
     return [order, travel, debit, transfer]
 
 
+def services():
+    """The names of all services that the definitions call."""
+    return sorted({service["use"] for definition in definitions() for service in definition["services"].values()})
+
+
 def an_input(random, key):
     """(definition, input, whether it will wait for a decision); `key` is its business key."""
     kind = random.choices((ORDER, TRAVEL, TRANSFER), (6, 2, 3))[0]

@@ -139,6 +139,7 @@ def measure(options, lease):
                            [] if found["takeOverSeconds"]["p99"] <= lease + 5 else [str(max(times))]),
             checker.Result("", "after every take-over the shards were shared fairly again", unshared),
             checker.Result("I10", "everything ended afterwards", [] if drained else ["it did not"])]
+        cluster.keep = options.keep or any(r.violations for r in results)
     return found, results
 
 
@@ -190,6 +191,7 @@ def cycles(options, lease):
             checker.Result("I10", "everything ended afterwards", [] if drained else ["it did not"]),
             checker.Result("I7", "some stale writes were tried, so that there was something to refuse",
                            [] if found["refused"] else ["none was"])]
+        cluster.keep = options.keep or any(r.violations for r in results)
     return found, results
 
 

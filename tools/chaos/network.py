@@ -1,4 +1,5 @@
 """What needs the kernel's help: a network namespace for one node, a small file system, a wall clock that is off."""
+import fcntl
 import glob
 import os
 import shutil
@@ -6,6 +7,7 @@ import subprocess
 
 SUBNET = "10.213.7"
 NAMESPACE, BRIDGE, OUTSIDE = "backstitch-chaos", "bstitch0", "bstitch1"
+LOCK = "/run/backstitch-chaos.lock"
 DISK_BYTES = 512 << 20
 
 
@@ -20,15 +22,21 @@ class Network:
         self.node, self.gateway = node, f"{SUBNET}.1" if node else "127.0.0.1"
 
     @staticmethod
-    def possible():
-        """Why there can be no namespace, or nothing."""
+    def claim():
+        """Makes the namespace this process's own. @return why there can be none, or nothing"""
         if os.getuid() != 0:
             return "needs root"
         if shutil.which("ip") is None:
             return "needs ip (Debian package iproute2)"
+        try:
+            # Held until the process ends, however it does.
+            Network.lock = open(LOCK, "w", encoding="utf-8")
+            fcntl.flock(Network.lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            return "is in use by another run"
         probe = f"{NAMESPACE}-probe"
         if not run("ip", "netns", "add", probe, check=False):
-            return "the kernel refuses network namespaces"
+            return "is refused by the kernel"
         run("ip", "netns", "del", probe, check=False)
         return None
 

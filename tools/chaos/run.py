@@ -4,7 +4,6 @@ then the faults stop, everything has to end, and an independent checker looks fo
 import argparse
 import os
 import random
-import shutil
 import signal
 import sys
 import time
@@ -17,7 +16,7 @@ import plan
 import report
 import tables
 from cluster import NODES, SHARING_SECONDS_MAX, Cluster
-from definitions import harness
+from definitions import harness, services
 from load import Load
 
 LEASE_SECONDS = 3
@@ -34,7 +33,7 @@ def arguments():
     parser.add_argument("--faults", help="comma-separated; all by default")
     parser.add_argument("--rate", type=float, default=STARTS_PER_SECOND, help=f"starts per second ({STARTS_PER_SECOND})")
     parser.add_argument("--json", metavar="FILE", help="writes figures and results")
-    parser.add_argument("--keep", action="store_true", help="keeps the nodes' logs")
+    parser.add_argument("--keep", action="store_true", help="keeps the nodes' logs and what the checker saw")
     parser.add_argument("--measure", action="store_true",
                         help="instead: throughput with a kill every 5 s against none, and take-over times")
     parser.add_argument("--cycles", type=int, metavar="N", help="instead: nodes paused past their lease N times under load")
@@ -88,19 +87,19 @@ def run_checks(found, faults, cluster, drained):
 def chaos(options, names):
     began = time.monotonic()
     tell = say(began)
-    namespace = "partition" in names and network.Network.possible() is None
+    refused = network.Network.claim() if "partition" in names else "is not asked for"
+    namespace = refused is None
+    if refused and "partition" in names:
+        print(f"partition: by the proxy's black hole; a network namespace {refused}")
+    events = plan.make(options.seed, options.minutes * 60, names, NODES, services(), NODES[-1] if namespace else None)
+    if options.plan:
+        for event in events:
+            print(f"{event.at:8.2f} s  {event.kind} {event.target or ''} {event.seconds} s {event.detail or ''}")
+        return 0
     with Cluster(LEASE_SECONDS, limited_disk="disk-full" in names, namespace=namespace) as cluster:
-        events = plan.make(options.seed, options.minutes * 60, names, NODES, sorted(cluster.services),
-                           NODES[-1] if namespace else None)
         if "disk-full" in names and not cluster.postgres.mounted:
             print("skipped: disk-full, the file system cannot be mounted")
             events = [event for event in events if event.kind != "disk-full"]
-        if "partition" in names and not namespace:
-            print(f"partition: by the proxy's black hole; a network namespace {network.Network.possible()}")
-        if options.plan:
-            for event in events:
-                print(*event)
-            return 0
         unshared = cluster.unshared()
         faults = faults_module.Faults(cluster, events, tell)
         with Load(cluster, options.seed, options.rate) as load:
@@ -111,30 +110,32 @@ def chaos(options, names):
             drained = drain(cluster, load, options.seed)
         unshared += cluster.unshared()
         tell(f"drained in {drained:.1f} s" if drained is not None else "not drained")
-        seen = tables.read(cluster.postgres, cluster.participants)
-        found = report.figures(seen, load, faults, cluster.lease)
-        found["proxy"] = {name: sum(link[name] for link in cluster.links.stats().values())
-                          for name in ("connections", "cuts", "resets")}
-        results = checker.judge(seen, load.starts, load.said) + list(run_checks(found, faults, cluster, drained))
-        results.append(checker.Result("", SHARED, unshared))
-        print(f"seed {options.seed}, {options.minutes} minutes of faults")
-        report.say_figures(found)
-        if options.json:
-            report.write_json(options.json, found, results, {"seed": options.seed, "minutes": options.minutes})
-        code = report.say_results(results)
-        if code or options.keep:
-            kept = keep(cluster, seen, options.seed)
-            print(f"logs and tables: {kept}", file=sys.stderr)
-        else:
-            shutil.rmtree(cluster.folder)
-        return code
+        return verdict(options, cluster, load, faults, drained, unshared)
 
 
-def keep(cluster, seen, seed):
+def verdict(options, cluster, load, faults, drained, unshared):
+    """Reads, judges, reports. @return the exit code"""
+    seen = tables.read(cluster.postgres, cluster.participants)
+    found = report.figures(seen, load, faults, cluster.lease)
+    found["proxy"] = {name: sum(link[name] for link in cluster.links.stats().values())
+                      for name in ("connections", "cuts", "resets")}
+    results = checker.judge(seen, load.starts, load.said) + list(run_checks(found, faults, cluster, drained))
+    results.append(checker.Result("", SHARED, unshared))
+    print(f"seed {options.seed}, {options.minutes} minutes of faults")
+    report.say_figures(found)
+    if options.json:
+        report.write_json(options.json, found, results, {"seed": options.seed, "minutes": options.minutes})
+    code = report.say_results(results)
+    cluster.keep = bool(code) or options.keep
+    if cluster.keep:
+        keep(cluster.folder, seen)
+    return code
+
+
+def keep(folder, seen):
     """Beside the nodes' logs, what the checker saw."""
     for name in ("sagas", "log", "keys", "inbox", "owned", "written", "ledgers", "judgements"):
-        report.dump(os.path.join(cluster.folder, f"{name}.json"), getattr(seen, name))
-    return cluster.folder
+        report.dump(os.path.join(folder, f"{name}.json"), getattr(seen, name))
 
 
 def main():
