@@ -61,6 +61,10 @@ void ShardOwner::answered(Result<LeaseAnswer> answer, std::uint64_t number, Stea
     leaving_.reset();
   }
   node_.clock.set(answer->database_now, received);
+  // What somebody has taken away meanwhile is on its way out no more.
+  std::bitset<shard_count> still_ours;
+  for (const auto& lease : answer->held) still_ours.set(lease.shard);
+  leaving_ &= still_ours;
   std::erase_if(gone_, [&](const auto& one) { return one.second < number; });
   std::erase_if(answer->held, [&](const auto& lease) { return gone_.contains(lease.shard); });
   // The lease began when the database answered, at the earliest when it was asked.
