@@ -44,6 +44,8 @@ begin
      and not exists (select 1 from backstitch.inbox where saga_id = p_saga and kind = 'start') then
     return null;
   end if;
+  -- Answers that nobody fetched: their node is no more.
+  delete from backstitch.inbox_answer where at < now() - interval '1 hour';
   insert into backstitch.inbox (saga_id, shard, kind, node, data)
     values (p_saga, p_shard, p_kind, p_node, p_data) returning id into number;
   perform pg_notify('backstitch_inbox', '');
