@@ -6,6 +6,7 @@ import unittest
 import checker
 import plan
 import report
+from faults import Done
 from load import Said, Start
 from tables import Tables
 
@@ -171,6 +172,14 @@ class TakeOver(unittest.TestCase):
     def test_a_node_that_came_back_itself_is_not_counted(self):
         owned = [self.change(1, 1, "a", "a.1"), self.change(11, 1, "a", "a.2")]
         self.assertEqual(report.take_overs(owned, [("a.1", 10)]), [])
+
+    def test_a_kill_among_other_faults_is_told_apart(self):
+        own = Done("kill", "a", 10, 20, {}, None)
+        for other, counts in ((Done("pause", "b", 15, 30, {}, None), False), (Done("pause", "b", 1, 9, {}, None), True),
+                              (Done("postgres-kill", None, 9, 11, {}, None), False),
+                              (Done("service-reset", "mail", 9, 11, {}, None), True)):
+            with self.subTest(other=other):
+                self.assertEqual(bool(report.undisturbed([("a.1", 10)], [own, other], 8)), counts)
 
     def test_percentiles_are_values_that_were_seen(self):
         self.assertEqual([report.percentile(range(1, 101), p) for p in (50, 99, 100)], [50, 99, 100])

@@ -80,7 +80,7 @@ def run_checks(found, faults, cluster, drained):
     bugs = [line for node in cluster.nodes.values() for line in node.events(["saga-invariant-broken", "saga-not-revived"])]
     yield checker.Result("", "no node reported a broken invariant or a log that cannot be read", bugs)
     slow = found["takeOverSeconds"]["p99"]
-    yield checker.Result("", f"take-over after SIGKILL within {cluster.lease + 5} s (p99)",
+    yield checker.Result("", f"take-over after SIGKILL, nothing else broken, within {cluster.lease + 5} s (p99)",
                          [f"{slow:.1f} s"] if slow and slow > cluster.lease + 5 else [])
 
 
