@@ -14,6 +14,7 @@ are swallowed and the connection is reset; PostgreSQL only).
 """
 import asyncio
 import json
+import os
 import socket
 import struct
 import sys
@@ -252,7 +253,7 @@ class Proxy:
 
 
 if __name__ == "__main__":
-    try:
-        asyncio.run(Proxy().serve())
-    except KeyboardInterrupt:
-        pass
+    loop = asyncio.new_event_loop()
+    loop.run_until_complete(Proxy().serve())
+    # Connections that hang are meant to; nobody is left to be told of their end.
+    os._exit(0)
