@@ -3,6 +3,7 @@ import csv
 import dataclasses
 import io
 import json
+import time
 
 SAGAS = """select id, definition, status, last_sequence, shard, parent, business_key, failure_code, failure, wake_at
              from backstitch.saga"""
@@ -46,12 +47,22 @@ def rows(postgres, query):
     return found
 
 
+def left_over(postgres, seconds=15):
+    """Commands that nobody takes. A participant may tell its decision once more at any time; that is on its way, not left."""
+    first, until = rows(postgres, INBOX), time.monotonic() + seconds
+    while first and time.monotonic() < until:
+        time.sleep(0.3)  # poll
+        still = {row["id"] for row in rows(postgres, INBOX)}
+        first = [row for row in first if row["id"] in still]
+    return first
+
+
 def read(postgres, participants):
     log = {}
     for row in rows(postgres, LOG):
         log.setdefault(row["saga_id"], []).append(row)
     return Tables(
-        sagas=rows(postgres, SAGAS), log=log, keys=rows(postgres, KEYS), inbox=rows(postgres, INBOX),
+        sagas=rows(postgres, SAGAS), log=log, keys=rows(postgres, KEYS), inbox=left_over(postgres),
         audit=rows(postgres, AUDIT), owned=rows(postgres, OWNED), written=rows(postgres, WRITTEN),
         ledgers={example: served.ledger() for example, served in participants.items()},
         judgements=[{**v, "example": example} for example, served in participants.items() for v in served.violations()])
