@@ -17,6 +17,7 @@ struct Network::Attempt {
   TimerId timer = 0;
   bool over = false;
   bool turned_away = false;  ///< "not done", which holds for every copy of the request
+  bool let_in = false;       ///< a copy of it was handled
 
   /// On the reactor's thread.
   void end(CallResult result) {
@@ -99,8 +100,11 @@ void Network::travel(const Shared& attempt, Duration there) {
 void Network::arrive(const Shared& attempt) {
   if (services_.is_down(attempt->message.service)) return;
   if (attempt->turned_away) return;
-  const auto busy = services_.turned_away();
+  // Who turns away says that nothing was done, and knows whether its other copy was let in.
+  auto busy = services_.turned_away();
+  if (attempt->let_in) busy.reset();
   attempt->turned_away = busy.has_value();
+  attempt->let_in = !busy;
   Answer given = busy ? *busy : services_.handle(attempt->message);
   if (scene_.strikes(scene_.plan.network.answer_lost)) {
     scene_.coverage.reached(Rare::answer_lost);
