@@ -84,6 +84,28 @@ def run(options):
     return json.loads(out)
 
 
+def run_nodes(options):
+    """Several servers on one database, each with a load of its own; what they do together."""
+    count, level = options.nodes, (options.in_flight or [1000])[0]
+    with contextlib.ExitStack() as stack:
+        postgres = stack.enter_context(harness.Postgres({"shared_buffers": "512MB", "max_wal_size": "4GB"}))
+        participants = stack.enter_context(harness.Participants())
+        servers = [stack.enter_context(harness.Server(postgres.url, arguments=options.serve, node=f"node-{n}"))
+                   for n in range(count)]
+        harness.wait_until(lambda: min(n["shards"] for n in servers[0].api("GET", "/v1/nodes")[1]["nodes"]) >= 256 // count - 1,
+                           30, "the shards to be shared")
+        for workload in options.workload or ["W1", "W2"]:
+            loads = [subprocess.Popen(
+                [harness.PROGRAM, "bench", "--participants", participants.urls["orders"], "--seconds", str(options.seconds),
+                 "--warm-up", str(options.warm_up), "--postgres-pid", str(postgres.process.pid), "--json",
+                 "--server", server.url, "--engine-pid", str(server.process.pid), "--workload", workload,
+                 "--in-flight", str(level // count)], stdout=subprocess.PIPE, text=True) for server in servers]
+            results = [json.loads(load.communicate()[0])[0] for load in loads]
+            each = [r["sagasPerSecond"] for r in results]
+            print(f"{workload} on {count} nodes, {level} in flight together: {sum(each):.0f} sagas/s "
+                  f"({', '.join(f'{x:.0f}' for x in each)}), p99 {max(r['p99Ms'] for r in results):.0f} ms", flush=True)
+
+
 def table(results):
     print(f"{'workload':9} {'in flight':>9} {'sagas/s':>9} {'p50 ms':>9} {'p99 ms':>9} {'engine ms':>10} {'pg ms':>8} "
           f"{'appends':>8} {'commits':>8} {'batch':>7}")
@@ -100,11 +122,14 @@ def main():
     parser.add_argument("--seconds", type=float, default=10)
     parser.add_argument("--warm-up", type=float, default=2)
     parser.add_argument("--embedded", action="store_true", help="the engine inside the load generator, without REST")
+    parser.add_argument("--nodes", type=int, default=1, help="servers on one database, which share the load")
     parser.add_argument("--json", metavar="FILE", help="also write the results there")
     parser.add_argument("--profile", metavar="FILE", help="record a perf profile of the engine (Debian package linux-perf)")
     parser.add_argument("--serve", action="append", default=[], metavar="OPTION", help="passed on to the server")
     options = parser.parse_args()
     harness.require_build()
+    if options.nodes > 1:
+        return run_nodes(options)
     results = run(options)
     table(results)
     if options.json:
