@@ -203,7 +203,7 @@ void Decider::probe_ended(const Located& at, const Verdict& verdict) {
                      OutcomeClass::failure, why, std::nullopt});
   if (sealed) return known_not_done(at, std::move(why));
   // Unsealed, "not seen" is a race with our own request, which may still be on its way.
-  if (at.step->kind == dsl::StepKind::pivot || !may_fail(at)) return not_seen(at);
+  if (!may_fail_once_done(at)) return not_seen(at);
   stays_unknown(at, failure("OUTCOME_UNKNOWN", "unknown", not_seen_yet, at.path));
 }
 

@@ -95,6 +95,8 @@ class Decider {
   /// Before the pivot a failure leads back; after it, in handlers and under forward recovery only
   /// on.
   bool may_fail(const Located& at) const;
+  /// The same of a call that took effect, or may have: a pivot's cannot be taken back.
+  bool may_fail_once_done(const Located& at) const;
   /// A cancellation or the saga's timeout that has to be followed before the pivot.
   bool stop_wanted() const;
   Failure stop_failure() const;

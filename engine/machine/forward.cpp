@@ -91,6 +91,10 @@ bool Decider::may_fail(const Located& at) const {
                                            definition().recovery == dsl::Recovery::backward);
 }
 
+bool Decider::may_fail_once_done(const Located& at) const {
+  return may_fail(at) && at.step->kind != dsl::StepKind::pivot;
+}
+
 /// Branches beyond the bound wait; an open step always ends, so their turn comes.
 bool Decider::room_for_branch() const {
   return state().open.size() < branches_open_max;

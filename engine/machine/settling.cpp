@@ -59,8 +59,7 @@ void Decider::succeed_with(const Located& at, const std::optional<dsl::Template>
   Failure why = failure(broken->reason, "failure", broken->message, at.path);
   if (response != nullptr && json_size(*response) <= output_bytes_max)
     why.details = {{"response", *response}};
-  // A pivot that was done cannot be taken back, whatever its answer is like.
-  if (!may_fail(at) || at.step->kind == dsl::StepKind::pivot) {
+  if (!may_fail_once_done(at)) {
     emit(std::move(succeeded));
     return suspend(why.code, why.message, at.path, Phase::forward);
   }
@@ -110,9 +109,7 @@ void Decider::probe_or_unknown(const Located& at, const Verdict& last) {
 /// Unknown for good: undone by key where that is possible, else a person has to look.
 void Decider::stays_unknown(const Located& at, const Failure& why) {
   if (at.area == Area::on_suspended) return known_not_done(at, why);
-  if (!may_fail(at) || at.step->kind == dsl::StepKind::pivot) {
-    return suspend(why.code, why.message, at.path, Phase::forward);
-  }
+  if (!may_fail_once_done(at)) return suspend(why.code, why.message, at.path, Phase::forward);
   if (at.step->kind == dsl::StepKind::readonly) return known_not_done(at, why);
   const auto* service = program_.service(action_of(at).request.service);
   const bool quiet = service != nullptr && service->quiet_period.count() > 0;

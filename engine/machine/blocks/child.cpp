@@ -88,7 +88,7 @@ void Decider::child_ended(const Located& at, const ChildChanged& changed) {
       goes_on();
       if (auto error = over_limit(changed.output)) {
         StepSucceeded succeeded{at.path, nullptr, nullptr};
-        if (may_fail(at) && at.step->kind != dsl::StepKind::pivot)
+        if (may_fail_once_done(at))
           succeeded.failure = failure(error->reason, "failure", error->message, at.path);
         const bool fails = succeeded.failure.has_value();
         emit(std::move(succeeded));

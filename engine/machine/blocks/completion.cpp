@@ -72,8 +72,7 @@ void Decider::completion_timed_out(const Located& at) {
   late.code = "OUTCOME_UNKNOWN";
   late.message = "the participant accepted the call and has not answered in time";
   // What cannot be undone is asked for again; anything else is undone by its key.
-  const bool must_go_on = at.step->kind == dsl::StepKind::pivot || !may_fail(at);
-  if (must_go_on && !action_of(at).probe) return not_settled(at, Phase::forward, late);
+  if (!may_fail_once_done(at) && !action_of(at).probe) return not_settled(at, Phase::forward, late);
   emit(AttemptFailed{at.path, Phase::forward, step_state(at.path).forward.attempts,
                      OutcomeClass::unknown, failure(late.code, "unknown", late.message, at.path),
                      std::nullopt});
