@@ -66,14 +66,7 @@ void Reactor::start_child(const Actor& parent, const StepPath& path) {
                                                    prepared->business_key,
                                                    ParentLink{parent->id, path, depth}}));
   if (transition.refused) return refuse_child(child->state, *transition.refused);
-  child->state = std::move(transition.next);
-  transition.next = {};
-  child->wake = next_wake(*child->program.definition, child->state);
-  child->stored_status = to_text(SagaStatus::running);
-  Append append =
-      first_append(*child, transition, new_saga(request, *prepared, child->state), false);
-  if (append.row) child->stored_status = append.row->status;
-  child->appending = true;
+  Append append = first_append(child, transition, request, *prepared);
   journal_.append(std::move(append),
                   [self = shared_from_this(), child, effects = std::move(transition.effects)](
                       const AppendResult& result) { self->child_written(child, result, effects); });
@@ -85,7 +78,7 @@ void Reactor::child_written(const Actor& child, const AppendResult& result,
     case AppendOutcome::written:
       counters.starts.fetch_add(1, std::memory_order_relaxed);
       admit_written(child);
-      return written(child, result, effects, {}, false);
+      return written(child, result, effects, {}, child->stored_wake);
     case AppendOutcome::conflict:
       return look_after_child(child->id);
     case AppendOutcome::duplicate:

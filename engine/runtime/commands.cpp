@@ -1,5 +1,4 @@
 /// How commands and their answers are written down for other nodes.
-#include <array>
 #include <utility>
 
 #include <nlohmann/json.hpp>

@@ -100,20 +100,6 @@ struct Engine::Impl : std::enable_shared_from_this<Engine::Impl> {
     return own < reactors.size() && load(own) <= load(other) ? own : other;
   }
 
-  void start(std::size_t reactor, StartRequest request,
-             std::function<void(Result<StartReply>)> done) {
-    const std::size_t index = reactor_for_start(reactor);
-    reactors[index]->counters.starting.fetch_add(1, std::memory_order_relaxed);
-    executor_of(index).post(
-        [target = reactors[index], request = std::move(request), done = std::move(done)]() mutable {
-          auto settled = [target, done = std::move(done)](Result<StartReply> reply) {
-            target->counters.starting.fetch_sub(1, std::memory_order_relaxed);
-            done(std::move(reply));
-          };
-          target->start(std::move(request), std::move(settled));
-        });
-  }
-
   using EventsDone = std::function<void(Result<std::vector<EventRecord>>)>;
 
   /// The first event says by which schema the others are masked.
@@ -181,12 +167,15 @@ std::string Engine::not_ready_reason() const {
 
 void Engine::start(std::size_t reactor, StartRequest request,
                    std::function<void(Result<StartReply>)> done) {
-  if (impl_->registry.program(request.definition, request.version))
-    return impl_->start(reactor, std::move(request), std::move(done));
-  // Another node may have registered it a moment ago.
-  impl_->registry.refresh([impl = impl_, reactor, request = std::move(request),
-                           done = std::move(done)](const Result<Done>&) mutable {
-    impl->start(reactor, std::move(request), std::move(done));
+  const std::size_t index = impl_->reactor_for_start(reactor);
+  impl_->reactors[index]->counters.starting.fetch_add(1, std::memory_order_relaxed);
+  impl_->executor_of(index).post([target = impl_->reactors[index], request = std::move(request),
+                                  done = std::move(done)]() mutable {
+    auto settled = [target, done = std::move(done)](Result<StartReply> reply) {
+      target->counters.starting.fetch_sub(1, std::memory_order_relaxed);
+      done(std::move(reply));
+    };
+    target->start(std::move(request), std::move(settled));
   });
 }
 

@@ -145,31 +145,22 @@ void Reactor::take_start(const InboxItem& item) {
       decide(actor->program, {},
              stimulus_of(Start{item.saga, prepared->input, chosen.labels, prepared->business_key}));
   if (transition.refused) return refuse_start(item, *transition.refused);
-  actor->state = std::move(transition.next);
-  actor->wake = next_wake(*actor->program.definition, actor->state);
-  actor->stored_status = to_text(SagaStatus::running);
-  const bool sleeping = falls_asleep(actor);
-  Append append =
-      first_append(*actor, transition, new_saga(start->request, *prepared, actor->state), sleeping);
+  Append append = first_append(actor, transition, start->request, *prepared);
   append.inbox = InboxSettled{item.id, {}};
-  if (append.row) actor->stored_status = append.row->status;
-  actor->stored_wake = sleeping;
-  actor->appending = true;
-  journal_.append(std::move(append),
-                  [self = shared_from_this(), actor, item, sleeping,
-                   effects = std::move(transition.effects)](const AppendResult& result) {
-                    self->start_taken(actor, item, result, effects, sleeping);
-                  });
+  journal_.append(
+      std::move(append),
+      [self = shared_from_this(), actor, item, effects = std::move(transition.effects)](
+          const AppendResult& result) { self->start_taken(actor, item, result, effects); });
 }
 
 void Reactor::start_taken(const Actor& actor, const InboxItem& item, const AppendResult& result,
-                          const std::vector<Effect>& effects, bool sleeping) {
+                          const std::vector<Effect>& effects) {
   switch (result.outcome) {
     case AppendOutcome::written:
       taken_.erase(item.id);
       counters.starts.fetch_add(1, std::memory_order_relaxed);
       admit_written(actor);
-      return written(actor, result, effects, {}, sleeping);
+      return written(actor, result, effects, {}, actor->stored_wake);
     case AppendOutcome::duplicate:
       return refuse_start(item, {ErrorCode::conflict, "BUSINESS_KEY_REUSED",
                                  "the business key belongs to the saga " + result.existing.text()});
@@ -191,18 +182,16 @@ void Reactor::refuse_start(const InboxItem& item, const Error& why) {
   const StartRequest& request = written->request;
   const auto program = registry_.program(request.definition, written->version);
   if (!program) return refuse_command(item, program.error());
-  SagaActor actor;
-  actor.id = item.saga;
-  actor.epoch = epochs_[item.saga.shard()].value_or(Epoch{});
-  actor.program = *program;
+  auto actor = std::make_shared<SagaActor>();
+  actor->id = item.saga;
+  actor->epoch = epochs_[item.saga.shard()].value_or(Epoch{});
+  actor->program = *program;
   // A key that SQL has reserved stays with this saga.
   Start start{item.saga, request.input, request.labels, request.business_key};
   start.refusal = Failure{why.reason, "failure", why.message, "", nullptr};
-  const Transition transition = decide(actor.program, {}, stimulus_of(std::move(start)));
-  actor.state = transition.next;
-  actor.stored_status = to_text(SagaStatus::running);
+  Transition transition = decide(actor->program, {}, stimulus_of(std::move(start)));
   const Prepared prepared{*program, request.input, request.input.dump(), std::nullopt};
-  Append append = first_append(actor, transition, new_saga(request, prepared, actor.state), false);
+  Append append = first_append(actor, transition, request, prepared);
   append.inbox = InboxSettled{item.id, {}};
   journal_.append(std::move(append), [weak = weak_from_this(), id = item.id](const AppendResult&) {
     if (const auto self = weak.lock()) self->taken_.erase(id);

@@ -331,13 +331,11 @@ void Reactor::lose_shards(const std::vector<Shard>& shards) {
 /// Past two thirds of the lease without a renewal somebody else may soon own everything.
 void Reactor::check_lease() {
   if (may_act()) return;
-  std::vector<Shard> held;
-  for (int i = 0; i < shard_count; ++i) {
-    if (epochs_[static_cast<Shard>(i)]) held.push_back(static_cast<Shard>(i));
-  }
-  if (held.empty()) return;
+  const auto held = std::count_if(epochs_.begin(), epochs_.end(),
+                                  [](const auto& epoch) { return epoch.has_value(); });
+  if (held == 0) return;
   node_.ports.observer->note(Level::warning, "lease-not-renewed",
-                             {{"shards", std::to_string(held.size())}});
+                             {{"shards", std::to_string(held)}});
   lose_everything();
 }
 

@@ -55,7 +55,8 @@ class Reactor : public std::enable_shared_from_this<Reactor> {
   Reactor(Node& node, Registry& registry, std::size_t index);
   ~Reactor();
 
-  void start(StartRequest request, StartDone done);
+  /// @param up_to_date  the registry has just been refreshed for this start
+  void start(StartRequest request, StartDone done, bool up_to_date = false);
   void command(SagaId saga, StimulusBody body, Settled settled, InboxRef inbox = {});
   void view(SagaId saga, ViewDone done);
   void await_end(SagaId saga, Duration wait, ViewDone done);
@@ -107,10 +108,13 @@ class Reactor : public std::enable_shared_from_this<Reactor> {
   Result<Prepared> prepare(const StartRequest& request) const;
   NewSaga new_saga(const StartRequest& request, const Prepared& prepared,
                    const SagaState& state) const;
-  Append first_append(const SagaActor& actor, const Transition& transition, NewSaga saga,
-                      bool sleeping) const;
+  /// Of a saga that has just been decided: gives the actor its state, which then waits for the
+  /// append. It leaves memory with it if all it does is wait (`stored_wake`).
+  Append first_append(const Actor& actor, Transition& transition, const StartRequest& request,
+                      const Prepared& prepared);
+  void start_up_to_date(StartRequest request, StartDone done);
   void start_written(const Actor& actor, const AppendResult& result, const StartRequest& request,
-                     const std::vector<Effect>& effects, bool sleeping, const StartDone& done);
+                     const std::vector<Effect>& effects, const StartDone& done);
 
   // reactor.cpp: deciding and what follows
   void stimulate(const Actor& actor, StimulusBody body, Settled settled = {}, InboxRef inbox = {});
@@ -151,7 +155,7 @@ class Reactor : public std::enable_shared_from_this<Reactor> {
   void take(const InboxItem& item);
   void take_start(const InboxItem& item);
   void start_taken(const Actor& actor, const InboxItem& item, const AppendResult& result,
-                   const std::vector<Effect>& effects, bool sleeping);
+                   const std::vector<Effect>& effects);
   void refuse_start(const InboxItem& item, const Error& why);
   void refuse_command(const InboxItem& item, const Error& why);
   std::size_t inbox_room(bool starts) const;

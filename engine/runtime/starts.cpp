@@ -87,26 +87,33 @@ NewSaga Reactor::new_saga(const StartRequest& request, const Prepared& prepared,
   return saga;
 }
 
-Append Reactor::first_append(const SagaActor& actor, const Transition& transition, NewSaga saga,
-                             bool sleeping) const {
+Append Reactor::first_append(const Actor& actor, Transition& transition,
+                             const StartRequest& request, const Prepared& prepared) {
   Append append;
-  append.saga = actor.id;
-  append.epoch = actor.epoch;
-  std::int64_t sequence = 0;
-  for (const auto& event : transition.events)
-    append.events.push_back(encode(event, Sequence{++sequence}));
-  append.start = std::move(saga);
-  append.row = row_change(actor, sleeping);
+  append.saga = actor->id;
+  append.epoch = actor->epoch;
+  append.events = records_of(transition);
+  actor->state = std::move(transition.next);
+  transition.next = {};
+  actor->wake = next_wake(*actor->program.definition, actor->state);
+  actor->stored_status = to_text(SagaStatus::running);
+  actor->stored_wake = falls_asleep(actor);
+  append.start = new_saga(request, prepared, actor->state);
+  append.row = row_change(*actor, actor->stored_wake);
+  if (append.row) actor->stored_status = append.row->status;
+  actor->appending = true;
   return append;
 }
 
-void Reactor::start(StartRequest request, StartDone done) {
+void Reactor::start(StartRequest request, StartDone done, bool up_to_date) {
   const auto refuse = [&](Error error) {
     counters.starts_refused.fetch_add(1, std::memory_order_relaxed);
     done(std::move(error));
   };
   if (auto error = not_admitted()) return refuse(std::move(*error));
   auto prepared = prepare(request);
+  if (!prepared && !up_to_date && prepared.error().reason == "definition-not-found")
+    return start_up_to_date(std::move(request), std::move(done));
   if (!prepared) return refuse(std::move(prepared).error());
   Random& random = *node_.ports.random;
   const Shard shard = shards_[random.next() % shards_.size()];
@@ -118,29 +125,20 @@ void Reactor::start(StartRequest request, StartDone done) {
       actor->program, {},
       stimulus_of(Start{actor->id, prepared->input, request.labels, prepared->business_key}));
   if (transition.refused) return refuse(*transition.refused);
-  actor->state = std::move(transition.next);
-  transition.next = {};
-  actor->wake = next_wake(*actor->program.definition, actor->state);
-  actor->stored_status = to_text(SagaStatus::running);
-  const bool sleeping = falls_asleep(actor);
-  Append append =
-      first_append(*actor, transition, new_saga(request, *prepared, actor->state), sleeping);
-  if (append.row) actor->stored_status = append.row->status;
-  actor->stored_wake = sleeping;
-  actor->appending = true;
+  Append append = first_append(actor, transition, request, *prepared);
   node_.starts_waiting.fetch_add(1, std::memory_order_relaxed);
   journal_.append(
       std::move(append),
-      [self = shared_from_this(), actor, effects = std::move(transition.effects), sleeping,
+      [self = shared_from_this(), actor, effects = std::move(transition.effects),
        done = std::move(done), request = std::move(request)](const AppendResult& result) {
         self->node_.starts_waiting.fetch_sub(1, std::memory_order_relaxed);
-        self->start_written(actor, result, request, effects, sleeping, done);
+        self->start_written(actor, result, request, effects, done);
       });
 }
 
 void Reactor::start_written(const Actor& actor, const AppendResult& result,
                             const StartRequest& request, const std::vector<Effect>& effects,
-                            bool sleeping, const StartDone& done) {
+                            const StartDone& done) {
   switch (result.outcome) {
     case AppendOutcome::written:
       break;
@@ -167,7 +165,19 @@ void Reactor::start_written(const Actor& actor, const AppendResult& result,
   counters.starts.fetch_add(1, std::memory_order_relaxed);
   admit_written(actor);
   done(StartReply{actor->id, true});
-  written(actor, result, effects, {}, sleeping);
+  written(actor, result, effects, {}, actor->stored_wake);
+}
+
+/// Another node may have registered a moment ago what this one does not know.
+void Reactor::start_up_to_date(StartRequest request, StartDone done) {
+  registry_.refresh([self = shared_from_this(), request = std::move(request),
+                     done = std::move(done)](const Result<Done>&) mutable {
+    auto& executor = self->executor_;
+    executor.post(
+        [self = std::move(self), request = std::move(request), done = std::move(done)]() mutable {
+          self->start(std::move(request), std::move(done), true);
+        });
+  });
 }
 
 }  // namespace backstitch::engine
