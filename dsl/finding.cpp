@@ -29,6 +29,14 @@ bool has_errors(const std::vector<Finding>& findings) {
                      [](const Finding& finding) { return finding.severity == Severity::error; });
 }
 
+Error with_errors(Error error, const std::vector<Finding>& findings) {
+  for (const auto& finding : findings) {
+    if (finding.severity == Severity::error)
+      error.details.push_back({finding.pointer, finding.code, finding.message});
+  }
+  return error;
+}
+
 Json to_json(const Finding& finding) {
   return {{"code", finding.code},
           {"severity", finding.severity == Severity::error ? "error" : "warning"},

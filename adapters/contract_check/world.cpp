@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <map>
 
+#include <backstitch/dsl/finding.hpp>
 #include <backstitch/dsl/json_gate.hpp>
 #include <backstitch/http/egress.hpp>
 
@@ -38,14 +39,6 @@ engine::Options engine_options() {
   options.residence = for_ever;
   options.removal_every = for_ever;
   return options;
-}
-
-Error with_findings(Error error, const std::vector<dsl::Finding>& findings) {
-  for (const auto& finding : findings) {
-    if (finding.severity == dsl::Severity::error)
-      error.details.push_back({finding.pointer, finding.code, finding.message});
-  }
-  return error;
 }
 
 }  // namespace
@@ -134,7 +127,7 @@ Result<Done> World::register_services(const std::vector<Json>& documents) {
     });
     if (!put) return std::move(put).error();
     if (has_errors(put->findings)) {
-      return with_findings(
+      return dsl::with_errors(
           {ErrorCode::invalid, "service-invalid", "The service " + name + " cannot be registered."},
           put->findings);
     }
@@ -159,11 +152,11 @@ Result<Done> World::register_definitions(const std::vector<Json>& documents) {
     });
     if (!stored) return std::move(stored).error();
     if (has_errors(stored->findings)) {
-      return with_findings({ErrorCode::invalid, "definition-invalid",
-                            "The definition " + document.value("name", "") +
-                                " cannot be registered. Those of its sub-sagas are to be given "
-                                "behind it."},
-                           stored->findings);
+      return dsl::with_errors({ErrorCode::invalid, "definition-invalid",
+                               "The definition " + document.value("name", "") +
+                                   " cannot be registered. Those of its sub-sagas are to be given "
+                                   "behind it."},
+                              stored->findings);
     }
   }
   return Done{};

@@ -30,18 +30,10 @@ engine::Options engine_options() {
   return options;
 }
 
-Error with_findings(Error error, const std::vector<dsl::Finding>& findings) {
-  for (const auto& finding : findings) {
-    if (finding.severity == dsl::Severity::error)
-      error.details.push_back({finding.pointer, finding.code, finding.message});
-  }
-  return error;
-}
-
 Error bad_definition(const std::string& name, const std::vector<dsl::Finding>& findings) {
   const bool childless = std::any_of(findings.begin(), findings.end(),
                                      [](const auto& finding) { return finding.code == "E404"; });
-  return with_findings(
+  return dsl::with_errors(
       {ErrorCode::invalid, "definition-invalid",
        "The definition " + name + " cannot be registered." +
            (childless ? " The definitions of its sub-sagas have to be given with it." : "")},
@@ -99,7 +91,7 @@ Result<Done> Stage::parse(const std::vector<std::string>& documents) {
   for (const auto& [name, document] : options_.services) {
     auto parsed = dsl::parse_service(document.dump());
     if (!parsed.service) {
-      return with_findings(
+      return dsl::with_errors(
           {ErrorCode::invalid, "service-invalid", "The service " + name + " cannot be registered."},
           parsed.findings);
     }

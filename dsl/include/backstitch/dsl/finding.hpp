@@ -3,6 +3,7 @@
 #include <vector>
 
 #include <backstitch/base/json.hpp>
+#include <backstitch/base/result.hpp>
 
 namespace backstitch::dsl {
 
@@ -27,6 +28,8 @@ struct Finding {
 /// Where there are too many errors, keeps the first and says so.
 void limit(std::vector<Finding>& findings);
 bool has_errors(const std::vector<Finding>& findings);
+/// The error with those of the findings that are errors as its details.
+Error with_errors(Error error, const std::vector<Finding>& findings);
 /// {"code","severity","pointer","line","message","hint"}
 Json to_json(const Finding& finding);
 /// Orders by line, then pointer, then code: as a reader meets them.
