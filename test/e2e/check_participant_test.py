@@ -8,12 +8,12 @@ import threading
 import unittest
 from urllib.parse import urlsplit
 
-from support import harness
+from support import HttpService, harness
 
 REFUSED = (409, {"error": "undone before"})
 
 
-class Service:
+class Service(HttpService):
     """A participant that keeps every promise but the one that `broken` names. Keys live in memory."""
 
     def __init__(self, broken=None):
@@ -50,15 +50,7 @@ class Service:
             def handle_error(self, *_):
                 pass  # a peer that is gone
 
-        self.server = Server(("127.0.0.1", 0), Handler)
-        self.url = f"http://127.0.0.1:{self.server.server_port}"
-        self.thread = threading.Thread(target=self.server.serve_forever, args=(0.02,))
-        self.thread.start()
-
-    def stop(self):
-        self.server.shutdown()
-        self.thread.join()
-        self.server.server_close()
+        self.serve(Handler, Server)
 
     def forget(self):
         self.done, self.closed, self.undone, self.calls, self.working = {}, set(), set(), {}, set()

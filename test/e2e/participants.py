@@ -5,10 +5,11 @@ import json
 import os
 import pathlib
 import subprocess
-import threading
 import time
 import unittest
 from urllib.parse import quote, urlsplit
+
+from support import HttpService
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 BUILD = pathlib.Path(os.environ.get("BACKSTITCH_BUILD", ROOT / "build"))
@@ -97,7 +98,7 @@ class Participants:
         assert status == 201, body
 
 
-class Listener:
+class Listener(HttpService):
     """Takes callbacks. Answers `statuses` in turn, then 200; `received` holds (path, JSON body)."""
 
     def __init__(self, *statuses):
@@ -116,15 +117,7 @@ class Listener:
             def log_message(self, *_):
                 pass
 
-        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.url = f"http://127.0.0.1:{self.server.server_port}"
-        self.thread = threading.Thread(target=self.server.serve_forever, args=(0.02,))
-        self.thread.start()
-
-    def stop(self):
-        self.server.shutdown()
-        self.thread.join()
-        self.server.server_close()
+        self.serve(Handler)
 
     def bodies(self):
         return [body for _, body in self.received]

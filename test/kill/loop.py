@@ -186,8 +186,7 @@ class World:
 
     def start(self, victim, others):
         """Asks again under the same key until there is an answer, as a client would."""
-        deadline = time.monotonic() + END_SECONDS
-        while time.monotonic() < deadline:
+        def started():
             for node in [victim, *others]:
                 if node.is_dead():
                     continue
@@ -198,8 +197,8 @@ class World:
                 if status in (200, 201):
                     return body["id"]
             self.revive(victim, others)
-            time.sleep(0.02)  # poll
-        raise TimeoutError("the start was never answered")
+            return None
+        return harness.wait_until(started, END_SECONDS, "the answer to the start")
 
     def key(self):
         return f"{self.scenario.name}-{self.number}"
@@ -220,8 +219,7 @@ class World:
 
     def until_ended(self, victim, others, saga_id):
         """@return a node that knows the saga's end"""
-        deadline = time.monotonic() + END_SECONDS
-        while time.monotonic() < deadline:
+        def ended():
             self.revive(victim, others)
             for node in [victim, *others]:
                 try:
@@ -230,8 +228,8 @@ class World:
                     continue
                 if status == 200 and saga["status"] not in ("RUNNING", "COMPENSATING"):
                     return node
-            time.sleep(0.01)  # poll
-        raise TimeoutError(f"saga {saga_id} did not end within {END_SECONDS} s")
+            return None
+        return harness.wait_until(ended, END_SECONDS, f"the end of saga {saga_id}", every=0.01)
 
     @staticmethod
     def died_at(victim):
