@@ -129,6 +129,7 @@ int serve(const Global& global, ServeOptions options) {
             {"took", to_text(took)}});
   await_signal();
   log.note(engine::Level::info, "stopping", {});
+  bound_stop();
   server.stop();
   log.note(engine::Level::info, "stopped", {});
   return exit_done;

@@ -27,7 +27,8 @@ namespace backstitch::app {
 namespace {
 
 constexpr std::chrono::seconds open_max{60};
-constexpr std::chrono::seconds close_max{28};
+constexpr unsigned stop_max_s = 29;  // all of it
+constexpr std::chrono::seconds close_max{20};
 
 std::size_t reactor_count(std::size_t wanted) {
   if (wanted > 0) return wanted;
@@ -246,6 +247,12 @@ void await_signal() {
   const sigset_t set = stop_signals();
   int signal = 0;
   sigwait(&set, &signal);
+}
+
+void bound_stop() {
+  const sigset_t set = stop_signals();
+  pthread_sigmask(SIG_UNBLOCK, &set, nullptr);
+  ::alarm(stop_max_s);
 }
 
 }  // namespace backstitch::app

@@ -76,5 +76,8 @@ class Server {
 /// Blocks until SIGINT or SIGTERM. Call block_signals before any thread is made.
 void block_signals();
 void await_signal();
+/// From here on a second signal ends the program at once, and so does half a minute, should the
+/// database hang beneath it: both are as safe as any kill.
+void bound_stop();
 
 }  // namespace backstitch::app

@@ -33,7 +33,7 @@ void Reactor::deliver(SagaId saga, StimulusBody body, std::function<void(const E
     // A child that is only just being written is not found yet.
     const bool again = code == ErrorCode::unavailable || code == ErrorCode::overloaded ||
                        code == ErrorCode::not_found;
-    if (!again || tries >= deliver_tries_max || self->draining_) {
+    if (!again || tries >= deliver_tries_max) {
       if (refused) refused(done.error());
       return;
     }
@@ -45,7 +45,7 @@ void Reactor::deliver(SagaId saga, StimulusBody body, std::function<void(const E
 }
 
 void Reactor::start_child(const Actor& parent, const StepPath& path) {
-  if (draining_ || !may_act()) return;
+  if (!may_act()) return;
   const ChildSaga& wanted = *parent->state.steps.find(path)->second.child;
   if (actors_.count(wanted.id) > 0) return look_after_child(wanted.id);
   auto child = std::make_shared<SagaActor>();
@@ -67,9 +67,9 @@ void Reactor::start_child(const Actor& parent, const StepPath& path) {
                                                    ParentLink{parent->id, path, depth}}));
   if (transition.refused) return refuse_child(child->state, *transition.refused);
   Append append = first_append(child, transition, request, *prepared);
-  journal_.append(std::move(append),
-                  [self = shared_from_this(), child, effects = std::move(transition.effects)](
-                      const AppendResult& result) { self->child_written(child, result, effects); });
+  append_first(std::move(append),
+               [self = shared_from_this(), child, effects = std::move(transition.effects)](
+                   const AppendResult& result) { self->child_written(child, result, effects); });
 }
 
 void Reactor::child_written(const Actor& child, const AppendResult& result,

@@ -67,15 +67,8 @@ struct Engine::Impl : std::enable_shared_from_this<Engine::Impl> {
 
   void close(std::function<void()> done) {
     if (node.closing.exchange(true)) return done();
-    auto left = std::make_shared<std::atomic<std::size_t>>(reactors.size());
-    for (std::size_t i = 0; i < reactors.size(); ++i) {
-      executor_of(i).post([self = shared_from_this(), i, left, done] {
-        self->reactors[i]->drain(self->node.options.drain_calls_max, [self, left, done] {
-          if (left->fetch_sub(1) != 1) return;
-          self->executor_of(0).post([self, done] { self->owner->close(done); });
-        });
-      });
-    }
+    executor_of(0).post(
+        [self = shared_from_this(), done = std::move(done)] { self->owner->close(done); });
   }
 
   std::string not_ready_reason() {

@@ -1,4 +1,4 @@
-/// Shards that go to another node, because it has fewer.
+/// Shards that go to another node, because it has fewer or because this one stops.
 #include <algorithm>
 
 #include "reactor.hpp"
@@ -17,10 +17,15 @@ bool is_busy(const SagaActor& actor) {
 
 void Reactor::leave(std::vector<Shard> shards, Duration most,
                     std::function<void(std::vector<Shard>)> left) {
+  std::vector<Shard> lost_already;
   for (const Shard shard : shards) {
-    if (epochs_[shard]) leaving_.set(shard);
+    if (epochs_[shard])
+      leaving_.set(shard);
+    else
+      lost_already.push_back(shard);
   }
   std::erase_if(shards_, [this](Shard shard) { return leaving_.test(shard); });
+  if (!lost_already.empty()) left(std::move(lost_already));
   look_who_left(most, left);
 }
 
@@ -31,6 +36,9 @@ void Reactor::look_who_left(Duration most, const std::function<void(std::vector<
   for (const auto& [id, actor] : actors_) {
     if (leaving_.test(id.shard()) && is_busy(*actor)) busy.set(id.shard());
   }
+  for (std::size_t i = 0; i < shard_count; ++i) {
+    if (first_appends_[i] > 0) busy.set(i);
+  }
   std::vector<Shard> gone;
   for (int i = 0; i < shard_count; ++i) {
     const auto shard = static_cast<Shard>(i);
@@ -40,8 +48,7 @@ void Reactor::look_who_left(Duration most, const std::function<void(std::vector<
   if (!gone.empty()) left(gone);
   if (leaving_.none()) return;
   executor_.call_after(look_every, [weak = weak_from_this(), most, left] {
-    const auto self = weak.lock();
-    if (self && !self->node_.closing) self->look_who_left(most - look_every, left);
+    if (const auto self = weak.lock()) self->look_who_left(most - look_every, left);
   });
 }
 

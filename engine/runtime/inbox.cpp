@@ -74,7 +74,7 @@ void Reactor::scan_inbox(bool starts, std::int64_t after) {
     after = inbox_start(scan);
   }
   const std::size_t room = inbox_room(starts);
-  scan.running = room > 0 && !shards_.empty() && may_act() && !draining_ && !node_.closing;
+  scan.running = room > 0 && !shards_.empty() && may_act() && !node_.closing;
   if (!scan.running) return;
   node_.ports.inbox->waiting(
       {.shards = shards_, .starts = starts, .after = after, .limit = room},
@@ -147,7 +147,7 @@ void Reactor::take_start(const InboxItem& item) {
   if (transition.refused) return refuse_start(item, *transition.refused);
   Append append = first_append(actor, transition, start->request, *prepared);
   append.inbox = InboxSettled{item.id, {}};
-  journal_.append(
+  append_first(
       std::move(append),
       [self = shared_from_this(), actor, item, effects = std::move(transition.effects)](
           const AppendResult& result) { self->start_taken(actor, item, result, effects); });
@@ -193,7 +193,7 @@ void Reactor::refuse_start(const InboxItem& item, const Error& why) {
   const Prepared prepared{*program, request.input, request.input.dump(), std::nullopt};
   Append append = first_append(actor, transition, request, prepared);
   append.inbox = InboxSettled{item.id, {}};
-  journal_.append(std::move(append), [weak = weak_from_this(), id = item.id](const AppendResult&) {
+  append_first(std::move(append), [weak = weak_from_this(), id = item.id](const AppendResult&) {
     if (const auto self = weak.lock()) self->taken_.erase(id);
   });
 }

@@ -12,7 +12,6 @@ namespace {
 constexpr std::size_t load_page = 200;
 constexpr Duration due_margin{1'000};
 constexpr std::size_t removal_page = 200;
-constexpr Duration drain_look_every{20};
 
 }  // namespace
 
@@ -181,7 +180,7 @@ void Reactor::ask_parents(std::vector<Shard> shards, SagaId after) {
 }
 
 void Reactor::scan_due() {
-  if (scanning_ || shards_.empty() || !may_act() || draining_) return;
+  if (scanning_ || shards_.empty() || !may_act()) return;
   // Once in a while all of it: what came late into the store, or found no room in memory.
   const bool all = executor_.now() >= full_scan_at_;
   if (all) full_scan_at_ = executor_.now() + node_.options.due_lookback;
@@ -192,7 +191,7 @@ void Reactor::scan_due() {
 /// By pages in the order of ids: those of one page are in memory and still due when the next is
 /// read.
 void Reactor::scan_due_page(bool all, SagaId after) {
-  scanning_ = may_act() && !draining_ &&
+  scanning_ = may_act() &&
               node_.resident.load(std::memory_order_relaxed) < node_.options.sagas_resident_max;
   if (!scanning_) {
     if (all) full_scan_at_ = {};
@@ -220,7 +219,7 @@ void Reactor::scan_due_page(bool all, SagaId after) {
 
 /// What ended long enough ago goes, a few at a time.
 void Reactor::remove_expired() {
-  if (shards_.empty() || !may_act() || draining_) return;
+  if (shards_.empty() || !may_act()) return;
   node_.ports.store->remove_expired(shards_, removal_page,
                                     [weak = weak_from_this()](Result<std::size_t> removed) {
                                       const auto self = weak.lock();
@@ -337,17 +336,6 @@ void Reactor::check_lease() {
   node_.ports.observer->note(Level::warning, "lease-not-renewed",
                              {{"shards", std::to_string(held)}});
   lose_everything();
-}
-
-void Reactor::drain(Duration most, std::function<void()> done) {
-  draining_ = true;
-  const bool quiet = calls_in_flight_ == 0 && journal_.idle();
-  if (quiet || (most.count() <= 0 && journal_.idle()) ||
-      most.count() < -node_.options.drain_max.count())
-    return done();
-  executor_.call_after(drain_look_every, [self = shared_from_this(), most, done = std::move(done)] {
-    self->drain(most - drain_look_every, done);
-  });
 }
 
 }  // namespace backstitch::engine

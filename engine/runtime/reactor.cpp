@@ -208,8 +208,8 @@ void Reactor::perform(const Actor& actor, const std::vector<Effect>& effects) {
 }
 
 void Reactor::call(const Actor& actor, const CallParticipant& effect) {
-  // A node that stops or has lost its lease sends nothing more; whoever takes over sends it again.
-  if (draining_ || !may_act()) return;
+  // A node that has lost its lease sends nothing more; whoever takes over sends it again.
+  if (!may_act()) return;
   const StepState& step = actor->state.steps.find(effect.path)->second;
   const CallState& state = call_of(step, effect.phase);
   Call call{actor->id, effect.path, effect.phase, effect.attempt, *state.request, nullptr, {}};
@@ -227,11 +227,9 @@ void Reactor::call(const Actor& actor, const CallParticipant& effect) {
     }
   }
   counters.calls.fetch_add(1, std::memory_order_relaxed);
-  ++calls_in_flight_;
   auto ended = [weak = weak_from_this(), actor, effect](CallResult result) {
     const auto self = weak.lock();
     if (!self) return;
-    --self->calls_in_flight_;
     self->stimulate(actor, CallEnded{effect.path, effect.phase, effect.attempt, std::move(result)});
   };
   if (call.service) return participants_.call(std::move(call), std::move(ended));

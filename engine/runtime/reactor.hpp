@@ -70,8 +70,6 @@ class Reactor : public std::enable_shared_from_this<Reactor> {
              std::function<void(std::vector<Shard>)> left);
   /// There may be something in the inbox.
   void look_into_inbox();
-  /// No new calls; `done` when nothing is on its way any more, or after `most`.
-  void drain(Duration most, std::function<void()> done);
 
   /// Nothing of this will run again: lets go of what is queued.
   void abandon() { journal_.abandon(); }
@@ -112,6 +110,7 @@ class Reactor : public std::enable_shared_from_this<Reactor> {
   /// append. It leaves memory with it if all it does is wait (`stored_wake`).
   Append first_append(const Actor& actor, Transition& transition, const StartRequest& request,
                       const Prepared& prepared);
+  void append_first(Append append, std::function<void(const AppendResult&)> done);
   void start_up_to_date(StartRequest request, StartDone done);
   void start_written(const Actor& actor, const AppendResult& result, const StartRequest& request,
                      const std::vector<Effect>& effects, const StartDone& done);
@@ -200,14 +199,14 @@ class Reactor : public std::enable_shared_from_this<Reactor> {
   std::uint64_t last_waiter_ = 0;
   std::size_t waiter_count_ = 0;
   std::array<std::optional<Epoch>, shard_count> epochs_{};
-  std::vector<Shard> shards_;               ///< held, but for those that are being left
-  std::bitset<shard_count> leaving_;        ///< held, and to be given to another node
+  std::vector<Shard> shards_;         ///< held, but for those that are being left
+  std::bitset<shard_count> leaving_;  ///< held, and to be given to another node
+  /// First appends on their way: their sagas are not among the actors yet.
+  std::array<std::uint32_t, shard_count> first_appends_{};
   std::unordered_set<std::int64_t> taken_;  ///< from the inbox, not settled yet
   std::array<InboxScan, 2> inbox_scans_{};  ///< for commands, for starts
   SteadyTime act_until_{};
   SteadyTime full_scan_at_{};  ///< when everything that is due is to be looked for again
-  std::size_t calls_in_flight_ = 0;
-  bool draining_ = false;
   bool timers_running_ = false;
   bool scanning_ = false;
 };

@@ -7,6 +7,8 @@ namespace backstitch::engine {
 namespace {
 
 constexpr Duration retry_every{500};
+/// The reactors let go of everything after `drain_max`; this much later it is done without them.
+constexpr Duration drain_margin{1'000};
 constexpr std::uint64_t not_given_up = std::numeric_limits<std::uint64_t>::max();
 
 }  // namespace
@@ -30,7 +32,7 @@ void ShardOwner::renew() {
   const SteadyTime asked = executor_.now();
   const Options& options = node_.options;
   node_.ports.leases->renew(
-      {options.node, options.lease, options.shards_max, first_, options.address},
+      {options.node, options.lease, released_ ? 0 : options.shards_max, first_, options.address},
       [self = shared_from_this(), asked, number = ++renewals_](Result<LeaseAnswer> answer) {
         // The moment of the answer counts for the clock, not when a reactor gets to it.
         const SteadyTime received = self->executor_.now();
@@ -53,7 +55,8 @@ void ShardOwner::answered(Result<LeaseAnswer> answer, std::uint64_t number, Stea
   if (!answer) {
     node_.ports.observer->note(Level::warning, "lease-renewal-failed",
                                {{"why", answer.error().message}});
-    return again(retry_every);
+    again(retry_every);
+    return release_if_left();
   }
   // All reactors have stopped acting, and begin again from the logs.
   if (executor_.now() >= act_until_) {
@@ -69,16 +72,18 @@ void ShardOwner::answered(Result<LeaseAnswer> answer, std::uint64_t number, Stea
   std::erase_if(answer->held, [&](const auto& lease) { return gone_.contains(lease.shard); });
   // The lease began when the database answered, at the earliest when it was asked.
   act_until_ = asked + node_.options.lease * 2 / 3;
+  held_ = std::move(answer->held);
   for (std::size_t i = 0; i < reactors_.size(); ++i) {
     node_.ports.reactors[i].executor->post(
-        [reactor = reactors_[i], held = answer->held, until = act_until_] {
+        [reactor = reactors_[i], held = held_, until = act_until_] {
           reactor->set_shards(held, until);
         });
   }
   first_ = false;
-  if (opened_ && !answer->held.empty()) opened();
-  hand_over(answer->held, answer->surplus);
-  again(answer->held.empty() ? retry_every : node_.options.lease_renewal);
+  if (opened_ && !held_.empty()) opened();
+  hand_over(released_ ? held_.size() + gone_.size() : answer->surplus);
+  again(held_.empty() ? retry_every : node_.options.lease_renewal);
+  release_if_left();
 }
 
 /// Behind the posts of the renewal, so that every reactor knows its shards before a start comes in.
@@ -95,12 +100,12 @@ void ShardOwner::opened() {
 }
 
 /// The last of those held, less what is on its way out already.
-void ShardOwner::hand_over(const std::vector<ShardLease>& held, std::size_t surplus) {
+void ShardOwner::hand_over(std::size_t surplus) {
   const std::size_t on_its_way = leaving_.count() + gone_.size();
   if (surplus <= on_its_way) return;
   std::size_t wanted = surplus - on_its_way;
   std::vector<Shard> chosen;
-  for (auto lease = held.rbegin(); lease != held.rend() && wanted > 0; ++lease) {
+  for (auto lease = held_.rbegin(); lease != held_.rend() && wanted > 0; ++lease) {
     if (leaving_.test(lease->shard)) continue;
     leaving_.set(lease->shard);
     chosen.push_back(lease->shard);
@@ -109,6 +114,7 @@ void ShardOwner::hand_over(const std::vector<ShardLease>& held, std::size_t surp
   if (chosen.empty()) return;
   node_.ports.observer->note(Level::info, "shards-handed-over",
                              {{"shards", std::to_string(chosen.size())}});
+  const Duration most = released_ ? node_.options.drain_max : node_.options.handover_max;
   for (std::size_t i = 0; i < reactors_.size(); ++i) {
     std::vector<Shard> own;
     for (const Shard shard : chosen) {
@@ -121,8 +127,7 @@ void ShardOwner::hand_over(const std::vector<ShardLease>& held, std::size_t surp
       self->executor_.post(
           [self, shards = std::move(shards)]() mutable { self->give_up(std::move(shards)); });
     };
-    node_.ports.reactors[i].executor->post([reactor = reactors_[i], own = std::move(own),
-                                            most = node_.options.handover_max,
+    node_.ports.reactors[i].executor->post([reactor = reactors_[i], own = std::move(own), most,
                                             left] { reactor->leave(own, most, left); });
   }
 }
@@ -132,6 +137,7 @@ void ShardOwner::give_up(std::vector<Shard> shards) {
     leaving_.reset(shard);
     gone_[shard] = not_given_up;
   }
+  release_if_left();
   if (closed_) return;
   node_.ports.leases->give_up(node_.options.node, shards,
                               [self = shared_from_this(), shards](const Result<Done>& given_up) {
@@ -151,9 +157,25 @@ void ShardOwner::give_up(std::vector<Shard> shards) {
 }
 
 void ShardOwner::close(std::function<void()> done) {
+  released_ = std::move(done);
+  hand_over(held_.size() + gone_.size());
+  // Others are to know at once that this node wants no shards any more.
+  if (!asking_) renew();
+  executor_.call_after(node_.options.drain_max + drain_margin, [weak = weak_from_this()] {
+    if (const auto self = weak.lock()) self->release();
+  });
+}
+
+/// A renewal on its way might bring shards after the release.
+void ShardOwner::release_if_left() {
+  if (released_ && !asking_ && leaving_.none()) release();
+}
+
+void ShardOwner::release() {
+  if (closed_) return;
   closed_ = true;
   node_.ports.leases->release(node_.options.node,
-                              [done = std::move(done)](const Result<Done>&) { done(); });
+                              [done = released_](const Result<Done>&) { done(); });
 }
 
 }  // namespace backstitch::engine

@@ -20,7 +20,8 @@ class ShardOwner : public std::enable_shared_from_this<ShardOwner> {
 
   /// `done` after the first answer that brought shards, or with the error of the first try.
   void open(std::function<void(Result<Done>)> done);
-  /// No further renewal; gives everything back.
+  /// Hands everything over, then takes this node off the list. `done` soon after `drain_max` at
+  /// the latest.
   void close(std::function<void()> done);
   /// Nothing of this will run again: whoever waits for `open` is let go.
   void abandon() { opened_ = nullptr; }
@@ -31,18 +32,22 @@ class ShardOwner : public std::enable_shared_from_this<ShardOwner> {
                 SteadyTime received);
   void opened();
   void again(Duration after);
-  void hand_over(const std::vector<ShardLease>& held, std::size_t surplus);
+  void hand_over(std::size_t surplus);
+  void release_if_left();
+  void release();
   void give_up(std::vector<Shard> shards);
 
   Node& node_;
   std::vector<std::shared_ptr<Reactor>> reactors_;
   Executor& executor_;
   std::function<void(Result<Done>)> opened_;
+  std::function<void()> released_;  ///< this node is stopping
+  std::vector<ShardLease> held_;    ///< as the last renewal said
   TimerId timer_ = 0;
   std::uint64_t renewals_ = 0;  ///< asked for
   bool asking_ = false;
   bool first_ = true;
-  bool closed_ = false;
+  bool closed_ = false;               ///< stopped: nothing is renewed any more
   std::bitset<shard_count> leaving_;  ///< the reactors were told to let them go
   /// Let go: an answer to a renewal that was asked for before this one may still name them as held.
   std::map<Shard, std::uint64_t> gone_;

@@ -105,6 +105,16 @@ Append Reactor::first_append(const Actor& actor, Transition& transition,
   return append;
 }
 
+void Reactor::append_first(Append append, std::function<void(const AppendResult&)> done) {
+  std::uint32_t& on_their_way = first_appends_[append.saga.shard()];
+  ++on_their_way;
+  journal_.append(std::move(append), [self = shared_from_this(), &on_their_way,
+                                      done = std::move(done)](const AppendResult& result) {
+    --on_their_way;
+    done(result);
+  });
+}
+
 void Reactor::start(StartRequest request, StartDone done, bool up_to_date) {
   const auto refuse = [&](Error error) {
     counters.starts_refused.fetch_add(1, std::memory_order_relaxed);
@@ -127,13 +137,12 @@ void Reactor::start(StartRequest request, StartDone done, bool up_to_date) {
   if (transition.refused) return refuse(*transition.refused);
   Append append = first_append(actor, transition, request, *prepared);
   node_.starts_waiting.fetch_add(1, std::memory_order_relaxed);
-  journal_.append(
-      std::move(append),
-      [self = shared_from_this(), actor, effects = std::move(transition.effects),
-       done = std::move(done), request = std::move(request)](const AppendResult& result) {
-        self->node_.starts_waiting.fetch_sub(1, std::memory_order_relaxed);
-        self->start_written(actor, result, request, effects, done);
-      });
+  append_first(std::move(append),
+               [self = shared_from_this(), actor, effects = std::move(transition.effects),
+                done = std::move(done), request = std::move(request)](const AppendResult& result) {
+                 self->node_.starts_waiting.fetch_sub(1, std::memory_order_relaxed);
+                 self->start_written(actor, result, request, effects, done);
+               });
 }
 
 void Reactor::start_written(const Actor& actor, const AppendResult& result,

@@ -201,7 +201,16 @@ TEST_CASE("a saga that three nodes in a row died of is suspended") {
   CHECK(count(nodes.log(started->id), "Resumed") == 3);
 }
 
-TEST_CASE("a node that closes calls nobody any more and gives its shards back at once") {
+/// Closes the node. @return how long that took
+Duration close(Nodes& nodes, TestNode& node, Duration most) {
+  const auto begun = nodes.world.now();
+  bool closed = false;
+  node.engine->close([&] { closed = true; });
+  REQUIRE(nodes.world.run_until([&] { return closed; }, most));
+  return std::chrono::duration_cast<Duration>(nodes.world.now() - begun);
+}
+
+TEST_CASE("a node that closes carries on what is on its way until it is quiet") {
   Nodes nodes;
   TestNode& closing = nodes.add("a");
   nodes.define(closing, three_steps());
@@ -211,13 +220,58 @@ TEST_CASE("a node that closes calls nobody any more and gives its shards back at
   const auto started = nodes.start(closing, "t.three");
   REQUIRE(started.has_value());
   nodes.world.run_for(Duration{500});
-  bool closed = false;
-  closing.engine->close([&] { closed = true; });
-  REQUIRE(nodes.world.run_until([&] { return closed; }, Duration{25'000}));
-  CHECK(nodes.sent.size() == 1);
+  close(nodes, closing, Duration{4'000});
   TestNode& heir = nodes.add("b");
   CHECK(heir.engine->counters().shards_held == shard_count);
+  CHECK(status_of(nodes.view(heir, started->id)) == "COMPLETED");
+  CHECK(nodes.calls() == "forward /a | forward /b | forward /c");
+}
+
+TEST_CASE("a node that closes waits for no retry: that is the next owner's") {
+  Nodes nodes;
+  TestNode& closing = nodes.add("a");
+  nodes.define(closing, three_steps());
+  nodes.script = [](const engine::Call& call) {
+    return answers(call.path == "b" && call.attempt == 1 ? 503 : 200);
+  };
+  const auto started = nodes.start(closing, "t.three");
+  REQUIRE(started.has_value());
+  REQUIRE(nodes.world.run_until([&] { return nodes.sent.size() == 2; }));
+  nodes.world.run_for(Duration{50});
+  CHECK(close(nodes, closing, Duration{1'000}) < Duration{100});
+  CHECK(nodes.sent.size() == 2);
+  TestNode& heir = nodes.add("b");
   CHECK(nodes.world.run_until([&] { return heir.engine->counters().ended == 1; }));
+  CHECK(nodes.calls() == "forward /a | forward /b | forward /b | forward /c");
+}
+
+TEST_CASE("a node that closes waits no longer than it may, and the next owner calls again") {
+  Nodes nodes;
+  TestNode& closing = nodes.add("a");
+  nodes.define(closing, three_steps());
+  bool stuck = true;
+  nodes.script = [&](const engine::Call&) {
+    return Reaction{engine::Response{200, {}, nullptr}, Duration{stuck ? 60'000 : 10}};
+  };
+  const auto started = nodes.start(closing, "t.three");
+  REQUIRE(started.has_value());
+  nodes.world.run_for(Duration{500});
+  stuck = false;
+  close(nodes, closing, engine::Options{}.drain_max + Duration{2'000});
+  TestNode& heir = nodes.add("b");
+  CHECK(nodes.world.run_until([&] { return heir.engine->counters().ended == 1; }));
+  CHECK(nodes.calls() == "forward /a | forward /a | forward /b | forward /c");
+}
+
+TEST_CASE("a node that closes hands its shards to the living one without waiting for its lease") {
+  Nodes nodes;
+  TestNode& closing = nodes.add("a");
+  TestNode& heir = nodes.add("b");
+  REQUIRE(nodes.world.run_until([&] { return heir.engine->counters().shards_held == 128; },
+                                Duration{30'000}));
+  CHECK(close(nodes, closing, Duration{1'000}) < Duration{200});
+  CHECK(nodes.world.run_until([&] { return heir.engine->counters().shards_held == shard_count; },
+                              Duration{1'000}));
 }
 
 }  // namespace

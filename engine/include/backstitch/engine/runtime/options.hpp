@@ -36,8 +36,8 @@ struct Options {
   Duration removal_every{30'000};  ///< of ended sagas whose retention is over
   Duration catalog_refresh_every{1'000};
   std::size_t waiters_max = 10'000;  ///< calls that wait for an end, a reactor
-  Duration drain_calls_max{2'000};   ///< how long a stopping node waits for answers
-  Duration drain_max{20'000};        ///< and for the database
+  /// How long a stopping node's sagas go on while anything is on its way to them.
+  Duration drain_max{10'000};
 
   /// Where participants post the answers of pending calls: `https://saga.example`.
   std::string callback_base{};
