@@ -94,7 +94,7 @@ void Reactor::scan_inbox(bool starts, std::int64_t after) {
 
 void Reactor::take(const InboxItem& item) {
   // It may have been read before it was settled: then its append is refused, and nothing is lost.
-  if (!epochs_[item.saga.shard()] || !taken_.insert(item.id).second) return;
+  if (!epochs_[item.saga.shard()] || !may_act() || !taken_.insert(item.id).second) return;
   if (item.kind == "start") return take_start(item);
   auto body = read_command(item.kind, item.data);
   if (!body) return refuse_command(item, body.error());
