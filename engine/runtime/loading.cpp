@@ -12,6 +12,8 @@ namespace {
 constexpr std::size_t load_page = 200;
 constexpr Duration due_margin{1'000};
 constexpr std::size_t removal_page = 200;
+constexpr int removal_rests = 4;  ///< times as long as it works
+constexpr Duration removal_patience{600'000};
 
 }  // namespace
 
@@ -217,15 +219,32 @@ void Reactor::scan_due_page(bool all, SagaId after) {
   });
 }
 
-/// What ended long enough ago goes, a few at a time.
+/// What ended long enough ago goes, page by page, and so slowly that live sagas do not feel it;
+/// unless that has not been enough for long, for then more ends than goes.
 void Reactor::remove_expired() {
-  if (shards_.empty() || !may_act()) return;
-  node_.ports.store->remove_expired(shards_, removal_page,
-                                    [weak = weak_from_this()](Result<std::size_t> removed) {
-                                      const auto self = weak.lock();
-                                      if (!self || !removed || *removed < removal_page) return;
-                                      self->executor_.post([self] { self->remove_expired(); });
-                                    });
+  if (removing_since_) return;
+  removing_since_ = executor_.now();
+  remove_page();
+}
+
+void Reactor::remove_page() {
+  if (shards_.empty() || !may_act() || node_.closing) return removing_since_.reset();
+  node_.ports.store->remove_expired(
+      shards_, removal_page,
+      [weak = weak_from_this(), began = executor_.now()](Result<std::size_t> removed) {
+        const auto self = weak.lock();
+        if (!self) return;
+        self->executor_.post([self, began, more = removed && *removed == removal_page] {
+          if (!more) return self->removing_since_.reset();
+          const SteadyTime now = self->executor_.now();
+          const bool outrun = now - *self->removing_since_ > removal_patience;
+          const auto took = std::chrono::ceil<Duration>(now - began);
+          self->executor_.call_after(outrun ? Duration{0} : took * removal_rests,
+                                     [weak = std::weak_ptr(self)] {
+                                       if (const auto alive = weak.lock()) alive->remove_page();
+                                     });
+        });
+      });
 }
 
 /// Sets precise timers for what is due soon.

@@ -180,6 +180,7 @@ class Reactor : public std::enable_shared_from_this<Reactor> {
   void sweep();
   void look_after_children();
   void remove_expired();
+  void remove_page();
   void schedule(Duration every, void (Reactor::*run)());
   void look_again(SagaId saga);
   void lose_everything();
@@ -207,6 +208,7 @@ class Reactor : public std::enable_shared_from_this<Reactor> {
   std::array<InboxScan, 2> inbox_scans_{};  ///< for commands, for starts
   SteadyTime act_until_{};
   SteadyTime full_scan_at_{};  ///< when everything that is due is to be looked for again
+  std::optional<SteadyTime> removing_since_;  ///< page after page
   bool timers_running_ = false;
   bool scanning_ = false;
 };
