@@ -84,7 +84,8 @@ void Reactor::loaded(const StoredSaga& stored, bool taken_over) {
   perform(*actor, effects_to_repeat((*actor)->state));
   // Who decided the end of a sub-saga may not have lived to tell of it.
   if (taken_over && !is_active((*actor)->state)) tell_parent((*actor)->state);
-  if (taken_over)
+  // A scan, too, may meet one with calls on their way: it was lost and found since it was asked for.
+  if (taken_over || has_call_in_flight((*actor)->state))
     stimulate(*actor, TakenOver{node_.options.node});
   else
     settle(*actor);
