@@ -55,15 +55,6 @@ std::size_t Reactor::inbox_room(bool starts) const {
   return std::min(room, left(options.journal_queue_max, journal_.waiting()));
 }
 
-/// Numbers become visible in the order of commits, not in their own, so the usual scan begins where
-/// numbers are at least `due_lookback` old, and now and then everything is scanned.
-std::int64_t Reactor::inbox_start(InboxScan& scan) const {
-  if (executor_.now() < scan.all_at) return scan.from;
-  scan.all_at = executor_.now() + node_.options.due_lookback;
-  scan.from = std::exchange(scan.settled, scan.seen);
-  return 0;
-}
-
 void Reactor::scan_inbox(bool starts, std::int64_t after) {
   InboxScan& scan = inbox_scans_[starts ? 1 : 0];
   if (after == 0) {
@@ -71,7 +62,8 @@ void Reactor::scan_inbox(bool starts, std::int64_t after) {
       scan.again = true;
       return;
     }
-    after = inbox_start(scan);
+    scan.all = executor_.now() >= scan.all_at;
+    if (!scan.all) after = scan.from;
   }
   const std::size_t room = inbox_room(starts);
   scan.running = room > 0 && !shards_.empty() && may_act() && !node_.closing;
@@ -81,20 +73,29 @@ void Reactor::scan_inbox(bool starts, std::int64_t after) {
       [self = shared_from_this(), starts, room](Result<std::vector<InboxItem>> items) {
         auto& executor = self->executor_;
         executor.post([self, starts, room, items = std::move(items)] {
-          const std::size_t count = items ? items->size() : 0;
-          for (std::size_t i = 0; i < count; ++i) self->take((*items)[i]);
           InboxScan& own = self->inbox_scans_[starts ? 1 : 0];
+          const bool good = items.has_value() && self->may_act();
+          const std::size_t count = good ? items->size() : 0;
+          for (std::size_t i = 0; i < count; ++i) self->take((*items)[i]);
           if (count > 0) own.seen = std::max(own.seen, items->back().id);
           if (count > 0 && count == room) return self->scan_inbox(starts, items->back().id);
           own.running = false;
+          if (good && own.all) self->all_scanned(own);
           if (std::exchange(own.again, false)) self->scan_inbox(starts, 0);
         });
       });
 }
 
+/// Numbers come out of order: what commits late may be below what was seen. So the usual scan
+/// begins where the last but one of everything ended. One that failed is made again.
+void Reactor::all_scanned(InboxScan& scan) {
+  scan.all_at = executor_.now() + node_.options.due_lookback;
+  scan.from = std::exchange(scan.settled, scan.seen);
+}
+
 void Reactor::take(const InboxItem& item) {
   // It may have been read before it was settled: then its append is refused, and nothing is lost.
-  if (!epochs_[item.saga.shard()] || !may_act() || !taken_.insert(item.id).second) return;
+  if (!epochs_[item.saga.shard()] || !taken_.insert(item.id).second) return;
   if (item.kind == "start") return take_start(item);
   auto body = read_command(item.kind, item.data);
   if (!body) return refuse_command(item, body.error());

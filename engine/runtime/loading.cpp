@@ -84,7 +84,8 @@ void Reactor::loaded(const StoredSaga& stored, bool taken_over) {
   perform(*actor, effects_to_repeat((*actor)->state));
   // Who decided the end of a sub-saga may not have lived to tell of it.
   if (taken_over && !is_active((*actor)->state)) tell_parent((*actor)->state);
-  // A scan, too, may meet one with calls on their way: it was lost and found since it was asked for.
+  // A scan, too, may meet one with calls on their way: it was lost and found since it was asked
+  // for.
   if (taken_over || has_call_in_flight((*actor)->state))
     stimulate(*actor, TakenOver{node_.options.node});
   else
@@ -185,10 +186,9 @@ void Reactor::ask_parents(std::vector<Shard> shards, SagaId after) {
 void Reactor::scan_due() {
   if (scanning_ || shards_.empty() || !may_act()) return;
   // Once in a while all of it: what came late into the store, or found no room in memory.
-  const bool all = executor_.now() >= full_scan_at_;
-  if (all) full_scan_at_ = executor_.now() + node_.options.due_lookback;
+  scanning_all_ = executor_.now() >= full_scan_at_;
   scanning_ = true;
-  scan_due_page(all, {});
+  scan_due_page(scanning_all_, {});
 }
 
 /// By pages in the order of ids: those of one page are in memory and still due when the next is
@@ -196,10 +196,7 @@ void Reactor::scan_due() {
 void Reactor::scan_due_page(bool all, SagaId after) {
   scanning_ = may_act() &&
               node_.resident.load(std::memory_order_relaxed) < node_.options.sagas_resident_max;
-  if (!scanning_) {
-    if (all) full_scan_at_ = {};
-    return;
-  }
+  if (!scanning_) return;
   DueQuery query{.shards = shards_,
                  .horizon = node_.options.due_scan_every + due_margin,
                  .after = after,
@@ -209,8 +206,12 @@ void Reactor::scan_due_page(bool all, SagaId after) {
     auto& executor = self->executor_;
     executor.post([self, all, due = std::move(due)] {
       self->scanning_ = false;
-      if (!due || due->empty()) return;
+      if (!due) return;
       const bool more = due->size() == load_page;
+      // One that failed, or began before other shards came, is made again.
+      if (!more && self->scanning_all_)
+        self->full_scan_at_ = self->executor_.now() + self->node_.options.due_lookback;
+      if (due->empty()) return;
       self->scanning_ = true;
       self->load(*due, false, [self, all, more, last = due->back()] {
         self->scanning_ = false;
@@ -287,6 +288,15 @@ void Reactor::schedule(Duration every, void (Reactor::*run)()) {
   });
 }
 
+void Reactor::scan_all_again() {
+  scanning_all_ = false;
+  full_scan_at_ = {};
+  for (auto& scan : inbox_scans_) {
+    scan.all = false;
+    scan.all_at = {};
+  }
+}
+
 void Reactor::set_shards(const std::vector<ShardLease>& leases, SteadyTime act_until) {
   // What came while the lease was late was turned away, and nobody does it for this node: it begins
   // again from the log, whether or not anybody looked at the lease in between.
@@ -313,8 +323,7 @@ void Reactor::set_shards(const std::vector<ShardLease>& leases, SteadyTime act_u
   }
   counters.shards.store(shards_.size(), std::memory_order_relaxed);
   // What waited for their former owners may be old.
-  if (!gained.empty()) full_scan_at_ = {};
-  if (!gained.empty()) inbox_scans_[0].all_at = inbox_scans_[1].all_at = {};
+  if (!gained.empty()) scan_all_again();
   revive(std::move(gained), {});
   if (timers_running_) return;
   timers_running_ = true;

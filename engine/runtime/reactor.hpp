@@ -84,6 +84,7 @@ class Reactor : public std::enable_shared_from_this<Reactor> {
   struct InboxScan {
     bool running = false;
     bool again = false;        ///< something came meanwhile
+    bool all = false;          ///< this one is of everything
     std::int64_t from = 0;     ///< where the usual scan begins
     std::int64_t seen = 0;     ///< the highest number met
     std::int64_t settled = 0;  ///< the same when everything was last scanned
@@ -158,7 +159,7 @@ class Reactor : public std::enable_shared_from_this<Reactor> {
   void refuse_start(const InboxItem& item, const Error& why);
   void refuse_command(const InboxItem& item, const Error& why);
   std::size_t inbox_room(bool starts) const;
-  std::int64_t inbox_start(InboxScan& scan) const;
+  void all_scanned(InboxScan& scan);
 
   // reading.cpp: what callers see
   std::optional<Json> resident_view(SagaId saga) const;
@@ -176,6 +177,7 @@ class Reactor : public std::enable_shared_from_this<Reactor> {
   void ask_parents(std::vector<Shard> shards, SagaId after);
   void revive(std::vector<Shard> shards, SagaId after);
   void scan_due();
+  void scan_all_again();
   void scan_due_page(bool all, SagaId after);
   void sweep();
   void look_after_children();
@@ -211,6 +213,7 @@ class Reactor : public std::enable_shared_from_this<Reactor> {
   std::optional<SteadyTime> removing_since_;  ///< page after page
   bool timers_running_ = false;
   bool scanning_ = false;
+  bool scanning_all_ = false;
 };
 
 }  // namespace backstitch::engine
