@@ -140,6 +140,14 @@ class Checker(unittest.TestCase):
         tables.ledgers["order"].append(entry(6, A, "create", "undone", "x", f"{A}/create/f"))
         self.assertNotIn("one end, and nothing after it", self.found((tables, starts, said)))
 
+    def test_a_cancel_that_meets_a_saga_on_its_way_back_need_not_be_noted(self):
+        for code, accepted in (("NOT_APPROVED", True), ("CANCELLED", False)):
+            with self.subTest(code=code):
+                tables, starts, said = good()
+                tables.log[B][6] = event(B, 7, "CompensationStarted", failure={"code": code})
+                found = "an answered signal or cancel reached its saga" in self.found((tables, starts, said))
+                self.assertEqual(not found, accepted)
+
 
 class Plan(unittest.TestCase):
     ARGUMENTS = (plan.NAMES, ("n1", "n2", "n3"), ("orders", "mail", "hotels"))
