@@ -20,8 +20,6 @@ sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import waiting  # noqa: E402  (also makes the harness known)
 import harness  # noqa: E402
 
-COPIES_AT_ONCE = 1_000_000
-
 
 def w1(options, participants, server):
     """Sagas a second, by run."""
@@ -37,7 +35,8 @@ def w1(options, participants, server):
 @contextlib.contextmanager
 def open_transaction(postgres):
     """What a forgotten report or a dump does: a snapshot from before everything that follows."""
-    reader = subprocess.Popen(["psql", "-qAt", postgres.url], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    reader = subprocess.Popen([postgres.binaries() + "/psql", "-qAtX", postgres.url], stdin=subprocess.PIPE,
+                              stdout=subprocess.PIPE, text=True)
     reader.stdin.write("begin isolation level repeatable read; select count(*) >= 0 from backstitch.saga;\n")
     reader.stdin.flush()
     reader.stdout.readline()
@@ -45,17 +44,6 @@ def open_transaction(postgres):
         yield
     finally:
         reader.communicate("rollback;\n", 30)
-
-
-def ended(postgres, server, count, expires="null"):
-    """`count` sagas that have ended."""
-    saga = waiting.start(server, "bench.until", {"at": "2020-01-01T00:00:00Z"})
-    harness.wait_until(lambda: server.saga(saga)["status"] == "COMPLETED", 20, "the saga to end")
-    postgres.query(f"update backstitch.saga set expires_at = {expires} where id = '{saga}'")
-    for first in range(0, count, COPIES_AT_ONCE):
-        waiting.copies(postgres, saga, min(COPIES_AT_ONCE, count - first))
-        print(f"{min(first + COPIES_AT_ONCE, count):,} ended sagas copied", file=sys.stderr)
-    postgres.query("analyze backstitch.saga; analyze backstitch.saga_log")
 
 
 def settle(postgres):
@@ -70,7 +58,7 @@ def expired(postgres):
 
 
 def beside_removal(options, postgres, participants, server):
-    ended(postgres, server, options.removed, "now()")
+    waiting.ended(postgres, server, options.removed, "now()")
     before = harness.wait_until(lambda: (left := expired(postgres)) < options.removed and left, 60, "the removal to begin")
     began = time.monotonic()
     rates = w1(options, participants, server)
@@ -81,27 +69,25 @@ def beside_removal(options, postgres, participants, server):
 def measure(options, postgres, participants, server):
     server.register_text(waiting.sleeper("bench.until", {"until": "${input.at}"}))
     empty = w1(options, participants, server)
-    report("an empty store", empty, empty)
+    results = {}
+
+    def report(name, rates, **more):
+        share = round(statistics.median(rates) / statistics.median(empty), 3)
+        results[name] = {"sagasPerSecond": rates, "ofEmpty": share, **more}
+        print(f"{name:32} {statistics.median(rates):7.0f} sagas/s  {100 * share:5.1f} %  {json.dumps(more) if more else ''}",
+              flush=True)
+
+    report("an empty store", empty)
     with open_transaction(postgres):
-        report("a transaction that stays open", w1(options, participants, server), empty)
+        report("a transaction that stays open", w1(options, participants, server))
     if options.removed:
         rates, more = beside_removal(options, postgres, participants, server)
-        report("removal of ended sagas", rates, empty, **more)
+        report("removal of ended sagas", rates, **more)
     if options.ended:
-        ended(postgres, server, options.ended)
+        waiting.ended(postgres, server, options.ended)
         settle(postgres)
-        report(f"{options.ended:,} ended sagas", w1(options, participants, server), empty,
-               firstPageMs=waiting.first_pages(server))
-    return RESULTS
-
-
-RESULTS = {}
-
-
-def report(name, rates, empty, **more):
-    rate = statistics.median(rates)
-    RESULTS[name] = {"sagasPerSecond": rates, "ofEmpty": round(rate / statistics.median(empty), 3), **more}
-    print(f"{name:32} {rate:7.0f} sagas/s  {100 * RESULTS[name]['ofEmpty']:5.1f} %  {json.dumps(more) if more else ''}", flush=True)
+        report(f"{options.ended:,} ended sagas", w1(options, participants, server), firstPageMs=waiting.first_pages(server))
+    return results
 
 
 def main():

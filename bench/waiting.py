@@ -20,6 +20,7 @@ import harness  # noqa: E402
 
 COLUMNS = ("version, last_sequence, started_at, ended_at, deadline, wake_at, parent, pivot_passed, status, definition,"
            " business_key, failure_code, labels, input, output, failure, expires_at")
+COPIES_AT_ONCE = 1_000_000
 DUE_AFTER_SECONDS = 60
 FILTERS = ["", "?status=COMPLETED", "?status=FAILED", "?status=SUSPENDED", "?definition=bench.until", "?definition=no.such",
            "?businessKey=none", "?label.channel=web", "?failureCode=NONE", "?startedAfter=2020-01-01T00:00:00Z",
@@ -40,6 +41,17 @@ def copies(postgres, saga, count, changes=""):
         f"insert into backstitch.saga_log (saga_id, sequence, at, type, path, data)"
         f"  select i.id, l.sequence, l.at, l.type, l.path, l.data from ids i cross join backstitch.saga_log l"
         f"  where l.saga_id = '{saga}';" + changes)
+
+
+def ended(postgres, server, count, expires="null"):
+    """`count` sagas more that have ended, all copies of one that did. @param expires an SQL expression"""
+    saga = start(server, "bench.until", {"at": "2020-01-01T00:00:00Z"})
+    harness.wait_until(lambda: server.saga(saga)["status"] == "COMPLETED", 20, "the saga to end")
+    postgres.query(f"update backstitch.saga set expires_at = {expires} where id = '{saga}'")
+    for first in range(0, count, COPIES_AT_ONCE):
+        copies(postgres, saga, min(COPIES_AT_ONCE, count - first))
+        print(f"{min(first + COPIES_AT_ONCE, count):,} ended sagas copied", file=sys.stderr)
+    postgres.query("analyze backstitch.saga; analyze backstitch.saga_log")
 
 
 def resident_mb(pid):
@@ -79,10 +91,7 @@ def measure(options, postgres, server):
     print(f"copying {options.sleeping:,} sleeping sagas", file=sys.stderr)
     copies(postgres, far, options.sleeping)
     if options.ended:
-        print(f"copying {options.ended:,} ended sagas", file=sys.stderr)
-        done = start(server, "bench.until", {"at": "2020-01-01T00:00:00Z"})
-        harness.wait_until(lambda: server.saga(done)["status"] == "COMPLETED", 20, "the saga to end")
-        copies(postgres, done, options.ended)
+        ended(postgres, server, options.ended)
     postgres.query("analyze backstitch.saga; analyze backstitch.saga_log")
     if options.ended:
         result["firstPageMs"] = first_pages(server)

@@ -35,7 +35,6 @@ class Journal {
   }
 
   std::size_t waiting() const { return shared_->queue.size(); }
-  bool idle() const { return shared_->queue.empty() && !shared_->in_flight; }
   std::uint64_t appends() const { return shared_->appends; }
   std::uint64_t commits() const { return shared_->commits; }
 

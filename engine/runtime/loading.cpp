@@ -188,12 +188,12 @@ void Reactor::scan_due() {
   // Once in a while all of it: what came late into the store, or found no room in memory.
   scanning_all_ = executor_.now() >= full_scan_at_;
   scanning_ = true;
-  scan_due_page(scanning_all_, {});
+  scan_due_page({});
 }
 
 /// By pages in the order of ids: those of one page are in memory and still due when the next is
 /// read.
-void Reactor::scan_due_page(bool all, SagaId after) {
+void Reactor::scan_due_page(SagaId after) {
   scanning_ = may_act() &&
               node_.resident.load(std::memory_order_relaxed) < node_.options.sagas_resident_max;
   if (!scanning_) return;
@@ -201,10 +201,10 @@ void Reactor::scan_due_page(bool all, SagaId after) {
                  .horizon = node_.options.due_scan_every + due_margin,
                  .after = after,
                  .limit = load_page};
-  if (!all) query.lookback = node_.options.due_lookback;
-  node_.ports.store->due(query, [self = shared_from_this(), all](Result<std::vector<SagaId>> due) {
+  if (!scanning_all_) query.lookback = node_.options.due_lookback;
+  node_.ports.store->due(query, [self = shared_from_this()](Result<std::vector<SagaId>> due) {
     auto& executor = self->executor_;
-    executor.post([self, all, due = std::move(due)] {
+    executor.post([self, due = std::move(due)] {
       self->scanning_ = false;
       if (!due) return;
       const bool more = due->size() == load_page;
@@ -213,9 +213,9 @@ void Reactor::scan_due_page(bool all, SagaId after) {
         self->full_scan_at_ = self->executor_.now() + self->node_.options.due_lookback;
       if (due->empty()) return;
       self->scanning_ = true;
-      self->load(*due, false, [self, all, more, last = due->back()] {
+      self->load(*due, false, [self, more, last = due->back()] {
         self->scanning_ = false;
-        if (more) self->scan_due_page(all, last);
+        if (more) self->scan_due_page(last);
       });
     });
   });

@@ -111,6 +111,7 @@ class Reactor : public std::enable_shared_from_this<Reactor> {
   /// append. It leaves memory with it if all it does is wait (`stored_wake`).
   Append first_append(const Actor& actor, Transition& transition, const StartRequest& request,
                       const Prepared& prepared);
+  /// Appends it; until it is settled its shard is not quiet.
   void append_first(Append append, std::function<void(const AppendResult&)> done);
   void start_up_to_date(StartRequest request, StartDone done);
   void start_written(const Actor& actor, const AppendResult& result, const StartRequest& request,
@@ -178,7 +179,7 @@ class Reactor : public std::enable_shared_from_this<Reactor> {
   void revive(std::vector<Shard> shards, SagaId after);
   void scan_due();
   void scan_all_again();
-  void scan_due_page(bool all, SagaId after);
+  void scan_due_page(SagaId after);
   void sweep();
   void look_after_children();
   void remove_expired();

@@ -9,6 +9,7 @@ namespace {
 constexpr Duration retry_every{500};
 /// The reactors let go of everything after `drain_max`; this much later it is done without them.
 constexpr Duration drain_margin{1'000};
+constexpr std::size_t everything = std::numeric_limits<std::size_t>::max();
 constexpr std::uint64_t not_given_up = std::numeric_limits<std::uint64_t>::max();
 
 }  // namespace
@@ -81,7 +82,7 @@ void ShardOwner::answered(Result<LeaseAnswer> answer, std::uint64_t number, Stea
   }
   first_ = false;
   if (opened_ && !held_.empty()) opened();
-  hand_over(released_ ? held_.size() + gone_.size() : answer->surplus);
+  hand_over(released_ ? everything : answer->surplus);
   again(held_.empty() ? retry_every : node_.options.lease_renewal);
   release_if_left();
 }
@@ -158,7 +159,7 @@ void ShardOwner::give_up(std::vector<Shard> shards) {
 
 void ShardOwner::close(std::function<void()> done) {
   released_ = std::move(done);
-  hand_over(held_.size() + gone_.size());
+  hand_over(everything);
   // Others are to know at once that this node wants no shards any more.
   if (!asking_) renew();
   executor_.call_after(node_.options.drain_max + drain_margin, [weak = weak_from_this()] {

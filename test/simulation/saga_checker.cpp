@@ -151,12 +151,14 @@ void SagaChecker::backward(const LogLine& line) {
   if (begins) step->stage = Stage::undoing;
   if (line.type == "StepCompensated") {
     step->by_operator = operator_at_ == line.path;
-    // An undo that cannot even be asked for suspends before it begins; then an operator has done
-    // it.
-    if (step->by_operator && step->stage != Stage::undoing)
-      undo_begins(line);
-    else if (step->stage != Stage::undoing)
-      wrong("I4", line, "it was not being undone");
+    if (step->stage != Stage::undoing) {
+      // An undo that cannot even be asked for suspends before it begins; an operator may have done
+      // it.
+      if (step->by_operator)
+        undo_begins(line);
+      else
+        wrong("I4", line, "it was not being undone");
+    }
     step->stage = Stage::undone;
   }
   if (line.type == "StepCompensationFailed") {
