@@ -98,8 +98,9 @@ struct Snapshot {
 Result<Snapshot> snapshot(BenchTarget& target, const LoadOptions& options) {
   auto values = target.counters();
   if (!values) return std::move(values).error();
-  return Snapshot{Steady::now(), std::move(*values),
-                  options.engine_pid > 0 ? cpu_ms(options.engine_pid) : 0,
+  double engine_cpu = 0;
+  for (const int pid : options.engine_pids) engine_cpu += cpu_ms(pid);
+  return Snapshot{Steady::now(), std::move(*values), engine_cpu,
                   cpu_ms_with_children(options.postgres_pid)};
 }
 

@@ -18,8 +18,8 @@ struct LoadOptions {
   std::size_t in_flight = 1;
   double seconds = 10;
   double warm_up_seconds = 2;
-  int engine_pid = 0;    ///< 0: CPU is not measured
-  int postgres_pid = 0;  ///< the postmaster; its children count
+  std::vector<int> engine_pids;  ///< none: CPU is not measured
+  int postgres_pid = 0;          ///< the postmaster; its children count
 };
 
 struct LoadResult {

@@ -5,6 +5,7 @@
 #include <map>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include <backstitch/base/json.hpp>
 #include <backstitch/base/result.hpp>
@@ -33,6 +34,9 @@ class BenchTarget {
 /// A running server, loaded through the batch call. Single sagas go over a plain kept connection:
 /// the typed client adds a quarter of a millisecond of its own, which is not the engine's.
 std::unique_ptr<BenchTarget> rest_target(const client::Options& options);
+/// Several nodes that share the load.
+/// @pre there is one at least
+std::unique_ptr<BenchTarget> nodes_target(std::vector<std::unique_ptr<BenchTarget>> nodes);
 /// An engine of this process; it must outlive the target.
 std::unique_ptr<BenchTarget> embedded_target(engine::Engine& engine);
 

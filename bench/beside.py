@@ -99,7 +99,7 @@ def main():
     parser.add_argument("--json", help="also write the result there")
     options = parser.parse_args()
     harness.require_build()
-    with harness.Postgres({"shared_buffers": "512MB", "max_wal_size": "4GB"}) as postgres, \
+    with harness.Postgres(harness.POSTGRES_TO_MEASURE) as postgres, \
             harness.Participants() as participants, harness.Server(postgres.url) as server:
         result = measure(options, postgres, participants, server)
     if options.json:

@@ -52,10 +52,19 @@ def call_ms(base):
     return statistics.median(times) * 1000
 
 
+def nodes(stack, postgres, options):
+    """Servers on one database, once they have shared the shards."""
+    servers = [stack.enter_context(harness.Server(postgres.url, arguments=options.serve, node=f"node-{n}"))
+               for n in range(options.nodes)]
+    harness.wait_until(lambda: min(n["shards"] for n in servers[0].api("GET", "/v1/nodes")[1]["nodes"]) >= 256 // len(servers) - 1,
+                       30, "the shards to be shared")
+    return servers
+
+
 def run(options):
     levels = options.in_flight or [1, 128, 1000, 4000]
     with contextlib.ExitStack() as stack:
-        postgres = stack.enter_context(harness.Postgres({"shared_buffers": "512MB", "max_wal_size": "4GB"}))
+        postgres = stack.enter_context(harness.Postgres(harness.POSTGRES_TO_MEASURE))
         participants = stack.enter_context(harness.Participants())
         commit, call = commit_ms(postgres), call_ms(participants.urls["orders"])
         print(f"one durable commit {commit:.2f} ms, one call {call:.2f} ms (medians); "
@@ -67,43 +76,25 @@ def run(options):
             subprocess.run([harness.PROGRAM, "migrate", "--database", postgres.url], check=True, stdout=subprocess.DEVNULL)
             command += ["--embedded", "--database", postgres.url]
         else:
-            server = stack.enter_context(harness.Server(postgres.url, arguments=options.serve))
-            command += ["--server", server.url, "--engine-pid", str(server.process.pid)]
+            first, *others = servers = nodes(stack, postgres, options)
+            command += ["--server", first.url]
+            for server in others:
+                command += ["--other-node", server.url]
+            for server in servers:
+                command += ["--engine-pid", str(server.process.pid)]
         for workload in options.workload or ["W1", "W2"]:
             command += ["--workload", workload]
         for level in levels:
             command += ["--in-flight", str(level)]
         load = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
         if options.profile:
-            engine = load.pid if options.embedded else server.process.pid
+            engine = load.pid if options.embedded else first.process.pid
             stack.callback(lambda recorder: recorder.wait(), subprocess.Popen(
                 ["perf", "record", "-q", "-g", "-p", str(engine), "-o", options.profile]))
         out, _ = load.communicate()
         if load.returncode != 0:
             sys.exit(load.returncode)
     return json.loads(out)
-
-
-def run_nodes(options):
-    """Several servers on one database, each with a load of its own; what they do together."""
-    count, level = options.nodes, (options.in_flight or [1000])[0]
-    with contextlib.ExitStack() as stack:
-        postgres = stack.enter_context(harness.Postgres({"shared_buffers": "512MB", "max_wal_size": "4GB"}))
-        participants = stack.enter_context(harness.Participants())
-        servers = [stack.enter_context(harness.Server(postgres.url, arguments=options.serve, node=f"node-{n}"))
-                   for n in range(count)]
-        harness.wait_until(lambda: min(n["shards"] for n in servers[0].api("GET", "/v1/nodes")[1]["nodes"]) >= 256 // count - 1,
-                           30, "the shards to be shared")
-        for workload in options.workload or ["W1", "W2"]:
-            loads = [subprocess.Popen(
-                [harness.PROGRAM, "bench", "--participants", participants.urls["orders"], "--seconds", str(options.seconds),
-                 "--warm-up", str(options.warm_up), "--postgres-pid", str(postgres.process.pid), "--json",
-                 "--server", server.url, "--engine-pid", str(server.process.pid), "--workload", workload,
-                 "--in-flight", str(level // count)], stdout=subprocess.PIPE, text=True) for server in servers]
-            results = [json.loads(load.communicate()[0])[0] for load in loads]
-            each = [r["sagasPerSecond"] for r in results]
-            print(f"{workload} on {count} nodes, {level} in flight together: {sum(each):.0f} sagas/s "
-                  f"({', '.join(f'{x:.0f}' for x in each)}), p99 {max(r['p99Ms'] for r in results):.0f} ms", flush=True)
 
 
 def table(results):
@@ -124,12 +115,12 @@ def main():
     parser.add_argument("--embedded", action="store_true", help="the engine inside the load generator, without REST")
     parser.add_argument("--nodes", type=int, default=1, help="servers on one database, which share the load")
     parser.add_argument("--json", metavar="FILE", help="also write the results there")
-    parser.add_argument("--profile", metavar="FILE", help="record a perf profile of the engine (Debian package linux-perf)")
+    parser.add_argument("--profile", metavar="FILE", help="record a perf profile of the (first) engine (Debian package linux-perf)")
     parser.add_argument("--serve", action="append", default=[], metavar="OPTION", help="passed on to the server")
     options = parser.parse_args()
+    if options.embedded and options.nodes > 1:
+        parser.error("--embedded is one node: the load generator")
     harness.require_build()
-    if options.nodes > 1:
-        return run_nodes(options)
     results = run(options)
     table(results)
     if options.json:

@@ -118,7 +118,7 @@ def main():
     parser.add_argument("--ended", type=int, default=0)
     parser.add_argument("--json", help="also write the result there")
     options = parser.parse_args()
-    with harness.Postgres({"shared_buffers": "512MB", "max_wal_size": "4GB"}) as postgres, harness.Server(postgres.url) as server:
+    with harness.Postgres(harness.POSTGRES_TO_MEASURE) as postgres, harness.Server(postgres.url) as server:
         result = measure(options, postgres, server)
     text = json.dumps(result, indent=2)
     print(text)

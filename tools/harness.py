@@ -8,6 +8,7 @@ Used as context managers:
 """
 import glob
 import http.client
+import http.server
 import json
 import os
 import pwd
@@ -17,6 +18,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 import urllib.parse
 
@@ -62,6 +64,10 @@ def stop_process(process, sig=signal.SIGTERM, seconds=30):
     except subprocess.TimeoutExpired:
         process.kill()
         process.wait()
+
+
+# For figures: what a small production server would be given.
+POSTGRES_TO_MEASURE = {"shared_buffers": "512MB", "max_wal_size": "4GB"}
 
 
 class Postgres:
@@ -279,6 +285,21 @@ def request(base, method, path, body=None, headers=None, timeout=90):
         return answer.status, json.loads(text) if text and "json" in kind else text, answer.headers
     finally:
         connection.close()
+
+
+class HttpService:
+    """A service in this process, on a port of its own."""
+
+    def serve(self, handler, server=http.server.ThreadingHTTPServer):
+        self.server = server(("127.0.0.1", 0), handler)
+        self.url = f"http://127.0.0.1:{self.server.server_port}"
+        self.thread = threading.Thread(target=self.server.serve_forever, args=(0.02,))
+        self.thread.start()
+
+    def stop(self):
+        self.server.shutdown()
+        self.thread.join()
+        self.server.server_close()
 
 
 def require_build():

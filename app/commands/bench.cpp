@@ -1,4 +1,4 @@
-/// bench: a closed loop of sagas against a running server, or against an engine of this process.
+/// bench: a closed loop of sagas against running servers, or against an engine of this process.
 /// `./dev bench` sets everything up around it.
 #include <unistd.h>
 
@@ -18,6 +18,7 @@ struct BenchOptions {
   LoadOptions load;
   std::vector<std::string> workloads{"W1"};
   std::vector<std::size_t> levels{1, 128, 1000, 4000};
+  std::vector<std::string> other_nodes;
   std::string participants;
   bool embedded = false;
   std::string database;
@@ -65,14 +66,18 @@ int run_embedded(const Global& global, BenchOptions& options) {
   Node node({.database = options.database, .node = "bench", .allow_loopback = true}, log);
   if (auto opened = node.open(); !opened) return report(global, opened.error());
   if (auto started = node.start(); !started) return report(global, started.error());
-  options.load.engine_pid = ::getpid();
+  options.load.engine_pids = {::getpid()};
   const auto target = embedded_target(node.engine());
   return run(global, options, *target);
 }
 
 int bench(const Global& global, BenchOptions options) {
   if (options.embedded) return run_embedded(global, options);
-  const auto target = rest_target({.server = global.server, .token = global.token});
+  std::vector<std::unique_ptr<BenchTarget>> nodes;
+  nodes.push_back(rest_target({.server = global.server, .token = global.token}));
+  for (const auto& server : options.other_nodes)
+    nodes.push_back(rest_target({.server = server, .token = global.token}));
+  const auto target = nodes_target(std::move(nodes));
   return run(global, options, *target);
 }
 
@@ -100,8 +105,10 @@ void add_bench(CLI::App& app, Global& global) {
                     "Run the engine in this process, without REST; needs --database");
   command->add_option("--database", options->database,
                       "PostgreSQL of the embedded engine, with its tables (see migrate)");
-  command->add_option("--engine-pid", options->load.engine_pid,
-                      "Process whose CPU time is the engine's");
+  command->add_option("--other-node", options->other_nodes,
+                      "Another node of the same database, which shares the load; may be repeated");
+  command->add_option("--engine-pid", options->load.engine_pids,
+                      "Process whose CPU time is the engine's; may be repeated");
   command->add_option("--postgres-pid", options->load.postgres_pid,
                       "Postmaster; its children count");
   add_client_options(*command, global);

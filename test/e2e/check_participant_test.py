@@ -8,12 +8,12 @@ import threading
 import unittest
 from urllib.parse import urlsplit
 
-from support import HttpService, harness
+from support import harness
 
 REFUSED = (409, {"error": "undone before"})
 
 
-class Service(HttpService):
+class Service(harness.HttpService):
     """A participant that keeps every promise but the one that `broken` names. Keys live in memory."""
 
     def __init__(self, broken=None):

@@ -9,7 +9,7 @@ import time
 import unittest
 from urllib.parse import quote, urlsplit
 
-from support import HttpService
+from support import harness
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 BUILD = pathlib.Path(os.environ.get("BACKSTITCH_BUILD", ROOT / "build"))
@@ -98,7 +98,7 @@ class Participants:
         assert status == 201, body
 
 
-class Listener(HttpService):
+class Listener(harness.HttpService):
     """Takes callbacks. Answers `statuses` in turn, then 200; `received` holds (path, JSON body)."""
 
     def __init__(self, *statuses):

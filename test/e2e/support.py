@@ -1,8 +1,6 @@
 """What the end-to-end tests share: the harness, orders, and what every ended order has to fulfil."""
-import http.server
 import os
 import sys
-import threading
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "tools"))
 import harness  # noqa: E402
@@ -67,21 +65,6 @@ class World:
             elif entry["effect"] in ("undone", "noop-undo"):
                 undone.append(entry["step"])
         return done, undone
-
-
-class HttpService:
-    """A service in this process, on a port of its own."""
-
-    def serve(self, handler, server=http.server.ThreadingHTTPServer):
-        self.server = server(("127.0.0.1", 0), handler)
-        self.url = f"http://127.0.0.1:{self.server.server_port}"
-        self.thread = threading.Thread(target=self.server.serve_forever, args=(0.02,))
-        self.thread.start()
-
-    def stop(self):
-        self.server.shutdown()
-        self.thread.join()
-        self.server.server_close()
 
 
 def step(saga, name):

@@ -61,7 +61,7 @@ class Node(harness.Server):
             return False
 
 
-class Front:
+class Front(harness.HttpService):
     """Where participants post their answers, as a load balancer would stand there: whichever node takes it, takes it."""
 
     def __init__(self, nodes):
@@ -78,10 +78,7 @@ class Front:
                 pass
 
         self.nodes = nodes
-        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.server.daemon_threads = True
-        self.url = f"http://127.0.0.1:{self.server.server_port}"
-        self.thread = threading.Thread(target=self.server.serve_forever, args=(0.02,))
+        self.serve(Handler)
 
     def pass_on(self, path, body):
         for node in self.nodes:
@@ -92,15 +89,6 @@ class Front:
             if status < 500:
                 return status
         return 503
-
-    def __enter__(self):
-        self.thread.start()
-        return self
-
-    def __exit__(self, *_):
-        self.server.shutdown()
-        self.thread.join()
-        self.server.server_close()
 
 
 class World:
@@ -122,7 +110,8 @@ class World:
 
     def __enter__(self):
         with contextlib.ExitStack() as opening:
-            for part in (self.front, self.participants, *map(contextlib.closing, self.nodes)):
+            opening.callback(self.front.stop)
+            for part in (self.participants, *map(contextlib.closing, self.nodes)):
                 opening.enter_context(part)
             self.prepare()
             self.opened = opening.pop_all()

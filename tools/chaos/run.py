@@ -37,6 +37,8 @@ def arguments():
     parser.add_argument("--measure", action="store_true",
                         help="instead: throughput with a kill every 5 s against none, and take-over times")
     parser.add_argument("--cycles", type=int, metavar="N", help="instead: nodes paused past their lease N times under load")
+    parser.add_argument("--lease", type=int, default=LEASE_SECONDS, metavar="S",
+                        help=f"of the nodes in --measure and --cycles ({LEASE_SECONDS})")
     parser.add_argument("--plan", action="store_true", help="only prints the plan of the seed")
     return parser, parser.parse_args()
 
@@ -152,7 +154,7 @@ def main():
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         if options.measure or options.cycles:
-            return measure.main(options, LEASE_SECONDS)
+            return measure.main(options, options.lease)
         return chaos(options, possible(names))
     except KeyboardInterrupt:
         print("interrupted; everything that was started has been ended", file=sys.stderr)
