@@ -1,7 +1,4 @@
-/// Sagas into memory: by take-over, when they are due, and for a command; and out of it with their
-/// shards.
-#include <algorithm>
-
+/// Sagas into memory: by take-over, when they are due, and for a command.
 #include "forwarder.hpp"
 #include "reactor.hpp"
 
@@ -10,10 +7,6 @@ namespace {
 
 /// Sagas read from the store in one call; bounds what a take-over holds in memory at a time.
 constexpr std::size_t load_page = 200;
-constexpr Duration due_margin{1'000};
-constexpr std::size_t removal_page = 200;
-constexpr int removal_rests = 4;  ///< times as long as it works
-constexpr Duration removal_patience{600'000};
 
 }  // namespace
 
@@ -221,73 +214,6 @@ void Reactor::scan_due_page(SagaId after) {
   });
 }
 
-/// What ended long enough ago goes, page by page, and so slowly that live sagas do not feel it;
-/// unless that has not been enough for long, for then more ends than goes.
-void Reactor::remove_expired() {
-  if (removing_since_) return;
-  removing_since_ = executor_.now();
-  remove_page();
-}
-
-void Reactor::remove_page() {
-  if (shards_.empty() || !may_act() || node_.closing) return removing_since_.reset();
-  node_.ports.store->remove_expired(
-      shards_, removal_page,
-      [weak = weak_from_this(), began = executor_.now()](Result<std::size_t> removed) {
-        const auto self = weak.lock();
-        if (!self) return;
-        self->executor_.post([self, began, more = removed && *removed == removal_page] {
-          if (!more) return self->removing_since_.reset();
-          const SteadyTime now = self->executor_.now();
-          const bool outrun = now - *self->removing_since_ > removal_patience;
-          const auto took = std::chrono::ceil<Duration>(now - began);
-          self->executor_.call_after(outrun ? Duration{0} : took * removal_rests,
-                                     [weak = std::weak_ptr(self)] {
-                                       if (const auto alive = weak.lock()) alive->remove_page();
-                                     });
-        });
-      });
-}
-
-/// Sets precise timers for what is due soon.
-void Reactor::sweep() {
-  check_lease();
-  if (!may_act()) return;
-  const TimePoint soon = now() + node_.options.due_scan_every + due_margin;
-  std::vector<Actor> due;
-  for (const auto& [id, actor] : actors_) {
-    if (actor->timer == 0 && !actor->appending && actor->wake && *actor->wake <= soon)
-      due.push_back(actor);
-  }
-  std::sort(due.begin(), due.end(), [](const Actor& a, const Actor& b) { return a->id < b->id; });
-  for (const auto& actor : due) arm(actor);
-  look_after_children();
-}
-
-/// Word of a sub-saga's end may get lost, and a parent in memory would wait for it for ever.
-void Reactor::look_after_children() {
-  std::vector<Actor> waiting;
-  for (const auto& [id, actor] : actors_) {
-    if (executor_.now() - actor->looked_around < child_look_every || actor->appending) continue;
-    actor->looked_around = executor_.now();
-    if (!effects_to_repeat(actor->state).empty()) waiting.push_back(actor);
-  }
-  std::sort(waiting.begin(), waiting.end(),
-            [](const Actor& a, const Actor& b) { return a->id < b->id; });
-  for (const auto& actor : waiting) {
-    if (!actor->dropped && !actor->appending) perform(actor, effects_to_repeat(actor->state));
-  }
-}
-
-void Reactor::schedule(Duration every, void (Reactor::*run)()) {
-  executor_.call_after(every, [weak = weak_from_this(), every, run] {
-    const auto self = weak.lock();
-    if (!self || self->node_.closing) return;
-    ((*self).*run)();
-    self->schedule(every, run);
-  });
-}
-
 void Reactor::scan_all_again() {
   scanning_all_ = false;
   full_scan_at_ = {};
@@ -295,76 +221,6 @@ void Reactor::scan_all_again() {
     scan.all = false;
     scan.all_at = {};
   }
-}
-
-void Reactor::set_shards(const std::vector<ShardLease>& leases, SteadyTime act_until) {
-  // What came while the lease was late was turned away, and nobody does it for this node: it begins
-  // again from the log, whether or not anybody looked at the lease in between.
-  check_lease();
-  act_until_ = act_until;
-  std::array<std::optional<Epoch>, shard_count> held{};
-  for (const auto& lease : leases) {
-    if (lease.shard % node_.ports.reactors.size() == index_) held[lease.shard] = lease.epoch;
-  }
-  std::vector<Shard> gained;
-  std::vector<Shard> lost;
-  for (int i = 0; i < shard_count; ++i) {
-    const auto shard = static_cast<Shard>(i);
-    const bool same = held[shard] == epochs_[shard];
-    if (epochs_[shard] && !same) lost.push_back(shard);
-    if (held[shard] && !same) gained.push_back(shard);
-  }
-  lose_shards(lost);
-  epochs_ = held;
-  shards_.clear();
-  for (int i = 0; i < shard_count; ++i) {
-    const auto shard = static_cast<Shard>(i);
-    if (held[shard] && !leaving_.test(shard)) shards_.push_back(shard);
-  }
-  counters.shards.store(shards_.size(), std::memory_order_relaxed);
-  // What waited for their former owners may be old.
-  if (!gained.empty()) scan_all_again();
-  revive(std::move(gained), {});
-  if (timers_running_) return;
-  timers_running_ = true;
-  schedule(node_.options.due_scan_every, &Reactor::scan_due);
-  schedule(node_.options.due_scan_every, &Reactor::look_into_inbox);
-  schedule(node_.options.due_scan_every, &Reactor::sweep);
-  schedule(node_.options.removal_every, &Reactor::remove_expired);
-}
-
-void Reactor::lose_everything() {
-  std::vector<Shard> all;
-  for (int i = 0; i < shard_count; ++i) all.push_back(static_cast<Shard>(i));
-  lose_shards(all);
-  shards_.clear();
-  counters.shards.store(0, std::memory_order_relaxed);
-}
-
-void Reactor::lose_shards(const std::vector<Shard>& shards) {
-  if (shards.empty()) return;
-  std::bitset<shard_count> lost;
-  for (const auto shard : shards) {
-    lost.set(shard);
-    epochs_[shard].reset();
-    leaving_.reset(shard);
-  }
-  std::vector<Actor> gone;
-  for (const auto& [id, actor] : actors_) {
-    if (lost.test(id.shard())) gone.push_back(actor);
-  }
-  for (const auto& actor : gone) drop(actor);
-}
-
-/// Past two thirds of the lease without a renewal somebody else may soon own everything.
-void Reactor::check_lease() {
-  if (may_act()) return;
-  const auto held = std::count_if(epochs_.begin(), epochs_.end(),
-                                  [](const auto& epoch) { return epoch.has_value(); });
-  if (held == 0) return;
-  node_.ports.observer->note(Level::warning, "lease-not-renewed",
-                             {{"shards", std::to_string(held)}});
-  lose_everything();
 }
 
 }  // namespace backstitch::engine

@@ -24,6 +24,8 @@ class Forwarder;
 
 /// A saga that waits for another one looks after it so often, should word of its end get lost.
 inline constexpr Duration child_look_every{60'000};
+/// Sagas come into memory so long before they are due.
+inline constexpr Duration due_margin{1'000};
 
 /// What all reactors of a node share.
 struct Node {
@@ -175,21 +177,25 @@ class Reactor : public std::enable_shared_from_this<Reactor> {
   void load(const std::vector<SagaId>& ids, bool taken_over, std::function<void()> done);
   void loaded(const StoredSaga& stored, bool taken_over);
   Result<Actor> revived(const StoredSaga& stored);
-  void ask_parents(std::vector<Shard> shards, SagaId after);
+  void look_again(SagaId saga);
   void revive(std::vector<Shard> shards, SagaId after);
+  void ask_parents(std::vector<Shard> shards, SagaId after);
   void scan_due();
-  void scan_all_again();
   void scan_due_page(SagaId after);
+  void scan_all_again();
+
+  // upkeep.cpp: every now and then
+  void schedule(Duration every, void (Reactor::*run)());
   void sweep();
   void look_after_children();
   void remove_expired();
   void remove_page();
-  void schedule(Duration every, void (Reactor::*run)());
-  void look_again(SagaId saga);
+
+  // shards.cpp: which are this reactor's
+  void check_lease();
   void lose_everything();
   void lose_shards(const std::vector<Shard>& shards);
   void look_who_left(Duration most, const std::function<void(std::vector<Shard>)>& left);
-  void check_lease();
 
   Node& node_;
   Registry& registry_;
