@@ -50,6 +50,7 @@ def settle(postgres):
     """Nothing of the copying is to be paid for by what follows."""
     postgres.query("vacuum analyze backstitch.saga")
     postgres.query("vacuum analyze backstitch.saga_log")
+    postgres.query("vacuum analyze backstitch.saga_label")
     postgres.query("checkpoint")
 
 

@@ -18,13 +18,18 @@ import time
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "tools"))
 import harness  # noqa: E402
 
-COLUMNS = ("version, last_sequence, started_at, ended_at, deadline, wake_at, parent, pivot_passed, status, definition,"
-           " business_key, failure_code, labels, input, output, failure, expires_at")
+COLUMNS = ("version, last_sequence, started_at, ended_at, deadline, wake_at, parent, pivot_passed, status, definition, "
+           "business_key, failure_code, labels, input, output, failure, expires_at")
 COPIES_AT_ONCE = 1_000_000
 DUE_AFTER_SECONDS = 60
-FILTERS = ["", "?status=COMPLETED", "?status=FAILED", "?status=SUSPENDED", "?definition=bench.until", "?definition=no.such",
-           "?businessKey=none", "?label.channel=web", "?failureCode=NONE", "?startedAfter=2020-01-01T00:00:00Z",
-           "?startedBefore=2020-01-01T00:00:00Z"]
+# As a store looks that has been used: one in a hundred failed, a million business keys, all with a label.
+VARIED = {"business_key": "'key-' || i.n % 1000000", "labels": """'{"channel": "web"}'::jsonb""",
+          "status": "case when i.n % 100 = 0 then 'FAILED' else status end",
+          "failure_code": "case when i.n % 100 = 0 then 'NO_STOCK' end"}
+FILTERS = ["", "?status=COMPLETED", "?status=FAILED", "?status=FAILED&status=SUSPENDED", "?status=RUNNING", "?status=SUSPENDED",
+           "?definition=bench.until", "?definition=bench.until&status=FAILED", "?definition=no.such", "?businessKey=key-1",
+           "?businessKey=none", "?label.channel=web", "?label.channel=web&status=FAILED", "?label.channel=none",
+           "?failureCode=NO_STOCK", "?failureCode=NONE", "?startedAfter=2020-01-01T00:00:00Z", "?startedBefore=2020-01-01T00:00:00Z"]
 
 
 def sleeper(name, sleep):
@@ -32,26 +37,30 @@ def sleeper(name, sleep):
                        "steps": [{"name": "z", "sleep": sleep}]})
 
 
-def copies(postgres, saga, count, changes=""):
+def copies(postgres, saga, count, changes="", varied=False):
     """`count` more sagas like that one, each with an id and a shard of its own."""
+    values = ", ".join(VARIED.get(column, column) if varied else column for column in COLUMNS.split(", "))
     postgres.query(
-        f"create temp table ids as select backstitch.new_saga_id() as id from generate_series(1, {int(count)});"
-        f"insert into backstitch.saga (id, shard, {COLUMNS}) select i.id, backstitch.shard_of(i.id), {COLUMNS}"
+        f"create temp table ids as select n, backstitch.new_saga_id() as id from generate_series(1, {int(count)}) n;"
+        f"insert into backstitch.saga (id, shard, {COLUMNS}) select i.id, backstitch.shard_of(i.id), {values}"
         f"  from ids i cross join backstitch.saga t where t.id = '{saga}';"
+        f"insert into backstitch.saga_label (label, saga_id) select backstitch.label_hash(l.key, l.value), i.id"
+        f"  from ids i join backstitch.saga s on s.id = i.id cross join lateral jsonb_each_text(s.labels) l"
+        f"  where s.labels <> '{{}}';"
         f"insert into backstitch.saga_log (saga_id, sequence, at, type, path, data)"
         f"  select i.id, l.sequence, l.at, l.type, l.path, l.data from ids i cross join backstitch.saga_log l"
         f"  where l.saga_id = '{saga}';" + changes)
 
 
 def ended(postgres, server, count, expires="null"):
-    """`count` sagas more that have ended, all copies of one that did. @param expires an SQL expression"""
+    """`count` sagas more that have ended, copies of one that did. @param expires an SQL expression"""
     saga = start(server, "bench.until", {"at": "2020-01-01T00:00:00Z"})
     harness.wait_until(lambda: server.saga(saga)["status"] == "COMPLETED", 20, "the saga to end")
     postgres.query(f"update backstitch.saga set expires_at = {expires} where id = '{saga}'")
     for first in range(0, count, COPIES_AT_ONCE):
-        copies(postgres, saga, min(COPIES_AT_ONCE, count - first))
+        copies(postgres, saga, min(COPIES_AT_ONCE, count - first), varied=True)
         print(f"{min(first + COPIES_AT_ONCE, count):,} ended sagas copied", file=sys.stderr)
-    postgres.query("analyze backstitch.saga; analyze backstitch.saga_log")
+    postgres.query("analyze backstitch.saga; analyze backstitch.saga_log; analyze backstitch.saga_label")
 
 
 def resident_mb(pid):

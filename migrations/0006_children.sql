@@ -26,6 +26,11 @@ language sql as $$
     select child.id from backstitch.saga child join gone on child.parent = gone.id),
   logs as (delete from backstitch.saga_log using gone where saga_id = gone.id),
   keys as (delete from backstitch.saga_key using gone where saga_id = gone.id),
+  labels as (
+    delete from backstitch.saga_label l
+     using gone join backstitch.saga s on s.id = gone.id
+           cross join lateral jsonb_each_text(s.labels) e
+     where l.label = backstitch.label_hash(e.key, e.value) and l.saga_id = s.id),
   rows as (delete from backstitch.saga using gone where saga.id = gone.id)
   select count(*)::integer from expired
 $$;
@@ -141,6 +146,12 @@ begin
                      unnest(p_start_labels) as labels, unnest(p_start_input) as input,
                      unnest(p_start_parent) as parent) e
        where out_item is null or e.item <> all (out_item);
+    insert into backstitch.saga_label (label, saga_id)
+      select backstitch.label_hash(l.key, l.value), p_item_saga[e.item]
+        from (select unnest(p_start_item) as item, unnest(p_start_labels) as labels) e
+       cross join lateral jsonb_each_text(e.labels) l
+       where e.labels <> '{}' and (out_item is null or e.item <> all (out_item))
+          on conflict do nothing;
     if cardinality(p_inbox_item) > 0 then
       update backstitch.saga_key s set hash = e.hash
         from (select unnest(p_key_item) as item, unnest(p_key_scope) as scope,

@@ -323,6 +323,18 @@ void lists(StoreFixture& f) {
   CHECK(numbers({.started_after = t0 + 2min, .started_before = t0 + 3min}) == Numbers{2});
   CHECK(numbers({.failure_code = "card-declined"}) == Numbers{2});
   CHECK(numbers({.definition = "orders.place", .labels = {{"region", "eu"}}}) == Numbers{1});
+  CHECK(numbers({.statuses = {"RUNNING"}, .definition = "orders.place"}) == Numbers{1});
+  CHECK(numbers({.statuses = {"RUNNING", "RUNNING", "FAILED"}}) == Numbers{4, 2, 1});
+  CHECK(numbers({.statuses = {"RUNNING"}, .labels = {{"region", "eu"}}}) == Numbers{1});
+  CHECK(numbers({.statuses = {"RUNNING"}, .failure_code = "card-declined"}).empty());
+  CHECK(numbers({.statuses = {"COMPLETED"}, .business_key = "o-1"}) == Numbers{3});
+  CHECK(numbers({.definition = "trips.book", .started_before = t0 + 4min}) == Numbers{3});
+  CHECK(numbers({.definition = "trips.book", .before = saga_in(4, 4)}) == Numbers{3});
+  CHECK(numbers({.labels = {{"region", "eu"}}, .before = saga_in(3, 3)}) == Numbers{1});
+  CHECK(numbers({.labels = {{"region", "eu"}}, .started_after = t0 + 2min}) == Numbers{3});
+  CHECK(numbers({.business_key = "o-1", .limit = 1}) == Numbers{3});
+  CHECK(numbers({.labels = {{"region", "gold"}}}).empty());
+  CHECK(numbers({.definition = "orders"}).empty());
   CHECK(numbers({.statuses = {"nonsense"}}).empty());
   CHECK(numbers({.limit = 2}) == Numbers{4, 3});
   CHECK(numbers({.before = saga_in(3, 3), .limit = 2}) == Numbers{2, 1});
