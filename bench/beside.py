@@ -1,11 +1,12 @@
 #!/usr/bin/env python3
-"""What W1 loses beside other things in the same store, each against the empty store of the same run.
+"""What W1 loses beside other things in the same store, against a second store that has nothing but W1's own sagas.
 
     python3 bench/beside.py [--ended N] [--removed N] [--seconds S] [--runs R] [--json FILE]
 
-In this order: an empty store; a reader's transaction that stays open all the time; N sagas that ended long ago and are being
-removed; N ended sagas in the store, with the first page of the list for every filter. Ended sagas are copies of the rows and the
-log of a real one. Printed are the median of R runs and the share of the empty store's rate.
+In this order: a reader's transaction that stays open all the time; N sagas that ended long ago and are being removed; N ended
+sagas in the store, with the first page of the list for every filter. Ended sagas are copies of the rows and the log of a real one.
+Each run in the store has one in the other beside it, because the speed of a machine drifts by more than what is to be
+seen: turn about, or, with removal, as many before and after. Printed are medians and their ratio.
 """
 import argparse
 import contextlib
@@ -21,15 +22,20 @@ import waiting  # noqa: E402  (also makes the harness known)
 import harness  # noqa: E402
 
 
-def w1(options, participants, server):
-    """Sagas a second, by run."""
-    rates = []
-    for _ in range(options.runs):
-        out = subprocess.run([harness.PROGRAM, "bench", "--participants", participants.urls["orders"], "--server", server.url,
-                              "--workload", "W1", "--in-flight", "1000", "--seconds", str(options.seconds), "--json"],
+class Store:
+    """A PostgreSQL and a server of its own."""
+
+    def __init__(self, stack, participants):
+        self.postgres = stack.enter_context(harness.Postgres(harness.POSTGRES_TO_MEASURE))
+        self.server = stack.enter_context(harness.Server(self.postgres.url))
+        self.participants = participants
+
+    def w1(self, seconds):
+        """Sagas a second."""
+        out = subprocess.run([harness.PROGRAM, "bench", "--participants", self.participants.urls["orders"], "--server",
+                              self.server.url, "--workload", "W1", "--in-flight", "1000", "--seconds", str(seconds), "--json"],
                              check=True, capture_output=True, text=True).stdout
-        rates.append(json.loads(out)[0]["sagasPerSecond"])
-    return rates
+        return json.loads(out)[0]["sagasPerSecond"]
 
 
 @contextlib.contextmanager
@@ -58,36 +64,46 @@ def expired(postgres):
     return int(postgres.query("select count(*) from backstitch.saga where expires_at <= now()"))
 
 
-def beside_removal(options, postgres, participants, server):
-    waiting.ended(postgres, server, options.removed, "now()")
-    before = harness.wait_until(lambda: (left := expired(postgres)) < options.removed and left, 60, "the removal to begin")
+def in_turn(options, store, reference):
+    """([rate in the store], [rate in the other])"""
+    pairs = [(store.w1(options.seconds), reference.w1(options.seconds)) for _ in range(options.runs)]
+    return [list(rates) for rates in zip(*pairs)]
+
+
+def beside_removal(options, store, reference):
+    """As in_turn, and how fast it removed."""
+    others = [reference.w1(options.seconds) for _ in range(options.runs)]
+    waiting.ended(store.postgres, store.server, options.removed, "now()")
+    before = harness.wait_until(lambda: (left := expired(store.postgres)) < options.removed and left, 60, "the removal to begin")
     began = time.monotonic()
-    rates = w1(options, participants, server)
-    left = expired(postgres)
-    return rates, {"removedPerSecond": round((before - left) / (time.monotonic() - began)), "left": left}
+    rates = [store.w1(options.seconds) for _ in range(options.runs)]
+    left, took = expired(store.postgres), time.monotonic() - began
+    harness.wait_until(lambda: expired(store.postgres) == 0, 600, "the removal to end", 1)
+    others += [reference.w1(options.seconds) for _ in range(options.runs)]
+    return rates, others, {"removedPerSecond": round((before - left) / took), "left": left}
 
 
-def measure(options, postgres, participants, server):
-    server.register_text(waiting.sleeper("bench.until", {"until": "${input.at}"}))
-    empty = w1(options, participants, server)
+def measure(options, store, reference):
+    store.server.register_text(waiting.sleeper("bench.until", {"until": "${input.at}"}))
     results = {}
 
-    def report(name, rates, **more):
-        share = round(statistics.median(rates) / statistics.median(empty), 3)
-        results[name] = {"sagasPerSecond": rates, "ofEmpty": share, **more}
-        print(f"{name:32} {statistics.median(rates):7.0f} sagas/s  {100 * share:5.1f} %  {json.dumps(more) if more else ''}",
+    def report(name, rates, others, **more):
+        rate, other = statistics.median(rates), statistics.median(others)
+        results[name] = {"sagasPerSecond": rates, "without": others, "share": round(rate / other, 3), **more}
+        print(f"{name:32} {rate:7.0f} of {other:7.0f} sagas/s  {100 * rate / other:5.1f} %  {json.dumps(more) if more else ''}",
               flush=True)
 
-    report("an empty store", empty)
-    with open_transaction(postgres):
-        report("a transaction that stays open", w1(options, participants, server))
+    for either in store, reference:
+        either.w1(options.seconds)  # warm
+    with open_transaction(store.postgres):
+        report("a transaction that stays open", *in_turn(options, store, reference))
     if options.removed:
-        rates, more = beside_removal(options, postgres, participants, server)
-        report("removal of ended sagas", rates, **more)
+        rates, others, more = beside_removal(options, store, reference)
+        report("removal of ended sagas", rates, others, **more)
     if options.ended:
-        waiting.ended(postgres, server, options.ended)
-        settle(postgres)
-        report(f"{options.ended:,} ended sagas", w1(options, participants, server), firstPageMs=waiting.first_pages(server))
+        waiting.ended(store.postgres, store.server, options.ended)
+        settle(store.postgres)
+        report(f"{options.ended:,} ended sagas", *in_turn(options, store, reference), firstPageMs=waiting.first_pages(store.server))
     return results
 
 
@@ -100,9 +116,9 @@ def main():
     parser.add_argument("--json", help="also write the result there")
     options = parser.parse_args()
     harness.require_build()
-    with harness.Postgres(harness.POSTGRES_TO_MEASURE) as postgres, \
-            harness.Participants() as participants, harness.Server(postgres.url) as server:
-        result = measure(options, postgres, participants, server)
+    with contextlib.ExitStack() as stack:
+        participants = stack.enter_context(harness.Participants())
+        result = measure(options, Store(stack, participants), Store(stack, participants))
     if options.json:
         with open(options.json, "w", encoding="utf-8") as file:
             json.dump(result, file, indent=1)
