@@ -18,8 +18,8 @@ import time
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "tools"))
 import harness  # noqa: E402
 
-COLUMNS = ("version, last_sequence, started_at, ended_at, deadline, wake_at, parent, pivot_passed, status, definition, "
-           "business_key, failure_code, labels, input, output, failure, expires_at")
+COLUMNS = ["version", "last_sequence", "started_at", "ended_at", "deadline", "wake_at", "parent", "pivot_passed", "status",
+           "definition", "business_key", "failure_code", "labels", "input", "output", "failure", "expires_at"]
 COPIES_AT_ONCE = 1_000_000
 DUE_AFTER_SECONDS = 60
 # As a store looks that has been used: one in a hundred failed, a million business keys, all with a label.
@@ -39,10 +39,11 @@ def sleeper(name, sleep):
 
 def copies(postgres, saga, count, changes="", varied=False):
     """`count` more sagas like that one, each with an id and a shard of its own."""
-    values = ", ".join(VARIED.get(column, column) if varied else column for column in COLUMNS.split(", "))
+    columns = ", ".join(COLUMNS)
+    values = ", ".join(VARIED.get(column, column) if varied else column for column in COLUMNS)
     postgres.query(
         f"create temp table ids as select n, backstitch.new_saga_id() as id from generate_series(1, {int(count)}) n;"
-        f"insert into backstitch.saga (id, shard, {COLUMNS}) select i.id, backstitch.shard_of(i.id), {values}"
+        f"insert into backstitch.saga (id, shard, {columns}) select i.id, backstitch.shard_of(i.id), {values}"
         f"  from ids i cross join backstitch.saga t where t.id = '{saga}';"
         f"insert into backstitch.saga_label (label, saga_id) select backstitch.label_hash(l.key, l.value), i.id"
         f"  from ids i join backstitch.saga s on s.id = i.id cross join lateral jsonb_each_text(s.labels) l"

@@ -2,6 +2,11 @@
 -- padding. The log has one index and the saga row few, because each index is paid at every start or
 -- append; they are partial wherever a reader's question allows it.
 
+create function backstitch.saga_statuses() returns text[]
+language sql immutable parallel safe as $$
+  select array['RUNNING', 'COMPENSATING', 'COMPLETED', 'FAILED', 'FAILED_INCOMPLETE', 'SUSPENDED']
+$$;
+
 create table backstitch.saga (
   id            uuid        not null,
   version       bigint      not null,
@@ -22,8 +27,7 @@ create table backstitch.saga (
   output        jsonb,
   failure       jsonb,
   constraint saga_pkey primary key (id),
-  constraint saga_status_known check (status in
-    ('RUNNING', 'COMPENSATING', 'COMPLETED', 'FAILED', 'FAILED_INCOMPLETE', 'SUSPENDED'))
+  constraint saga_status_known check (status = any (backstitch.saga_statuses()))
 ) with (autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_threshold = 5000,
         autovacuum_analyze_scale_factor = 0.05);
 comment on table backstitch.saga is

@@ -16,7 +16,6 @@
 namespace backstitch::postgres {
 namespace {
 
-constexpr std::size_t limit_max = 500;
 /// A saga's id carries the time at which it was made; its start is at most this far from it.
 constexpr Duration id_slack = std::chrono::minutes(1);
 
@@ -64,14 +63,10 @@ Way rows_of(std::string name, const std::string& page) {
               page + ") page join backstitch.saga g on g.id = page.id order by g.id desc"};
 }
 
-Way walk_everything() {
-  return rows_of("list", std::string("select s.id from backstitch.saga s where") + fits +
-                             " order by s.id desc limit $11::int");
-}
-
-Way walk_keys() {
-  return rows_of("list_by_key", std::string("select s.id from backstitch.saga s where") + fits +
-                                    " order by s.id desc nulls last limit $11::int");
+/// @param order `desc`: the primary key's; `desc nulls last`: that of the other indexes
+Way walk(std::string name, const std::string& order) {
+  return rows_of(std::move(name), std::string("select s.id from backstitch.saga s where") + fits +
+                                      " order by s.id " + order + " limit $11::int");
 }
 
 /// By one of the labels. Two labels may share a hash: the filter tells them apart.
@@ -94,8 +89,8 @@ Way walk_definitions() {
         from d where d.name is not null and $2::text is null)
     select s.id
       from d
-     cross join (select distinct unnest(coalesce($1::text[],
-             '{RUNNING,COMPENSATING,COMPLETED,FAILED,FAILED_INCOMPLETE,SUSPENDED}'))) w (status)
+     cross join (select distinct unnest(coalesce($1::text[], backstitch.saga_statuses())))
+       w (status)
      cross join lateral (
        select s.id from backstitch.saga s
         where s.definition = d.name and s.status = w.status and )") +
@@ -105,8 +100,8 @@ Way walk_definitions() {
 }
 
 const Way& way_of(const engine::ListQuery& query) {
-  static const Way everything = walk_everything();
-  static const Way by_key = walk_keys();
+  static const Way everything = walk("list", "desc");
+  static const Way by_key = walk("list_by_key", "desc nulls last");
   static const Way by_label = walk_label();
   static const Way by_definition = walk_definitions();
   if (query.business_key || query.failure_code) return by_key;

@@ -7,8 +7,6 @@
 namespace backstitch::postgres {
 namespace {
 
-constexpr std::size_t limit_max = 500;
-
 std::vector<std::int64_t> numbers(const std::string& text) {
   std::vector<std::int64_t> values;
   const char* at = text.data();

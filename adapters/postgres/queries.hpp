@@ -1,11 +1,16 @@
 #pragma once
 /// What readers, leases and the catalogue ask of the database: one function a question, each one
 /// statement. They throw what libpqxx throws; WorkerPool turns that into errors.
+#include <cstddef>
+
 #include <backstitch/engine/ports/store.hpp>
 
 #include "session.hpp"
 
 namespace backstitch::postgres {
+
+/// Of what one question gives, whatever is asked for.
+inline constexpr std::size_t limit_max = 500;
 
 Result<std::vector<engine::StoredSaga>> load(Session& session, const std::vector<SagaId>& sagas);
 Result<std::vector<SagaId>> due(Session& session, const engine::DueQuery& query);

@@ -1,7 +1,5 @@
 #include <algorithm>
 
-#include <nlohmann/json.hpp>
-
 #include "binary_array.hpp"
 #include "fields.hpp"
 #include "queries.hpp"
@@ -9,7 +7,6 @@
 namespace backstitch::postgres {
 namespace {
 
-constexpr std::size_t limit_max = 500;
 engine::EventRecord event_of(const pqxx::row& row, int first) {
   return {engine::Sequence(number_of(row[first])), text_or_empty(row[first + 1]),
           text_or_empty(row[first + 2]), text_or_empty(row[first + 3]), time_of(row[first + 4])};
