@@ -16,13 +16,13 @@ constexpr std::size_t label_width = 30;
 constexpr std::size_t attempts_shown_first = 5;
 constexpr std::size_t attempts_shown_last = 2;
 
-struct Mark {
+struct EventMark {
   const char* type;
   const char* sign;
   Style style;
 };
 /// Types that are not here are passing: a dot.
-constexpr Mark marks[] = {
+constexpr EventMark event_marks[] = {
     {"StepScheduled", "▸", Style::accent},
     {"ChildScheduled", "▸", Style::accent},
     {"BlockStarted", "▸", Style::accent},
@@ -47,10 +47,10 @@ constexpr Mark marks[] = {
     {"SagaEnded", "■", Style::bold},
 };
 
-Mark mark_of(const std::string& type) {
-  const auto found = std::find_if(std::begin(marks), std::end(marks),
-                                  [&](const Mark& mark) { return type == mark.type; });
-  return found == std::end(marks) ? Mark{"", "·", Style::dim} : *found;
+EventMark event_mark(const std::string& type) {
+  const auto found = std::find_if(std::begin(event_marks), std::end(event_marks),
+                                  [&](const EventMark& mark) { return type == mark.type; });
+  return found == std::end(event_marks) ? EventMark{"", "·", Style::dim} : *found;
 }
 
 std::string offset_of(const Duration& offset) {
@@ -58,7 +58,7 @@ std::string offset_of(const Duration& offset) {
 }
 
 std::string line(const Moment& moment, std::size_t offset_width, const Terminal& terminal) {
-  const Mark mark = mark_of(moment.type);
+  const EventMark mark = event_mark(moment.type);
   const std::string indent(2 * moment.depth, ' ');
   std::string text = to_text(moment);
   // What concerns the saga as a whole has no step to name.

@@ -28,12 +28,12 @@ std::string short_value(const Json& value) {
   return text;
 }
 
-struct Mark {
+struct StatusMark {
   const char* sign;
   Style style;
 };
 
-Mark mark_of(const std::string& status) {
+StatusMark status_mark(const std::string& status) {
   if (status == "succeeded") return {"✔", Style::good};
   if (status == "failed" || status == "compensation-failed") return {"✘", Style::bad};
   if (status == "unknown") return {"?", Style::warn};
@@ -59,7 +59,7 @@ struct Column {
   std::string name, status, attempts, start, took;
 };
 
-std::string row(const Mark& mark, const Column& column, const Terminal& terminal) {
+std::string row(const StatusMark& mark, const Column& column, const Terminal& terminal) {
   return "  " + terminal.paint(mark.style, mark.sign) + " " + padded(column.name, 28) + " " +
          terminal.paint(mark.style, padded(column.status, 20)) + " " + padded(column.attempts, 12) +
          " " + terminal.paint(Style::dim, padded(column.start, 10) + " " + column.took) + "\n";
@@ -76,7 +76,7 @@ std::string step_lines(const Json& step, std::optional<TimePoint> origin,
   std::string name = path.empty() ? text_of(step, "name") : path;
   if (text_of(step, "kind") == "pivot") name += " (pivot)";
   std::string lines =
-      row(mark_of(status),
+      row(status_mark(status),
           {name, status, attempts_text(step), offset(origin, time_of(step, "startedAt")),
            span(time_of(step, "startedAt"), time_of(step, "endedAt"))},
           terminal);
@@ -98,7 +98,7 @@ std::string undo_lines(const Json& saga, std::optional<TimePoint> origin,
     if (undo == step->end() || !undo->is_object()) continue;
     const std::string status = text_of(*undo, "status");
     if (status.empty() || status == "pending") continue;
-    lines += row(mark_of(status),
+    lines += row(status_mark(status),
                  {"undo " + text_of(*step, "name"), status, attempts_text(*undo),
                   offset(origin, time_of(*undo, "startedAt")),
                   span(time_of(*undo, "startedAt"), time_of(*undo, "endedAt"))},

@@ -5,7 +5,7 @@ namespace backstitch::dsl {
 namespace {
 
 /// What the calls of a tree of steps are, all of them together.
-struct Kinds {
+struct KindsInside {
   bool pivot = false;
   bool compensatable = false;
   bool retryable = false;
@@ -43,7 +43,7 @@ struct Kinds {
 }  // namespace
 
 StepKind kind_as_child(const Definition& definition) {
-  Kinds kinds;
+  KindsInside kinds;
   kinds.add(definition.steps);
   if (kinds.pivot) return StepKind::pivot;
   if (kinds.compensatable) return StepKind::compensatable;

@@ -7,12 +7,6 @@ namespace backstitch::memory {
 
 using namespace engine;
 
-namespace {
-
-constexpr std::size_t limit_max = 500;
-
-}  // namespace
-
 void MemoryStore::put(InboxItem item, std::function<void(Result<std::int64_t>)> done) {
   Result<std::int64_t> number =
       Error{ErrorCode::not_found, "saga-not-found", "There is no saga " + item.saga.text() + "."};

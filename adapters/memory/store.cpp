@@ -8,12 +8,6 @@ namespace backstitch::memory {
 
 using namespace engine;
 
-namespace {
-
-constexpr std::size_t limit_max = 500;
-
-}  // namespace
-
 MemoryStore::MemoryStore(Executor& executor, TimePoint start)
     : executor_(executor), start_(start), origin_(executor.now()) {}
 

@@ -29,7 +29,7 @@ SagaId id_at(TimePoint time) {
   return SagaId(bytes);
 }
 
-std::optional<std::string> milliseconds(const std::optional<TimePoint>& time) {
+std::optional<std::string> milliseconds_text(const std::optional<TimePoint>& time) {
   if (!time) return std::nullopt;
   return std::to_string(time->time_since_epoch().count());
 }
@@ -122,10 +122,10 @@ Result<std::vector<engine::SagaSummary>> list(Session& session, const engine::Li
       query.labels.empty()
           ? Text()
           : Json(query.labels).dump(-1, ' ', false, Json::error_handler_t::replace));
-  const NullableText after(milliseconds(query.started_after));
+  const NullableText after(milliseconds_text(query.started_after));
   const NullableText after_id(query.started_after ? id_at(*query.started_after - id_slack).text()
                                                   : Text());
-  const NullableText before(milliseconds(query.started_before));
+  const NullableText before(milliseconds_text(query.started_before));
   const NullableText before_id(query.started_before ? id_at(*query.started_before + id_slack).text()
                                                     : Text());
   const NullableText failure_code(query.failure_code);

@@ -9,8 +9,7 @@
 
 namespace backstitch::postgres {
 
-/// Of what one question gives, whatever is asked for.
-inline constexpr std::size_t limit_max = 500;
+using engine::limit_max;
 
 Result<std::vector<engine::StoredSaga>> load(Session& session, const std::vector<SagaId>& sagas);
 Result<std::vector<SagaId>> due(Session& session, const engine::DueQuery& query);

@@ -7,6 +7,9 @@
 
 namespace backstitch::dsl {
 
+/// ASCII letters in lower case, as names of headers and methods compare (RFC 9110, 5.1).
+std::string lower(std::string text);
+
 class Headers {
  public:
   /// Of requests to that service; nullptr: not known.

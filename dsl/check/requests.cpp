@@ -10,12 +10,6 @@
 namespace backstitch::dsl {
 namespace {
 
-std::string lower(std::string text) {
-  std::transform(text.begin(), text.end(), text.begin(),
-                 [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; });
-  return text;
-}
-
 /// Segments that lead upwards, also encoded ones, what would end the path, and line breaks. What
 /// `${ }` inserts is encoded, and judged again when it is known.
 bool can_leave_base(const Template& path) {

@@ -21,7 +21,7 @@ constexpr std::size_t line_chars = 48;
 constexpr std::size_t lines_max = 3;  ///< of one text
 
 /// Inside a quoted string. Backslashes begin escapes there, and `&…;` is an entity.
-std::string escaped(std::string_view text) {
+std::string dot_escaped(std::string_view text) {
   std::string out;
   for (const char c : text) {
     if (c == '"' || c == '\\') out += '\\';
@@ -36,7 +36,7 @@ std::string escaped(std::string_view text) {
 /// Lines under each other, each ended by `end`: `\n` centres, `\l` puts to the left.
 void add_lines(std::string& label, std::string_view end, const std::string& text) {
   for (const auto& line : graph::wrapped(text, line_chars, lines_max))
-    label.append(escaped(line)).append(end);
+    label.append(dot_escaped(line)).append(end);
 }
 
 std::string in_quotes(const std::string& escaped_text) {
@@ -70,13 +70,13 @@ std::string attributes_of(const Node& node) {
   return "";
 }
 
-class Writer {
+class DotWriter {
  public:
-  explicit Writer(const graph::Graph& graph) : graph_(graph) {}
+  explicit DotWriter(const graph::Graph& graph) : graph_(graph) {}
 
   std::string write() {
     out_ = "digraph saga {\n";
-    line("label=" + in_quotes(escaped(graph_.title)) + "; labelloc=t; rankdir=TB;");
+    line("label=" + in_quotes(dot_escaped(graph_.title)) + "; labelloc=t; rankdir=TB;");
     line(
         "graph [fontname=\"Helvetica\", fontsize=11, color=\"#94a3b8\", style=rounded, "
         "labeljust=l];");
@@ -119,7 +119,7 @@ class Writer {
     if (text.ends_with("\\n")) text.resize(text.size() - 2);
     const std::string more = attributes_of(node);
     line(id(node.id) + " [label=" + in_quotes(text) + (more.empty() ? "" : ", " + more) +
-         (node.about.empty() ? "" : ", tooltip=" + in_quotes(escaped(node.about))) + "];");
+         (node.about.empty() ? "" : ", tooltip=" + in_quotes(dot_escaped(node.about))) + "];");
   }
 
   void begin(const std::string& name, const std::string& text, std::string_view more) {
@@ -159,7 +159,7 @@ class Writer {
 
   void handler(const Lane& lane, const std::string& title) {
     if (lane.items.empty()) return;
-    begin(lane.title, escaped(title), " style=dashed;");
+    begin(lane.title, dot_escaped(title), " style=dashed;");
     items(lane);
     end();
   }
@@ -189,7 +189,7 @@ class Writer {
 }  // namespace
 
 std::string to_dot(const Definition& definition) {
-  return Writer(graph::graph_of(definition)).write();
+  return DotWriter(graph::graph_of(definition)).write();
 }
 
 }  // namespace backstitch::dsl

@@ -28,7 +28,7 @@ bool is_harmless(char c, char next) {
          std::string_view(" _,/()?'{}|").find(c) != std::string_view::npos;
 }
 
-std::string escaped(std::string_view text) {
+std::string mermaid_escaped(std::string_view text) {
   std::string out;
   for (std::size_t i = 0; i < text.size(); ++i) {
     if (is_harmless(text[i], i + 1 < text.size() ? text[i + 1] : '\0'))
@@ -40,7 +40,7 @@ std::string escaped(std::string_view text) {
 }
 
 std::string label(std::string_view text) {
-  return escaped(graph::shortened(text));
+  return mermaid_escaped(graph::shortened(text));
 }
 
 /// What encloses the quoted label of a node.
@@ -75,12 +75,12 @@ Brackets brackets_of(const Node& node) {
   return {"[", "]"};
 }
 
-class Writer {
+class MermaidWriter {
  public:
-  explicit Writer(const graph::Graph& graph) : graph_(graph) {}
+  explicit MermaidWriter(const graph::Graph& graph) : graph_(graph) {}
 
   std::string write() {
-    out_ = "%% " + escaped(graph_.title) + "\n%% dotted arrows: the way back, in mirror order\n";
+    out_ = "%% " + mermaid_escaped(graph_.title) + "\n%% dotted arrows: the way back, in mirror order\n";
     out_ += "flowchart TB\n";
     node(graph_.start);
     items(graph_.main);
@@ -110,9 +110,9 @@ class Writer {
 
   void node(const Node& node) {
     const auto [open, close] = brackets_of(node);
-    std::string text = escaped(node.name);
+    std::string text = mermaid_escaped(node.name);
     if (const auto type = graph::type_words(node); !type.empty())
-      text += " (" + escaped(type) + (node.is_pivot() ? ", point of no return)" : ")");
+      text += " (" + mermaid_escaped(type) + (node.is_pivot() ? ", point of no return)" : ")");
     if (!node.when.empty()) text += "<br/>when " + label(node.when);
     for (const auto& words : node.lines) text += "<br/>" + label(words);
     if (!node.undo.empty()) text += "<br/>undo: " + label(node.undo);
@@ -137,7 +137,7 @@ class Writer {
   }
 
   void block(const Block& block) {
-    begin("b" + std::to_string(block.fork), escaped(block.name) + " (" + to_text(block.type) + ")");
+    begin("b" + std::to_string(block.fork), mermaid_escaped(block.name) + " (" + to_text(block.type) + ")");
     fork(block);
     for (std::size_t i = 0; i < block.lanes.size(); ++i) {
       const Lane& lane = block.lanes[i];
@@ -178,7 +178,7 @@ class Writer {
 
   void handler(const Lane& lane, const std::string& title) {
     if (lane.items.empty()) return;
-    begin(lane.title, escaped(title));
+    begin(lane.title, mermaid_escaped(title));
     items(lane);
     end();
   }
@@ -222,7 +222,7 @@ class Writer {
 }  // namespace
 
 std::string to_mermaid(const Definition& definition) {
-  return Writer(graph::graph_of(definition)).write();
+  return MermaidWriter(graph::graph_of(definition)).write();
 }
 
 }  // namespace backstitch::dsl

@@ -12,9 +12,6 @@ using dsl::OutcomeClass;
 constexpr std::int64_t repeats_end_at = 2 * events_max;
 constexpr const char* not_seen_yet = "not seen yet, and the probe is not sealed";
 
-const dsl::Action& action_of(const Located& at) {
-  return std::get<dsl::Action>(at.step->body);
-}
 const dsl::Compensation* undo_of(const Located& at) {
   return std::get_if<dsl::Compensation>(&at.step->undo);
 }

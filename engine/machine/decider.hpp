@@ -23,6 +23,10 @@ enum class Progress { done, waiting, failed };
 
 /// A step's failure, and a suspension: its child could not undo all of what it had done.
 inline constexpr const char* child_incomplete = "CHILD_INCOMPLETE";
+/// @pre the step is an action
+inline const dsl::Action& action_of(const Located& at) {
+  return std::get<dsl::Action>(at.step->body);
+}
 /// Whether something of the step stays that should have been undone.
 bool is_left_over(const StepState& step);
 

@@ -1,13 +1,9 @@
 #include "scope.hpp"
 
 namespace backstitch::engine {
-namespace {
-
 Json time_json(const std::optional<TimePoint>& time) {
   return time ? Json(to_rfc3339(*time)) : Json();
 }
-
-}  // namespace
 
 SagaScope::SagaScope(const dsl::Definition& definition, const SagaState& state,
                      const std::vector<Frame>& frames, const std::vector<std::uint32_t>& indexes)

@@ -44,6 +44,9 @@ class SagaScope : public dsl::Scope {
   mutable std::map<std::string, Json, std::less<>> steps_;  ///< built when first asked for
 };
 
+/// As expressions and readers see a time; null: none.
+Json time_json(const std::optional<TimePoint>& time);
+
 /// `self` in the forward direction and in an undo.
 Json forward_self(const std::string& key, const std::string& callback_url);
 Json undo_self(const StepState& step, const std::string& key);

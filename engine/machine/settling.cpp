@@ -7,10 +7,6 @@ namespace {
 
 using dsl::OutcomeClass;
 
-const dsl::Action& action_of(const Located& at) {
-  return std::get<dsl::Action>(at.step->body);
-}
-
 Error too_large(const std::string& what) {
   return {ErrorCode::invalid, "LIMIT_EXCEEDED", what};
 }

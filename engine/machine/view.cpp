@@ -2,7 +2,7 @@
 #include <backstitch/engine/machine/machine.hpp>
 #include <backstitch/engine/machine/masking.hpp>
 
-#include "locate.hpp"
+#include "scope.hpp"
 
 namespace backstitch::engine {
 namespace {
@@ -10,10 +10,6 @@ namespace {
 /// A loop of ten thousand items would make an answer of many megabytes; steps outside loops are
 /// always shown.
 constexpr std::size_t steps_shown_max = 2'000;
-
-Json time_json(const std::optional<TimePoint>& time) {
-  return time ? Json(to_rfc3339(*time)) : Json();
-}
 
 template <class T>
 Json failure_json(const std::optional<T>& failure) {

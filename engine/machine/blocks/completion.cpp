@@ -10,10 +10,6 @@ using dsl::OutcomeClass;
 
 constexpr Duration poll_every_min{100};
 
-const dsl::Action& action_of(const Located& at) {
-  return std::get<dsl::Action>(at.step->body);
-}
-
 }  // namespace
 
 void Decider::wait_for_completion(const Located& at, const dsl::Completion& completion,

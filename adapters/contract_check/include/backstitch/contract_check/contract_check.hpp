@@ -7,6 +7,8 @@
 #include <string>
 #include <vector>
 
+#include <nlohmann/json.hpp>
+
 #include <backstitch/base/json.hpp>
 #include <backstitch/base/result.hpp>
 #include <backstitch/base/time.hpp>

@@ -95,6 +95,9 @@ struct StoredSaga {
   std::vector<EventRecord> events{};  ///< complete, in order
 };
 
+/// The most rows one query of a store gives or touches, whatever limit it is asked for.
+inline constexpr std::size_t limit_max = 500;
+
 struct DueQuery {
   std::vector<Shard> shards{};
   Duration horizon{0};        ///< sagas due up to the database's now() + horizon
@@ -104,7 +107,7 @@ struct DueQuery {
   /// found long ago, and reading past it is slow where an old snapshot keeps its traces alive.
   std::optional<Duration> lookback{};
   SagaId after{};  ///< continue behind this id
-  std::size_t limit = 500;
+  std::size_t limit = limit_max;
 };
 
 /// The journal's side: appends, and what is needed to take a saga into memory.

@@ -1,3 +1,0 @@
-#include "json.hpp"
-
-#include <CLI/CLI.hpp>
