@@ -15,7 +15,7 @@ namespace backstitch::app {
 namespace {
 
 namespace beast = boost::beast;
-namespace http = beast::http;
+namespace beast_http = beast::http;
 using boost::asio::ip::tcp;
 
 struct Place {
@@ -35,10 +35,10 @@ Place place_of(const std::string& server) {
 class PlainConnection {
  public:
   PlainConnection(const client::Options& options, const std::string& definition)
-      : place_(place_of(options.server)), request_(http::verb::post, "/v1/sagas?wait=30s", 11) {
-    request_.set(http::field::host, place_.host);
-    request_.set(http::field::content_type, "application/json");
-    if (!options.token.empty()) request_.set(http::field::authorization, "Bearer " + options.token);
+      : place_(place_of(options.server)), request_(beast_http::verb::post, "/v1/sagas?wait=30s", 11) {
+    request_.set(beast_http::field::host, place_.host);
+    request_.set(beast_http::field::content_type, "application/json");
+    if (!options.token.empty()) request_.set(beast_http::field::authorization, "Bearer " + options.token);
     request_.body() = Json{{"definition", definition}, {"input", {{"amount", 1}}}}.dump();
     request_.prepare_payload();
   }
@@ -46,10 +46,10 @@ class PlainConnection {
   bool run() {
     try {
       if (!socket_) connect();
-      http::write(*socket_, request_);
-      http::response<http::string_body> response;
-      http::read(*socket_, buffer_, response);
-      return response.result() == http::status::created;
+      beast_http::write(*socket_, request_);
+      beast_http::response<beast_http::string_body> response;
+      beast_http::read(*socket_, buffer_, response);
+      return response.result() == beast_http::status::created;
     } catch (const boost::system::system_error&) {
       socket_.reset();
       buffer_.clear();
@@ -65,7 +65,7 @@ class PlainConnection {
   }
 
   Place place_;
-  http::request<http::string_body> request_;
+  beast_http::request<beast_http::string_body> request_;
   boost::asio::io_context context_;
   std::optional<tcp::socket> socket_;
   beast::flat_buffer buffer_;

@@ -33,6 +33,10 @@ void add_client_options(CLI::App& command, Global& global) {
   add_json_option(command, global);
 }
 
+Error invalid_option(const std::string& message) {
+  return {ErrorCode::invalid, "option-invalid", message};
+}
+
 int report(const Global& global, const Error& error) {
   const int code = error.code == ErrorCode::unavailable || error.code == ErrorCode::overloaded
                        ? exit_unreachable

@@ -36,6 +36,8 @@ struct Global {
 /// Adds --server, --token and --json.
 void add_client_options(CLI::App& command, Global& global);
 void add_json_option(CLI::App& command, Global& global);
+/// The value of an option cannot be used.
+Error invalid_option(const std::string& message);
 /// Says what went wrong, to standard error or as JSON. @return the exit code
 int report(const Global& global, const Error& error);
 void print_json(const Json& json);

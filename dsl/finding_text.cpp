@@ -42,7 +42,7 @@ struct Shown {
   std::vector<std::size_t> begins;  ///< of each character, and of what would be the next
 };
 
-Shown shown(std::string_view line) {
+Shown shown_of(std::string_view line) {
   Shown out;
   while (!line.empty()) {
     out.begins.push_back(out.columns.size());
@@ -81,7 +81,7 @@ std::string joined(const std::vector<std::string>& columns, std::size_t from, st
 std::string excerpt_of(const Finding& finding, std::string_view text, const Paint& paint) {
   const std::string_view line = finding.line == 0 ? "" : line_of(text, finding.line);
   if (line.empty()) return {};
-  const Shown screen = shown(line);
+  const Shown screen = shown_of(line);
   const auto place = [&](std::size_t character) {
     return screen.begins[std::min(character, screen.begins.size() - 1)];
   };

@@ -17,9 +17,9 @@ constexpr std::size_t pattern_instructions_max = 40'000;
 constexpr std::size_t text_instructions = 100;
 
 /// One keyword: what it may hold, and what it does to the node.
-class Compiler {
+class SchemaCompiler {
  public:
-  Compiler(std::vector<Finding>& findings, PatternBudget& budget)
+  SchemaCompiler(std::vector<Finding>& findings, PatternBudget& budget)
       : findings_(findings), budget_(budget) {}
 
   std::unique_ptr<SchemaNode> compile(const Json& source, const std::string& pointer) {
@@ -264,7 +264,7 @@ class Compiler {
 
 std::unique_ptr<SchemaNode> compile_schema(const Json& source, const std::string& pointer,
                                            std::vector<Finding>& findings, PatternBudget& budget) {
-  return Compiler(findings, budget).compile(source, pointer);
+  return SchemaCompiler(findings, budget).compile(source, pointer);
 }
 
 }  // namespace backstitch::dsl

@@ -110,7 +110,7 @@ bool is_typed(const Part& part) {
   return part.pieces.size() == 1 && part.pieces[0].expression.has_value();
 }
 
-class Compiler {
+class TemplateCompiler {
  public:
   Part compile(const Json& source, const std::string& pointer) {
     Part part;
@@ -244,7 +244,7 @@ Template::Template() {
 }
 
 Result<Template> Template::compile(const Json& source) {
-  Compiler compiler;
+  TemplateCompiler compiler;
   auto compiled = std::make_shared<Compiled>();
   compiled->root = compiler.compile(source, "");
   if (!compiler.errors.empty()) return many(std::move(compiler.errors));
@@ -254,7 +254,7 @@ Result<Template> Template::compile(const Json& source) {
 }
 
 Result<Template> Template::compile_text(std::string_view source) {
-  Compiler compiler;
+  TemplateCompiler compiler;
   auto compiled = std::make_shared<Compiled>();
   compiled->root = compiler.text(source, "");
   if (!compiler.errors.empty()) return many(std::move(compiler.errors));

@@ -21,15 +21,11 @@ struct CheckOptions {
   bool pairs_only = false;
 };
 
-Error usage(const std::string& message) {
-  return {ErrorCode::invalid, "option-invalid", message};
-}
-
 /// NAME=VALUE. @return an error that names the option
 Result<std::pair<std::string, std::string>> named(const char* option, const std::string& text) {
   const auto equals = text.find('=');
   if (equals == 0 || equals == std::string::npos)
-    return usage(std::string(option) + " takes NAME=VALUE; `" + text + "` is not that.");
+    return invalid_option(std::string(option) + " takes NAME=VALUE; `" + text + "` is not that.");
   return std::pair{text.substr(0, equals), text.substr(equals + 1)};
 }
 
@@ -41,7 +37,7 @@ Result<contract_check::Options> options_of(const CheckOptions& given) {
   options.secrets = given.secrets;
   options.version = version;
   const auto patience = parse_duration(given.patience);
-  if (!patience) return usage("--patience takes a time, like 60s.");
+  if (!patience) return invalid_option("--patience takes a time, like 60s.");
   options.patience = *patience;
   if (!given.input.empty()) {
     auto input = read_json(given.input);

@@ -19,22 +19,18 @@ struct RehearseOptions {
   std::uint64_t seed = 1;
 };
 
-Error usage(const std::string& message) {
-  return {ErrorCode::invalid, "option-invalid", message};
-}
-
 /// JSON written down where a file could be named, or the content of that file.
 Result<Json> json_of(const std::string& text) {
   const bool is_json = !text.empty() && (text[0] == '{' || text[0] == '[' || text[0] == '"');
   if (!is_json) return read_json(text);
   Json json = Json::parse(text, nullptr, false);
-  if (json.is_discarded()) return usage("`" + text + "` is not JSON.");
+  if (json.is_discarded()) return invalid_option("`" + text + "` is not JSON.");
   return json;
 }
 
 Result<Duration> time_of(const std::string& option, const std::string& text) {
   const auto time = parse_duration(text);
-  if (!time) return usage(option + " takes a time after the start, like 90s or 2h.");
+  if (!time) return invalid_option(option + " takes a time after the start, like 90s or 2h.");
   return *time;
 }
 
@@ -43,7 +39,7 @@ Result<Done> read_named(const std::vector<std::string>& given, const char* optio
   for (const auto& one : given) {
     const auto equals = one.find('=');
     if (equals == 0 || equals == std::string::npos)
-      return usage(std::string(option) + " takes NAME=FILE; `" + one + "` is not that.");
+      return invalid_option(std::string(option) + " takes NAME=FILE; `" + one + "` is not that.");
     auto json = json_of(one.substr(equals + 1));
     if (!json) return std::move(json).error();
     into[one.substr(0, equals)] = std::move(*json);
@@ -59,7 +55,7 @@ Result<rehearsal::Signal> signal_of(const std::string& text) {
   const auto at = head.find('@');
   signal.name = head.substr(0, at);
   if (signal.name.empty())
-    return usage("--signal takes NAME@TIME=FILE; `" + text + "` is not that.");
+    return invalid_option("--signal takes NAME@TIME=FILE; `" + text + "` is not that.");
   if (at != std::string::npos) {
     const auto time = time_of("--signal", head.substr(at + 1));
     if (!time) return time.error();
@@ -74,7 +70,7 @@ Result<rehearsal::Signal> signal_of(const std::string& text) {
 
 Result<Done> read_times(const RehearseOptions& given, rehearsal::Options& options) {
   for (const auto& other : given.others) {
-    if (!other.starts_with(cancel_prefix)) return usage("There is no option " + other + ".");
+    if (!other.starts_with(cancel_prefix)) return invalid_option("There is no option " + other + ".");
     const auto time = time_of("--cancel@TIME", other.substr(cancel_prefix.size()));
     if (!time) return time.error();
     options.cancel_at = *time;
@@ -86,7 +82,7 @@ Result<Done> read_times(const RehearseOptions& given, rehearsal::Options& option
   }
   if (given.start.empty()) return Done{};
   const auto start = parse_rfc3339(given.start);
-  if (!start) return usage("--start takes a time like 2026-03-01T09:00:00Z.");
+  if (!start) return invalid_option("--start takes a time like 2026-03-01T09:00:00Z.");
   options.start = *start;
   return Done{};
 }

@@ -5,7 +5,6 @@
 namespace backstitch::engine::explore {
 namespace {
 
-constexpr Phase phases[] = {Phase::forward, Phase::probe, Phase::poll, Phase::compensate};
 constexpr std::string_view notice_prefix = "onSuspended[";
 
 bool is_notice(const StepPath& path) {
@@ -100,7 +99,7 @@ void Moves::add_open(const StepPath& path, std::vector<Move>& moves) {
 void Moves::add_calls(Slot slot, const StepState& step, std::vector<Move>& moves) {
   const StepAnswers& answers = answers_at(slot);
   const bool alone = positions_.state().open.size() == 1;
-  for (const Phase phase : phases) {
+  for (const Phase phase : all_phases) {
     if (!call_of(step, phase).in_flight) continue;
     const auto& list = answers.of(phase);
     for (std::uint16_t i = 0; i < variants_of(list); ++i) {
@@ -116,7 +115,7 @@ void Moves::add_calls(Slot slot, const StepState& step, std::vector<Move>& moves
 }
 
 void Moves::add_timers(Slot slot, const StepState& step, std::vector<Move>& moves) {
-  for (const Phase phase : phases) {
+  for (const Phase phase : all_phases) {
     if (call_of(step, phase).retry_at) moves.push_back({MoveKind::again, phase, 0, slot});
   }
   const bool forward = step.status == StepStatus::running || step.status == StepStatus::waiting;

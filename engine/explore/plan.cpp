@@ -17,7 +17,6 @@ constexpr std::size_t steps_max = 1'000;
 constexpr std::size_t moves_max = 100'000;
 /// What a plan decides is never run, so any number does for what chance decides.
 constexpr std::uint64_t chance = 1;
-constexpr Phase phases[] = {Phase::forward, Phase::probe, Phase::poll, Phase::compensate};
 
 class Planner {
  public:
@@ -43,7 +42,7 @@ class Planner {
 
   void await_call(const StepPath& path) {
     const StepState& step = state_.steps.at(path);
-    for (const Phase phase : phases) {
+    for (const Phase phase : all_phases) {
       const CallState& call = call_of(step, phase);
       if (!call.in_flight) continue;
       plan_.steps.push_back({path, PlannedAction::await, request_of(call)});

@@ -64,7 +64,7 @@ class Comparison {
   }
 
   void service(const StepPath& path, const StepState& step) {
-    for (const auto phase : {Phase::forward, Phase::probe, Phase::poll, Phase::compensate}) {
+    for (const Phase phase : all_phases) {
       const auto& request = call_of(step, phase).request;
       if (request && to_.services.count(request->service) == 0) {
         return add("service-missing", path,

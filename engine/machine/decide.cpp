@@ -167,7 +167,7 @@ void Decider::tick_step(const Located& at) {
     if (std::holds_alternative<dsl::Action>(at.step->body)) return completion_timed_out(at);
     return wait_ended(at);
   }
-  for (const auto phase : {Phase::forward, Phase::probe, Phase::poll, Phase::compensate}) {
+  for (const Phase phase : all_phases) {
     const CallState& call = call_of(step, phase);
     if (call.retry_at && *call.retry_at <= now()) return send_again(at, phase);
   }
@@ -188,7 +188,7 @@ void Decider::taken_over(const TakenOver& taken_over) {
   for (const auto& path : open) {
     const auto at = locate(definition(), path);
     if (!at || is_terminal(state().status)) continue;
-    for (const auto phase : {Phase::forward, Phase::probe, Phase::poll, Phase::compensate}) {
+    for (const Phase phase : all_phases) {
       if (!call_of(step_state(path), phase).in_flight) continue;
       attempt_ended(*at, phase, lost);
       break;

@@ -12,7 +12,7 @@ namespace {
 
 constexpr TimePoint t0{Duration{1'790'000'000'000}};
 
-Program program_of(const std::string& steps) {
+Program plan_program(const std::string& steps) {
   auto parsed = dsl::parse_and_check(
       R"({"dsl":1,"name":"t.plan","version":1,"timeout":"1h","services":{"s":{"baseUrl":"https://s.example"}},"steps":[)" +
       steps + "]}");
@@ -22,7 +22,7 @@ Program program_of(const std::string& steps) {
 }
 
 /// One attempt each, so that what goes wrong once suspends the saga.
-std::string step(const std::string& name, const std::string& kind = "") {
+std::string retry_once(const std::string& name, const std::string& kind = "") {
   const std::string once = R"("retry":{"maxAttempts":1})";
   const std::string undo = R"("compensation":{"http":"DELETE /)" + name + R"(",)" + once + "}";
   return R"({"name":")" + name + R"(","action":{"service":"s","http":"PUT /)" + name + R"("},)" +
@@ -31,7 +31,7 @@ std::string step(const std::string& name, const std::string& kind = "") {
 
 /// A saga that has been moved along by hand.
 struct Saga {
-  explicit Saga(const std::string& steps) : program(program_of(steps)) {
+  explicit Saga(const std::string& steps) : program(plan_program(steps)) {
     give(Start{SagaId::make(t0, 1, 2, 3), Json::object(), {}, std::nullopt});
   }
   void give(StimulusBody body) {
@@ -59,7 +59,7 @@ struct Saga {
 }  // namespace
 
 TEST_CASE("the plan of a retry at a pivot is the rest of the way forward") {
-  Saga saga(step("a") + "," + step("p", "pivot") + "," + step("b", "retryable"));
+  Saga saga(retry_once("a") + "," + retry_once("p", "pivot") + "," + retry_once("b", "retryable"));
   saga.answer("a", 200);
   saga.answer("p", 500);
   REQUIRE(saga.state.status == SagaStatus::suspended);
@@ -68,7 +68,7 @@ TEST_CASE("the plan of a retry at a pivot is the rest of the way forward") {
 }
 
 TEST_CASE("the plan of a cancellation awaits what is on its way, then undoes in mirror order") {
-  Saga saga(step("a") + "," + step("b") + "," + step("c"));
+  Saga saga(retry_once("a") + "," + retry_once("b") + "," + retry_once("c"));
   saga.answer("a", 200);
   saga.answer("b", 200);
   CHECK(saga.plan(Cancel{"ann", ""}) ==
@@ -76,7 +76,7 @@ TEST_CASE("the plan of a cancellation awaits what is on its way, then undoes in 
 }
 
 TEST_CASE("the plan of a skipped undo goes on with the rest") {
-  Saga saga(step("a") + "," + step("b") + "," + step("c"));
+  Saga saga(retry_once("a") + "," + retry_once("b") + "," + retry_once("c"));
   saga.answer("a", 200);
   saga.answer("b", 200);
   saga.answer("c", 409);
@@ -87,7 +87,7 @@ TEST_CASE("the plan of a skipped undo goes on with the rest") {
 }
 
 TEST_CASE("a plan goes through waits, and a command that is not possible has none") {
-  Saga saga(step("a") + R"(,{"name":"w","wait":{"signal":"go","timeout":"10m"}},)" + step("b"));
+  Saga saga(retry_once("a") + R"(,{"name":"w","wait":{"signal":"go","timeout":"10m"}},)" + retry_once("b"));
   CHECK(saga.plan(Retry{"ann", ""}) == "saga-not-suspended");
   saga.answer("a", 200);
   CHECK(saga.plan(Signal{"go", nullptr, "ann", {"*"}}) == "run b (PUT /b), COMPLETED");

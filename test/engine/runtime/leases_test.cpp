@@ -4,11 +4,6 @@
 namespace backstitch::test {
 namespace {
 
-std::string status_of(const Result<Json>& view) {
-  REQUIRE(view.has_value());
-  return (*view)["status"].get<std::string>();
-}
-
 std::size_t count(const std::vector<std::string>& log, const std::string& type) {
   return static_cast<std::size_t>(std::count(log.begin(), log.end(), type));
 }

@@ -191,6 +191,12 @@ class Nodes {
   std::vector<std::unique_ptr<TestNode>> nodes;
 };
 
+/// Of a saga as a reader sees it.
+inline std::string status_of(const Result<Json>& view) {
+  REQUIRE(view.has_value());
+  return (*view)["status"].get<std::string>();
+}
+
 /// Three steps that can be undone.
 inline std::string three_steps() {
   return R"({"dsl":1,"name":"t.three","version":1,"services":{"s":{"baseUrl":"https://s.example"}},"steps":[

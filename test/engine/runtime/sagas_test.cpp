@@ -6,11 +6,6 @@ namespace {
 
 using engine::Phase;
 
-std::string status_of(const Result<Json>& view) {
-  REQUIRE(view.has_value());
-  return (*view)["status"].get<std::string>();
-}
-
 TEST_CASE("a saga of n plain steps costs n+1 appends") {
   Nodes nodes;
   TestNode& node = nodes.add("a");
