@@ -1,23 +1,44 @@
 #!/usr/bin/env python3
-"""Runs every test that meson knows of and counts cases, not programs.
+"""Runs the tests that meson declares and counts test cases, not programs.
 
-Prints one line a program, the output of those that fail, and at the end `N passed, N failed`.
-Exit code 0 only if nothing failed and something ran.
+Prints one line per suite as it ends, the output of suites that fail, the slowest suites, and at the end
+`N passed, N failed`. The exit code is 0 only if nothing failed and something ran.
+
+A suite's declared timeout limits the time without progress: a suite that neither writes output nor uses CPU for that
+long is ended. A loaded machine or a slow disk makes a suite slower but does not stop its progress.
 """
 import argparse
+import collections
+import ctypes
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
+import tempfile
+import threading
 import time
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, as_completed
 
 DOCTEST = re.compile(r"test cases:\s*(\d+) \|\s*(\d+) passed \|\s*(\d+) failed \|\s*(\d+) skipped")
 UNITTEST_RAN = re.compile(r"^Ran (\d+) tests?", re.M)
 UNITTEST_BAD = re.compile(r"(failures|errors|skipped)=(\d+)")
 ANSI = re.compile(r"\x1b\[[0-9;]*m")
+
+# A suite that waits in a poll loop uses some CPU; this share of one core is not progress.
+MIN_CPU_SHARE = 0.01
+# Whatever its progress, a suite ends after this many times its declared timeout.
+MAX_TIMEOUTS = 10
+SAMPLE_SECONDS = 2
+# What a process is given to end after a signal before it gets SIGKILL.
+GRACE_SECONDS = 10
+MAX_SLOWEST = 8
+MIN_SLOW_SECONDS = 1
+MAX_OUTPUT_SHOWN = 20000
+PR_SET_CHILD_SUBREAPER = 36
+CLOCK_TICKS = os.sysconf("SC_CLK_TCK")
 
 
 def count(output, code):
@@ -42,57 +63,330 @@ def count(output, code):
     return (1, 0, 0) if code == 0 else (0, 1, 0)
 
 
-def run(test, build):
-    environment = dict(os.environ)
-    environment.update(test.get("env", {}))
-    environment["BACKSTITCH_BUILD"] = os.path.abspath(build)
-    started = time.monotonic()
-    # A session of its own, so that whatever a crashed test left behind can be ended with it.
-    process = subprocess.Popen(
-        test["cmd"], cwd=test.get("workdir") or os.getcwd(), env=environment, text=True, errors="replace",
-        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True)
+Process = collections.namedtuple("Process", "state parent cpu start")
+
+
+def read_process(pid):
+    """State, parent, CPU seconds with those of reaped children, start time in ticks; None if it is gone."""
     try:
-        output, _ = process.communicate(timeout=test["timeout"])
-        code = process.returncode
-    except subprocess.TimeoutExpired:
-        os.killpg(process.pid, signal.SIGKILL)
-        output, _ = process.communicate()
-        output += f"\nkilled after {test['timeout']} s\n"
-        code = 124
-    return test, code, output, time.monotonic() - started
+        with open(f"/proc/{pid}/stat", encoding="utf-8", errors="replace") as file:
+            fields = file.read().rsplit(")", 1)[1].split()
+    except (OSError, IndexError):
+        return None
+    return Process(fields[0], int(fields[1]), sum(map(int, fields[11:15])) / CLOCK_TICKS, int(fields[19]))
 
 
-def report(result, totals):
-    test, code, output, seconds = result
-    passed, failed, skipped = count(output, code)
-    for index, number in enumerate((passed, failed, skipped)):
-        totals[index] += number
-    mark = "ok    " if failed == 0 else "FAILED"
-    more = f", {skipped} skipped" if skipped else ""
-    print(f"{mark} {test['name']}: {passed} passed, {failed} failed{more} ({seconds:.1f} s)", flush=True)
-    if failed:
-        print(output[-20000:], flush=True)
+def is_running(pid, start):
+    process = read_process(pid)
+    return process is not None and process.start == start and process.state not in ("Z", "X")
+
+
+class ProcessTree:
+    """A process and all of its descendants, whatever session they are in."""
+
+    def __init__(self, root):
+        self.root = root
+        self.members = {}  # pid -> start time, of every process that was ever seen
+        self.cpu = {}      # (pid, start time) -> CPU seconds when last seen
+
+    def sample(self):
+        """Finds new members. @return CPU seconds that all members together have used so far"""
+        found = {}
+        for pid in map(int, filter(str.isdigit, os.listdir("/proc"))):
+            process = read_process(pid)
+            if process:
+                found[pid] = process
+        children = {}
+        for pid, process in found.items():
+            children.setdefault(process.parent, []).append(pid)
+        # Those that were seen before stay members when their parent ends.
+        pending = [self.root, *(pid for pid, start in list(self.members.items())
+                                if pid in found and found[pid].start == start)]
+        seen = set()
+        while pending:
+            pid = pending.pop()
+            if pid in seen or pid not in found:
+                continue
+            seen.add(pid)
+            process = found[pid]
+            self.members[pid] = process.start
+            self.cpu[pid, process.start] = process.cpu
+            pending.extend(children.get(pid, ()))
+            if process.state == "Z" and process.parent == os.getpid() and pid != self.root:
+                reap(pid)
+        return sum(self.cpu.values())
+
+    def living(self):
+        """Members that still exist, zombies excluded."""
+        return [pid for pid, start in list(self.members.items()) if is_running(pid, start)]
+
+    def end(self):
+        """Ends every member by process id; PostgreSQL by SIGQUIT first, so that it removes its shared memory."""
+        for gentle in (True, False):
+            self.sample()
+            for pid in self.living():
+                send(pid, signal.SIGQUIT if gentle and command_of(pid) == "postgres" else signal.SIGKILL)
+            deadline = time.monotonic() + GRACE_SECONDS
+            while self.living() and time.monotonic() < deadline:
+                time.sleep(0.02)  # poll
+            if not self.living():
+                return
+
+
+def command_of(pid):
+    try:
+        with open(f"/proc/{pid}/comm", encoding="utf-8", errors="replace") as file:
+            return file.read().strip()
+    except OSError:
+        return ""
+
+
+def reap(pid):
+    """For a process that became ours because its parent ended."""
+    try:
+        os.waitpid(pid, os.WNOHANG)
+    except ChildProcessError:
+        pass
+
+
+def send(pid, sig):
+    try:
+        os.kill(pid, sig)
+    except (ProcessLookupError, PermissionError):
+        pass
+
+
+class ProgressClock:
+    """Decides from samples of output size and CPU time whether a suite still makes progress."""
+
+    def __init__(self, max_idle_seconds, now):
+        self.max_idle_seconds = max_idle_seconds
+        self.began = self.since = now
+        self.output = 0
+        self.cpu = 0.0
+
+    def sample(self, now, output, cpu):
+        """@return why the suite has to end, or None while it may go on"""
+        if output > self.output or cpu - self.cpu > MIN_CPU_SHARE * self.max_idle_seconds:
+            self.output, self.cpu, self.since = output, cpu, now
+        if now - self.since > self.max_idle_seconds:
+            return f"ended: no progress for {now - self.since:.0f} s"
+        if now - self.began > MAX_TIMEOUTS * self.max_idle_seconds:
+            return f"ended: not finished after {now - self.began:.0f} s"
+        return None
+
+
+class Output:
+    """Collects what a process writes, in a thread."""
+
+    def __init__(self, stream):
+        self.stream, self.chunks, self.size = stream, [], 0
+        self.thread = threading.Thread(target=self.read, daemon=True)
+        self.thread.start()
+
+    def read(self):
+        while chunk := os.read(self.stream.fileno(), 65536):
+            self.chunks.append(chunk)
+            self.size += len(chunk)
+
+    def text(self):
+        self.thread.join(GRACE_SECONDS)  # a process that was left behind may hold the pipe open
+        return b"".join(self.chunks).decode("utf-8", "replace")
+
+
+class Runner:
+    """Runs suites; on an exception or a signal it ends all processes that it started."""
+
+    def __init__(self, build, sample_seconds=SAMPLE_SECONDS):
+        self.build, self.sample_seconds = os.path.abspath(build), sample_seconds
+        self.running = {}
+        self.lock = threading.Lock()
+        self.stopping = False
+        # Every suite's temporary files are in here, so that nothing stays behind. Servers of another user read it.
+        self.folder = tempfile.mkdtemp(prefix="backstitch-test-")
+        os.chmod(self.folder, 0o755)
+
+    def environment(self, test, folder):
+        return {**os.environ, **test.get("env", {}), "BACKSTITCH_BUILD": self.build, "TMPDIR": folder,
+                # What unit tests with doctest print as each case begins; see test/support/doctest_main.cpp.
+                "BACKSTITCH_TEST_PROGRESS": "1",
+                # A Python suite without progress is ended by SIGABRT and shows where it was.
+                "PYTHONFAULTHANDLER": "1"}
+
+    def run(self, test):
+        """@return (test, exit code, output, seconds)"""
+        started = time.monotonic()
+        with self.lock:
+            if self.stopping:
+                return test, 1, "not started\n", 0.0
+            folder = tempfile.mkdtemp(dir=self.folder)
+            os.chmod(folder, 0o755)
+            process = subprocess.Popen(
+                test["cmd"], cwd=test.get("workdir") or os.getcwd(), env=self.environment(test, folder),
+                stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True)
+            tree = self.running[process.pid] = ProcessTree(process.pid)
+        output = Output(process.stdout)
+        why = self.wait(process, tree, output, ProgressClock(test["timeout"], started))
+        tree.sample()
+        left = tree.living()
+        tree.end()
+        text = output.text() + (f"\n{why}\n" if why else "")
+        process.stdout.close()
+        with self.lock:
+            del self.running[process.pid]
+        shutil.rmtree(folder, ignore_errors=True)
+        if left and not why:
+            text += f"\n{len(left)} processes were left behind and ended\n"
+        return test, 124 if why else process.returncode, text, time.monotonic() - started
+
+    def wait(self, process, tree, output, clock):
+        """Returns when the process has ended; @return why it was made to end, if it was"""
+        why = None
+        while True:
+            try:
+                process.wait(self.sample_seconds if why is None else GRACE_SECONDS)
+                return why
+            except subprocess.TimeoutExpired:
+                if why is not None:
+                    process.kill()
+                    continue
+            why = clock.sample(time.monotonic(), output.size, tree.sample())
+            if why:
+                process.send_signal(signal.SIGABRT)
+
+    def close(self):
+        """Ends what still runs: politely first, so that suites take down what they started."""
+        with self.lock:
+            self.stopping = True
+            trees = list(self.running.values())
+        for tree in trees:
+            tree.sample()
+            send(tree.root, signal.SIGTERM)
+        deadline = time.monotonic() + GRACE_SECONDS
+        while any(tree.root in tree.living() for tree in trees) and time.monotonic() < deadline:
+            time.sleep(0.05)  # poll
+        for tree in trees:
+            tree.end()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
+class Report:
+    """Prints what ends, and the totals."""
+
+    def __init__(self, suites):
+        self.suites, self.ended = suites, 0
+        self.totals = [0, 0, 0]
+        self.seconds = {}
+
+    def add(self, test, code, output, seconds):
+        passed, failed, skipped = count(output, code)
+        for index, number in enumerate((passed, failed, skipped)):
+            self.totals[index] += number
+        self.ended += 1
+        self.seconds[test["name"]] = seconds
+        mark = "ok    " if failed == 0 else "FAILED"
+        more = f", {skipped} skipped" if skipped else ""
+        print(f"[{self.ended}/{self.suites}] {mark} {test['name']}: {passed} passed, {failed} failed{more} "
+              f"({seconds:.1f} s)", flush=True)
+        if failed:
+            print(output[-MAX_OUTPUT_SHOWN:], flush=True)
+
+    def close(self):
+        """@return the exit code"""
+        slowest = sorted(self.seconds.items(), key=lambda item: -item[1])[:MAX_SLOWEST]
+        slowest = [f"{name} {seconds:.1f} s" for name, seconds in slowest if seconds >= MIN_SLOW_SECONDS]
+        if slowest and self.suites > 1:
+            print("slowest: " + ", ".join(slowest))
+        passed, failed, skipped = self.totals
+        print(f"{passed} passed, {failed} failed" + (f", {skipped} skipped" if skipped else ""), flush=True)
+        return 0 if failed == 0 and passed > 0 else 1
+
+
+def select(tests, names):
+    return [t for t in tests if not names or any(name in t["name"] for name in names)]
+
+
+def order(tests, times):
+    """The longest first, so that no long suite begins when the others have ended; unmeasured ones by their timeout."""
+    return sorted(tests, key=lambda test: -times.get(test["name"], test["timeout"]))
+
+
+def targets_of(tests, targets, build):
+    """The ninja targets that these tests need: what they depend on, and the program that they run."""
+    build = os.path.join(os.path.abspath(build), "")
+    files = {target["id"]: target["filename"] for target in targets}
+    paths = {test["cmd"][0] for test in tests}
+    for test in tests:
+        for depended in test["depends"]:
+            paths.update(files.get(depended, ()))
+    return sorted(path[len(build):] for path in paths if path.startswith(build))
+
+
+def introspect(what, build):
+    return json.loads(subprocess.run(["meson", "introspect", what, build], check=True, capture_output=True,
+                                     text=True).stdout)
+
+
+def times_file(build):
+    return os.path.join(build, "meson-logs", "suite-times.json")
+
+
+def read_times(build):
+    try:
+        with open(times_file(build), encoding="utf-8") as file:
+            return json.load(file)
+    except (OSError, ValueError):
+        return {}
+
+
+def write_times(build, times):
+    with open(times_file(build), "w", encoding="utf-8") as file:
+        json.dump(times, file, indent=1, sort_keys=True)
+
+
+def run_all(tests, options):
+    times = read_times(options.build)
+    together = order([t for t in tests if t["is_parallel"]], times)
+    alone = order([t for t in tests if not t["is_parallel"]], times)
+    report, runner = Report(len(tests)), Runner(options.build)
+    try:
+        with ThreadPoolExecutor(max_workers=options.jobs) as pool:
+            try:
+                for future in as_completed([pool.submit(runner.run, test) for test in together]):
+                    report.add(*future.result())
+            except BaseException:
+                pool.shutdown(wait=False, cancel_futures=True)
+                runner.close()
+                raise
+        for test in alone:
+            report.add(*runner.run(test))
+    finally:
+        runner.close()
+    write_times(options.build, {**times, **report.seconds})
+    return report.close()
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--build", default="build")
+    parser.add_argument("--jobs", type=int, default=os.cpu_count() or 2, help="suites at a time")
+    parser.add_argument("--targets", action="store_true", help="print the ninja targets that the tests need, run nothing")
     parser.add_argument("names", nargs="*", help="only tests whose name has one of these in it")
     options = parser.parse_args()
-    listed = json.loads(subprocess.run(["meson", "introspect", "--tests", options.build], check=True,
-                                       capture_output=True, text=True).stdout)
-    tests = [t for t in listed if not options.names or any(n in t["name"] for n in options.names)]
-    together = [t for t in tests if t["is_parallel"]]
-    alone = [t for t in tests if not t["is_parallel"]]
-    totals = [0, 0, 0]
-    with ThreadPoolExecutor(max_workers=os.cpu_count() or 2) as pool:
-        for result in pool.map(lambda t: run(t, options.build), together):
-            report(result, totals)
-    for test in alone:
-        report(run(test, options.build), totals)
-    passed, failed, skipped = totals
-    print(f"{passed} passed, {failed} failed" + (f", {skipped} skipped" if skipped else ""))
-    return 0 if failed == 0 and passed > 0 else 1
+    tests = select(introspect("--tests", options.build), options.names)
+    if not tests:
+        sys.exit("no test has a name with " + " or ".join(f'"{name}"' for name in options.names) + " in it")
+    if options.targets:
+        print("\n".join(targets_of(tests, introspect("--targets", options.build), options.build)))
+        return 0
+    # Processes whose parent was killed become ours, so that close() finds them.
+    ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        return run_all(tests, options)
+    except KeyboardInterrupt:
+        print("interrupted", flush=True)
+        return 130
 
 
 if __name__ == "__main__":
