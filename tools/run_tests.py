@@ -37,6 +37,9 @@ GRACE_SECONDS = 10
 MAX_SLOWEST = 8
 MIN_SLOW_SECONDS = 1
 MAX_OUTPUT_SHOWN = 20000
+# Where databases of tests are kept that are not about durability, if there is room for them.
+MEMORY_FOLDER = "/dev/shm"
+MIN_MEMORY_BYTES = 2 << 30
 PR_SET_CHILD_SUBREAPER = 36
 CLOCK_TICKS = os.sysconf("SC_CLK_TCK")
 
@@ -194,6 +197,26 @@ class Output:
         return b"".join(self.chunks).decode("utf-8", "replace")
 
 
+def make_folder(parent=None):
+    """A temporary folder that servers of another user can reach."""
+    folder = tempfile.mkdtemp(prefix="backstitch-test-" if parent in (None, MEMORY_FOLDER) else "", dir=parent)
+    os.chmod(folder, 0o755)
+    return folder
+
+
+def remove_folders(*folders):
+    for folder in filter(None, folders):
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def has_room(folder):
+    try:
+        status = os.statvfs(folder)
+    except OSError:
+        return False
+    return os.access(folder, os.W_OK) and status.f_bavail * status.f_frsize >= MIN_MEMORY_BYTES
+
+
 class Runner:
     """Runs suites; on an exception or a signal it ends all processes that it started."""
 
@@ -202,12 +225,13 @@ class Runner:
         self.running = {}
         self.lock = threading.Lock()
         self.stopping = False
-        # Every suite's temporary files are in here, so that nothing stays behind. Servers of another user read it.
-        self.folder = tempfile.mkdtemp(prefix="backstitch-test-")
-        os.chmod(self.folder, 0o755)
+        # Every suite's temporary files are in here, so that nothing stays behind.
+        self.folder = make_folder()
+        self.memory = make_folder(MEMORY_FOLDER) if has_room(MEMORY_FOLDER) else None
 
-    def environment(self, test, folder):
+    def environment(self, test, folder, memory):
         return {**os.environ, **test.get("env", {}), "BACKSTITCH_BUILD": self.build, "TMPDIR": folder,
+                **({"BACKSTITCH_TEST_MEMORY": memory} if memory else {}),
                 # What unit tests with doctest print as each case begins; see test/support/doctest_main.cpp.
                 "BACKSTITCH_TEST_PROGRESS": "1",
                 # A Python suite without progress is ended by SIGABRT and shows where it was.
@@ -219,10 +243,10 @@ class Runner:
         with self.lock:
             if self.stopping:
                 return test, 1, "not started\n", 0.0
-            folder = tempfile.mkdtemp(dir=self.folder)
-            os.chmod(folder, 0o755)
+            folder = make_folder(self.folder)
+            memory = make_folder(self.memory) if self.memory else None
             process = subprocess.Popen(
-                test["cmd"], cwd=test.get("workdir") or os.getcwd(), env=self.environment(test, folder),
+                test["cmd"], cwd=test.get("workdir") or os.getcwd(), env=self.environment(test, folder, memory),
                 stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True)
             tree = self.running[process.pid] = ProcessTree(process.pid)
         output = Output(process.stdout)
@@ -234,7 +258,7 @@ class Runner:
         process.stdout.close()
         with self.lock:
             del self.running[process.pid]
-        shutil.rmtree(folder, ignore_errors=True)
+        remove_folders(folder, memory)
         if left and not why:
             text += f"\n{len(left)} processes were left behind and ended\n"
         return test, 124 if why else process.returncode, text, time.monotonic() - started
@@ -267,7 +291,7 @@ class Runner:
             time.sleep(0.05)  # poll
         for tree in trees:
             tree.end()
-        shutil.rmtree(self.folder, ignore_errors=True)
+        remove_folders(self.folder, self.memory)
 
 
 class Report:

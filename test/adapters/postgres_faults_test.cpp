@@ -86,14 +86,15 @@ class Storm {
 }  // namespace
 
 TEST_CASE("killing server processes during a storm of appends loses nothing and doubles nothing") {
-  PostgresFixture f(migrated_database(), 2);
+  PostgresFixture f(migrated_database(durable_server()), 2);
   const Epoch epoch = renew(f, f.node(), "a", 1h, 256, true).held.front().epoch;
   Storm first(f.store(), 0, epoch, 20);
   Storm second(f.store(), 1, epoch, 20);
   const auto progress = [&](int batches) {
     const int until_first = first.batches() + batches;
     const int until_second = second.batches() + batches;
-    wait_until([&] { return first.batches() >= until_first && second.batches() >= until_second; });
+    wait_until([&] { return first.batches() >= until_first && second.batches() >= until_second; },
+               restart_time_max);
   };
   progress(3);
   SUBCASE("ended politely, many times") {
@@ -118,18 +119,18 @@ TEST_CASE("killing server processes during a storm of appends loses nothing and 
   }
   SUBCASE("the whole server, twice") {
     for (int i = 0; i < 2; ++i) {
-      server().kill();
+      durable_server().kill();
       wait_until([&] { return !f.store().reachable(); });
-      server().start();
+      durable_server().start();
       progress(2);
     }
   }
   first.end();
   second.end();
-  wait_until([&] { return first.ended() && second.ended(); });
+  wait_until([&] { return first.ended() && second.ended(); }, restart_time_max);
   CHECK(first.wrong() == 0);
   CHECK(second.wrong() == 0);
-  wait_until([&] { return f.store().reachable(); });
+  wait_until([&] { return f.store().reachable(); }, restart_time_max);
   first.check(f);
   second.check(f);
 }
@@ -256,9 +257,8 @@ TEST_CASE("two nodes that start under one key at the same time get one saga") {
 
 TEST_CASE(
     "while the database is away reads fail at once, and a store that closes answers honestly") {
-  PrivatePostgres own;
-  REQUIRE(postgres::migrate(own.url(), false));
-  PostgresFixture f(own.url());
+  static PrivatePostgres own(unsynced);
+  PostgresFixture f(migrated_database(own));
   const Epoch epoch = renew(f, f.node(), "a", 1h, 256, true).held.front().epoch;
   own.kill();
   std::promise<std::vector<AppendResult>> answer;
@@ -275,11 +275,12 @@ TEST_CASE(
   SUBCASE("a store that is closed says it does not know") {
     f.store().close();
     CHECK(future.get().at(0).outcome == AppendOutcome::abandoned);
+    own.start();  // for the tests that follow
   }
   SUBCASE("when the database is back, so is the store, without being asked") {
     own.start();
     CHECK(future.get().at(0).outcome == AppendOutcome::written);
-    wait_until([&] { return f.store().reachable(); });
+    wait_until([&] { return f.store().reachable(); }, restart_time_max);
     CHECK(log_of(f, saga_in(1, 1)).size() == 2);
   }
 }

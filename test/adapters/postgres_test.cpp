@@ -26,7 +26,7 @@ TEST_CASE("migrations") {
   using States = std::set<MigrationState>;
   static int number = 0;
   const std::string url = server().create_database("migrations_" + std::to_string(++number));
-  const auto open = [&] { return PostgresStore({url}).open(); };
+  const auto open = [&] { return PostgresStore(store_options(url)).open(); };
 
   SUBCASE("a dry run tells what is pending and changes nothing") {
     CHECK(states(postgres::migrate(url, true)) == States{MigrationState::pending});
@@ -70,7 +70,7 @@ TEST_CASE("migrations") {
       REQUIRE(postgres::migrate(database, false));
       query(database, c.tampering);
       CHECK(postgres::migrate(database, false).error().reason == c.reason);
-      CHECK(PostgresStore({database}).open().error().reason == c.reason);
+      CHECK(PostgresStore(store_options(database)).open().error().reason == c.reason);
     }
   }
 }

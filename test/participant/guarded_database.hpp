@@ -10,9 +10,10 @@
 
 namespace backstitch::test {
 
-/// One server for all tests of the program.
+/// One server for all tests of the program. It does not wait for the disk: none of them is about
+/// durability.
 inline PrivatePostgres& server() {
-  static PrivatePostgres instance;
+  static PrivatePostgres instance(unsynced);
   return instance;
 }
 

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include <chrono>
+#include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <optional>
@@ -49,6 +50,14 @@ fs::path programs() {
   if (newest.empty())
     throw std::runtime_error("no PostgreSQL server found; set BACKSTITCH_POSTGRES_BIN");
   return newest;
+}
+
+/// A folder in memory, if the runner made one and the server need not keep anything.
+fs::path parent_folder(const std::map<std::string, std::string>& settings) {
+  const char* memory = std::getenv("BACKSTITCH_TEST_MEMORY");
+  const auto fsync = settings.find("fsync");
+  if (memory != nullptr && fsync != settings.end() && fsync->second == "off") return memory;
+  return fs::temp_directory_path();
 }
 
 struct User {
@@ -109,6 +118,15 @@ int wait_for(pid_t child) {
   return status;
 }
 
+/// Whether the process still runs. A zombie does not: it holds no memory, and how soon it is reaped
+/// is up to whichever process adopted it.
+bool is_running(pid_t process) {
+  std::ifstream file("/proc/" + std::to_string(process) + "/stat");
+  const std::string stat{std::istreambuf_iterator<char>(file), {}};
+  const std::size_t end_of_name = stat.rfind(") ");
+  return end_of_name != std::string::npos && stat.at(end_of_name + 2) != 'Z';
+}
+
 /// Server processes lead sessions of their own group, so they are found by their parent.
 std::vector<pid_t> children_of(pid_t parent) {
   std::vector<pid_t> children;
@@ -122,7 +140,7 @@ std::vector<pid_t> children_of(pid_t parent) {
 
 PrivatePostgres::PrivatePostgres(std::map<std::string, std::string> settings)
     : settings_(std::move(settings)) {
-  std::string pattern = (fs::temp_directory_path() / "backstitch-pg-XXXXXX").string();
+  std::string pattern = (parent_folder(settings_) / "backstitch-pg-XXXXXX").string();
   if (mkdtemp(pattern.data()) == nullptr) throw std::runtime_error("no temporary folder");
   folder_ = pattern;
   try {
@@ -158,7 +176,10 @@ void PrivatePostgres::init() {
   port_ = free_port();
   std::ofstream conf(folder_ + "/data/postgresql.conf", std::ios::app);
   conf << "listen_addresses = '127.0.0.1'\nport = " << port_ << "\nunix_socket_directories = '"
-       << folder_ << "'\nshared_buffers = '32MB'\nmax_connections = 60\n";
+       << folder_
+       << "'\nshared_buffers = '32MB'\nmax_connections = 60\n"
+       // After a crash, one call syncs what would otherwise be thousands of files.
+       << "recovery_init_sync_method = 'syncfs'\n";
   for (const auto& [name, value] : settings_) conf << name << " = '" << value << "'\n";
 }
 
@@ -168,7 +189,7 @@ void PrivatePostgres::start() {
 }
 
 void PrivatePostgres::await_ready() {
-  const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(60);
+  const auto deadline = std::chrono::steady_clock::now() + std::chrono::minutes(5);
   for (;;) {
     try {
       const pqxx::connection connection(url());
@@ -199,10 +220,7 @@ void PrivatePostgres::kill() {
   // The next start refuses while an old process still holds the shared memory.
   const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(10);
   for (const pid_t child : children) {
-    while (fs::exists("/proc/" + std::to_string(child)) &&
-           std::chrono::steady_clock::now() < deadline) {
-      poll_pause();
-    }
+    while (is_running(child) && std::chrono::steady_clock::now() < deadline) poll_pause();
   }
 }
 
@@ -215,6 +233,12 @@ std::string PrivatePostgres::create_database(const std::string& name, const std:
   pqxx::nontransaction tx(connection);
   tx.exec("create database " + tx.quote_name(name) + " template " + tx.quote_name(original));
   return url(name);
+}
+
+void PrivatePostgres::drop_database(const std::string& name) {
+  pqxx::connection connection(url());
+  pqxx::nontransaction tx(connection);
+  tx.exec("drop database " + tx.quote_name(name));
 }
 
 }  // namespace backstitch::test

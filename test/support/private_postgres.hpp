@@ -5,6 +5,11 @@
 
 namespace backstitch::test {
 
+/// The settings of a server that does not wait for the disk, for tests that are not about
+/// durability. Its files are in $BACKSTITCH_TEST_MEMORY, if that is set, so they stay few.
+inline const std::map<std::string, std::string> unsynced{
+    {"fsync", "off"}, {"max_wal_size", "96MB"}, {"min_wal_size", "32MB"}};
+
 /// A PostgreSQL of our own: a fresh cluster in a temporary folder, on a Unix socket and a free
 /// loopback port. As root it runs as the user `postgres`, since PostgreSQL refuses root. Stopped
 /// and removed by the destructor, and killed by the kernel if this process dies first. Threads:
@@ -22,6 +27,8 @@ class PrivatePostgres {
   int port() const { return port_; }
   /// A new database, a copy of `original`. @return its url
   std::string create_database(const std::string& name, const std::string& original = "template0");
+  /// Fails if something is still connected to it after a few seconds.
+  void drop_database(const std::string& name);
 
   /// Without warning: SIGKILL to the server and every process of it.
   void kill();

@@ -33,11 +33,11 @@ T await(StoreFixture& fixture, const std::function<void(std::function<void(T)>)>
   auto answer = std::make_shared<std::promise<T>>();
   std::future<T> future = answer->get_future();
   call([answer](T value) { answer->set_value(std::move(value)); });
-  for (int rounds = 0; rounds < 60'000; ++rounds) {
+  for (int rounds = 0; rounds < 300'000; ++rounds) {
     const Duration wait(fixture.drive() ? 0 : 1);
     if (future.wait_for(wait) == std::future_status::ready) return future.get();
   }
-  throw std::runtime_error("the store did not answer within a minute");
+  throw std::runtime_error("the store did not answer within five minutes");
 }
 
 /// The promises of the five storage ports. Run by the tests of every adapter, each `TEST_CASE` on a

@@ -158,6 +158,15 @@ class Running(unittest.TestCase):
         self.assertTrue(output.startswith(self.runner.folder), output)
         self.assertFalse(os.path.exists(output.strip()))
 
+    def test_databases_in_memory_are_removed(self):
+        if not self.runner.memory:
+            self.skipTest("no room in memory")
+        _, _, output, _ = self.run_shell('touch "$BACKSTITCH_TEST_MEMORY/file"; echo "$BACKSTITCH_TEST_MEMORY"')
+        self.assertTrue(output.startswith(self.runner.memory), output)
+        self.assertEqual(os.listdir(self.runner.memory), [])
+        self.runner.close()
+        self.assertFalse(os.path.exists(self.runner.memory))
+
     def test_close_ends_what_runs_and_nothing_starts_after_it(self):
         pid_file = os.path.join(self.folder, "pid")
         results = []
