@@ -6,6 +6,7 @@ Used as context managers:
     with Postgres() as postgres, Participants() as participants, Server(postgres.url) as server:
         server.api("GET", "/readyz")
 """
+import atexit
 import glob
 import http.client
 import http.server
@@ -38,21 +39,55 @@ ORDER_PARTICIPANTS = participants_program("order")
 
 
 def wait_until(condition, seconds=30.0, what="the condition", every=0.02):
-    """Polls until `condition()` is true and returns its value; fails with `what` after `seconds`."""
-    deadline = time.monotonic() + seconds
+    """Polls until `condition()` is true and returns its value; fails with `what` after `seconds`.
+
+    The time is that of an idle machine: it grows with the number of processes that wait for a core or for the disk.
+    """
+    began, load = time.monotonic(), 1.0
     while True:
         value = condition()
         if value:
             return value
-        if time.monotonic() > deadline:
-            raise TimeoutError(f"{what} did not come true within {seconds} s")
+        waited = time.monotonic() - began
+        if waited > seconds:
+            load = max(load, machine_load())
+            if waited > seconds * load:
+                raise TimeoutError(f"{what} did not come true within {waited:.0f} s "
+                                   f"({seconds:g} s at a load of {load:.1f} a core)")
         time.sleep(every)  # poll
+
+
+def machine_load():
+    """Processes per core that run, or wait for a core or the disk, averaged over the last minute."""
+    return os.getloadavg()[0] / (os.cpu_count() or 1)
 
 
 def free_port():
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return probe.getsockname()[1]
+
+
+# What was started and not yet stopped. A script that ends early, for whatever reason, stops it.
+_open_parts = []
+
+
+def _stop_open_parts():
+    while _open_parts:
+        _open_parts.pop().__exit__(None, None, None)
+
+
+atexit.register(_stop_open_parts)
+
+
+def _forget(part):
+    if part in _open_parts:
+        _open_parts.remove(part)
+
+
+def end_on_signals():
+    """Makes SIGTERM end the script like Ctrl-C does, so that it stops what it started."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
 
 
 def stop_process(process, sig=signal.SIGTERM, seconds=30):
@@ -68,14 +103,19 @@ def stop_process(process, sig=signal.SIGTERM, seconds=30):
 
 # For figures: what a small production server would be given.
 POSTGRES_TO_MEASURE = {"shared_buffers": "512MB", "max_wal_size": "4GB"}
+# For tests that are not about durability: does not wait for the disk. Only a crash of the machine would lose anything.
+POSTGRES_UNSYNCED = {"fsync": "off", "max_wal_size": "96MB", "min_wal_size": "32MB"}
 
 
 class Postgres:
-    """A cluster of its own in a temporary folder, durable as in production. Never runs as root."""
+    """A cluster of its own in a temporary folder, durable as in production by default. Never runs as root."""
 
     def __init__(self, settings=None):
         self.settings = dict(settings or {})
-        self.folder = tempfile.mkdtemp(prefix="backstitch-pg-")
+        self.is_durable = self.settings.get("fsync") != "off"
+        # The runner of the tests offers a folder in memory.
+        memory = None if self.is_durable else os.environ.get("BACKSTITCH_TEST_MEMORY")
+        self.folder = tempfile.mkdtemp(prefix="backstitch-pg-", dir=memory)
         self.port = free_port()
         self.url = f"postgresql://backstitch@127.0.0.1:{self.port}/backstitch"
         self.process = None
@@ -100,8 +140,9 @@ class Postgres:
             os.chown(self.folder, user.pw_uid, user.pw_gid)
         try:
             subprocess.run(self.as_user(self.binaries() + "/initdb", "-D", data, "-U", "backstitch", "--auth=trust",
-                                        "--encoding=UTF8", "--no-instructions"),
+                                        "--encoding=UTF8", "--no-sync", "--no-instructions"),
                            check=True, stdout=subprocess.DEVNULL, cwd="/")
+            _open_parts.append(self)
             self.start()
             wait_until(lambda: self.psql("postgres", "create database backstitch").returncode == 0, 20, "PostgreSQL")
         except BaseException:
@@ -144,6 +185,13 @@ class Postgres:
                                str(self.port), "-U", "backstitch", "-d", database, "-c", statement],
                               capture_output=True, text=True)
 
+    def copy_database(self, name, template):
+        """@return the url of the new database"""
+        done = self.psql("postgres", f"create database {name} template {template}")
+        if done.returncode != 0:
+            raise RuntimeError(done.stderr)
+        return self.url.rsplit("/", 1)[0] + "/" + name
+
     def query(self, statement):
         done = self.psql("backstitch", statement)
         if done.returncode != 0:
@@ -151,7 +199,11 @@ class Postgres:
         return done.stdout.strip()
 
     def __exit__(self, *_):
+        _forget(self)
         stop_process(self.process, signal.SIGQUIT)
+        self.remove_folder()
+
+    def remove_folder(self):
         shutil.rmtree(self.folder, ignore_errors=True)
 
 
@@ -163,6 +215,7 @@ class Participants:
 
     def __enter__(self):
         self.process = subprocess.Popen([self.program, *self.arguments], stdout=subprocess.PIPE, text=True)
+        _open_parts.append(self)
         self.urls = json.loads(self.process.stdout.readline())
         return self
 
@@ -189,6 +242,7 @@ class Participants:
         return self.call("GET", "/ledger/check")[1]["violations"]
 
     def __exit__(self, *_):
+        _forget(self)
         stop_process(self.process)
         if self.process:
             self.process.stdout.close()
@@ -211,6 +265,8 @@ class Server:
         return self
 
     def start(self, ready=True):
+        _forget(self)
+        _open_parts.append(self)
         self.process = subprocess.Popen(
             [PROGRAM, "serve", "--database", self.database, "--listen", f"127.0.0.1:{self.port}", "--node", self.node,
              "--allow-host", "127.0.0.1", *self.arguments],
@@ -269,6 +325,7 @@ class Server:
                               env={**os.environ, "BACKSTITCH_SERVER": self.url})
 
     def __exit__(self, *_):
+        _forget(self)
         stop_process(self.process)
 
 
@@ -293,7 +350,8 @@ class HttpService:
     def serve(self, handler, server=http.server.ThreadingHTTPServer):
         self.server = server(("127.0.0.1", 0), handler)
         self.url = f"http://127.0.0.1:{self.server.server_port}"
-        self.thread = threading.Thread(target=self.server.serve_forever, args=(0.02,))
+        # A daemon, so that a script that ends early does not wait for it.
+        self.thread = threading.Thread(target=self.server.serve_forever, args=(0.02,), daemon=True)
         self.thread.start()
 
     def stop(self):

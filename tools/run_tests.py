@@ -393,7 +393,8 @@ def run_all(tests, options):
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--build", default="build")
-    parser.add_argument("--jobs", type=int, default=os.cpu_count() or 2, help="suites at a time")
+    parser.add_argument("--jobs", type=int, default=2 * (os.cpu_count() or 1),
+                        help="suites at a time; most of them wait more than they compute")
     parser.add_argument("--targets", action="store_true", help="print the ninja targets that the tests need, run nothing")
     parser.add_argument("names", nargs="*", help="only tests whose name has one of these in it")
     options = parser.parse_args()

@@ -14,7 +14,7 @@ class KillBlocks(unittest.TestCase):
 
     @classmethod
     def setUpClass(cls):
-        cls.world = World(example=cls.EXAMPLE, definitions=[json.dumps(d) for d in cls.definitions()]).open()
+        cls.world = World(durable=True, example=cls.EXAMPLE, definitions=[json.dumps(d) for d in cls.definitions()]).open()
         cls.addClassCleanup(cls.world.close)
         cls.number = 0
 

@@ -46,7 +46,7 @@ class Figures(unittest.TestCase):
 @unittest.skipIf(os.environ.get("BACKSTITCH_SANITIZED"), "sanitizers multiply memory and time")
 class Overload(unittest.TestCase):
     def test_starts_over_the_bound_are_refused_at_once_and_what_runs_ends(self):
-        world = World(serve_arguments=["--starts-waiting-max", "50", "--sagas-resident-max", "200"]).open()
+        world = World(durable=True, serve_arguments=["--starts-waiting-max", "50", "--sagas-resident-max", "200"]).open()
         self.addCleanup(world.close)
         for service in ("orders", "inventory", "payments", "shipping"):
             world.fault(service=service, phase="forward", mode="delay", delayMs=100, times=0)

@@ -18,7 +18,7 @@ BACKWARD = [("redeemCoupon", {"service": "orders", "match": "/coupons/", "phase"
 class Kill(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
-        cls.world = World().open()
+        cls.world = World(durable=True).open()
         cls.addClassCleanup(cls.world.close)
 
     def setUp(self):

@@ -3,7 +3,7 @@ import json
 import subprocess
 import unittest
 
-from support import World, harness, order
+from support import UNSYNCED_ARGUMENTS, World, harness, order
 
 WAITS = {"dsl": 1, "name": "nodes.waits", "version": 1,
          "steps": [{"name": "w", "wait": {"signal": "go", "timeout": "1h"}}, {"name": "v", "value": "done"}],
@@ -13,14 +13,22 @@ SHARDS = 256
 
 
 class Nodes(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.postgres = harness.Postgres(harness.POSTGRES_UNSYNCED)
+        cls.postgres.__enter__()
+        cls.addClassCleanup(cls.postgres.__exit__, None, None, None)
+        subprocess.run([harness.PROGRAM, "migrate", "--database", cls.postgres.url], check=True, stdout=subprocess.DEVNULL)
+
     def setUp(self):
-        self.world = World(serve_arguments=("--lease", f"{LEASE_SECONDS}s")).open()
+        database = self.postgres.copy_database(self._testMethodName[:50], "backstitch")
+        self.world = World(serve_arguments=("--lease", f"{LEASE_SECONDS}s"), database=database).open()
         self.addCleanup(self.world.close)
         self.world.server.register_text(json.dumps(WAITS))
         self.servers = [self.world.server]
 
     def join(self, name):
-        server = harness.Server(self.world.postgres.url, arguments=("--lease", f"{LEASE_SECONDS}s"), node=name)
+        server = harness.Server(self.world.database, arguments=self.world.serve_arguments, node=name)
         server.__enter__()
         self.addCleanup(server.__exit__, None, None, None)
         self.servers.append(server)

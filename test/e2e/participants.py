@@ -5,7 +5,6 @@ import json
 import os
 import pathlib
 import subprocess
-import time
 import unittest
 from urllib.parse import quote, urlsplit
 
@@ -148,9 +147,7 @@ class OneProgram(unittest.TestCase):
         self.all.call(self.all.any, "DELETE /ledger")
 
     def wait_until(self, holds):
-        end = time.monotonic() + DEADLINE_SECONDS
-        while not holds():
-            self.assertLess(time.monotonic(), end, "it did not come to pass in time")
+        harness.wait_until(holds, DEADLINE_SECONDS)
 
 
 class Promises:

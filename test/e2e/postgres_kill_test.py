@@ -8,7 +8,7 @@ from support import World, harness, order
 class PostgresKill(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
-        cls.world = World().open()
+        cls.world = World(durable=True).open()
         cls.addClassCleanup(cls.world.close)
 
     def load(self, answered, stopping, worker):

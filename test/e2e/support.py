@@ -5,6 +5,10 @@ import sys
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "tools"))
 import harness  # noqa: E402
 
+harness.end_on_signals()
+
+# A server refuses a database that could lose commits unless it is told.
+UNSYNCED_ARGUMENTS = ("--allow-unsafe", "fsync")
 EFFECTS = ["createOrder", "reserveStock", "redeemCoupon", "authorise"]
 
 
@@ -17,21 +21,23 @@ def order(number, **changes):
 class World:
     """PostgreSQL, participants and a server with an example's sagas registered; one a test class."""
 
-    def __init__(self, serve_arguments=(), postgres_settings=None, example="order", definitions=None):
-        """`definitions`: JSON texts, children first; the order saga's by default."""
-        self.postgres = harness.Postgres(postgres_settings)
+    def __init__(self, serve_arguments=(), durable=False, example="order", definitions=None, database=None):
+        """`durable`: for tests that kill something. `definitions`: JSON texts, children first; the order saga's by
+        default. `database`: the url of one on a cluster without sync that outlives this world."""
+        self.postgres = None if database else harness.Postgres({} if durable else harness.POSTGRES_UNSYNCED)
+        self.database = database or self.postgres.url
         self.participants = harness.Participants(harness.participants_program(example))
         self.definitions = definitions
-        self.serve_arguments = serve_arguments
+        self.serve_arguments = [*serve_arguments, *([] if durable else UNSYNCED_ARGUMENTS)]
         self.server = None
         self.opened = []
 
     def open(self):
         try:
-            for part in (self.postgres, self.participants):
+            for part in filter(None, (self.postgres, self.participants)):
                 part.__enter__()
                 self.opened.append(part)
-            self.server = harness.Server(self.postgres.url, arguments=self.serve_arguments)
+            self.server = harness.Server(self.database, arguments=self.serve_arguments)
             self.server.__enter__()
             self.opened.append(self.server)
             self.server.put_services(self.participants)

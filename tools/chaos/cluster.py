@@ -96,11 +96,10 @@ class Postgres(harness.Postgres):
         super().__init__(DURABLE)
         self.mounted = limited and network.mount(self.folder)
 
-    def __exit__(self, *_):
-        harness.stop_process(self.process, signal.SIGQUIT)
+    def remove_folder(self):
         if self.mounted:
             network.unmount(self.folder)
-        shutil.rmtree(self.folder, ignore_errors=True)
+        super().remove_folder()
 
 
 class Cluster:
