@@ -1,114 +1,123 @@
 #pragma once
-/// The whole of a saga's state as JSON, but for what only saves walking (BlockState::undo_*): two
-/// states with the same digest are the same saga.
+/// The whole of a saga's state as text, but for what only saves walking (BlockState::undo_*): two
+/// states with the same digest are the same saga. A text, as JSON objects would take most of the
+/// time of the tests that compare states after every transition.
+#include <concepts>
+#include <map>
+#include <optional>
+#include <set>
+#include <string>
+#include <utility>
+#include <vector>
+
 #include <nlohmann/json.hpp>
 
 #include <backstitch/engine/machine/machine.hpp>
 
 namespace backstitch::test {
 
-inline Json digest(const std::optional<TimePoint>& time) {
-  return time ? Json(time->time_since_epoch().count()) : Json();
-}
-inline Json digest(const std::optional<engine::Failure>& failure) {
-  return failure ? engine::to_json(*failure) : Json();
-}
-
-inline Json digest(const engine::CallState& call) {
-  Json json{{"attempts", call.attempts},        {"before", call.attempts_before},
-            {"inFlight", call.in_flight},       {"unknownSeen", call.unknown_seen},
-            {"firstAt", digest(call.first_at)}, {"retryAt", digest(call.retry_at)},
-            {"last", digest(call.last)},        {"request", nullptr}};
-  if (call.request) {
-    const auto& request = *call.request;
-    json["request"] = {request.service,     request.method,   request.target,
-                       request.headers,     request.body,     request.key,
-                       request.compensates, request.callback, request.attempt_timeout.count()};
+class DigestWriter {
+ public:
+  template <class... Values>
+  void line(const char* name, const Values&... values) {
+    text_ += name;
+    (put(values), ...);
+    text_ += '\n';
   }
-  return json;
+  std::string take() { return std::move(text_); }
+
+ private:
+  void put(std::integral auto value) { text_ += ' ' + std::to_string(value); }
+  /// With its size, so that no text can look like two.
+  void put(const std::string& value) { text_ += ' ' + std::to_string(value.size()) + ':' + value; }
+  void put(const char* value) { put(std::string(value)); }
+  void put(const Json& value) { put(value.dump()); }
+  void put(TimePoint value) { put(value.time_since_epoch().count()); }
+  void put(engine::StepStatus value) { put(to_text(value)); }
+  void put(const engine::Failure& value) {
+    for (const std::string* part :
+         {&value.code, &value.failure_class, &value.message, &value.step}) {
+      put(*part);
+    }
+    put(value.details);
+  }
+  template <class First, class Second>
+  void put(const std::pair<First, Second>& value) {
+    put(value.first);
+    put(value.second);
+  }
+  template <class Value>
+  void put(const std::optional<Value>& value) {
+    if (value)
+      put(*value);
+    else
+      text_ += " -";
+  }
+  template <class Value>
+  void put(const std::vector<Value>& values) {
+    put_all(values);
+  }
+  template <class Value, class Less>
+  void put(const std::set<Value, Less>& values) {
+    put_all(values);
+  }
+  void put(const std::map<std::string, std::string>& values) { put_all(values); }
+  void put_all(const auto& values) {
+    text_ += " [";
+    for (const auto& value : values) put(value);
+    text_ += " ]";
+  }
+
+  std::string text_;
+};
+
+inline void write_digest(DigestWriter& out, const char* name, const engine::CallState& call) {
+  out.line(name, call.attempts, call.attempts_before, call.in_flight, call.unknown_seen,
+           call.first_at, call.retry_at, call.last);
+  if (!call.request) return;
+  const auto& request = *call.request;
+  out.line("  request", request.service, request.method, request.target, request.headers,
+           request.body, request.key, request.compensates, request.callback,
+           request.attempt_timeout.count());
 }
 
-inline Json digest(const engine::StepState& step) {
-  Json json{{"status", to_text(step.status)},
-            {"forward", digest(step.forward)},
-            {"probe", digest(step.probe)},
-            {"poll", digest(step.poll)},
-            {"undo", digest(step.undo)},
-            {"output", step.output},
-            {"captured", step.captured},
-            {"failure", digest(step.failure)},
-            {"undoFailure", digest(step.undo_failure)},
-            {"flags",
-             {step.succeeded, step.effect_unknown, step.undo_given_up, step.callback_used,
-              step.child_stopped}},
-            {"token", step.callback_token},
-            {"settled", step.settled_sequence},
-            {"times",
-             {digest(step.undo_not_before), digest(step.timeout_at), digest(step.wait_until),
-              digest(step.started_at), digest(step.ended_at), digest(step.undo_started_at),
-              digest(step.undo_ended_at)}}};
+inline void write_digest(DigestWriter& out, const std::string& path,
+                         const engine::StepState& step) {
+  out.line("step", path, step.status, step.output, step.captured, step.failure, step.undo_failure,
+           step.succeeded, step.effect_unknown, step.undo_given_up, step.callback_used,
+           step.child_stopped, step.callback_token, step.settled_sequence, step.undo_not_before,
+           step.timeout_at, step.wait_until, step.started_at, step.ended_at, step.undo_started_at,
+           step.undo_ended_at);
+  write_digest(out, " forward", step.forward);
+  write_digest(out, " probe", step.probe);
+  write_digest(out, " poll", step.poll);
+  write_digest(out, " undo", step.undo);
   if (step.child) {
-    json["child"] = {step.child->id.text(), step.child->definition, step.child->version,
-                     step.child->input, step.child->business_key.value_or("")};
+    out.line(" child", step.child->id.text(), step.child->definition, step.child->version,
+             step.child->input, step.child->business_key);
   }
-  return json;
 }
 
-inline Json digest(const engine::BlockState& block) {
-  Json failures = Json::array();
-  for (const auto& failure : block.failures) failures.push_back(engine::to_json(failure));
-  return {{"chosen", block.chosen},
-          {"failures", std::move(failures)},
-          {"caught", digest(block.caught)},
-          {"catch", block.catch_chosen ? Json(*block.catch_chosen) : Json()},
-          {"items", block.items},
-          {"keys", block.keys},
-          {"yields", block.yields},
-          {"next", block.next},
-          {"open", block.open}};
-}
-
-inline Json digest(const engine::SagaState& state) {
-  Json steps = Json::object();
-  for (const auto& [path, step] : state.steps) steps[path] = digest(step);
-  Json blocks = Json::object();
-  for (const auto& [path, block] : state.blocks) blocks[path] = digest(block);
-  Json signals = Json::array();
-  for (const auto& s : state.signals) {
-    signals.push_back(
-        {s.sequence, s.name, s.payload, s.by, s.roles, s.at.time_since_epoch().count()});
+inline std::string digest(const engine::SagaState& state) {
+  DigestWriter out;
+  out.line("saga", state.id.text(), state.definition, state.version, to_text(state.status),
+           state.input, state.labels, state.business_key, state.output, state.failure,
+           state.pivot_sent, state.pivot_passed, state.cancel_requested, state.deadline_passed,
+           state.handlers_started, state.started_at, state.ended_at, state.deadline,
+           state.sequence.get(), state.resumes_without_progress, state.suspended_times, state.open,
+           state.bytes, state.saga_view);
+  if (state.parent)
+    out.line("parent", state.parent->saga.text(), state.parent->step, state.parent->depth);
+  for (const auto& s : state.suspensions)
+    out.line("suspension", s.reason, s.message, s.step, to_text(s.phase), s.since, to_text(s.from));
+  for (const auto& s : state.signals)
+    out.line("signal", s.sequence, s.name, s.payload, s.by, s.roles, s.at);
+  for (const auto& [path, step] : state.steps) write_digest(out, path, step);
+  for (const auto& [path, block] : state.blocks) {
+    out.line("block", path, block.chosen, block.failures, block.caught, block.catch_chosen,
+             block.items, block.keys, block.yields, block.next, block.open);
   }
-  Json suspensions = Json::array();
-  for (const auto& s : state.suspensions) {
-    suspensions.push_back({s.reason, s.message, s.step, to_text(s.phase),
-                           s.since.time_since_epoch().count(), to_text(s.from)});
-  }
-  return {
-      {"id", state.id.text()},
-      {"status", to_text(state.status)},
-      {"input", state.input},
-      {"labels", state.labels},
-      {"key", state.business_key.value_or("")},
-      {"output", state.output},
-      {"failure", digest(state.failure)},
-      {"suspensions", std::move(suspensions)},
-      {"parent", state.parent
-                     ? Json{state.parent->saga.text(), state.parent->step, state.parent->depth}
-                     : Json()},
-      {"flags",
-       {state.pivot_sent, state.pivot_passed, state.cancel_requested, state.deadline_passed,
-        state.handlers_started}},
-      {"times",
-       {digest(std::optional(state.started_at)), digest(state.ended_at), digest(state.deadline)}},
-      {"sequence", state.sequence.get()},
-      {"resumes", state.resumes_without_progress},
-      {"suspendedTimes", state.suspended_times},
-      {"steps", std::move(steps)},
-      {"blocks", std::move(blocks)},
-      {"open", state.open},
-      {"signals", std::move(signals)},
-      {"bytes", state.bytes},
-      {"view", state.saga_view}};
+  return out.take();
 }
 
 }  // namespace backstitch::test

@@ -2,6 +2,8 @@
 /// Plays one saga by hand: every stimulus gives its transition as a sentence. Each transition is
 /// also folded from its encoded events, which has to give the state that was decided; and whoever
 /// takes over has nothing but the log.
+#include <map>
+#include <memory>
 #include <string>
 
 #include <doctest/doctest.h>
@@ -20,11 +22,7 @@ using namespace std::chrono_literals;
 class Play {
  public:
   explicit Play(const std::string& definition, const std::string& input = "{}") {
-    auto parsed = dsl::parse_definition(definition);
-    for (const auto& finding : parsed.findings)
-      MESSAGE(finding.code << " " << finding.pointer << " " << finding.message);
-    REQUIRE(parsed.definition);
-    program.definition = parsed.definition;
+    program.definition = parsed(definition);
     program.services = std::make_shared<engine::ServiceMap>();
     input_ = Json::parse(input);
   }
@@ -154,6 +152,20 @@ class Play {
     CHECK(engine::view(*program.definition, folded) == engine::view(*program.definition, state));
     CHECK(engine::next_wake(*program.definition, folded) ==
           engine::next_wake(*program.definition, state));
+  }
+
+  /// Scripts are played hundreds of times, so each text is parsed once.
+  static std::shared_ptr<const dsl::Definition> parsed(const std::string& text) {
+    static std::map<std::string, std::shared_ptr<const dsl::Definition>> known;
+    const auto [entry, first] = known.try_emplace(text);
+    if (first) {
+      const auto result = dsl::parse_definition(text);
+      for (const auto& finding : result.findings)
+        MESSAGE(finding.code << " " << finding.pointer << " " << finding.message);
+      entry->second = result.definition;
+    }
+    REQUIRE(entry->second);
+    return entry->second;
   }
 
   Json input_;
