@@ -35,10 +35,12 @@ Place place_of(const std::string& server) {
 class PlainConnection {
  public:
   PlainConnection(const client::Options& options, const std::string& definition)
-      : place_(place_of(options.server)), request_(beast_http::verb::post, "/v1/sagas?wait=30s", 11) {
+      : place_(place_of(options.server)),
+        request_(beast_http::verb::post, "/v1/sagas?wait=30s", 11) {
     request_.set(beast_http::field::host, place_.host);
     request_.set(beast_http::field::content_type, "application/json");
-    if (!options.token.empty()) request_.set(beast_http::field::authorization, "Bearer " + options.token);
+    if (!options.token.empty())
+      request_.set(beast_http::field::authorization, "Bearer " + options.token);
     request_.body() = Json{{"definition", definition}, {"input", {{"amount", 1}}}}.dump();
     request_.prepare_payload();
   }

@@ -70,7 +70,8 @@ Result<rehearsal::Signal> signal_of(const std::string& text) {
 
 Result<Done> read_times(const RehearseOptions& given, rehearsal::Options& options) {
   for (const auto& other : given.others) {
-    if (!other.starts_with(cancel_prefix)) return invalid_option("There is no option " + other + ".");
+    if (!other.starts_with(cancel_prefix))
+      return invalid_option("There is no option " + other + ".");
     const auto time = time_of("--cancel@TIME", other.substr(cancel_prefix.size()));
     if (!time) return time.error();
     options.cancel_at = *time;

@@ -80,7 +80,8 @@ class MermaidWriter {
   explicit MermaidWriter(const graph::Graph& graph) : graph_(graph) {}
 
   std::string write() {
-    out_ = "%% " + mermaid_escaped(graph_.title) + "\n%% dotted arrows: the way back, in mirror order\n";
+    out_ = "%% " + mermaid_escaped(graph_.title) +
+           "\n%% dotted arrows: the way back, in mirror order\n";
     out_ += "flowchart TB\n";
     node(graph_.start);
     items(graph_.main);
@@ -137,7 +138,8 @@ class MermaidWriter {
   }
 
   void block(const Block& block) {
-    begin("b" + std::to_string(block.fork), mermaid_escaped(block.name) + " (" + to_text(block.type) + ")");
+    begin("b" + std::to_string(block.fork),
+          mermaid_escaped(block.name) + " (" + to_text(block.type) + ")");
     fork(block);
     for (std::size_t i = 0; i < block.lanes.size(); ++i) {
       const Lane& lane = block.lanes[i];

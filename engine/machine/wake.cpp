@@ -38,8 +38,7 @@ std::optional<TimePoint> next_wake(const dsl::Definition& definition, const Saga
       if (is_wanted_back(definition, state, path)) earlier(best, step.undo_not_before);
       continue;
     }
-    for (const Phase phase : all_phases)
-      earlier(best, call_of(step, phase).retry_at);
+    for (const Phase phase : all_phases) earlier(best, call_of(step, phase).retry_at);
     if (step.status == StepStatus::waiting) earlier(best, step.wait_until);
     // A child that was asked to stop has been told; its end is waited for.
     if (step.status != StepStatus::compensating && !step.child_stopped)

@@ -87,7 +87,8 @@ TEST_CASE("the plan of a skipped undo goes on with the rest") {
 }
 
 TEST_CASE("a plan goes through waits, and a command that is not possible has none") {
-  Saga saga(retry_once("a") + R"(,{"name":"w","wait":{"signal":"go","timeout":"10m"}},)" + retry_once("b"));
+  Saga saga(retry_once("a") + R"(,{"name":"w","wait":{"signal":"go","timeout":"10m"}},)" +
+            retry_once("b"));
   CHECK(saga.plan(Retry{"ann", ""}) == "saga-not-suspended");
   saga.answer("a", 200);
   CHECK(saga.plan(Signal{"go", nullptr, "ann", {"*"}}) == "run b (PUT /b), COMPLETED");

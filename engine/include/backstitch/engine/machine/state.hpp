@@ -34,7 +34,8 @@ enum class StepStatus {
 /// The conversations a step can have with a participant. Forward and compensate have a key each;
 /// a probe asks what became of the forward key, a poll whether a pending answer has come.
 enum class Phase { forward, probe, poll, compensate };
-inline constexpr Phase all_phases[] = {Phase::forward, Phase::probe, Phase::poll, Phase::compensate};
+inline constexpr Phase all_phases[] = {Phase::forward, Phase::probe, Phase::poll,
+                                       Phase::compensate};
 
 /// As stored and sent: `RUNNING`, `compensation-failed`, `forward`.
 const char* to_text(SagaStatus status);
