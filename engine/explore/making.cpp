@@ -21,7 +21,7 @@ Made Moves::make(const Move& move) {
   const bool answer = move.kind == MoveKind::answer;
   if (answer && answers_at(move.slot).of(move.phase)[move.variant].last)
     stimulus.now = beyond_budgets;
-  if (is_timer(move.kind) && next_wake(*program_.definition, state) != present) {
+  if (is_timer(move.kind) && next_wake(state) != present) {
     made.refused = true;
     return made;
   }

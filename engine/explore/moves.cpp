@@ -5,12 +5,6 @@
 namespace backstitch::engine::explore {
 namespace {
 
-constexpr std::string_view notice_prefix = "onSuspended[";
-
-bool is_notice(const StepPath& path) {
-  return path.starts_with(notice_prefix);
-}
-
 bool is_in_flight(const SagaState& state, const StepPath& path) {
   const StepState& step = state.steps.find(path)->second;
   return step.forward.in_flight || step.probe.in_flight || step.poll.in_flight ||
@@ -58,8 +52,9 @@ std::vector<Move> Moves::all() {
   const bool suspended = state.status == SagaStatus::suspended;
   bool awaited = false;
   for (const auto& path : state.open) {
-    // While a saga stands still its calls only tell what they come to: one order stands for all.
-    const bool call = suspended && !is_notice(path) && is_in_flight(state, path);
+    // Where a saga stands still its calls only tell what they come to: one order stands for all.
+    const bool call =
+        suspended && !goes_on_while_suspended(state, path) && is_in_flight(state, path);
     if (call && awaited) continue;
     awaited = awaited || call;
     add_open(path, moves);
@@ -87,8 +82,7 @@ void Moves::add_open(const StepPath& path, std::vector<Move>& moves) {
   const StepState& step = state.steps.find(path)->second;
   add_calls(slot, step, moves);
   if (step.child) add_child(slot, step, moves);
-  // A suspended saga stands still but for its notices and for what is on its way.
-  if (state.status == SagaStatus::suspended && !is_notice(path)) return;
+  if (state.status == SagaStatus::suspended && !goes_on_while_suspended(state, path)) return;
   add_timers(slot, step, moves);
   if (step.status != StepStatus::waiting) return;
   const auto& signals = answers_at(slot).signals;

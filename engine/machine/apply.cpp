@@ -14,7 +14,7 @@ void begin_call(CallState& call, const RenderedRequest& request, TimePoint at) {
   call.request = std::make_shared<const RenderedRequest>(request);
   call.attempts = 1;
   call.in_flight = true;
-  call.first_at = at;
+  call.first_at = call.sent_at = at;
   call.retry_at.reset();
 }
 
@@ -147,6 +147,7 @@ class Applier {
   }
 
   void operator()(const CallbackReceived& e) { state_.steps[e.path].callback_used = true; }
+  void operator()(const CallbackRefused& e) { state_.steps[e.path].callback_refused = true; }
 
   void operator()(const StepSkipped& e) {
     StepState& step = state_.steps[e.path];
@@ -158,6 +159,7 @@ class Applier {
     StepState& step = state_.steps[e.path];
     CallState& call = call_of(step, e.phase);
     call.attempts = e.attempt;
+    call.sent_at = at_;
     call.in_flight = true;
     call.retry_at.reset();
     if (e.phase != Phase::forward) return;
@@ -186,6 +188,7 @@ class Applier {
 
   void operator()(const StepSucceeded& e) {
     StepState& step = state_.steps[e.path];
+    const bool told = step.ended_at.has_value();
     step.status = StepStatus::succeeded;
     step.succeeded = true;
     step.output = e.output;
@@ -194,7 +197,7 @@ class Applier {
     step.effect_unknown = false;
     state_.bytes += json_size(e.output) + json_size(e.captured);
     settle(step);
-    if (e.failure) fails_block_around(e.path, *e.failure);
+    if (e.failure && !told) fails_block_around(e.path, *e.failure);
     if (is_pivot(definition_, e.path)) state_.pivot_passed = true;
   }
 
@@ -215,6 +218,8 @@ class Applier {
     settle(step);
     fails_block_around(e.path, e.failure);
   }
+
+  void operator()(const QuietPeriodEnded& e) { state_.steps[e.path].undo_not_before.reset(); }
 
   void operator()(const ProbeScheduled& e) {
     StepState& step = state_.steps[e.path];
@@ -266,16 +271,20 @@ class Applier {
   void operator()(const DeadlinePassed&) { state_.deadline_passed = true; }
 
   void operator()(const SagaSuspended& e) {
-    if (state_.status != SagaStatus::suspended) ++state_.suspended_times;
+    const bool noticed = std::any_of(state_.suspensions.begin(), state_.suspensions.end(),
+                                     [](const auto& one) { return !one.by_operator; });
+    if (!noticed && !e.suspension.by_operator) ++state_.suspended_times;
     std::erase_if(state_.suspensions,
                   [&](const auto& one) { return one.step == e.suspension.step; });
     state_.suspensions.push_back(e.suspension);
     state_.suspensions.back().since = at_;
     state_.status = SagaStatus::suspended;
+    if (const auto step = state_.steps.find(e.suspension.step); step != state_.steps.end())
+      call_of(step->second, e.suspension.phase).retry_at.reset();
   }
 
   void operator()(const OperatorActed& e) {
-    if (e.action == "retry-child") return;
+    if (e.action == "retry-child" || e.action == "retry-now" || e.action == "suspend") return;
     const auto found = std::find_if(state_.suspensions.begin(), state_.suspensions.end(),
                                     [&](const auto& one) { return one.step == e.path; });
     BACKSTITCH_INVARIANT(found != state_.suspensions.end(),
@@ -283,15 +292,14 @@ class Applier {
     const Suspension suspension = *found;
     state_.suspensions.erase(found);
     if (state_.suspensions.empty()) state_.status = suspension.from;
-    if (const auto step = state_.steps.find(e.path);
-        e.action == "retry" && step != state_.steps.end())
-      renew_budget(step->second, suspension.phase, at_);
+    if (const auto step = state_.steps.find(e.path); e.renewed && step != state_.steps.end())
+      renew_budget(step->second, *e.renewed, at_);
     progress();
   }
 
   void operator()(const Resumed&) {
     // A saga that only waits has brought nobody down.
-    const auto wake = next_wake(definition_, state_);
+    const auto wake = next_wake(state_);
     const bool due = wake && *wake <= at_;
     if (due || has_call_in_flight(state_)) ++state_.resumes_without_progress;
   }

@@ -159,15 +159,24 @@ void Decider::give_up(const Located& at, Phase phase, const Verdict& last) {
     case Phase::forward:
       return give_up_forward(at, last);
     case Phase::probe:
-      return suspend("OUTCOME_UNKNOWN",
-                     "the probe could not find out what became of the step; the last: " +
-                         last.code + ", " + last.message,
-                     at.path, Phase::probe);
+      return give_up_probe(at, last);
     case Phase::poll:
       return;  // it is asked again for as long as the completion is waited for
     case Phase::compensate:
       return give_up_undo(at, last);
   }
+}
+
+void Decider::give_up_probe(const Located& at, const Verdict& last) {
+  const Failure why =
+      failure("OUTCOME_UNKNOWN", "unknown",
+              "the probe could not find out what became of the step; the last: " + last.code +
+                  ", " + last.message,
+              at.path);
+  // A saga that is to stop does not wait for an operator where the key says enough.
+  if (stopping(at) && may_fail_once_done(at) && undo_needs_only_the_key(at))
+    return stays_unknown(at, why);
+  suspend(why.code, why.message, at.path, Phase::probe);
 }
 
 void Decider::give_up_forward(const Located& at, const Verdict& last) {

@@ -31,6 +31,7 @@ Transition decide(const Program& program, SagaState state, const Stimulus& stimu
             [&](const Tick&) { decider.tick(); },
             [&](const TakenOver& s) { decider.taken_over(s); },
             [&](const Cancel& s) { decider.cancel(s); }, [&](const Retry& s) { decider.retry(s); },
+            [&](const Suspend& s) { decider.suspend_waiting(s); },
             [&](const Skip& s) { decider.skip(s); },
             [&](const Resolve& s) { decider.resolve_step(s); },
             [&](const Signal& s) { decider.signal(s); },
@@ -55,9 +56,14 @@ void Decider::suspend(std::string reason, std::string message, const StepPath& p
   // A notice is a favour: what becomes of it needs nobody.
   if (const auto at = locate(definition(), path); at && at->area == Area::on_suspended)
     return emit(StepFailed{path, failure(std::move(reason), "failure", std::move(message), path)});
-  const SagaStatus from =
+  suspend({std::move(reason), std::move(message), path, phase});
+}
+
+void Decider::suspend(Suspension suspension) {
+  suspension.since = now();
+  suspension.from =
       state().status == SagaStatus::suspended ? state().suspensions.front().from : state().status;
-  emit(SagaSuspended{{std::move(reason), std::move(message), path, phase, now(), from}});
+  emit(SagaSuspended{std::move(suspension)});
   if (state().parent) out_.effects.push_back(TellParent{});
 }
 
@@ -132,16 +138,17 @@ void Decider::start(const Start& start) {
 void Decider::advance() {
   if (state().status == SagaStatus::running) run_main_line();
   if (state().status == SagaStatus::compensating) recover();
-  if (state().status == SagaStatus::suspended) run_suspension_handlers();
+  if (state().status != SagaStatus::suspended) return;
+  go_on_undoing();
+  run_suspension_handlers();
 }
 
 std::vector<Located> Decider::open_steps() const {
   std::vector<Located> steps;
   for (const auto& path : state().open) {
-    auto at = locate(definition(), path);
-    // A suspended saga stands still but for the notice of it.
-    if (at && (state().status != SagaStatus::suspended || at->area == Area::on_suspended))
-      steps.push_back(std::move(*at));
+    if (state().status == SagaStatus::suspended && !goes_on_while_suspended(state(), path))
+      continue;
+    if (auto at = locate(definition(), path)) steps.push_back(std::move(*at));
   }
   return steps;
 }
@@ -154,9 +161,23 @@ void Decider::tick() {
   }
   // What is decided for one step may end others.
   for (const auto& at : open_steps()) {
-    if (state().open.count(at.path) > 0 && !is_terminal(state().status)) tick_step(at);
+    const bool stands = state().status == SagaStatus::suspended &&
+                        state().open.count(at.path) > 0 &&
+                        !goes_on_while_suspended(state(), at.path);
+    if (state().open.count(at.path) > 0 && !stands && !is_terminal(state().status)) tick_step(at);
   }
   advance();
+  end_quiet_periods();
+}
+
+/// A quiet period that is over wakes the saga no more, though other compensations come first.
+void Decider::end_quiet_periods() {
+  if (is_terminal(state().status)) return;
+  for (const auto& at : open_steps()) {
+    const auto& until = step_state(at.path).undo_not_before;
+    if (step_state(at.path).status == StepStatus::unknown && until && *until <= now())
+      emit(QuietPeriodEnded{at.path});
+  }
 }
 
 void Decider::tick_step(const Located& at) {

@@ -53,6 +53,7 @@ class Decider {
   // commands.cpp
   void cancel(const Cancel& cancel);
   void retry(const Retry& retry);
+  void suspend_waiting(const Suspend& suspend);
   void skip(const Skip& skip);
   void resolve_step(const Resolve& resolve);
 
@@ -61,6 +62,7 @@ class Decider {
   void emit(EventBody body);
   void call(const StepPath& path, Phase phase);
   void suspend(std::string reason, std::string message, const StepPath& path, Phase phase);
+  void suspend(Suspension suspension);
   Failure failure(std::string code, std::string failure_class, std::string message,
                   const StepPath& path) const;
   SagaState& state() { return out_.next; }
@@ -70,13 +72,15 @@ class Decider {
   const dsl::Definition& definition() const { return *program_.definition; }
   TimePoint now() const { return stimulus_.now; }
   void tick_step(const Located& at);
+  void end_quiet_periods();
   /// The open steps that a Tick may move, in the order of their paths.
   std::vector<Located> open_steps() const;
   void end(SagaStatus status);
   void refuse(std::string reason, std::string message, ErrorCode code = ErrorCode::conflict);
 
   // forward.cpp
-  void run_main_line();
+  /// `because`: why the saga goes back, whatever else there is to say.
+  void run_main_line(const Failure* because = nullptr);
   void run_suspension_handlers();
   Progress run_steps(const ListPlace& list);
   Progress run_step(const Located& at);
@@ -139,6 +143,7 @@ class Decider {
                            const Verdict& verdict);
   void poll_ended(const Located& at, const Verdict& verdict);
   void completion_timed_out(const Located& at);
+  void settle_completion(const Located& at);
 
   // blocks/child.cpp
   Progress begin_child(const Located& at, const dsl::SubSaga& saga);
@@ -154,6 +159,7 @@ class Decider {
   void give_up(const Located& at, Phase phase, const Verdict& last);
   void give_up_forward(const Located& at, const Verdict& last);
   void give_up_undo(const Located& at, const Verdict& last);
+  void give_up_probe(const Located& at, const Verdict& last);
   void probe_ended(const Located& at, const Verdict& verdict);
   void not_seen(const Located& at);
   void undo_ended(const Located& at, const Verdict& verdict);
@@ -167,20 +173,38 @@ class Decider {
   SagaScope scope_of(const Located& at, Phase phase) const;
   void succeed_with(const Located& at, const std::optional<dsl::Template>& output,
                     const SagaScope& scope);
-  std::optional<Error> trial_of_undo(const Located& at, const StepSucceeded& succeeded) const;
+  /// `why`: what the saga goes back for, if that is known.
+  std::optional<Error> trial_of_undo(const Located& at, const StepSucceeded& succeeded,
+                                     const std::optional<Failure>& why) const;
   void probe_or_unknown(const Located& at, const Verdict& last);
   void stays_unknown(const Located& at, const Failure& why);
+  /// Whether the step's compensation, as that of an unknown outcome, reads neither output nor
+  /// captured data.
+  bool undo_needs_only_the_key(const Located& at) const;
+  std::optional<Error> trial_render(const Located& at, const dsl::Compensation& undo,
+                                    const SagaScope& scope) const;
   void known_not_done(const Located& at, Failure why);
 
   // commands.cpp
-  const Suspension* suspension_of(const std::string& step);
+  const Suspension* suspension_at(const StepPath& path) const;
+  std::optional<Suspension> suspension_named(const std::string& step);
+  void retry_suspended(const Retry& retry);
+  void retry_waiting(const Retry& retry);
   bool is_sealed_probe(const Suspension& suspension) const;
   void begin_again(const Suspension& suspension);
   void act(OperatorActed acted);
+  std::optional<Error> impossible(const Resolve& resolve, const Suspension& suspension) const;
+  std::optional<Error> impossible_as_done(const Resolve& resolve, const Suspension& suspension,
+                                          const Located& at) const;
+  std::optional<Error> impossible_as_not_done(const Suspension& suspension,
+                                              const Located& at) const;
+  StepSucceeded as_resolved(const Resolve& resolve, const Located& at) const;
+  void resolved_not_done(const Located& at);
 
   // recovery.cpp
   void go_back(const Failure& why);
   void recover();
+  void go_on_undoing();
   Progress undo_steps(const ListPlace& list);
   Progress undo_step(const Located& at);
   Progress undo_block(const Located& at);

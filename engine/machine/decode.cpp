@@ -28,6 +28,10 @@ std::optional<TimePoint> time(const Json& in, const char* name) {
   const auto found = in.find(name);
   return found == in.end() ? std::nullopt : std::optional(time_from(*found));
 }
+bool flag(const Json& in, const char* name) {
+  const auto found = in.find(name);
+  return found != in.end() && found->get<bool>();
+}
 Json value(const Json& in, const char* name) {
   const auto found = in.find(name);
   return found == in.end() ? Json() : *found;
@@ -124,7 +128,7 @@ AttemptFailed attempt_failed_from(const StepPath& path, const Json& in) {
 SagaSuspended suspended_from(const StepPath& path, TimePoint at, const Json& in) {
   return {{text(in, "reason"), text(in, "message"), path,
            parsed(parse_phase(text(in, "phase")), "phase"), at,
-           parsed(parse_saga_status(text(in, "from")), "status")}};
+           parsed(parse_saga_status(text(in, "from")), "status"), flag(in, "byOperator")}};
 }
 
 /// Those of the log as a whole.
@@ -166,6 +170,7 @@ std::optional<EventBody> step_event_from(const std::string& type, const StepPath
   if (type == "StepFailed") return StepFailed{path, failure_from_json(in.at("failure"))};
   if (type == "StepUnknown")
     return StepUnknown{path, failure_from_json(in.at("failure")), time(in, "undoNotBefore")};
+  if (type == "QuietPeriodEnded") return QuietPeriodEnded{path};
   if (type == "ProbeScheduled") return ProbeScheduled{path, request_from(in.at("request"))};
   if (type == "StepCompensationScheduled")
     return StepCompensationScheduled{path, request_from(in.at("request"))};
@@ -174,8 +179,12 @@ std::optional<EventBody> step_event_from(const std::string& type, const StepPath
     return StepCompensationFailed{path, failure_from_json(in.at("failure"))};
   if (type == "StepCompensationSkipped") return StepCompensationSkipped{path, text(in, "reason")};
   if (type == "OperatorActed") {
-    return OperatorActed{text(in, "action"), path, text(in, "by"), text(in, "reason"),
-                         value(in, "output")};
+    OperatorActed e{text(in, "action"), path, text(in, "by"), text(in, "reason")};
+    if (in.contains("renewed")) e.renewed = parsed(parse_phase(text(in, "renewed")), "phase");
+    e.resolution = text(in, "resolution");
+    e.output = value(in, "output");
+    e.captured = value(in, "captured");
+    return e;
   }
   return std::nullopt;
 }
@@ -199,6 +208,7 @@ std::optional<EventBody> block_event_from(const std::string& type, const StepPat
   }
   if (type == "SignalConsumed") return SignalConsumed{path, integer<std::int64_t>(in.at("signal"))};
   if (type == "CallbackReceived") return CallbackReceived{path};
+  if (type == "CallbackRefused") return CallbackRefused{path};
   if (type == "ChildScheduled")
     return ChildScheduled{path, child_from(in.at("child")), time(in, "timeoutAt")};
   if (type == "ChildStopped") return ChildStopped{path};

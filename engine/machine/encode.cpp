@@ -97,6 +97,7 @@ Json data_of(const Event& event) {
                    },
                    [&](const SignalConsumed& e) { out["signal"] = e.sequence; },
                    [&](const CallbackReceived&) {},
+                   [&](const CallbackRefused&) {},
                    [&](const StepSkipped&) {},
                    [&](const AttemptStarted& e) {
                      out["phase"] = to_text(e.phase);
@@ -119,6 +120,7 @@ Json data_of(const Event& event) {
                      out["failure"] = to_json(e.failure);
                      put(out, "undoNotBefore", e.undo_not_before);
                    },
+                   [&](const QuietPeriodEnded&) {},
                    [&](const ProbeScheduled& e) { out["request"] = to_json(e.request); },
                    [&](const CompensationStarted& e) { out["failure"] = to_json(e.failure); },
                    [&](const StepCompensationScheduled& e) { out["request"] = to_json(e.request); },
@@ -137,12 +139,16 @@ Json data_of(const Event& event) {
                      put(out, "message", e.suspension.message);
                      out["phase"] = to_text(e.suspension.phase);
                      out["from"] = to_text(e.suspension.from);
+                     if (e.suspension.by_operator) out["byOperator"] = true;
                    },
                    [&](const OperatorActed& e) {
                      put(out, "action", e.action);
                      put(out, "by", e.by);
                      put(out, "reason", e.reason);
+                     if (e.renewed) out["renewed"] = to_text(*e.renewed);
+                     put(out, "resolution", e.resolution);
                      put(out, "output", e.output);
+                     put(out, "captured", e.captured);
                    },
                    [&](const Resumed& e) { put(out, "node", e.node); },
                    [&](const SagaReopened& e) { out["failure"] = to_json(e.failure); },

@@ -100,9 +100,10 @@ bool Decider::room_for_branch() const {
   return state().open.size() < branches_open_max;
 }
 
-void Decider::run_main_line() {
+void Decider::run_main_line(const Failure* because) {
   const Progress progress = run_steps(main_line(definition()));
   if (state().status != SagaStatus::running || progress == Progress::waiting) return;
+  if (because != nullptr) return go_back(*because);
   // A cancel that was accepted, or a deadline, is kept up to the very end.
   if (stop_wanted()) return go_back(stop_failure());
   if (progress == Progress::done) return complete();
@@ -115,7 +116,10 @@ void Decider::run_main_line() {
 }
 
 void Decider::run_suspension_handlers() {
-  if (definition().on_suspended.empty()) return;
+  const auto& suspensions = state().suspensions;
+  const bool asked_for = std::all_of(suspensions.begin(), suspensions.end(),
+                                     [](const Suspension& one) { return one.by_operator; });
+  if (definition().on_suspended.empty() || asked_for) return;
   run_steps(suspension_handlers(definition(), state().suspended_times));
 }
 
@@ -161,6 +165,9 @@ Progress Decider::run_open(const Located& at) {
     last.code = stopped_failure(at.path).code;
     last.message = "not tried again, because the saga does not go on here";
     give_up_forward(at, last);
+  } else if (step.status == StepStatus::waiting && at.step->kind != dsl::StepKind::pivot &&
+             !step.poll.in_flight) {
+    settle_completion(at);
   }
   return progress_of(step_state(at.path).status);
 }

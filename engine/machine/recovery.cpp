@@ -40,6 +40,28 @@ void Decider::recover() {
     finish_recovery();
 }
 
+/// One stuck chain suspends the saga at once and does not stop the others, whether the whole saga
+/// goes back or only the bodies of some `try` blocks do.
+void Decider::go_on_undoing() {
+  const auto& suspensions = state().suspensions;
+  const bool as_a_whole = std::any_of(suspensions.begin(), suspensions.end(),
+                                      [](const Suspension& one) { return one.step.empty(); });
+  if (as_a_whole || state().handlers_started) return;
+  if (state().failure) {
+    undo_steps(main_line(definition()));
+    return;
+  }
+  std::vector<StepPath> going_back;
+  for (const auto& [path, block] : state().blocks) {
+    if (block.caught && !block.catch_chosen && step_state(path).status == StepStatus::running)
+      going_back.push_back(path);
+  }
+  for (const auto& path : going_back) {
+    const auto at = locate(definition(), path);
+    if (at) undo_steps(inside(*at, std::get<dsl::Try>(at->step->body).steps, 0));
+  }
+}
+
 Progress Decider::undo_steps(const ListPlace& list) {
   for (auto step = list.steps->rbegin(); step != list.steps->rend(); ++step) {
     if (undo_step(locate_in(list, *step)) != Progress::done) return Progress::waiting;
@@ -148,8 +170,8 @@ Progress Decider::undo_leaf(const Located& at) {
     emit(StepCompensationSkipped{at.path, "waived"});
     return Progress::done;
   }
-  // Suspended on the way: what stands beside waits for the operator, too.
-  if (state().status == SagaStatus::suspended) return Progress::waiting;
+  // An operator is needed before this compensation can begin.
+  if (suspension_at(at.path) != nullptr) return Progress::waiting;
   if (undoes_child(at)) return begin_undo_of_child(at);
   const auto* undo = std::get_if<dsl::Compensation>(&at.step->undo);
   if (undo == nullptr) return Progress::done;

@@ -163,7 +163,10 @@ std::string callback_url(const Program& program, const std::string& token) {
 
 std::optional<Failure> failure_seen(const SagaState& state, const Located& at, Phase phase) {
   if (at.area == Area::on_suspended && !state.suspensions.empty()) {
-    const Suspension& why = state.suspensions.front();
+    const auto noticed = std::find_if(state.suspensions.begin(), state.suspensions.end(),
+                                      [](const Suspension& one) { return !one.by_operator; });
+    const Suspension& why =
+        noticed == state.suspensions.end() ? state.suspensions.front() : *noticed;
     return Failure{why.reason, "suspended", why.message, why.step, nullptr};
   }
   if (phase == Phase::compensate && state.failure) return state.failure;

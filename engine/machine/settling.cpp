@@ -50,7 +50,7 @@ void Decider::succeed_with(const Located& at, const std::optional<dsl::Template>
   if (!broken && json_size(succeeded.captured) > captured_bytes_max)
     broken = too_large("the captured data is larger than 64 KiB");
   if (broken) succeeded.output = succeeded.captured = nullptr;
-  if (!broken) broken = trial_of_undo(at, succeeded);
+  if (!broken) broken = trial_of_undo(at, succeeded, std::nullopt);
   if (!broken) return emit(std::move(succeeded));
   Failure why = failure(broken->reason, "failure", broken->message, at.path);
   if (response != nullptr && json_size(*response) <= output_bytes_max)
@@ -63,8 +63,8 @@ void Decider::succeed_with(const Located& at, const std::optional<dsl::Template>
   emit(std::move(succeeded));
 }
 
-std::optional<Error> Decider::trial_of_undo(const Located& at,
-                                            const StepSucceeded& succeeded) const {
+std::optional<Error> Decider::trial_of_undo(const Located& at, const StepSucceeded& succeeded,
+                                            const std::optional<Failure>& why) const {
   const auto* undo = std::get_if<dsl::Compensation>(&at.step->undo);
   if (undo == nullptr || state().pivot_passed) return std::nullopt;
   SagaScope scope = scope_of(at, Phase::forward);
@@ -72,16 +72,33 @@ std::optional<Error> Decider::trial_of_undo(const Located& at,
   as_it_will_be.output = succeeded.output;
   as_it_will_be.captured = succeeded.captured;
   scope.set_self(undo_self(as_it_will_be, key_of(state(), at, Phase::forward)));
-  // The real failure is not known yet; one of the same shape stands in for it.
-  scope.set_failure({"TRIAL", "failure", "", at.path, nullptr});
-  dsl::Budget budget;
-  if (undo->when) {
-    if (auto holds = undo->when->evaluate_condition(scope, budget); !holds) return holds.error();
+  // Where the real failure is not known yet, one of the same shape stands in for it.
+  scope.set_failure(why.value_or(Failure{"TRIAL", "failure", "", at.path, nullptr}));
+  return trial_render(at, *undo, scope);
+}
+
+bool Decider::undo_needs_only_the_key(const Located& at) const {
+  const auto* undo = std::get_if<dsl::Compensation>(&at.step->undo);
+  const auto& probe = action_of(at).probe;
+  // Only behind a sealed probe the checker lets a compensation take the outcome for certain (E411).
+  if (undo == nullptr || !probe || !probe->sealed) return true;
+  SagaScope scope = scope_of(at, Phase::forward);
+  // Without output and captured data: a template that reads them fails.
+  scope.set_self({{"key", key_of(state(), at, Phase::forward)}, {"outcome", "unknown"}});
+  scope.set_failure(stopped_failure(at.path));
+  return !trial_render(at, *undo, scope);
+}
+
+std::optional<Error> Decider::trial_render(const Located& at, const dsl::Compensation& undo,
+                                           const SagaScope& scope) const {
+  if (undo.when) {
+    dsl::Budget budget;
+    if (auto holds = undo.when->evaluate_condition(scope, budget); !holds) return holds.error();
   }
   const auto* action = std::get_if<dsl::Action>(&at.step->body);
   const std::string service = action != nullptr ? action->request.service : std::string{};
   auto request =
-      render(program_, state(), {at, Phase::compensate, undo->request, service, nullptr}, scope);
+      render(program_, state(), {at, Phase::compensate, undo.request, service, nullptr}, scope);
   return request ? std::nullopt : std::optional(request.error());
 }
 

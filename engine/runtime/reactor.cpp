@@ -22,6 +22,14 @@ bool belongs_in_memory(const SagaState& state) {
   return is_active(state) || has_call_in_flight(state);
 }
 
+/// What was written all the same does not make a refused command one that was done.
+Settled answered_with(const Result<Done>& answer, Settled settled) {
+  if (answer || !settled) return settled;
+  return [answer, settled = std::move(settled)](const Result<Done>& written) {
+    settled(written ? answer : written);
+  };
+}
+
 }  // namespace
 
 Reactor::Reactor(Node& node, Registry& registry, std::size_t index)
@@ -81,13 +89,11 @@ void Reactor::decided(const Actor& actor, Transition transition, SagaActor::Pend
                         static_cast<std::int64_t>(transition.events.size())};
   auto records = records_of(transition);
   actor->state = std::move(transition.next);
-  actor->wake = next_wake(*actor->program.definition, actor->state);
-  if (cause.inbox.id == 0 && transition.refused) {
-    if (cause.settled) cause.settled(*transition.refused);
-    return settle(actor);
-  }
+  actor->wake = next_wake(actor->state);
+  const Result<Done> answer =
+      transition.refused ? Result<Done>(*transition.refused) : Result<Done>(Done{});
   if (cause.inbox.id == 0 && records.empty()) {
-    if (cause.settled) cause.settled(Done{});
+    if (cause.settled) cause.settled(answer);
     perform(actor, transition.effects);
     return settle(actor);
   }
@@ -112,7 +118,8 @@ void Reactor::decided(const Actor& actor, Transition transition, SagaActor::Pend
   actor->appending = true;
   journal_.append(std::move(append),
                   [self = shared_from_this(), actor, effects = std::move(transition.effects),
-                   settled = std::move(cause.settled), sleeping](const AppendResult& result) {
+                   settled = answered_with(answer, std::move(cause.settled)),
+                   sleeping](const AppendResult& result) {
                     self->written(actor, result, effects, settled, sleeping);
                   });
 }
@@ -146,7 +153,10 @@ void Reactor::written(const Actor& actor, const AppendResult& result,
   }
   if (settled) settled(Done{});
   if (actor->dropped) return look_again(actor->id);
-  if (is_terminal(actor->state.status)) counters.ended.fetch_add(1, std::memory_order_relaxed);
+  // A callback that came too late is recorded after the end.
+  const bool ended = is_terminal(actor->state.status);
+  if (ended && !actor->ended) counters.ended.fetch_add(1, std::memory_order_relaxed);
+  actor->ended = ended;
   answer_waiters(*actor);
   perform(actor, effects);
   decide_next(actor);

@@ -43,7 +43,8 @@ struct SagaActor {
   std::uint64_t timer = 0;                ///< 0: none is set
   SteadyTime looked_around{};             ///< at the sagas it waits for
   std::string stored_status;              ///< of the row
-  bool stored_wake = false;               ///< the row says that the saga sleeps
+  bool stored_wake = false;  ///< the row has a time: the saga sleeps, or goes on while suspended
+  bool ended = false;        ///< it is counted among the ended
 
   static constexpr std::size_t pending_max = 1'000;
 };

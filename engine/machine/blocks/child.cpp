@@ -70,14 +70,14 @@ void Decider::child_changed(const ChildChanged& changed) {
 
 /// The child's state is the step's: what suspends it suspends the parent until it goes on.
 void Decider::child_ended(const Located& at, const ChildChanged& changed) {
-  const Suspension* suspension = suspension_of(at.path);
+  const Suspension* suspension = suspension_at(at.path);
   const bool suspended = suspension != nullptr;
   // It failed where nothing may fail; told again, that is no news.
   if (suspended && suspension->reason != "CHILD_SUSPENDED" &&
       suspension->reason != child_incomplete)
     return;
   const auto goes_on = [&] {
-    if (suspended) act({"child", at.path, "", "", nullptr});
+    if (suspended) act({"child", at.path, "", ""});
   };
   const std::string child = "the saga " + changed.child.text();
   switch (changed.status) {
@@ -123,16 +123,16 @@ void Decider::child_ended(const Located& at, const ChildChanged& changed) {
 }
 
 void Decider::child_undone(const Located& at, const ChildChanged& changed) {
-  const bool suspended = suspension_of(at.path) != nullptr;
+  const bool suspended = suspension_at(at.path) != nullptr;
   switch (changed.status) {
     case SagaStatus::running:
     case SagaStatus::completed:
       return;
     case SagaStatus::compensating:
-      if (suspended) act({"child", at.path, "", "", nullptr});
+      if (suspended) act({"child", at.path, "", ""});
       return;
     case SagaStatus::failed:
-      if (suspended) act({"child", at.path, "", "", nullptr});
+      if (suspended) act({"child", at.path, "", ""});
       return emit(StepCompensated{at.path});
     case SagaStatus::failed_incomplete:
     case SagaStatus::suspended:

@@ -75,6 +75,19 @@ void Decider::completion_timed_out(const Located& at) {
   probe_or_unknown(at, late);
 }
 
+/// The saga, or a block around the step, is to stop: an answer that may take hours is not waited
+/// for.
+void Decider::settle_completion(const Located& at) {
+  Verdict last;
+  last.outcome = OutcomeClass::unknown;
+  last.code = stopped_failure(at.path).code;
+  last.message = "the participant's answer is not waited for, because the saga does not go on here";
+  emit(AttemptFailed{at.path, Phase::forward, step_state(at.path).forward.attempts,
+                     OutcomeClass::unknown, failure(last.code, "unknown", last.message, at.path),
+                     std::nullopt});
+  probe_or_unknown(at, last);
+}
+
 void Decider::callback(const Callback& callback) {
   const auto found = std::find_if(
       state().steps.begin(), state().steps.end(),
@@ -87,8 +100,10 @@ void Decider::callback(const Callback& callback) {
   const bool open = step.status == StepStatus::running || step.status == StepStatus::waiting;
   const auto at = locate(definition(), found->first);
   if (is_terminal(state().status) || !open || !at) {
-    return refuse("callback-too-late",
-                  "The step `" + found->first + "` does not wait for an answer any more.");
+    refuse("callback-too-late",
+           "The step `" + found->first + "` does not wait for an answer any more.");
+    if (!step.callback_refused) emit(CallbackRefused{StepPath(found->first)});
+    return;
   }
   SagaScope scope = scope_of(*at, Phase::forward);
   const Verdict verdict = classify(callback.response, rules_of(*at, Phase::poll), scope);
@@ -97,7 +112,7 @@ void Decider::callback(const Callback& callback) {
   // What an operator was waiting for has come.
   const bool settles =
       verdict.outcome == OutcomeClass::success || verdict.outcome == OutcomeClass::failure;
-  if (settles && suspension_of(at->path) != nullptr) act({"callback", at->path, "", "", nullptr});
+  if (settles && suspension_at(at->path) != nullptr) act({"callback", at->path, "", ""});
   if (verdict.outcome == OutcomeClass::success)
     succeed_with(*at, action_of(*at).output, scope);
   else

@@ -52,7 +52,7 @@ class Walk {
         std::any_of(life.play.state.open.begin(), life.play.state.open.end(),
                     [](const std::string& path) { return last_name(path) == "w"; });
     if (listening) on(life, engine::Signal{"go", nullptr, "someone", {}});
-    const auto wake = engine::next_wake(*life.play.program.definition, life.play.state);
+    const auto wake = engine::next_wake(life.play.state);
     REQUIRE(wake);
     life.play.now = std::max(life.play.now, *wake);
     on(std::move(life), engine::Tick{});

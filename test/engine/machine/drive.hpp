@@ -108,7 +108,7 @@ class Drive {
     }
     if (speak()) return;
     if (play_.state.status == engine::SagaStatus::suspended) return on(engine::Retry{"me", "why"});
-    const auto wake = engine::next_wake(*play_.program.definition, play_.state);
+    const auto wake = engine::next_wake(play_.state);
     REQUIRE_MESSAGE(wake, story());
     play_.now = std::max(play_.now, *wake);
     on(engine::Tick{});

@@ -52,7 +52,7 @@ class Play {
   }
   /// Goes to the moment the machine asked for, and ticks.
   std::string wake() {
-    const auto wanted = engine::next_wake(*program.definition, state);
+    const auto wanted = engine::next_wake(state);
     REQUIRE(wanted);
     now = std::max(now, *wanted);
     return on(engine::Tick{});
@@ -69,8 +69,17 @@ class Play {
   std::string cancel() { return on(engine::Cancel{"me", "why"}); }
   std::string retry() { return on(engine::Retry{"me", "why"}); }
   std::string skip(const std::string& step) { return on(engine::Skip{step, "me", "why"}); }
+  std::string suspend(const std::string& step = "") {
+    return on(engine::Suspend{step, "me", "why"});
+  }
   std::string resolve(const std::string& step, const std::string& output) {
-    return on(engine::Resolve{step, Json::parse(output), "me", "why"});
+    return on(
+        engine::Resolve{step, engine::Resolution::done, Json::parse(output), {}, "me", "why"});
+  }
+  std::string resolve_as(const std::string& step, engine::Resolution as,
+                         const std::optional<Json>& output = {},
+                         const std::optional<Json>& captured = {}) {
+    return on(engine::Resolve{step, as, output, captured, "me", "why"});
   }
 
   std::string signal(const std::string& name, const std::string& payload = "null",
@@ -150,8 +159,7 @@ class Play {
     }
     CHECK(digest(folded) == digest(state));
     CHECK(engine::view(*program.definition, folded) == engine::view(*program.definition, state));
-    CHECK(engine::next_wake(*program.definition, folded) ==
-          engine::next_wake(*program.definition, state));
+    CHECK(engine::next_wake(folded) == engine::next_wake(state));
   }
 
   /// Scripts are played hundreds of times, so each text is parsed once.

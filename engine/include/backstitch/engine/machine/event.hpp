@@ -85,6 +85,10 @@ struct SignalConsumed {
 struct CallbackReceived {
   StepPath path;
 };
+/// An answer came by callback that the step does not wait for any more. Recorded once a step.
+struct CallbackRefused {
+  StepPath path;
+};
 struct StepSkipped {
   StepPath path;
 };
@@ -121,6 +125,10 @@ struct StepUnknown {
   Failure failure;
   std::optional<TimePoint> undo_not_before;
 };
+/// The quiet period of an unknown step is over, and it is not yet the turn of its compensation.
+struct QuietPeriodEnded {
+  StepPath path;
+};
 struct ProbeScheduled {
   StepPath path;
   RenderedRequest request;
@@ -147,7 +155,7 @@ struct StepCompensationFailed {
 };
 struct StepCompensationSkipped {
   StepPath path;
-  std::string reason;  ///< `when`, `waived`, `operator`
+  std::string reason;  ///< `when`, `waived`, `operator`, `not-done`
 };
 struct HandlersStarted {
   std::string handler;  ///< `onFailure`, `onSuspended`
@@ -163,13 +171,17 @@ struct SagaSuspended {
   Suspension suspension;
 };
 /// An operator's answer to the suspension of a step; `child`: its child goes on again, `callback`:
-/// its participant has answered after all.
+/// its participant has answered after all. Not answers to a suspension: `retry-child`, a retry
+/// handed on to the child; `retry-now`, a waiting attempt is sent now; `suspend`.
 struct OperatorActed {
-  std::string action;  ///< as above, or retry, skip, resolve, cancel; retry-child: handed on to it
+  std::string action;  ///< as above, or retry, skip, resolve, cancel
   StepPath path;
   std::string by;
   std::string reason;
-  Json output;  ///< of resolve
+  std::optional<Phase> renewed{};  ///< the call that was given up and gets a new budget
+  std::string resolution{};        ///< of resolve: `done`, `not-done`, `compensated`
+  Json output{};                   ///< of resolve as done
+  Json captured{};                 ///< of resolve as done
 };
 /// A node took the saga over; attempts in flight have become unknown.
 struct Resumed {
@@ -187,11 +199,12 @@ struct SagaEnded {
 using EventBody =
     std::variant<SagaStarted, StepScheduled, ChildScheduled, ChildStopped, BlockStarted,
                  IterationEnded, TryFailed, CatchStarted, StepWaiting, SignalReceived,
-                 SignalConsumed, CallbackReceived, StepSkipped, AttemptStarted, AttemptFailed,
-                 StepSucceeded, StepFailed, StepUnknown, ProbeScheduled, CompensationStarted,
-                 StepCompensationScheduled, ChildUndoScheduled, StepCompensated,
-                 StepCompensationFailed, StepCompensationSkipped, HandlersStarted, CancelRequested,
-                 DeadlinePassed, SagaSuspended, OperatorActed, Resumed, SagaReopened, SagaEnded>;
+                 SignalConsumed, CallbackReceived, CallbackRefused, StepSkipped, AttemptStarted,
+                 AttemptFailed, StepSucceeded, StepFailed, StepUnknown, QuietPeriodEnded,
+                 ProbeScheduled, CompensationStarted, StepCompensationScheduled, ChildUndoScheduled,
+                 StepCompensated, StepCompensationFailed, StepCompensationSkipped, HandlersStarted,
+                 CancelRequested, DeadlinePassed, SagaSuspended, OperatorActed, Resumed,
+                 SagaReopened, SagaEnded>;
 
 struct Event {
   TimePoint at;

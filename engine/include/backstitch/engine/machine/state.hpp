@@ -78,6 +78,7 @@ struct CallState {
   std::uint32_t attempts_before = 0;  ///< of these, before an operator gave a new budget
   bool in_flight = false;             ///< the last attempt has no outcome yet
   bool unknown_seen = false;          ///< an attempt ended unknown
+  TimePoint sent_at{};                ///< the last attempt
   std::optional<TimePoint> first_at;
   std::optional<TimePoint> retry_at;  ///< the next attempt is due then
   std::optional<Failure> last;        ///< why the last attempt did not succeed
@@ -111,6 +112,7 @@ struct StepState {
   std::optional<TimePoint> wait_until;  ///< status waiting: when a sleep, wait or completion ends
   std::string callback_token;           ///< of a step with a callback
   bool callback_used = false;
+  bool callback_refused = false;  ///< one came too late, which is on record
   std::shared_ptr<const ChildSaga> child;
   bool child_stopped = false;  ///< its cancellation has been asked for
   std::optional<TimePoint> started_at;
@@ -172,6 +174,7 @@ struct Suspension {
   Phase phase = Phase::forward;
   TimePoint since{};
   SagaStatus from = SagaStatus::running;  ///< where the saga goes back to
+  bool by_operator = false;               ///< an operator suspended it: no notice is sent
 };
 
 struct SagaState {

@@ -2,6 +2,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <variant>
 #include <vector>
 
@@ -48,21 +49,39 @@ struct Cancel {
   std::string by;
   std::string reason;
 };
-/// Operator actions; possible while suspended.
+/// An operator's action. A suspended saga tries again what it stopped at, with a new budget; of any
+/// other the attempts that wait are sent now, once, within their budget.
 struct Retry {
   std::string by;
   std::string reason;
 };
+/// Ends the waiting schedule of a step and suspends the saga there.
+struct Suspend {
+  std::string step;  ///< empty: every step that waits for its next attempt
+  std::string by;
+  std::string reason;
+};
+/// Operator actions; possible while suspended.
 struct Skip {
   std::string step;
   std::string by;
   std::string reason;
 };
+/// What an operator has found out about the step that a saga is suspended at.
+enum class Resolution {
+  done,        ///< its action took effect
+  not_done,    ///< its action did not take effect, and will not
+  compensated  ///< its compensation took effect
+};
+const char* to_text(Resolution resolution);  ///< `done`, `not-done`, `compensated`
+std::optional<Resolution> parse_resolution(std::string_view text);
 struct Resolve {
   std::string step;
-  Json output;
-  std::string by;
-  std::string reason;
+  Resolution as = Resolution::done;
+  std::optional<Json> output{};    ///< of `done`
+  std::optional<Json> captured{};  ///< of `done`
+  std::string by{};
+  std::string reason{};
 };
 
 /// From outside, for a `wait` step of that name.
@@ -90,8 +109,8 @@ struct UndoneByParent {
   Failure failure;
 };
 
-using StimulusBody = std::variant<Start, CallEnded, Tick, TakenOver, Cancel, Retry, Skip, Resolve,
-                                  Signal, Callback, ChildChanged, UndoneByParent>;
+using StimulusBody = std::variant<Start, CallEnded, Tick, TakenOver, Cancel, Retry, Suspend, Skip,
+                                  Resolve, Signal, Callback, ChildChanged, UndoneByParent>;
 
 /// Everything from outside comes with a stimulus, time and chance included.
 struct Stimulus {

@@ -53,7 +53,7 @@ struct StartReply {
   SagaId id;
   bool created = true;  ///< false: the key was known, this is the saga it named
 };
-using Command = std::variant<Cancel, Retry, Skip, Resolve, Signal, Callback>;
+using Command = std::variant<Cancel, Retry, Suspend, Skip, Resolve, Signal, Callback>;
 
 /// Totals since the start of the process, and what is there now.
 struct Counters {
