@@ -77,6 +77,8 @@ Json Grower::compensation(const Place& at, const std::string& name, bool may_rea
   if (dice_.chance(15)) {
     undo["onExhausted"] = "continue";
     undo["retry"] = {{"maxAttempts", 2}, {"delay", "1s"}};
+  } else if (dice_.chance(15)) {
+    undo["retry"] = {{"maxAttempts", 2}, {"delay", "1s"}};
   }
   return undo;
 }

@@ -117,6 +117,7 @@ engine::CallResult RandomParticipants::undo(const engine::CallParticipant& call,
   const bool goes_on = undo != nullptr && undo->on_exhausted == dsl::OnExhausted::continue_;
   const std::size_t meant = dice.below(100);
   if (goes_on && !has_try_ && meant < 25) return response(500);
+  if (undo != nullptr && is_stuck(*undo, call.attempt, meant)) return response(500);
   const std::uint32_t disturbances = meant < 80 ? 0 : goes_on ? 1 : 2;
   if (call.attempt <= disturbances) {
     const bool arrives = dice.chance(50);
@@ -125,6 +126,13 @@ engine::CallResult RandomParticipants::undo(const engine::CallParticipant& call,
   }
   effects_[call.path] = {false, true};
   return response(200);
+}
+
+/// Until an operator looks at it.
+bool RandomParticipants::is_stuck(const dsl::Compensation& undo, std::uint32_t attempt,
+                                  std::size_t meant) {
+  return undo.on_exhausted == dsl::OnExhausted::suspend && undo.retry.attempts_max &&
+         attempt <= *undo.retry.attempts_max && meant < 50;
 }
 
 std::string RandomParticipants::still_standing() const {

@@ -34,6 +34,11 @@ class RandomParticipants {
   std::string still_standing() const;
   std::uint64_t seed() const { return seed_; }
   bool has_effect(const std::string& path) const;
+  /// What the usual answer of the step's participant would say.
+  Json output(const std::string& path) const;
+  /// A person does the step's work, or undoes it.
+  void do_by_hand(const std::string& path) { effects_[path].there = true; }
+  void undo_by_hand(const std::string& path) { effects_[path] = {false, true}; }
 
  private:
   struct Effect {
@@ -44,7 +49,7 @@ class RandomParticipants {
   engine::CallResult forward(const engine::CallParticipant& call, Dice dice, Latitude latitude);
   engine::CallResult probe(const engine::CallParticipant& call, Dice dice);
   engine::CallResult undo(const engine::CallParticipant& call, Dice dice);
-  Json output(const std::string& path) const;
+  static bool is_stuck(const dsl::Compensation& undo, std::uint32_t attempt, std::size_t meant);
   const dsl::Step& step(const std::string& path) const;
 
   const dsl::Definition& definition_;

@@ -38,19 +38,26 @@ RandomPlay::RandomPlay(const RandomDefinition& random, std::uint64_t seed)
   collect_signals(random.document["steps"], signals_);
   if (dice_.chance(15)) cancels_at_ = dice_.between(1, 20);
   if (dice_.chance(20)) take_overs_left_ = dice_.between(1, 2);
+  if (dice_.chance(60)) operator_acts_left_ = dice_.between(1, 6);
+  meddles_ = dice_.chance(20);
   play_.random = dice_.roll();
 }
 
 bool RandomPlay::over() const {
-  return engine::is_terminal(play_.state.status) ||
-         play_.state.status == engine::SagaStatus::suspended;
+  if (engine::is_terminal(play_.state.status)) return true;
+  const bool stands = under_way_.empty() && !engine::next_wake(play_.state);
+  return is_suspended() && stands && operator_acts_left_ == 0;
+}
+
+bool RandomPlay::is_suspended() const {
+  return play_.state.status == engine::SagaStatus::suspended;
 }
 
 std::string RandomPlay::run() {
   on(engine::Start{SagaId::make(play_.now, 1, 2, 3), play_.input(), {}, std::nullopt});
   while (!over()) {
     if (++actions_ > actions_max) return "the saga does not end";
-    if (under_way_.empty() && !engine::next_wake(definition(), play_.state))
+    if (under_way_.empty() && !is_suspended() && !engine::next_wake(play_.state))
       return std::string("the saga stands still: it is ") + to_text(play_.state.status);
     act();
   }
@@ -58,15 +65,65 @@ std::string RandomPlay::run() {
 }
 
 void RandomPlay::act() {
-  if (actions_ == cancels_at_) return on(engine::Cancel{"me", "why"});
+  if (actions_ == cancels_at_ && !is_suspended()) return on(engine::Cancel{"me", "why"});
   if (take_overs_left_ > 0 && dice_.chance(10)) return take_over();
   if (!signals_.empty() && dice_.chance(8)) return signal();
+  if (interfere()) return;
   if (under_way_.empty()) return wake();
-  const auto next = engine::next_wake(definition(), play_.state);
+  const auto next = engine::next_wake(play_.state);
   // Nobody waits for hours while an answer is due in seconds.
   const bool soon = next && *next <= play_.now + patience;
   if (next && dice_.chance(soon ? 15 : 1)) return wake();
   answer();
+}
+
+/// An operator sees to what the saga is suspended at, or does what nobody asked for.
+bool RandomPlay::interfere() {
+  const bool stands = under_way_.empty() && !engine::next_wake(play_.state);
+  if (is_suspended()) {
+    if (operator_acts_left_ == 0 || (!stands && !dice_.chance(15))) return false;
+    operate();
+    return true;
+  }
+  if (!meddles_ || !dice_.chance(10)) return false;
+  if (dice_.chance(50))
+    on(engine::Retry{"me", "now"});
+  else
+    on(engine::Suspend{"", "me", "stop"});
+  return true;
+}
+
+void RandomPlay::operate() {
+  --operator_acts_left_;
+  const auto suspensions = play_.state.suspensions;
+  operate_at(dice_.pick(suspensions));
+}
+
+void RandomPlay::operate_at(const engine::Suspension& suspension) {
+  const std::size_t how = dice_.below(4);
+  // Without the step's output what stands behind it may not be possible: that is left open.
+  if (how == 0 && suspension.phase == engine::Phase::compensate)
+    return on(engine::Skip{suspension.step, "me", "leave it"});
+  if (how == 3) return on(engine::Retry{"me", "again"});
+  on(resolution_of(suspension));
+}
+
+/// The operator makes true what is said of the step.
+engine::Resolve RandomPlay::resolution_of(const engine::Suspension& suspension) {
+  using engine::Resolution;
+  const std::string& path = suspension.step;
+  engine::Resolve resolve{path, Resolution::done, {}, {}, "me", "seen"};
+  const bool back = suspension.phase == engine::Phase::compensate;
+  if (back && dice_.chance(50)) {
+    participants_.undo_by_hand(path);
+    resolve.as = Resolution::compensated;
+  } else if (!participants_.has_effect(path) && dice_.chance(70)) {
+    resolve.as = Resolution::not_done;
+  } else if (!back) {
+    participants_.do_by_hand(path);
+    resolve.output = participants_.output(path);
+  }
+  return resolve;
 }
 
 void RandomPlay::answer() {
@@ -79,7 +136,7 @@ void RandomPlay::answer() {
 }
 
 void RandomPlay::wake() {
-  play_.now = std::max(play_.now, *engine::next_wake(definition(), play_.state));
+  play_.now = std::max(play_.now, *engine::next_wake(play_.state));
   on(engine::Tick{});
 }
 
@@ -133,6 +190,7 @@ std::size_t RandomPlay::ends_of_steps(std::ptrdiff_t first) const {
 Latitude RandomPlay::latitude(const std::string& path) const {
   const bool pivot = step_of(definition(), path).kind == dsl::StepKind::pivot;
   const bool handler = path.starts_with("onFailure/");
+  if (path.starts_with("onSuspended[")) return Latitude::done;
   const bool forward = definition().recovery == dsl::Recovery::forward;
   if (!forward && !handler && !play_.state.pivot_passed)
     return pivot ? Latitude::settled : Latitude::any;
@@ -155,7 +213,19 @@ void RandomPlay::note(const engine::Event& event) {
                    [&](const engine::StepCompensationFailed& e) { see(What::undo_failed, e.path); },
                    [&](const engine::CancelRequested&) { see(What::cancelled, ""); },
                    [&](const engine::DeadlinePassed&) { see(What::deadline, ""); },
-                   [&](const engine::SagaSuspended& e) { see(What::suspended, e.suspension.step); },
+                   [&](const engine::SagaSuspended& e) {
+                     see(What::suspended, e.suspension.step);
+                     if (e.suspension.by_operator) seen_.back().word = "OPERATOR";
+                   },
+                   [&](const engine::OperatorActed& e) {
+                     if (e.action != "retry-now" && e.action != "suspend")
+                       see(What::resumed, e.path);
+                   },
+                   [&](const engine::StepCompensationSkipped& e) {
+                     if (e.reason != "operator" && e.reason != "not-done") return;
+                     see(What::undo_left, e.path);
+                     seen_.back().word = e.reason;
+                   },
                    [&](const engine::SagaEnded& e) { note_end(e); }, [](const auto&) {}},
              event.body);
 }

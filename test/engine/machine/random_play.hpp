@@ -28,6 +28,11 @@ class RandomPlay {
   void wake();
   void signal();
   void take_over();
+  bool interfere();
+  void operate();
+  void operate_at(const engine::Suspension& suspension);
+  engine::Resolve resolution_of(const engine::Suspension& suspension);
+  bool is_suspended() const;
   void on(engine::StimulusBody body);
   std::size_t ends_of_steps(std::ptrdiff_t first) const;
   void note(const engine::Event& event);
@@ -45,6 +50,8 @@ class RandomPlay {
   std::vector<Observed> seen_;
   std::size_t cancels_at_ = 0;  ///< the action that is a cancel; 0: none
   std::size_t take_overs_left_ = 0;
+  std::size_t operator_acts_left_ = 0;
+  bool meddles_ = false;  ///< an operator sends waiting attempts now, or suspends the saga there
   std::size_t actions_ = 0;
 };
 
