@@ -73,6 +73,13 @@ FaultPlan FaultPlan::drawn(Dice& dice) {
   return plan;
 }
 
+bool FaultPlan::is_timely() const {
+  const bool slow = database.slow + database.stuck + database.error + database.answer_error > 0;
+  const Duration disturbed =
+      events.kill + events.pause + events.stop + events.outage + events.clock_jump;
+  return !slow && disturbed.count() == 0;
+}
+
 std::string FaultPlan::text() const {
   std::string out = drain ? "drain" : "safety";
   out += " for " + to_text(faults_for) + ", " + std::to_string(nodes) + " nodes of " +

@@ -62,6 +62,8 @@ struct FaultPlan {
     bool clumsy = false;        ///< signals, commands and callbacks that nobody waits for
   } outside;
 
+  /// Nothing delays a node or what it writes: times in the logs are those of the participants.
+  bool is_timely() const;
   static FaultPlan drawn(test::Dice& dice);
   std::string text() const;
 };

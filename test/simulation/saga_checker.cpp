@@ -21,6 +21,10 @@ std::string sent(const json& request) {
   return text(request, "method") + " " + text(request, "target") + " " + text(request, "body");
 }
 
+/// From a cancellation or the saga's timeout to the first compensation: the attempt timeout of a
+/// call in flight, and of the poll that was sent just before its answer.
+constexpr std::int64_t stop_bound_ms = 2 * 12'000 + 1'000;
+
 /// Its effect is there, may be there, or is just being taken back.
 bool may_stand(Stage stage) {
   return stage == Stage::running || stage == Stage::succeeded || stage == Stage::unknown ||
@@ -41,7 +45,8 @@ void SagaChecker::read(const std::vector<LogLine>& log) {
     last = line.sequence;
     if (line.sequence == 1 && line.type != "SagaStarted") wrong("I6", line, "a log begins so");
     if (line.sequence > 1 && line.type == "SagaStarted") wrong("I6", line, "a second start");
-    if (fold_.ended() && line.type != "SagaReopened") wrong("I9", line, "it had ended");
+    if (fold_.ended() && line.type != "SagaReopened" && line.type != "CallbackRefused")
+      wrong("I9", line, "it had ended");
     if (line.type == "SagaReopened" && fold_.status() != "COMPLETED")
       wrong("I9", line, "it was " + fold_.status());
     note(line);
@@ -53,7 +58,10 @@ void SagaChecker::note(const LogLine& line) {
   if (line.type == "SagaStarted") deadline_ = number(line.data, "deadline");
   if (line.type == "TryFailed") failed_tries_.insert(line.path);
   if (line.type == "CatchStarted") failed_tries_.erase(line.path);
+  if (line.type == "CompensationStarted" || line.type == "SagaReopened") going_back_ = true;
+  if (line.type == "SagaSuspended") stuck_.insert(line.path);
   if (line.type == "OperatorActed") {
+    if (text(line.data, "action") != "retry-child") stuck_.erase(line.path);
     const std::string by = text(line.data, "by");
     people_.insert(by);
     operator_at_ = line.path;
@@ -63,6 +71,7 @@ void SagaChecker::note(const LogLine& line) {
   if (line.type == "CancelRequested") people_.insert(text(line.data, "by"));
   if (line.type == "CompensationStarted" && pivot_passed_)
     wrong("I9", line, "the pivot was passed before");
+  completions(line);
   times(line);
   signals(line);
   forward(line);
@@ -103,7 +112,10 @@ void SagaChecker::forward(const LogLine& line) {
     step.stage = Stage::succeeded;
     if (sheet != nullptr && sheet->is_pivot()) pivot_passed_ = true;
   }
-  if (line.type == "StepFailed") steps_[line.path].stage = Stage::failed;
+  if (line.type == "StepFailed") {
+    steps_[line.path].stage = Stage::failed;
+    steps_[line.path].not_done_by_operator = operator_at_ == line.path;
+  }
   if (line.type == "StepUnknown") {
     steps_[line.path].stage = Stage::unknown;
     steps_[line.path].effect_unknown = true;
@@ -168,9 +180,90 @@ void SagaChecker::backward(const LogLine& line) {
   if (line.type == "StepCompensationSkipped") {
     const std::string reason = text(line.data, "reason");
     if (reason == "operator") incomplete_ = true;
+    if (reason == "not-done") {
+      step->by_operator = true;
+      if (!step->effect_unknown) wrong("I4", line, "the step is known to be done");
+    }
     if (reason == "when" || reason == "waived") undo_begins(line);
     step->stage = Stage::undo_skipped;
   }
+}
+
+/// What is pending when a saga is to stop is settled in the same moment, unless a poll is asking.
+void SagaChecker::completions(const LogLine& line) {
+  check_settled(line);
+  const std::string phase = text(line.data, "phase");
+  const StepSheet* sheet = definition_.step(line.path);
+  if (line.type == "StepWaiting" && sheet != nullptr && sheet->has("action") && !sheet->is_pivot())
+    pending_.insert(line.path);
+  const bool settles =
+      line.type == "StepSucceeded" || line.type == "StepFailed" || line.type == "StepUnknown" ||
+      line.type == "ProbeScheduled" ||
+      ((line.type == "AttemptFailed" || line.type == "AttemptStarted") && phase == "forward");
+  if (settles) pending_.erase(line.path);
+  if (phase == "poll" && line.type == "AttemptStarted") polling_.insert(line.path);
+  if (settles || (phase == "poll" && line.type == "AttemptFailed")) polling_.erase(line.path);
+  if (line.type == "CallbackRefused" && !refused_callbacks_.insert(line.path).second)
+    wrong("I6", line, "that a callback came too late is on record already");
+  if (line.type == "StepScheduled" && sheet != nullptr && sheet->is_pivot()) pivot_sent_ = true;
+  const bool stops =
+      line.type == "CancelRequested" || (line.type == "DeadlinePassed" && definition_.goes_back());
+  if (stops && !pivot_passed_ && !stop_at_) {
+    stop_at_ = line.at;
+    delayed_ = pivot_sent_ || fold_.status() != "RUNNING";
+  }
+  const bool is_child = line.type.starts_with("Child");
+  if (is_child || phase == "probe" || line.type == "ProbeScheduled" || line.type == "Resumed" ||
+      line.type == "SagaSuspended" || line.type == "StepCompensationScheduled")
+    delayed_ = true;
+  if (line.type == "CompensationStarted") check_stop_bound(line);
+  last_at_ = line.at;
+}
+
+void SagaChecker::check_settled(const LogLine& line) {
+  if (!stop_at_ || line.at == last_at_ || fold_.status() != "RUNNING") return;
+  for (const auto& path : pending_) {
+    if (polling_.count(path) > 0) continue;
+    wrong("I8", line, path + " still awaits its participant's answer after the stop");
+    pending_.erase(path);
+    return;
+  }
+}
+
+void SagaChecker::check_stop_bound(const LogLine& line) {
+  if (!timely_ || !stop_at_ || delayed_) return;
+  if (line.at - *stop_at_ > stop_bound_ms)
+    wrong("I8", line, "it took " + std::to_string(line.at - *stop_at_) + " ms to go back");
+}
+
+void SagaChecker::check_chains() {
+  if (stuck_.empty() || stuck_.count("") > 0) return;
+  const LogLine end{0, "at rest", "", json::object(), 0};
+  for (const auto& [path, step] : steps_) {
+    const StepSheet* sheet = definition_.step(path);
+    if (sheet == nullptr || sheet->handler || !sheet->can_be_undone()) continue;
+    const bool open =
+        step.stage == Stage::undoing ||
+        (going_back_ && (step.stage == Stage::succeeded || step.stage == Stage::unknown));
+    if (open && stuck_.count(path) == 0 && !waits_for_a_stuck_one(path))
+      wrong("I1", end, path + " is not undone, though only others are stuck");
+  }
+}
+
+/// Something that has to be undone before it is not; in a serial block, and beside other
+/// iterations, that may be anything.
+bool SagaChecker::waits_for_a_stuck_one(const std::string& path) const {
+  const StepSheet* sheet = definition_.step(path);
+  const bool in_turn =
+      std::any_of(sheet->levels.begin(), sheet->levels.end(), [](const Level& level) {
+        return level.block == Level::Block::for_each ||
+               (level.block == Level::Block::parallel &&
+                level.body->value("compensationOrder", "mirror") == "serial");
+      });
+  return in_turn || std::any_of(steps_.begin(), steps_.end(), [&](const auto& other) {
+           return other.first != path && may_stand(other.second.stage) &&
+                  definition_.order(path, other.first) == DefinitionReader::Order::first_is_earlier;
+         });
 }
 
 void SagaChecker::saga_ended(const LogLine& line) {
