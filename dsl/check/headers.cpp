@@ -20,7 +20,7 @@ const std::set<std::string>& of_engine() {
   static const std::set<std::string> names{
       "authorization", "proxy-authorization", "idempotency-key", "saga-id",
       "saga-step",     "saga-phase",          "saga-attempt",    "saga-compensates",
-      "saga-callback", "traceparent",         "tracestate"};
+      "saga-probes",   "saga-callback",       "traceparent",     "tracestate"};
   return names;
 }
 

@@ -122,7 +122,20 @@ struct Registry::Impl : std::enable_shared_from_this<Registry::Impl> {
   }
 
   dsl::Parsed check(std::string_view text, const dsl::CheckContext& context) const {
-    return dsl::parse_and_check(text, context, options.definition_limits);
+    dsl::Parsed parsed = dsl::parse_and_check(text, context, options.definition_limits);
+    if (!parsed.definition) accept_if_registered(text, parsed);
+    return parsed;
+  }
+
+  /// A version that is registered stays valid when the checker gains rules: they only warn.
+  void accept_if_registered(std::string_view text, dsl::Parsed& parsed) const {
+    const auto readable = dsl::parse_definition(text, options.definition_limits).definition;
+    if (!readable) return;
+    const auto known = current();
+    const auto* stored = known->find(readable->name, readable->version);
+    if (stored == nullptr || stored->hash != readable->hash) return;
+    parsed.definition = readable;
+    for (auto& finding : parsed.findings) finding.severity = dsl::Severity::warning;
   }
 
   void refresh(std::function<void(Result<Done>)> done) {
