@@ -139,7 +139,7 @@ std::string Trial::why_not() {
 
 Reply Trial::send(const HeldCall& held, Way way) {
   Call call = held.call;
-  call.attempt = ++attempts_[call.request.key];
+  call.attempt = ++attempts_[call.request.key + call.request.probes];
   const Duration allowed = call.request.attempt_timeout;
   const auto begin = std::chrono::steady_clock::now();
   Reply reply;

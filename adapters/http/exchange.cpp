@@ -131,13 +131,15 @@ Result<std::string> write_request(const engine::Call& call, const Url& url,
                append_header(out, "Accept", "application/json");
   for (const auto& [name, value] : request.headers)
     clean = clean && append_header(out, name, value);
-  clean = clean && append_header(out, call.service->idempotency_header, request.key) &&
-          append_header(out, "Saga-Id", call.saga.text()) &&
+  if (!request.key.empty())
+    clean = clean && append_header(out, call.service->idempotency_header, request.key);
+  clean = clean && append_header(out, "Saga-Id", call.saga.text()) &&
           append_header(out, "Saga-Step", call.path) &&
           append_header(out, "Saga-Phase", phase_header(call.phase)) &&
           append_header(out, "Saga-Attempt", std::to_string(call.attempt));
   if (!request.compensates.empty())
     clean = clean && append_header(out, "Saga-Compensates", request.compensates);
+  if (!request.probes.empty()) clean = clean && append_header(out, "Saga-Probes", request.probes);
   if (!request.callback.empty())
     clean = clean && append_header(out, "Saga-Callback", request.callback);
   if (!clean) return not_sendable("A header or the path of the request holds a line break.");

@@ -98,6 +98,8 @@ std::string step_text(const Moment& moment) {
     return with("[" + number_in(data, "index") + "] ends", value_in(data, "output"));
   if (type == "TryFailed") return with("fails and is undone", failure_in(data), ": ");
   if (type == "CatchStarted") return "catch " + number_in(data, "index") + " begins";
+  if (type == "CatchPassedOver")
+    return "catch " + number_in(data, "index") + " does not match: " + text_in(data, "message");
   if (type == "StepWaiting") return waiting(moment);
   if (type == "SignalConsumed") return "takes the signal";
   if (type == "CallbackReceived") return "is called back";

@@ -107,8 +107,8 @@ StandIns::ArmedFault* StandIns::fault_for(const Scene& scene) {
 StandIns::Reaction StandIns::disturbed(const Scene& scene, const Fault& fault) {
   const Duration timeout = scene.call.request.attempt_timeout;
   Reaction lost{TransportError{dsl::Transport::timeout, true,
-                                     "no answer within " + backstitch::to_text(timeout)},
-                      timeout};
+                               "no answer within " + backstitch::to_text(timeout)},
+                timeout};
   switch (fault.trouble) {
     case Trouble::refuse: {
       const auto rules = rules_of(answers_, scene.definition, scene.step, fault.target);
@@ -202,7 +202,7 @@ Response StandIns::undo(const Scene& scene) {
 }
 
 Response StandIns::look_up(const Scene& scene) {
-  const std::string& key = scene.call.request.key;
+  const std::string& key = scene.call.request.probes;
   const auto& action = std::get<dsl::Action>(scene.step.body);
   const bool probe = scene.call.phase == Phase::probe;
   const auto found = effects_.find(key);

@@ -57,8 +57,9 @@ void Encoding::failure(const std::optional<Failure>& failure) {
 void Encoding::request(const std::shared_ptr<const RenderedRequest>& request) {
   flag(request != nullptr);
   if (!request) return;
-  for (const auto* part : {&request->service, &request->method, &request->target, &request->body,
-                           &request->key, &request->compensates, &request->callback})
+  for (const auto* part :
+       {&request->service, &request->method, &request->target, &request->body, &request->key,
+        &request->compensates, &request->probes, &request->callback})
     text(*part);
   number(request->headers.size());
   for (const auto& [name, value] : request->headers) {
@@ -79,6 +80,7 @@ void Encoding::call(const CallState& call) {
 
 void Encoding::step(const StepState& step) {
   number(static_cast<std::uint64_t>(step.status));
+  text(step.key);
   for (const auto* call : {&step.forward, &step.probe, &step.poll, &step.undo}) this->call(*call);
   json(step.output);
   json(step.captured);

@@ -147,6 +147,7 @@ void Positions::restore_whole(std::uint32_t id) {
   if (root_at_hand_ != root) {
     const SagaState& started = roots_[root];
     state_.id = started.id;
+    state_.root = started.root;
     state_.definition = started.definition;
     state_.version = started.version;
     state_.input = started.input;

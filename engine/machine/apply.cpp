@@ -64,6 +64,7 @@ class Applier {
     state_.business_key = e.business_key;
     state_.deadline = e.deadline;
     state_.parent = e.parent;
+    state_.root = e.root;
     state_.started_at = at_;
     state_.status = SagaStatus::running;
     state_.bytes = json_size(e.input);
@@ -72,6 +73,7 @@ class Applier {
 
   void operator()(const StepScheduled& e) {
     StepState& step = begin(e.path, StepStatus::running);
+    step.key = e.request.key;
     step.timeout_at = e.timeout_at;
     step.callback_token = e.callback_token;
     begin_call(step.forward, e.request, at_);
@@ -79,6 +81,7 @@ class Applier {
 
   void operator()(const ChildScheduled& e) {
     StepState& step = begin(e.path, StepStatus::waiting);
+    step.key = e.key;
     step.timeout_at = e.timeout_at;
     step.child = std::make_shared<const ChildSaga>(e.child);
     step.child_stopped = false;
@@ -121,6 +124,8 @@ class Applier {
     state_.blocks[e.path].catch_chosen = e.index;
     progress();
   }
+
+  void operator()(const CatchPassedOver&) {}
 
   void operator()(const StepWaiting& e) {
     StepState& step = state_.steps[e.path];

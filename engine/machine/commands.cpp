@@ -399,9 +399,10 @@ std::optional<Error> Decider::impossible_as_done(const Resolve& resolve,
   }
   std::optional<Error> broken;
   if (compensation)
-    broken = trial_of_undo(at, succeeded, failure_seen(state(), at, Phase::compensate));
+    broken =
+        trial_of_undo(at, state_after(succeeded), failure_seen(state(), at, Phase::compensate));
   else if (may_fail_once_done(at))
-    broken = trial_of_undo(at, succeeded, std::nullopt);
+    broken = trial_of_undo(at, state_after(succeeded), std::nullopt);
   if (!broken) return std::nullopt;
   return Error{ErrorCode::invalid, "compensation-not-renderable",
                "With this output and captured data the compensation of `" + at.path +

@@ -3,6 +3,7 @@
 #include <backstitch/base/match.hpp>
 
 #include "decider.hpp"
+#include "limits.hpp"
 
 namespace backstitch::engine {
 namespace {
@@ -63,13 +64,15 @@ void Decider::suspend(Suspension suspension) {
   suspension.since = now();
   suspension.from =
       state().status == SagaStatus::suspended ? state().suspensions.front().from : state().status;
+  suspension.message = cut_message(std::move(suspension.message));
   emit(SagaSuspended{std::move(suspension)});
   if (state().parent) out_.effects.push_back(TellParent{});
 }
 
 Failure Decider::failure(std::string code, std::string failure_class, std::string message,
                          const StepPath& path) const {
-  return {std::move(code), std::move(failure_class), std::move(message), path, nullptr};
+  return {std::move(code), std::move(failure_class), cut_message(std::move(message)), path,
+          nullptr};
 }
 
 void Decider::refuse(std::string reason, std::string message, ErrorCode code) {
@@ -97,6 +100,7 @@ void Decider::start(const Start& start) {
   started.version = definition().version;
   started.input = start.input;
   started.parent = start.parent;
+  started.root = start.id.text();
   if (start.refusal) {
     started.business_key = start.business_key;
     emit(std::move(started));

@@ -11,6 +11,7 @@
 #include <backstitch/engine/machine/machine.hpp>
 
 #include "backoff.hpp"
+#include "keys.hpp"
 #include "locate.hpp"
 #include "outcome.hpp"
 #include "render.hpp"
@@ -29,6 +30,9 @@ inline const dsl::Action& action_of(const Located& at) {
 }
 /// Whether something of the step stays that should have been undone.
 bool is_left_over(const StepState& step);
+
+/// The state of a step after this event, as far as its compensation reads it.
+StepState state_after(const StepSucceeded& succeeded);
 
 class Decider {
  public:
@@ -170,12 +174,17 @@ class Decider {
   std::vector<const std::vector<dsl::OutcomeRule>*> rules_of(const Located& at, Phase phase) const;
 
   // settling.cpp
+  /// The idempotency key of the step's action: the stored one, or the one that it will get.
+  std::string action_key(const Located& at) const;
   SagaScope scope_of(const Located& at, Phase phase) const;
   void succeed_with(const Located& at, const std::optional<dsl::Template>& output,
                     const SagaScope& scope);
-  /// `why`: what the saga goes back for, if that is known.
-  std::optional<Error> trial_of_undo(const Located& at, const StepSucceeded& succeeded,
+  /// Why the step's compensation could not be rendered if this were the step's state. `why`: what
+  /// the saga goes back for, if that is known.
+  std::optional<Error> trial_of_undo(const Located& at, const StepState& then,
                                      const std::optional<Failure>& why) const;
+  /// The same before the action is sent, for an unknown outcome.
+  std::optional<Error> trial_before_sending(const Located& at) const;
   void probe_or_unknown(const Located& at, const Verdict& last);
   void stays_unknown(const Located& at, const Failure& why);
   /// Whether the step's compensation, as that of an unknown outcome, reads neither output nor

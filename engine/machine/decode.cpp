@@ -60,6 +60,7 @@ RenderedRequest request_from(const Json& in) {
   request.body = text(in, "body");
   request.key = text(in, "key");
   request.compensates = text(in, "compensates");
+  request.probes = text(in, "probes");
   request.callback = text(in, "callback");
   request.attempt_timeout = Duration{integer<std::int64_t>(in.at("timeoutMs"))};
   return request;
@@ -113,6 +114,7 @@ SagaStarted started_from(const Json& in) {
   if (in.contains("businessKey")) e.business_key = text(in, "businessKey");
   e.deadline = time(in, "deadline");
   e.parent = parent_from(in);
+  e.root = text(in, "root");
   return e;
 }
 
@@ -200,6 +202,8 @@ std::optional<EventBody> block_event_from(const std::string& type, const StepPat
     return IterationEnded{path, number(in, "index"), value(in, "output"), failure_in(in)};
   if (type == "TryFailed") return TryFailed{path, failure_from_json(in.at("failure"))};
   if (type == "CatchStarted") return CatchStarted{path, number(in, "index")};
+  if (type == "CatchPassedOver")
+    return CatchPassedOver{path, number(in, "index"), text(in, "message")};
   if (type == "StepWaiting") {
     const auto poll = in.find("poll");
     return StepWaiting{path, time(in, "until"),
@@ -210,7 +214,7 @@ std::optional<EventBody> block_event_from(const std::string& type, const StepPat
   if (type == "CallbackReceived") return CallbackReceived{path};
   if (type == "CallbackRefused") return CallbackRefused{path};
   if (type == "ChildScheduled")
-    return ChildScheduled{path, child_from(in.at("child")), time(in, "timeoutAt")};
+    return ChildScheduled{path, child_from(in.at("child")), time(in, "timeoutAt"), text(in, "key")};
   if (type == "ChildStopped") return ChildStopped{path};
   if (type == "ChildUndoScheduled") return ChildUndoScheduled{path};
   return std::nullopt;

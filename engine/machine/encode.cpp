@@ -35,6 +35,7 @@ Json to_json(const RenderedRequest& request) {
   put(out, "body", request.body);
   put(out, "key", request.key);
   put(out, "compensates", request.compensates);
+  put(out, "probes", request.probes);
   put(out, "callback", request.callback);
   out["timeoutMs"] = request.attempt_timeout.count();
   return out;
@@ -61,6 +62,7 @@ Json data_of(const Event& event) {
                      if (e.business_key) out["businessKey"] = *e.business_key;
                      put(out, "deadline", e.deadline);
                      if (e.parent) out["parent"] = parent_json(*e.parent);
+                     put(out, "root", e.root);
                    },
                    [&](const StepScheduled& e) {
                      out["request"] = to_json(e.request);
@@ -70,6 +72,7 @@ Json data_of(const Event& event) {
                    [&](const ChildScheduled& e) {
                      out["child"] = child_json(e.child);
                      put(out, "timeoutAt", e.timeout_at);
+                     put(out, "key", e.key);
                    },
                    [&](const ChildStopped&) {},
                    [&](const BlockStarted& e) {
@@ -84,6 +87,10 @@ Json data_of(const Event& event) {
                    },
                    [&](const TryFailed& e) { out["failure"] = to_json(e.failure); },
                    [&](const CatchStarted& e) { out["index"] = e.index; },
+                   [&](const CatchPassedOver& e) {
+                     out["index"] = e.index;
+                     put(out, "message", e.message);
+                   },
                    [&](const StepWaiting& e) {
                      put(out, "until", e.until);
                      if (e.poll) out["poll"] = to_json(*e.poll);

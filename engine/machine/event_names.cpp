@@ -15,6 +15,7 @@ std::string_view type_name(const Event& event) {
             [](const IterationEnded&) { return "IterationEnded"; },
             [](const TryFailed&) { return "TryFailed"; },
             [](const CatchStarted&) { return "CatchStarted"; },
+            [](const CatchPassedOver&) { return "CatchPassedOver"; },
             [](const StepWaiting&) { return "StepWaiting"; },
             [](const SignalReceived&) { return "SignalReceived"; },
             [](const SignalConsumed&) { return "SignalConsumed"; },

@@ -218,15 +218,17 @@ Progress Decider::begin_action(const Located& at, const dsl::Action& action) {
     token = callback_token(state().id, at.path, stimulus_.random);
   const std::string url = callback_url(program_, token);
   SagaScope scope = scope_of(at, Phase::forward);
-  if (!url.empty()) scope.set_self(forward_self(key_of(state(), at, Phase::forward), url));
+  const std::string key = action_key(at);
+  if (!url.empty()) scope.set_self(forward_self(key, url));
   auto request = render(program_, state(),
-                        {at, Phase::forward, action.request, action.request.service,
+                        {at, Phase::forward, action.request, action.request.service, key,
                          action.attempt_timeout ? &*action.attempt_timeout : nullptr},
                         scope);
   if (!request) return fail_expression(at, request.error());
   request->callback = url;
   const auto timeout_at = timeout_of(at, scope);
   if (!timeout_at) return fail_expression(at, timeout_at.error());
+  if (const auto error = trial_before_sending(at)) return fail_expression(at, *error);
   emit(StepScheduled{at.path, std::move(*request), *timeout_at, std::move(token)});
   call(at.path, Phase::forward);
   return Progress::waiting;
@@ -247,7 +249,7 @@ Progress Decider::begin_fail(const Located& at, const dsl::Fail& fail) {
   if (fail.message) {
     auto message = fail.message->render_text(scope, budget);
     if (!message) return fail_expression(at, message.error());
-    why.message = std::move(*message);
+    why.message = cut_message(std::move(*message));
   }
   if (fail.details) {
     auto details = fail.details->render(scope, budget);

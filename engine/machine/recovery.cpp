@@ -200,7 +200,7 @@ Progress Decider::begin_undo(const Located& at, const dsl::Compensation& undo) {
   const auto* action = std::get_if<dsl::Action>(&at.step->body);
   const std::string service = action != nullptr ? action->request.service : std::string{};
   auto request = render(program_, state(),
-                        {at, Phase::compensate, undo.request, service,
+                        {at, Phase::compensate, undo.request, service, step_state(at.path).key,
                          undo.attempt_timeout ? &*undo.attempt_timeout : nullptr},
                         scope);
   if (!request) {

@@ -33,6 +33,7 @@ std::string event_text(const Event& event) {
                    },
                    [&](const TryFailed& e) { text += " " + e.failure.code; },
                    [&](const CatchStarted& e) { text += " #" + std::to_string(e.index); },
+                   [&](const CatchPassedOver& e) { text += " #" + std::to_string(e.index); },
                    [&](const BlockStarted& e) {
                      if (e.chosen != 0) text += " #" + std::to_string(e.chosen);
                      if (e.items.is_array())

@@ -1,6 +1,7 @@
 #include "checker.hpp"
 
 #include <algorithm>
+#include <cctype>
 #include <map>
 #include <memory>
 #include <set>
@@ -13,6 +14,19 @@ namespace {
 
 using Stage = SagaChecker::Stage;
 using What = LedgerEntry::What;
+
+/// What survives URLs, headers, file names and routers.
+bool is_safe(const std::string& key) {
+  return key.size() <= 128 && std::all_of(key.begin(), key.end(), [](unsigned char c) {
+           return std::isalnum(c) != 0 || c == '-' || c == '_';
+         });
+}
+
+/// Key columns often ignore case.
+std::string without_case(std::string key) {
+  for (char& c : key) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
+  return key;
+}
 
 class Checker {
  public:
@@ -116,7 +130,8 @@ class Checker {
       for (const auto& [path, step] : saga->steps()) {
         for (const auto& key : {step.key, step.undo_key}) {
           if (key.empty()) continue;
-          const auto [owner, fresh] = owners.emplace(key, id + " " + path);
+          if (!is_safe(key)) wrong("I3: the key of " + id + " " + path + " is " + key);
+          const auto [owner, fresh] = owners.emplace(without_case(key), id + " " + path);
           if (!fresh) wrong("I3: " + id + " " + path + " has the key of " + owner->second);
         }
       }

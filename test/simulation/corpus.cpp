@@ -56,6 +56,18 @@ void adapt(Json& document) {
   });
 }
 
+/// What the generator leaves out: undos that tell why, in every part of a request.
+void explain(Json& document, test::Dice& dice) {
+  each_with(document, "compensation", [&](Json& step) {
+    if (!step["compensation"].is_object() || !dice.chance(40)) return;
+    Json& undo = step["compensation"];
+    undo["headers"] = {{"X-Why", "${failure.message}"}};
+    undo["query"] = {{"step", "${failure.step}"}};
+    undo["body"] = {{"reason", "${failure.details?.reason}"},
+                    {"first", "${failure.details?[0]?.reason ?? failure.details}"}};
+  });
+}
+
 /// What the generator leaves out: calls that are answered later.
 void enrich(Json& document, test::Dice& dice) {
   each_with(document, "action", [&](Json& step) {
@@ -175,6 +187,7 @@ std::unique_ptr<Specimen> Corpus::made(std::uint64_t number) {
   auto random = test::random_definition(number * 7919 + 1, 8);
   random.document["name"] = "random.r" + std::to_string(number);
   adapt(random.document);
+  explain(random.document, dice);
   const Json plain = random.document;
   enrich(random.document, dice);
   auto specimen = registered({random.document}, random.input);

@@ -32,10 +32,10 @@ struct Network::Attempt {
 namespace {
 
 Message message_of(const Call& call) {
-  return {call.service_name,           call.saga.text(),     call.path,
-          engine::to_text(call.phase), call.attempt,         call.request.method,
-          call.request.target,         call.request.body,    call.request.key,
-          call.request.compensates,    call.request.callback};
+  return {call.service_name,           call.saga.text(),    call.path,
+          engine::to_text(call.phase), call.attempt,        call.request.method,
+          call.request.target,         call.request.body,   call.request.key,
+          call.request.compensates,    call.request.probes, call.request.callback};
 }
 
 TransportError failed(dsl::Transport kind, bool sent, const char* message) {

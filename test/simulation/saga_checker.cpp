@@ -25,6 +25,16 @@ std::string sent(const json& request) {
 /// call in flight, and of the poll that was sent just before its answer.
 constexpr std::int64_t stop_bound_ms = 2 * 12'000 + 1'000;
 
+/// A value inserted into a path stays one segment of it, for routers that decode `%2F`, too.
+bool leaves_its_path(const json& request) {
+  std::string path = text(request, "target");
+  path = path.substr(0, path.find('?')) + "/";
+  for (const char* part : {"//", "/../", "/./", "%2F", "%5C", "%2E"}) {
+    if (path.find(part) != std::string::npos) return true;
+  }
+  return false;
+}
+
 /// Its effect is there, may be there, or is just being taken back.
 bool may_stand(Stage stage) {
   return stage == Stage::running || stage == Stage::succeeded || stage == Stage::unknown ||
@@ -85,6 +95,7 @@ void SagaChecker::scheduled(const LogLine& line) {
   Step& step = steps_[line.path];
   const std::string key = text(request, "key");
   if (key.empty()) wrong("I3", line, "a request without a key");
+  if (leaves_its_path(request)) wrong("path", line, "it is " + text(request, "target"));
   if (!step.key.empty() && step.key != key)
     wrong("I3", line, "its key was " + step.key + " and is " + key);
   if (!step.key.empty() && step.request != sent(request))
@@ -94,9 +105,18 @@ void SagaChecker::scheduled(const LogLine& line) {
   step.stage = Stage::running;
 }
 
+/// What only asks has no key of its own, and names that of the action.
+void SagaChecker::asked(const LogLine& line, const json& request) {
+  if (request.contains("key")) wrong("I3", line, "a question has a key of its own");
+  if (text(request, "probes") != steps_[line.path].key)
+    wrong("I3", line, "it asks for " + text(request, "probes"));
+}
+
 void SagaChecker::forward(const LogLine& line) {
   const StepSheet* sheet = definition_.step(line.path);
   if (line.type == "StepScheduled") scheduled(line);
+  if (line.type == "ProbeScheduled") asked(line, line.data.at("request"));
+  if (line.type == "StepWaiting" && line.data.contains("poll")) asked(line, line.data.at("poll"));
   if (line.type == "ChildScheduled") {
     steps_[line.path].stage = Stage::running;
     steps_[line.path].child = text(line.data.at("child"), "saga");
@@ -109,6 +129,7 @@ void SagaChecker::forward(const LogLine& line) {
   if (line.type == "StepSucceeded") {
     Step& step = steps_[line.path];
     step.by_operator = operator_at_ == line.path;
+    step.without_output = line.data.contains("failure");
     step.stage = Stage::succeeded;
     if (sheet != nullptr && sheet->is_pivot()) pivot_passed_ = true;
   }
@@ -131,6 +152,12 @@ bool SagaChecker::in_failed_try(const std::string& path) const {
                      [&](const std::string& attempt) { return path.starts_with(attempt + "/"); });
 }
 
+bool SagaChecker::share_failed_try(const std::string& path, const std::string& other) const {
+  return std::any_of(failed_tries_.begin(), failed_tries_.end(), [&](const std::string& attempt) {
+    return path.starts_with(attempt + "/") && other.starts_with(attempt + "/");
+  });
+}
+
 /// The heart of I4.
 void SagaChecker::undo_begins(const LogLine& line) {
   Step& step = steps_[line.path];
@@ -140,6 +167,8 @@ void SagaChecker::undo_begins(const LogLine& line) {
   if (!back && !in_failed_try(line.path)) wrong("I4", line, "nothing has failed");
   for (const auto& [path, other] : steps_) {
     if (path == line.path || !may_stand(other.stage)) continue;
+    // Up to a save-point only what came after it is undone.
+    if (!back && !share_failed_try(line.path, path)) continue;
     const StepSheet* sheet = definition_.step(path);
     if (sheet == nullptr || !sheet->can_be_undone()) continue;
     if (definition_.order(line.path, path) == DefinitionReader::Order::first_is_earlier)
@@ -147,7 +176,17 @@ void SagaChecker::undo_begins(const LogLine& line) {
   }
 }
 
+/// R2. An output that could not be computed is nothing to render from.
+void SagaChecker::undo_not_rendered(const LogLine& line) {
+  const auto step = steps_.find(line.path);
+  if (step != steps_.end() && step->second.without_output) return;
+  wrong("R2", line, "the compensation cannot be rendered: " + text(line.data, "message"));
+}
+
 void SagaChecker::backward(const LogLine& line) {
+  if (line.type == "SagaSuspended" && text(line.data, "reason") == "EXPRESSION_FAILED" &&
+      text(line.data, "phase") == "compensate")
+    undo_not_rendered(line);
   Step* step = steps_.count(line.path) > 0 ? &steps_[line.path] : nullptr;
   const bool begins = line.type == "StepCompensationScheduled" || line.type == "ChildUndoScheduled";
   if (begins) undo_begins(line);

@@ -37,6 +37,7 @@ class SagaChecker {
     bool by_operator = false;  ///< a person said what became of it
     bool not_done_by_operator = false;
     bool effect_unknown = false;
+    bool without_output = false;  ///< it took effect, and its output could not be computed
   };
   using Complain = std::function<void(const std::string&)>;
 
@@ -68,6 +69,8 @@ class SagaChecker {
   void times(const LogLine& line);
   void signals(const LogLine& line);
   void scheduled(const LogLine& line);
+  void undo_not_rendered(const LogLine& line);
+  void asked(const LogLine& line, const nlohmann::json& request);
   void undo_begins(const LogLine& line);
   void wait_ended(const LogLine& line, bool succeeded);
   void saga_ended(const LogLine& line);
@@ -77,6 +80,7 @@ class SagaChecker {
   void check_settled(const LogLine& line);
   void check_stop_bound(const LogLine& line);
   bool waits_for_a_stuck_one(const std::string& path) const;
+  bool share_failed_try(const std::string& path, const std::string& other) const;
 
   std::string id_;
   const DefinitionReader& definition_;

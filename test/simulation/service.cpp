@@ -1,5 +1,7 @@
 #include "service.hpp"
 
+#include <cctype>
+
 #include <nlohmann/json.hpp>
 
 namespace backstitch::simulation {
@@ -14,10 +16,12 @@ Dice dice_of(const std::string& key) {
   return Dice(mixed);
 }
 
+constexpr const char* by_key = "/by-key/";
+
 /// Who is asked there promises that "not seen" is for ever.
 bool is_sealed(const Message& probe) {
-  return probe.phase == "probe" && (probe.target.find("/by-key/") != std::string::npos ||
-                                    probe.target.starts_with("/sealed/"));
+  return probe.phase == "probe" &&
+         (probe.target.find(by_key) != std::string::npos || probe.target.starts_with("/sealed/"));
 }
 
 }  // namespace
@@ -63,6 +67,9 @@ std::optional<Answer> Services::turned_away() {
 
 Answer Services::handle(const Message& message) {
   const auto& plan = scene_.plan.participants;
+  // Routers decode `%2F` and find nothing there, or refuse it.
+  const std::string path = message.target.substr(0, message.target.find('?'));
+  if (path.find("%2F") != std::string::npos) return {404, "<h1>Not Found</h1>"};
   const bool lies_open = scene_.strikes(plan.unknown);
   if (lies_open && scene_.dice.chance(50)) return {500, nullptr};
   Answer answer;
@@ -76,8 +83,14 @@ Answer Services::handle(const Message& message) {
   return answer;
 }
 
+Services::Effect& Services::effect_of(const std::string& key) {
+  std::string column = key;
+  for (char& c : column) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
+  return effects_[column];
+}
+
 Answer Services::act(const Message& message) {
-  Effect& effect = effects_[message.key];
+  Effect& effect = effect_of(message.key);
   switch (effect.stage) {
     case Stage::undone:
     case Stage::closed:
@@ -117,7 +130,7 @@ Answer Services::act(const Message& message) {
 
 void Services::decide(const Message& message) {
   --undecided_;
-  Effect& effect = effects_[message.key];
+  Effect& effect = effect_of(message.key);
   if (effect.stage != Stage::accepted) return;
   const bool refused = refuses(message.key);
   effect.stage = refused ? Stage::refused : Stage::done;
@@ -131,7 +144,7 @@ void Services::decide(const Message& message) {
 }
 
 Answer Services::undo(const Message& message) {
-  Effect& effect = effects_[message.compensates];
+  Effect& effect = effect_of(message.compensates);
   const bool fails = scene_.strikes(scene_.plan.participants.undo_fails);
   if (fails && scene_.dice.chance(50)) return {scene_.dice.pick({409, 500, 503}), nullptr};
   const Stage before = effect.stage;
@@ -152,7 +165,12 @@ Answer Services::undo(const Message& message) {
 }
 
 Answer Services::look_up(const Message& message) {
-  Effect& effect = effects_[message.key];
+  // A participant reads the key where it likes: from the path, if it is there.
+  const auto in_path = message.target.find(by_key);
+  const std::string key = in_path == std::string::npos
+                              ? message.probes
+                              : message.target.substr(in_path + std::string_view(by_key).size());
+  Effect& effect = effect_of(key);
   switch (effect.stage) {
     case Stage::done:
       return effect.answer;
@@ -169,7 +187,7 @@ Answer Services::look_up(const Message& message) {
   }
   if (!is_sealed(message)) return {404, nullptr};
   effect.stage = Stage::closed;
-  note(What::sealed, message, message.key);
+  note(What::sealed, message, key);
   scene_.coverage.reached(Rare::sealed_probe_closed);
   return {404, nullptr};
 }
@@ -179,8 +197,23 @@ bool Services::refuses(const std::string& key) const {
 }
 
 Answer Services::refusal(const std::string& key) {
-  return {dice_of(key + "!").pick({409, 409, 422, 402, 410}),
-          {{"state", "REFUSED"}, {"error", "refused"}}};
+  Dice dice = dice_of(key + "!");
+  const int status = dice.pick({409, 409, 422, 402, 410});
+  // Error pages have every shape.
+  switch (dice.below(8)) {
+    case 0:
+      return {status, nullptr};
+    case 1:
+      return {status, "<html><body>Conflict\r\n</body></html>"};
+    case 2:
+      return {status, nlohmann::json::array({"refused", {{"reason", "none"}}})};
+    case 3:
+      return {status, 409};
+    case 4:
+      return {status, {{"reason", {{"code", 7}}}}};
+    default:
+      return {status, {{"state", "REFUSED"}, {"error", "refused"}, {"reason", "sold out"}}};
+  }
 }
 
 /// One body that every step of the corpus can read what it needs from.

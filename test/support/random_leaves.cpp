@@ -24,6 +24,9 @@ GrownStep Grower::call(const Place& at, const std::string& kind) {
   const std::string name = fresh("a");
   const bool reads = kind == "readonly";
   Json action{{"service", "s"}, {"http", (reads ? "GET /" : "PUT /") + name + "/${saga.id}"}};
+  const bool may_fail = !at.after_pivot && !at.forward && kind != "pivot";
+  if (may_fail && dice_.chance(8))
+    action["http"] = action["http"].get<std::string>() + "/${input?.note ?? 'none'}";
   if (!reads && dice_.chance(40))
     action["body"] = {{"n", braced(random_number(dice_, at))}, {"key", "${self.key}"}};
   if (dice_.chance(20)) action["query"] = {{"n", braced(random_number(dice_, at))}};
@@ -66,6 +69,17 @@ Json Grower::compensation(const Place& at, const std::string& name, bool may_rea
   Json undo{{"http", "DELETE /" + name}};
   if (may_read_output && dice_.chance(50)) undo["http"] = "DELETE /" + name + "/${self.output.n}";
   if (dice_.chance(30)) undo["body"] = {{"why", "${failure.code}"}, {"key", "${self.key}"}};
+  if (dice_.chance(25)) {
+    undo["headers"] = {{"X-Why", "${failure.message}"}};
+    undo["query"] = {{"step", "${failure.step}"}};
+    undo["body"] = {{"reason", "${failure.details?.reason}"},
+                    {"first", "${failure.details?[0]?.reason ?? failure.details}"}};
+  }
+  // It can never be rendered, so the step must not be called.
+  if (!may_read_output && !at.forward && dice_.chance(4)) {
+    undo["body"] = "${div(1, input.n - input.n)}";
+    return undo;
+  }
   if (dice_.chance(15)) {
     // Only what certainly stood before the step may be read in its undo.
     Place certain = at;

@@ -26,7 +26,7 @@ bool is_named(const Fault& fault, const std::string& code) {
 Reference::Reference(const dsl::Definition& definition, Json input)
     : definition_(definition),
       input_(std::move(input)),
-      saga_{{"id", ""}, {"name", definition.name}, {"version", definition.version}} {
+      saga_{{"id", "id"}, {"name", definition.name}, {"version", definition.version}} {
   main_ = make_lane(definition.steps, "", nullptr, &names_);
   follow();
 }

@@ -100,6 +100,7 @@ bool Reference::may_fail(const Run& run) const {
 std::string Reference::call_seen(Run& run) {
   if (!std::holds_alternative<dsl::Action>(run.step->body)) return "the step calls nobody";
   if (run.stand != Stand::ready || !may_begin(run)) return not_ready(run);
+  if (!can_be_sent(run)) return "its request cannot be rendered, or not its undo";
   mark_begun(run);
   run.stand = Stand::running;
   pivot_sent_ = pivot_sent_ || is_pivot(*run.step);
@@ -137,7 +138,8 @@ std::string Reference::done_seen(Run& run, const Observed& seen) {
 
 std::string Reference::refused_seen(Run& run, const Observed& seen) {
   const auto& body = run.step->body;
-  const bool calls = std::holds_alternative<dsl::Action>(body);
+  // What cannot be sent fails without a call.
+  const bool calls = std::holds_alternative<dsl::Action>(body) && can_be_sent(run);
   if (ends_when_stopped(run)) return "";
   if (calls ? run.stand != Stand::running : run.stand != Stand::ready || !may_begin(run))
     return not_ready(run);

@@ -144,6 +144,10 @@ class Reference {
                 const Json* self = nullptr);
   bool holds(const dsl::Expression& source, const Lane& lane, const Json* failure = nullptr,
              const Json* self = nullptr);
+  /// The same of a catch: a condition that cannot be evaluated does not hold.
+  bool certainly_holds(const dsl::Expression& source, const Lane& lane, const Json& failure);
+  /// Whether the request of the action can be rendered, and its undo if the outcome were unknown.
+  bool can_be_sent(const Run& run);
   static Json failure_of(const Fault& fault);
 
   const dsl::Definition& definition_;

@@ -6,16 +6,6 @@
 #include "../limits.hpp"
 
 namespace backstitch::engine {
-namespace {
-
-/// In the parent's shard, so that both are always run by the same node.
-SagaId child_id(const SagaState& parent, const StepPath& path, TimePoint now,
-                std::uint64_t random) {
-  const std::uint64_t place = std::hash<std::string>{}(parent.id.text() + "/" + path);
-  return SagaId::make(now, random, random ^ place * 0x9e3779b97f4a7c15ULL, parent.id.shard());
-}
-
-}  // namespace
 
 Progress Decider::begin_child(const Located& at, const dsl::SubSaga& saga) {
   const std::uint32_t depth = state().parent ? state().parent->depth + 1 : 1;
@@ -24,7 +14,7 @@ Progress Decider::begin_child(const Located& at, const dsl::SubSaga& saga) {
         at, {ErrorCode::invalid, "LIMIT_EXCEEDED",
              "sub-sagas are nested more than " + std::to_string(saga_depth_max) + " deep"});
   }
-  ChildScheduled scheduled{at.path, {}, std::nullopt};
+  ChildScheduled scheduled{at.path, {}, std::nullopt, action_key(at)};
   {
     const SagaScope scope = scope_of(at, Phase::forward);
     dsl::Budget budget;

@@ -26,7 +26,8 @@ void Decider::wait_for_completion(const Located& at, const dsl::Completion& comp
     const auto every = duration_of(completion.poll->every, scope);
     auto request = render(
         program_, state(),
-        {at, Phase::poll, completion.poll->request, action_of(at).request.service, nullptr}, scope);
+        {at, Phase::poll, completion.poll->request, action_of(at).request.service, action_key(at)},
+        scope);
     if (!every || !request) {
       broken = every ? request.error() : every.error();
     } else {

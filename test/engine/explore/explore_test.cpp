@@ -150,7 +150,7 @@ TEST_CASE("a list may be empty, a divisor zero") {
 TEST_CASE("an undo that reads what is not there is found before it would be needed") {
   const auto found = explore::explore(program_of(saga(
       R"({"name":"a","action":{"service":"s","http":"PUT /a"},"capture":{"t":"${response.body?.token}"},
-        "compensation":{"http":"DELETE /a/${self.captured.t}"}})")));
+        "probe":{"http":"GET /a","sealed":true},"compensation":{"http":"DELETE /a/${self.captured.t}"}})")));
   REQUIRE_FALSE(found.violations.empty());
   CHECK(found.violations[0].promise == "expression");
   CHECK(found.violations[0].what.find("a: ") == 0);

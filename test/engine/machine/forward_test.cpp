@@ -21,18 +21,18 @@ TEST_CASE("a request carries its key, its encoded path and its bytes") {
     "steps":[{"name":"a","action":{"service":"s","http":"PUT /things/${input.id}","query":{"q":"${input.id}"},"headers":{"X-A":"${input.id}"},
       "body":{"key":"${self.key}"}},"compensation":{"http":"DELETE /things","body":{"k":"${self.key}","o":"${self.outcome}"}}},
       {"name":"f","fail":{"code":"STOP"}}]})",
-            R"({"id":"a/b c?"})");
+            R"({"id":"a b+c?"})");
   play.start();
   const auto request = play.request("a");
-  CHECK(request.target == "/things/a%2Fb%20c%3F?q=a%2Fb%20c%3F");
-  CHECK(request.key == play.state.id.text() + "/a/f");
+  CHECK(request.target == "/things/a%20b%2Bc%3F?q=a%20b%2Bc%3F");
+  CHECK(request.key == play.state.id.text() + "-a-f");
   CHECK(request.body == R"({"key":")" + request.key + "\"}");
   CHECK(request.headers == std::vector<std::pair<std::string, std::string>>{
-                               {"X-A", "a/b c?"}, {"Content-Type", "application/json"}});
+                               {"X-A", "a b+c?"}, {"Content-Type", "application/json"}});
   play.answer("a", 200);
   const auto& undo = play.request("a", engine::Phase::compensate);
   CHECK(undo.compensates == request.key);
-  CHECK(undo.key == play.state.id.text() + "/a/c");
+  CHECK(undo.key == play.state.id.text() + "-a-c");
   CHECK(undo.body == R"({"k":")" + request.key + R"(","o":"succeeded"})");
 }
 
@@ -176,16 +176,6 @@ TEST_CASE("a broken output counts the call as done and undoes it") {
         "StepSucceeded a but EXPRESSION_FAILED, CompensationStarted EXPRESSION_FAILED, "
         "StepCompensationScheduled a | call a compensate #1");
   CHECK(play.state.failure->details["response"]["body"] == Json::object());
-}
-
-TEST_CASE("an undo that could never be rendered fails the saga when its step completes") {
-  Play play(
-      R"({"dsl":1,"name":"t.u","version":1,"services":{"s":{"baseUrl":"https://s.example"}},"steps":[
-    {"name":"a","action":{"service":"s","http":"PUT /a"},"compensation":{"http":"DELETE /a/${self.output.id}"}}]})");
-  play.start();
-  CHECK(play.answer("a", 200, "{}") ==
-        "StepSucceeded a but EXPRESSION_FAILED, CompensationStarted EXPRESSION_FAILED, "
-        "SagaSuspended a EXPRESSION_FAILED");
 }
 
 TEST_CASE("a step's timeout makes an attempt in flight unknown") {

@@ -15,6 +15,26 @@ std::uint64_t mixed(std::uint64_t seed, const std::string& text) {
 engine::CallResult response(int status, Json body = nullptr) {
   return engine::Response{status, {}, std::move(body)};
 }
+/// Refusals have bodies of every shape.
+Json error_page(Dice dice) {
+  switch (dice.below(8)) {
+    case 0:
+      return "<html>\r\n<h1>Conflict</h1></html>";
+    case 1:
+      return Json::array({"refused", {{"reason", "none"}}});
+    case 2:
+      return 409;
+    case 3:
+      return {{"reason", {{"code", 7}}}};
+    case 4:
+      return {{"reason", "sold out"}};
+    case 5:
+      return true;
+    default:
+      return nullptr;
+  }
+}
+
 engine::CallResult no_answer() {
   return engine::TransportError{dsl::Transport::timeout, true, "no answer"};
 }
@@ -94,7 +114,7 @@ engine::CallResult RandomParticipants::forward(const engine::CallParticipant& ca
       return engine::TransportError{dsl::Transport::connect, false, "refused"};
     return how == 2 ? response(503) : no_answer();
   }
-  if (refuses && !effect.there) return response(dice.chance(60) ? 409 : 422);
+  if (refuses && !effect.there) return response(dice.chance(60) ? 409 : 422, error_page(dice));
   // Then "it exists already" is what a second call may get, too.
   const bool echoes = forgets && effect.there;
   effect.there = true;

@@ -68,7 +68,7 @@ TEST_CASE("a cancel settles an open completion at once, by the key of the call")
   CHECK(play.cancel() ==
         "CancelRequested, AttemptFailed q forward #1 unknown, StepUnknown q OUTCOME_UNKNOWN, "
         "CompensationStarted CANCELLED, StepCompensationScheduled q | call q compensate #1");
-  CHECK(play.request("q", engine::Phase::compensate).compensates == play.state.id.text() + "/q/f");
+  CHECK(play.request("q", engine::Phase::compensate).compensates == play.state.id.text() + "-q-f");
 }
 
 TEST_CASE("the saga's timeout settles an open completion at once") {

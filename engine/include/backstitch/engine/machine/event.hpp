@@ -20,6 +20,7 @@ struct SagaStarted {
   std::optional<std::string> business_key;
   std::optional<TimePoint> deadline;
   std::optional<ParentLink> parent{};
+  std::string root{};  ///< what the idempotency keys of the saga begin with
 };
 /// The step's request is rendered and its first attempt is being sent after this commit. For steps
 /// without a call (`value`, `fail`) it is left out: they begin and end in one event.
@@ -34,6 +35,7 @@ struct ChildScheduled {
   StepPath path;
   ChildSaga child;
   std::optional<TimePoint> timeout_at;
+  std::string key{};  ///< the step's; no call carries it but the step's own compensation
 };
 /// The child has been asked to stop.
 struct ChildStopped {
@@ -62,6 +64,12 @@ struct TryFailed {
 struct CatchStarted {
   StepPath path;
   std::uint32_t index = 0;
+};
+/// The `when` of this catch could not be evaluated, so the catch does not match.
+struct CatchPassedOver {
+  StepPath path;
+  std::uint32_t index = 0;
+  std::string message;
 };
 /// A `sleep`, a `wait`, or a call that was accepted and will be answered later.
 struct StepWaiting {
@@ -198,13 +206,13 @@ struct SagaEnded {
 
 using EventBody =
     std::variant<SagaStarted, StepScheduled, ChildScheduled, ChildStopped, BlockStarted,
-                 IterationEnded, TryFailed, CatchStarted, StepWaiting, SignalReceived,
-                 SignalConsumed, CallbackReceived, CallbackRefused, StepSkipped, AttemptStarted,
-                 AttemptFailed, StepSucceeded, StepFailed, StepUnknown, QuietPeriodEnded,
-                 ProbeScheduled, CompensationStarted, StepCompensationScheduled, ChildUndoScheduled,
-                 StepCompensated, StepCompensationFailed, StepCompensationSkipped, HandlersStarted,
-                 CancelRequested, DeadlinePassed, SagaSuspended, OperatorActed, Resumed,
-                 SagaReopened, SagaEnded>;
+                 IterationEnded, TryFailed, CatchStarted, CatchPassedOver, StepWaiting,
+                 SignalReceived, SignalConsumed, CallbackReceived, CallbackRefused, StepSkipped,
+                 AttemptStarted, AttemptFailed, StepSucceeded, StepFailed, StepUnknown,
+                 QuietPeriodEnded, ProbeScheduled, CompensationStarted, StepCompensationScheduled,
+                 ChildUndoScheduled, StepCompensated, StepCompensationFailed,
+                 StepCompensationSkipped, HandlersStarted, CancelRequested, DeadlinePassed,
+                 SagaSuspended, OperatorActed, Resumed, SagaReopened, SagaEnded>;
 
 struct Event {
   TimePoint at;

@@ -31,8 +31,9 @@ enum class StepStatus {
   compensation_failed,
   compensation_skipped
 };
-/// The conversations a step can have with a participant. Forward and compensate have a key each;
-/// a probe asks what became of the forward key, a poll whether a pending answer has come.
+/// The conversations a step can have with a participant. The action and the compensation have an
+/// idempotency key each; a probe asks what became of the action's key, a poll whether its pending
+/// answer has come.
 enum class Phase { forward, probe, poll, compensate };
 inline constexpr Phase all_phases[] = {Phase::forward, Phase::probe, Phase::poll,
                                        Phase::compensate};
@@ -64,8 +65,9 @@ struct RenderedRequest {
   std::string target;   ///< path and query below the service's base URL; or the operation's name
   std::vector<std::pair<std::string, std::string>> headers;
   std::string body;         ///< the exact bytes; empty: none
-  std::string key;          ///< the idempotency key of this phase
-  std::string compensates;  ///< in an undo: the forward key
+  std::string key;          ///< the idempotency key; a probe and a poll have none
+  std::string compensates;  ///< in a compensation: the key of the action
+  std::string probes;       ///< in a probe or poll: the key of the action
   std::string callback;     ///< where a pending answer is to be posted
   Duration attempt_timeout{10'000};
   bool operator==(const RenderedRequest&) const = default;
@@ -95,6 +97,9 @@ struct ChildSaga {
 
 struct StepState {
   StepStatus status = StepStatus::pending;
+  /// The idempotency key of the action, from the event that scheduled the step. Every later call
+  /// of the step names it; it is never computed again.
+  std::string key;
   CallState forward;
   CallState probe;
   CallState poll;
@@ -179,6 +184,7 @@ struct Suspension {
 
 struct SagaState {
   SagaId id;
+  std::string root;  ///< what the idempotency keys of the saga begin with
   std::string definition;
   std::int64_t version = 0;
   SagaStatus status = SagaStatus::running;
