@@ -117,6 +117,30 @@ Json parent_of(const Json& child, const Json& input, const std::string& name, bo
           {"steps", Json::array({before, step, behind, last})}};
 }
 
+/// Chains beside each other whose undos are given up at once: one is stuck while others go on.
+Json chains(const std::string& name) {
+  Json branches = Json::object();
+  for (const char* branch : {"a", "b", "c", "d"}) {
+    for (const char* number : {"1", "2", "3"}) {
+      const std::string step = std::string(branch) + number;
+      branches[branch].push_back(
+          {{"name", step},
+           {"action", {{"service", "s"}, {"http", "PUT /" + step + "/${saga.id}"}}},
+           {"compensation",
+            {{"http", "DELETE /" + step + "/${saga.id}"}, {"retry", {{"maxAttempts", 1}}}}}});
+    }
+  }
+  return {
+      {"dsl", 1},
+      {"name", name},
+      {"version", 1},
+      {"services", {{"s", {{"baseUrl", "https://s.example"}}}}},
+      {"steps",
+       Json::array(
+           {{{"name", "chains"}, {"parallel", {{"branches", branches}}}},
+            {{"name", "stop"}, {"when", "${uuid('stop') < '8'}"}, {"fail", {{"code", "STOP"}}}}})}};
+}
+
 }  // namespace
 
 /// A registry to check and store definitions with, as a node would.
@@ -183,6 +207,8 @@ std::unique_ptr<Specimen> Corpus::registered(const std::vector<Json>& documents,
 }
 
 std::unique_ptr<Specimen> Corpus::made(std::uint64_t number) {
+  if (number % 16 == 5)
+    return registered({chains("random.r" + std::to_string(number))}, Json::object());
   test::Dice dice(number);
   auto random = test::random_definition(number * 7919 + 1, 8);
   random.document["name"] = "random.r" + std::to_string(number);
