@@ -103,6 +103,8 @@ std::string step_text(const Moment& moment) {
   if (type == "StepWaiting") return waiting(moment);
   if (type == "SignalConsumed") return "takes the signal";
   if (type == "CallbackReceived") return "is called back";
+  if (type == "CallbackRefused") return "is called back too late";
+  if (type == "QuietPeriodEnded") return "its quiet period is over";
   if (type == "StepSkipped") return "skipped";
   if (type == "AttemptStarted") return attempt_in(data);
   if (type == "AttemptFailed") return failed_attempt(moment);
@@ -138,7 +140,8 @@ std::string to_text(const Moment& moment) {
   if (type == "SagaSuspended") {
     return with("suspended: " + text_in(data, "reason"), text_in(data, "message"), ", ");
   }
-  if (type == "OperatorActed") return "operator: " + text_in(data, "action");
+  if (type == "OperatorActed")
+    return with("operator: " + text_in(data, "action"), text_in(data, "resolution"), " as ");
   if (type == "Resumed") return "is taken over";
   if (type == "SagaReopened") return with("is undone after all", failure_in(data), ": ");
   if (type == "SagaEnded") return with(text_in(data, "status"), value_in(data, "output"));

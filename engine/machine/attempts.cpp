@@ -159,7 +159,11 @@ void Decider::give_up(const Located& at, Phase phase, const Verdict& last) {
     case Phase::forward:
       return give_up_forward(at, last);
     case Phase::probe:
-      return give_up_probe(at, last);
+      return probe_undecided(
+          at, failure("OUTCOME_UNKNOWN", "unknown",
+                      "the probe could not find out what became of the step; the last: " +
+                          last.code + ", " + last.message,
+                      at.path));
     case Phase::poll:
       return;  // it is asked again for as long as the completion is waited for
     case Phase::compensate:
@@ -167,13 +171,8 @@ void Decider::give_up(const Located& at, Phase phase, const Verdict& last) {
   }
 }
 
-void Decider::give_up_probe(const Located& at, const Verdict& last) {
-  const Failure why =
-      failure("OUTCOME_UNKNOWN", "unknown",
-              "the probe could not find out what became of the step; the last: " + last.code +
-                  ", " + last.message,
-              at.path);
-  // A saga that is to stop does not wait for an operator where the key says enough.
+/// A saga that is to stop does not wait for an operator where the key says enough.
+void Decider::probe_undecided(const Located& at, const Failure& why) {
   if (stopping(at) && may_fail_once_done(at) && undo_needs_only_the_key(at))
     return stays_unknown(at, why);
   suspend(why.code, why.message, at.path, Phase::probe);

@@ -163,7 +163,7 @@ class Decider {
   void give_up(const Located& at, Phase phase, const Verdict& last);
   void give_up_forward(const Located& at, const Verdict& last);
   void give_up_undo(const Located& at, const Verdict& last);
-  void give_up_probe(const Located& at, const Verdict& last);
+  void probe_undecided(const Located& at, const Failure& why);
   void probe_ended(const Located& at, const Verdict& verdict);
   void not_seen(const Located& at);
   void undo_ended(const Located& at, const Verdict& verdict);

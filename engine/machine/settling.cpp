@@ -168,7 +168,9 @@ void Decider::probe_or_unknown(const Located& at, const Verdict& last) {
       {at, Phase::probe, action.probe->request, action.request.service, step_state(at.path).key,
        action.probe->attempt_timeout ? &*action.probe->attempt_timeout : nullptr},
       scope);
-  if (!request) return suspend("EXPRESSION_FAILED", request.error().message, at.path, Phase::probe);
+  if (!request)
+    return probe_undecided(
+        at, failure(request.error().reason, "unknown", request.error().message, at.path));
   emit(ProbeScheduled{at.path, std::move(*request)});
   call(at.path, Phase::probe);
 }

@@ -133,6 +133,13 @@ TEST_CASE("where the undo reads the output, only an operator can settle what the
   CHECK(play.retry() == "OperatorActed q retry, AttemptStarted q probe #3 | call q probe #3");
 }
 
+TEST_CASE("a probe that cannot be rendered does not hold up a saga that is to stop") {
+  auto play = waits_for_answer(answered_by_callback, R"(,"probe":{"http":"GET /q/${input.gone}"})");
+  CHECK(play.cancel() ==
+        "CancelRequested, AttemptFailed q forward #1 unknown, StepUnknown q EXPRESSION_FAILED, "
+        "CompensationStarted CANCELLED, StepCompensationScheduled q | call q compensate #1");
+}
+
 TEST_CASE("a neighbour that fails settles the open completion of another branch at once") {
   Play play(saga(R"({"name":"both","parallel":{"branches":{"l":[)" +
                  step("q", answered_by_callback) + R"(],"r":[)" + step("y") + "]}}}"));
