@@ -188,7 +188,8 @@ const dsl::Step& Trial::step_of(const HeldCall& held) const {
 }
 
 AnswerMeaning Trial::meaning_of(const HeldCall& held, const CallResult& result) const {
-  return engine::meaning_of(world_.program(), step_of(held), held.call.phase, result);
+  return engine::meaning_of(world_.program(), step_of(held), engine::question_of(held.call.phase),
+                            result);
 }
 
 }  // namespace backstitch::contract_check

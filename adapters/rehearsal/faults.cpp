@@ -126,21 +126,15 @@ Rules rules_of(const Answers& answers, const dsl::Definition& definition, const 
                Target target) {
   const auto* action = std::get_if<dsl::Action>(&step.body);
   const std::string own = action != nullptr ? action->request.service : std::string{};
-  const auto with_service = [&](const dsl::Request& request,
-                                const std::vector<dsl::OutcomeRule>& rules) {
-    return answers.rules_of(definition, request.service.empty() ? own : request.service, rules);
-  };
-  if (target == Target::undo) {
-    const auto& undo = std::get<dsl::Compensation>(step.undo);
-    return with_service(undo.request, undo.outcomes);
-  }
-  if (target == Target::probe) return with_service(action->probe->request, action->probe->outcomes);
   Rules rules;
-  if (target == Target::poll) {
-    for (const auto& rule : action->completion->poll->outcomes) rules.push_back(&rule);
-  }
-  const Rules more = with_service(action->request, action->outcomes);
-  rules.insert(rules.end(), more.begin(), more.end());
+  const auto add = [&](const std::vector<dsl::OutcomeRule>& list) {
+    for (const auto& rule : list) rules.push_back(&rule);
+  };
+  // A service's rules are written for actions: they give no probe, poll or undo an answer.
+  if (target == Target::undo) add(std::get<dsl::Compensation>(step.undo).outcomes);
+  if (target == Target::probe) add(action->probe->outcomes);
+  if (target == Target::poll) add(action->completion->poll->outcomes);
+  if (target == Target::action) return answers.rules_of(definition, own, action->outcomes);
   return rules;
 }
 

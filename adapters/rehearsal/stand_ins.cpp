@@ -212,14 +212,24 @@ Response StandIns::look_up(const Scene& scene) {
       effect.entry.standing = Standing::closed;
       effect.undone = executor_.now();
     }
-    return {404, {}, {{"error", "not seen"}}};
+    return not_seen(scene);
   }
   const Effect& effect = found->second;
   if (effect.entry.standing == Standing::exists) return effect.answer;
-  if (!is_pending(effect)) return {404, {}, {{"error", "undone"}}};
+  if (!is_pending(effect)) return not_seen(scene);
   const Rules rules =
       rules_of(answers_, scene.definition, scene.step, probe ? Target::probe : Target::poll);
   return not_yet(rules, probe ? 425 : 202);
+}
+
+/// A probe is answered in the way that its rules take for "not seen".
+Response StandIns::not_seen(const Scene& scene) const {
+  if (scene.call.phase == Phase::probe) {
+    const auto answer =
+        refusal(rules_of(answers_, scene.definition, scene.step, Target::probe), Target::probe, "");
+    if (answer && std::holds_alternative<Response>(*answer)) return std::get<Response>(*answer);
+  }
+  return {404, {}, {{"error", "not seen"}}};
 }
 
 StandIns::Effect& StandIns::effect_of(const Scene& scene, const std::string& key) {

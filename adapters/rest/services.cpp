@@ -14,8 +14,9 @@ Json service_json(const engine::StoredService& stored) {
 
 Reply put_reply(const std::string& name, const engine::ServiceRegistration& registration) {
   if (has_errors(registration.findings)) return findings_problem(registration.findings);
-  return json_reply(registration.outcome == engine::PutOutcome::created ? 201 : 200,
-                    {{"name", name}});
+  Json answer{{"name", name}};
+  for (const auto& finding : registration.findings) answer["findings"].push_back(to_json(finding));
+  return json_reply(registration.outcome == engine::PutOutcome::created ? 201 : 200, answer);
 }
 
 }  // namespace

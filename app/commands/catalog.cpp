@@ -80,11 +80,16 @@ int put_service(const Global& global, const std::string& name, const std::string
   if (!text) return report(global, text.error());
   const auto answer = global.client().put_service(name, *text);
   if (!answer) return report(global, answer.error());
-  if (global.json)
+  if (global.json) {
     print_json(*answer);
-  else
-    std::printf("%s service %s\n", global.terminal.paint(Style::good, "stored").c_str(),
-                name.c_str());
+    return exit_done;
+  }
+  std::printf("%s service %s\n", global.terminal.paint(Style::good, "stored").c_str(),
+              name.c_str());
+  for (const auto& finding : answer->value("findings", Json::array())) {
+    std::printf("%s %s: %s\n", global.terminal.paint(Style::warn, "warning").c_str(),
+                finding.value("code", "").c_str(), finding.value("message", "").c_str());
+  }
   return exit_done;
 }
 

@@ -64,6 +64,7 @@ void check_times(const Check& check);
 void check_services(const Check& check);
 void check_requests(const Check& check);
 void check_outcomes(const Check& check);
+void check_answers(const Check& check);
 void check_reading(const Check& check);
 
 }  // namespace backstitch::dsl

@@ -74,6 +74,7 @@ void Encoding::call(const CallState& call) {
   number(call.attempts);
   flag(call.in_flight);
   flag(call.unknown_seen);
+  flag(call.last_attempt);
   time(call.first_at);
   time(call.retry_at);
 }
@@ -89,7 +90,9 @@ void Encoding::step(const StepState& step) {
   flag(step.succeeded);
   flag(step.effect_unknown);
   flag(step.undo_given_up);
+  flag(step.left_over);
   flag(step.callback_used);
+  flag(step.callback_noted);
   flag(step.child_stopped);
   text(step.callback_token);
   for (const auto* moment : {&step.undo_not_before, &step.timeout_at, &step.wait_until})
@@ -125,6 +128,7 @@ void Encoding::suspension(const Suspension& suspension) {
   text(suspension.step);
   number(static_cast<std::uint64_t>(suspension.phase));
   number(static_cast<std::uint64_t>(suspension.from));
+  number(static_cast<std::uint64_t>(suspension.cause));
 }
 
 void Encoding::signal(const QueuedSignal& signal) {

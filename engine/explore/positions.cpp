@@ -358,7 +358,7 @@ void Positions::normalise(std::vector<Suspension>& suspensions) const {
   for (auto& suspension : suspensions) {
     suspension.since = present;
     if (!details_matter_) suspension.message.clear();
-    const bool of_child = suspension.reason.starts_with("CHILD_");
+    const bool of_child = suspension.cause != SuspensionCause::step;
     if (failure_matters_ || of_child || suspensions.size() < 2) continue;
     suspension.reason =
         suspension.phase == Phase::compensate ? "COMPENSATION_FAILED" : "RETRIES_EXHAUSTED";

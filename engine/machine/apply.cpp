@@ -5,7 +5,6 @@
 
 #include "limits.hpp"
 #include "locate.hpp"
-#include "outcome.hpp"
 
 namespace backstitch::engine {
 namespace {
@@ -16,6 +15,7 @@ void begin_call(CallState& call, const RenderedRequest& request, TimePoint at) {
   call.in_flight = true;
   call.first_at = call.sent_at = at;
   call.retry_at.reset();
+  call.last_attempt = false;
 }
 
 /// Nothing will be sent any more, so the request need not be kept in memory.
@@ -32,6 +32,7 @@ void renew_budget(StepState& step, Phase phase, TimePoint at) {
   call.attempts_before = call.attempts;
   call.first_at = at;
   call.retry_at = at;
+  call.last_attempt = false;
   step.timeout_at.reset();
 }
 
@@ -151,7 +152,10 @@ class Applier {
     std::erase_if(state_.signals, [&](const auto& one) { return one.sequence == e.sequence; });
   }
 
-  void operator()(const CallbackReceived& e) { state_.steps[e.path].callback_used = true; }
+  void operator()(const CallbackReceived& e) {
+    StepState& step = state_.steps[e.path];
+    (e.note.empty() ? step.callback_used : step.callback_noted) = true;
+  }
   void operator()(const CallbackRefused& e) { state_.steps[e.path].callback_refused = true; }
 
   void operator()(const StepSkipped& e) {
@@ -180,10 +184,11 @@ class Applier {
     CallState& call = call_of(step, e.phase);
     call.in_flight = false;
     call.retry_at = e.retry_at;
+    call.last_attempt = e.next_is_last;
     call.last = e.failure;
     if (e.outcome == dsl::OutcomeClass::unknown) call.unknown_seen = true;
-    // Whoever lived to see an answer was not brought down by the call.
-    if (e.failure.code != answer_lost) progress();
+    // A node that lived to see an answer was not brought down by the call.
+    if (!e.lost) progress();
     if (e.phase != Phase::forward || step.status != StepStatus::waiting) return;
     // The answer that was to come later is not waited for any more.
     step.status = StepStatus::running;
@@ -210,6 +215,7 @@ class Applier {
     StepState& step = state_.steps[e.path];
     step.status = StepStatus::failed;
     step.failure = e.failure;
+    step.left_over = e.left_over;
     settle(step);
     fails_block_around(e.path, e.failure);
   }

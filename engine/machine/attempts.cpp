@@ -31,7 +31,7 @@ bool may_try_again(const RetryPolicy& policy, const CallState& call, const Verdi
       !policy.attempts_max || call.attempts - call.attempts_before < *policy.attempts_max;
   const bool time_left =
       !policy.elapsed_max || !call.first_at || next - *call.first_at <= *policy.elapsed_max;
-  return wanted && !excepted && attempts_left && time_left;
+  return wanted && !excepted && attempts_left && time_left && !call.last_attempt;
 }
 
 }  // namespace
@@ -41,9 +41,11 @@ dsl::Idempotency Decider::idempotency_of(const Located& at) const {
   return service == nullptr ? dsl::Idempotency::key : service->idempotency;
 }
 
-std::vector<const std::vector<dsl::OutcomeRule>*> Decider::rules_of(const Located& at,
-                                                                    Phase phase) const {
-  return outcome_rules(program_, *at.step, phase);
+Verdict Decider::judge(const Located& at, Question question, const CallResult& result,
+                       SagaScope& scope) const {
+  const auto found = state().steps.find(at.path);
+  const bool unknown_seen = found != state().steps.end() && found->second.forward.unknown_seen;
+  return judge_answer(answer_context(program_, *at.step, question, unknown_seen), result, scope);
 }
 
 Result<RetryPolicy> Decider::policy_of(const Located& at, Phase phase, bool unknown) const {
@@ -74,14 +76,11 @@ void Decider::call_ended(const CallEnded& ended) {
   // Late: the attempt was given up, or the saga is being run by others.
   if (!call.in_flight || call.attempts != ended.attempt) return;
   SagaScope scope = scope_of(*at, ended.phase);
-  Verdict verdict = classify(ended.result, rules_of(*at, ended.phase), scope);
-  const dsl::Action* action = std::get_if<dsl::Action>(&at->step->body);
-  const bool may_be_pending = ended.phase == Phase::forward || ended.phase == Phase::poll;
-  if (may_be_pending && action->completion && verdict.accepted)
-    verdict.outcome = OutcomeClass::pending;
+  const Verdict verdict = judge(*at, question_of(ended.phase), ended.result, scope);
   if (verdict.outcome == OutcomeClass::success && ended.phase != Phase::compensate) {
-    const bool own = ended.phase == Phase::probe && action->probe->output;
-    succeed_with(*at, own ? action->probe->output : action->output, scope);
+    const dsl::Action& action = action_of(*at);
+    const bool own = ended.phase == Phase::probe && action.probe->output;
+    succeed_with(*at, own ? action.probe->output : action.output, scope, verdict.note);
   } else {
     attempt_ended(*at, ended.phase, verdict);
   }
@@ -102,20 +101,13 @@ void Decider::attempt_ended(const Located& at, Phase phase, const Verdict& verdi
 }
 
 void Decider::forward_ended(const Located& at, const Verdict& verdict) {
-  const CallState& call = step_state(at.path).forward;
   const auto& completion = action_of(at).completion;
   if (verdict.outcome == OutcomeClass::pending && completion)
     return wait_for_completion(at, *completion, verdict);
   if (verdict.outcome == OutcomeClass::failure) {
-    // After an unknown attempt "already exists" may be the echo of our own first call, unless the
-    // participant replays its answer under the same key.
-    const bool believed = !call.unknown_seen || idempotency_of(at) == dsl::Idempotency::key;
     Failure why = failure(verdict.code, "failure", verdict.message, at.path);
     why.details = verdict.details;
-    if (believed) return known_not_done(at, std::move(why));
-    emit(AttemptFailed{at.path, Phase::forward, call.attempts, OutcomeClass::unknown,
-                       std::move(why), std::nullopt});
-    return probe_or_unknown(at, verdict);
+    return known_not_done(at, std::move(why));
   }
   not_settled(at, Phase::forward, verdict);
 }
@@ -139,18 +131,20 @@ void Decider::not_settled(const Located& at, Phase phase, const Verdict& verdict
   // distinguishes.
   if (phase != Phase::forward && counted.outcome != OutcomeClass::transient)
     counted.outcome = OutcomeClass::unknown;
-  Duration wait = delay_after(*policy, call.attempts - call.attempts_before, stimulus_.random);
-  if (seen.retry_after)
-    wait = seen.retry_after->count() < 0 ? Duration{0} : std::max(wait, *seen.retry_after);
-  const TimePoint next = now() + wait;
+  const Duration delay =
+      delay_after(*policy, call.attempts - call.attempts_before, stimulus_.random);
+  // The dead node has waited already: the next attempt goes out at once.
+  const NextAttempt next =
+      seen.lost ? NextAttempt{now()} : next_attempt(*policy, call, now(), delay, seen.retry_after);
   const bool resendable = phase != Phase::forward || counted.outcome != OutcomeClass::unknown ||
                           idempotency_of(at) != dsl::Idempotency::none;
   const bool stopped =
       phase == Phase::forward && stopping(at) && at.step->kind != dsl::StepKind::pivot;
   const bool again = resendable && !stopped && state().sequence.get() < repeats_end_at &&
-                     may_try_again(*policy, call, counted, next);
+                     may_try_again(*policy, call, counted, next.at);
   emit(AttemptFailed{at.path, phase, call.attempts, seen.outcome, std::move(why),
-                     again ? std::optional(next) : std::nullopt});
+                     again ? std::optional(next.at) : std::nullopt, seen.lost,
+                     again && next.is_last});
   if (!again) give_up(at, phase, seen);
 }
 
@@ -230,7 +224,7 @@ void Decider::not_seen(const Located& at) {
 
 void Decider::undo_ended(const Located& at, const Verdict& verdict) {
   if (verdict.outcome == OutcomeClass::success) {
-    emit(StepCompensated{at.path});
+    emit(StepCompensated{at.path, verdict.note});
     return;
   }
   not_settled(at, Phase::compensate, verdict);

@@ -165,9 +165,8 @@ void Decider::cancel(const Cancel& cancel) {
     // not find out: the step is undone by its key. A child that was told to stop and stands still
     // is told again, and says what it stands at.
     const auto at = locate(definition(), suspension.step);
-    if (suspension.reason == child_incomplete)
-      emit(StepFailed{suspension.step,
-                      failure(child_incomplete, "failure", suspension.message, suspension.step)});
+    if (suspension.cause == SuspensionCause::child_incomplete)
+      fail_incomplete(suspension);
     else if (found->second.child && found->second.child_stopped)
       out_.effects.push_back(CancelChild{suspension.step});
     else if (suspension.phase == Phase::probe && at && found->second.status == StepStatus::running)
@@ -191,9 +190,10 @@ void Decider::retry_suspended(const Retry& retry) {
   const auto suspensions = state().suspensions;
   for (const auto& suspension : suspensions) {
     const auto step = state().steps.find(suspension.step);
-    const bool child_suspended =
-        step != state().steps.end() && step->second.child && !step->second.undo.request &&
-        (suspension.reason == "CHILD_SUSPENDED" || suspension.phase == Phase::compensate);
+    const bool child_suspended = step != state().steps.end() && step->second.child &&
+                                 !step->second.undo.request &&
+                                 (suspension.cause == SuspensionCause::child_suspended ||
+                                  suspension.phase == Phase::compensate);
     // Only the child can go on; its parent follows when it does.
     if (child_suspended) {
       act({"retry-child", suspension.step, retry.by, retry.reason});
@@ -201,9 +201,8 @@ void Decider::retry_suspended(const Retry& retry) {
       continue;
     }
     act({"retry", suspension.step, retry.by, retry.reason, suspension.phase});
-    if (suspension.reason == child_incomplete && step != state().steps.end())
-      emit(StepFailed{suspension.step,
-                      failure(child_incomplete, "failure", suspension.message, suspension.step)});
+    if (suspension.cause == SuspensionCause::child_incomplete && step != state().steps.end())
+      fail_incomplete(suspension);
     else
       begin_again(suspension);
   }
@@ -251,6 +250,12 @@ void Decider::suspend_waiting(const Suspend& suspend) {
     this->suspend(std::move(suspension));
   }
   advance();
+}
+
+/// The child has ended and left something behind: there is nothing more to ask it for.
+void Decider::fail_incomplete(const Suspension& suspension) {
+  emit(StepFailed{suspension.step,
+                  failure(child_incomplete, "failure", suspension.message, suspension.step), true});
 }
 
 /// What cannot simply be sent again: a child that failed where nothing may fail, and a probe that

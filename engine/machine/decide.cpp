@@ -189,8 +189,11 @@ void Decider::tick_step(const Located& at) {
   const bool forward = step.status == StepStatus::running || step.status == StepStatus::waiting;
   if (forward && step.timeout_at && *step.timeout_at <= now()) return step_timed_out(at);
   if (step.status == StepStatus::waiting && step.wait_until && *step.wait_until <= now()) {
-    if (std::holds_alternative<dsl::Action>(at.step->body)) return completion_timed_out(at);
-    return wait_ended(at);
+    if (!std::holds_alternative<dsl::Action>(at.step->body)) return wait_ended(at);
+    // The last question is due at the timeout itself, and is waited for like any call.
+    const bool asks_once_more = step.poll.retry_at && *step.poll.retry_at <= *step.wait_until;
+    if (asks_once_more) return send_again(at, Phase::poll);
+    return step.poll.in_flight ? void() : completion_timed_out(at);
   }
   for (const Phase phase : all_phases) {
     const CallState& call = call_of(step, phase);
@@ -205,10 +208,9 @@ void Decider::taken_over(const TakenOver& taken_over) {
   const bool dangerous = state().resumes_without_progress >= take_overs_max;
   Verdict lost;
   lost.outcome = dsl::OutcomeClass::unknown;
-  lost.code = answer_lost;
+  lost.code = "OUTCOME_UNKNOWN";
   lost.message = "the node that had sent the request was lost before the answer";
-  // The dead node has waited already: the next attempt goes out at once.
-  lost.retry_after = Duration{-1};
+  lost.lost = true;
   const std::set<StepPath, std::less<>> open = state().open;
   for (const auto& path : open) {
     const auto at = locate(definition(), path);

@@ -145,6 +145,8 @@ class Decider {
   // blocks/completion.cpp
   void wait_for_completion(const Located& at, const dsl::Completion& completion,
                            const Verdict& verdict);
+  TimePoint next_poll(Duration every, const std::optional<Duration>& asked_for,
+                      TimePoint until) const;
   void poll_ended(const Located& at, const Verdict& verdict);
   void completion_timed_out(const Located& at);
   void settle_completion(const Located& at);
@@ -171,14 +173,15 @@ class Decider {
   void step_timed_out(const Located& at);
   Result<RetryPolicy> policy_of(const Located& at, Phase phase, bool unknown) const;
   dsl::Idempotency idempotency_of(const Located& at) const;
-  std::vector<const std::vector<dsl::OutcomeRule>*> rules_of(const Located& at, Phase phase) const;
+  Verdict judge(const Located& at, Question question, const CallResult& result,
+                SagaScope& scope) const;
 
   // settling.cpp
   /// The idempotency key of the step's action: the stored one, or the one that it will get.
   std::string action_key(const Located& at) const;
   SagaScope scope_of(const Located& at, Phase phase) const;
   void succeed_with(const Located& at, const std::optional<dsl::Template>& output,
-                    const SagaScope& scope);
+                    const SagaScope& scope, std::string note);
   /// Why the step's compensation could not be rendered if this were the step's state. `why`: what
   /// the saga goes back for, if that is known.
   std::optional<Error> trial_of_undo(const Located& at, const StepState& then,
@@ -201,6 +204,7 @@ class Decider {
   void retry_waiting(const Retry& retry);
   bool is_sealed_probe(const Suspension& suspension) const;
   void begin_again(const Suspension& suspension);
+  void fail_incomplete(const Suspension& suspension);
   void act(OperatorActed acted);
   std::optional<Error> impossible(const Resolve& resolve, const Suspension& suspension) const;
   std::optional<Error> impossible_as_done(const Resolve& resolve, const Suspension& suspension,

@@ -28,13 +28,13 @@ std::optional<TimePoint> time(const Json& in, const char* name) {
   const auto found = in.find(name);
   return found == in.end() ? std::nullopt : std::optional(time_from(*found));
 }
-bool flag(const Json& in, const char* name) {
-  const auto found = in.find(name);
-  return found != in.end() && found->get<bool>();
-}
 Json value(const Json& in, const char* name) {
   const auto found = in.find(name);
   return found == in.end() ? Json() : *found;
+}
+bool flag(const Json& in, const char* name) {
+  const auto found = in.find(name);
+  return found != in.end() && found->get<bool>();
 }
 std::uint32_t number(const Json& in, const char* name) {
   const auto found = in.find(name);
@@ -124,13 +124,18 @@ AttemptFailed attempt_failed_from(const StepPath& path, const Json& in) {
           integer<std::uint32_t>(in.at("attempt")),
           outcome_from(text(in, "outcome")),
           failure_from_json(in.at("failure")),
-          time(in, "retryAt")};
+          time(in, "retryAt"),
+          flag(in, "lost"),
+          flag(in, "nextIsLast")};
 }
 
 SagaSuspended suspended_from(const StepPath& path, TimePoint at, const Json& in) {
+  const auto cause = in.contains("cause")
+                         ? parsed(parse_suspension_cause(text(in, "cause")), "cause")
+                         : SuspensionCause::step;
   return {{text(in, "reason"), text(in, "message"), path,
            parsed(parse_phase(text(in, "phase")), "phase"), at,
-           parsed(parse_saga_status(text(in, "from")), "status"), flag(in, "byOperator")}};
+           parsed(parse_saga_status(text(in, "from")), "status"), flag(in, "byOperator"), cause}};
 }
 
 /// Those of the log as a whole.
@@ -168,15 +173,17 @@ std::optional<EventBody> step_event_from(const std::string& type, const StepPath
   }
   if (type == "AttemptFailed") return attempt_failed_from(path, in);
   if (type == "StepSucceeded")
-    return StepSucceeded{path, value(in, "output"), value(in, "captured"), failure_in(in)};
-  if (type == "StepFailed") return StepFailed{path, failure_from_json(in.at("failure"))};
+    return StepSucceeded{path, value(in, "output"), value(in, "captured"), failure_in(in),
+                         text(in, "note")};
+  if (type == "StepFailed")
+    return StepFailed{path, failure_from_json(in.at("failure")), flag(in, "leftOver")};
   if (type == "StepUnknown")
     return StepUnknown{path, failure_from_json(in.at("failure")), time(in, "undoNotBefore")};
   if (type == "QuietPeriodEnded") return QuietPeriodEnded{path};
   if (type == "ProbeScheduled") return ProbeScheduled{path, request_from(in.at("request"))};
   if (type == "StepCompensationScheduled")
     return StepCompensationScheduled{path, request_from(in.at("request"))};
-  if (type == "StepCompensated") return StepCompensated{path};
+  if (type == "StepCompensated") return StepCompensated{path, text(in, "note")};
   if (type == "StepCompensationFailed")
     return StepCompensationFailed{path, failure_from_json(in.at("failure"))};
   if (type == "StepCompensationSkipped") return StepCompensationSkipped{path, text(in, "reason")};
@@ -211,7 +218,7 @@ std::optional<EventBody> block_event_from(const std::string& type, const StepPat
                        time(in, "pollAt")};
   }
   if (type == "SignalConsumed") return SignalConsumed{path, integer<std::int64_t>(in.at("signal"))};
-  if (type == "CallbackReceived") return CallbackReceived{path};
+  if (type == "CallbackReceived") return CallbackReceived{path, text(in, "note")};
   if (type == "CallbackRefused") return CallbackRefused{path};
   if (type == "ChildScheduled")
     return ChildScheduled{path, child_from(in.at("child")), time(in, "timeoutAt"), text(in, "key")};

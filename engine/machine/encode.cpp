@@ -103,7 +103,7 @@ Json data_of(const Event& event) {
                      if (!e.roles.empty()) out["roles"] = e.roles;
                    },
                    [&](const SignalConsumed& e) { out["signal"] = e.sequence; },
-                   [&](const CallbackReceived&) {},
+                   [&](const CallbackReceived& e) { put(out, "note", e.note); },
                    [&](const CallbackRefused&) {},
                    [&](const StepSkipped&) {},
                    [&](const AttemptStarted& e) {
@@ -116,13 +116,19 @@ Json data_of(const Event& event) {
                      out["outcome"] = to_text(e.outcome);
                      out["failure"] = to_json(e.failure);
                      put(out, "retryAt", e.retry_at);
+                     if (e.lost) out["lost"] = true;
+                     if (e.next_is_last) out["nextIsLast"] = true;
                    },
                    [&](const StepSucceeded& e) {
                      put(out, "output", e.output);
                      put(out, "captured", e.captured);
                      put(out, "failure", e.failure);
+                     put(out, "note", e.note);
                    },
-                   [&](const StepFailed& e) { out["failure"] = to_json(e.failure); },
+                   [&](const StepFailed& e) {
+                     out["failure"] = to_json(e.failure);
+                     if (e.left_over) out["leftOver"] = true;
+                   },
                    [&](const StepUnknown& e) {
                      out["failure"] = to_json(e.failure);
                      put(out, "undoNotBefore", e.undo_not_before);
@@ -132,7 +138,7 @@ Json data_of(const Event& event) {
                    [&](const CompensationStarted& e) { out["failure"] = to_json(e.failure); },
                    [&](const StepCompensationScheduled& e) { out["request"] = to_json(e.request); },
                    [&](const ChildUndoScheduled&) {},
-                   [&](const StepCompensated&) {},
+                   [&](const StepCompensated& e) { put(out, "note", e.note); },
                    [&](const StepCompensationFailed& e) { out["failure"] = to_json(e.failure); },
                    [&](const StepCompensationSkipped& e) { put(out, "reason", e.reason); },
                    [&](const HandlersStarted& e) { put(out, "handler", e.handler); },
@@ -147,6 +153,8 @@ Json data_of(const Event& event) {
                      out["phase"] = to_text(e.suspension.phase);
                      out["from"] = to_text(e.suspension.from);
                      if (e.suspension.by_operator) out["byOperator"] = true;
+                     if (e.suspension.cause != SuspensionCause::step)
+                       out["cause"] = to_text(e.suspension.cause);
                    },
                    [&](const OperatorActed& e) {
                      put(out, "action", e.action);

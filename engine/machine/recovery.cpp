@@ -20,8 +20,7 @@ bool is_being_undone(const StepState& step) {
 }  // namespace
 
 bool is_left_over(const StepState& step) {
-  return step.status == StepStatus::compensation_failed || step.undo_given_up ||
-         (step.child && step.failure && step.failure->code == child_incomplete);
+  return step.status == StepStatus::compensation_failed || step.undo_given_up || step.left_over;
 }
 
 void Decider::go_back(const Failure& why) {

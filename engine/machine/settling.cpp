@@ -75,10 +75,11 @@ SagaScope Decider::scope_of(const Located& at, Phase phase) const {
 /// A success with its output mapped, its data captured, and its undo tried out: a template that is
 /// broken fails the saga now and not a week later.
 void Decider::succeed_with(const Located& at, const std::optional<dsl::Template>& output,
-                           const SagaScope& scope) {
+                           const SagaScope& scope, std::string note) {
   const dsl::Action& action = action_of(at);
   const Json* response = scope.find("response");
   StepSucceeded succeeded{at.path, response != nullptr ? (*response)["body"] : Json(), nullptr};
+  succeeded.note = std::move(note);
   std::optional<Error> broken;
   dsl::Budget budget;
   const auto render = [&](const dsl::Template& source, Json& into) {

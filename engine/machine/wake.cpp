@@ -49,7 +49,8 @@ std::optional<TimePoint> next_wake(const SagaState& state) {
       continue;
     }
     for (const Phase phase : all_phases) earlier(best, call_of(step, phase).retry_at);
-    if (step.status == StepStatus::waiting) earlier(best, step.wait_until);
+    // A question in flight is waited for, because it may bring the answer.
+    if (step.status == StepStatus::waiting && !step.poll.in_flight) earlier(best, step.wait_until);
     // A child that was asked to stop has been told; its end is waited for.
     if (step.status != StepStatus::compensating && !step.child_stopped)
       earlier(best, step.timeout_at);

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <iterator>
 #include <map>
 #include <mutex>
 
@@ -44,6 +45,10 @@ Json findings_json(const std::vector<dsl::Finding>& findings) {
   Json list = Json::array();
   for (const auto& finding : findings) list.push_back(to_json(finding));
   return list;
+}
+
+void as_warnings(std::vector<dsl::Finding>& findings) {
+  for (auto& finding : findings) finding.severity = dsl::Severity::warning;
 }
 
 Registration registration_of(const dsl::Parsed& parsed) {
@@ -135,7 +140,25 @@ struct Registry::Impl : std::enable_shared_from_this<Registry::Impl> {
     const auto* stored = known->find(readable->name, readable->version);
     if (stored == nullptr || stored->hash != readable->hash) return;
     parsed.definition = readable;
-    for (auto& finding : parsed.findings) finding.severity = dsl::Severity::warning;
+    as_warnings(parsed.findings);
+  }
+
+  /// What the checker says of a service, and what it would change for registered definitions.
+  std::vector<dsl::Finding> check_service(const std::string& name, const dsl::Service& service,
+                                          const Json& document) const {
+    const auto known = current();
+    auto findings = dsl::check_service(service);
+    const auto stored = known->services.find(name);
+    if (stored != known->services.end() && Json::parse(stored->second.document) == document)
+      as_warnings(findings);
+    for (const auto& [definition, versions] : known->definitions) {
+      for (const auto& [number, version] : versions) {
+        if (!version.definition) continue;
+        for (auto& finding : dsl::check_service_use(*version.definition, name, service))
+          findings.push_back(std::move(finding));
+      }
+    }
+    return findings;
   }
 
   void refresh(std::function<void(Result<Done>)> done) {
@@ -246,6 +269,10 @@ void Registry::put_service(std::string name, std::string text,
       registration.findings.push_back(
           {"E303", dsl::Severity::error, "/baseUrl", 1, 1, refused, ""});
     }
+  }
+  if (parsed.service) {
+    auto found = impl_->check_service(name, *parsed.service, parsed.document);
+    std::move(found.begin(), found.end(), std::back_inserter(registration.findings));
   }
   if (has_errors(registration.findings)) return done(std::move(registration));
   impl_->catalog.put_service(

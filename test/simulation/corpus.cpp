@@ -40,15 +40,20 @@ std::vector<std::string> signals_of(Json document) {
   return {names.begin(), names.end()};
 }
 
-/// Participants here know a sealed probe by its path. Where a refusal is not believed after an
-/// unknown attempt, what cannot fail is asked for again for days: here for minutes.
+/// Participants here know a sealed probe by its path.
 void adapt(Json& document) {
-  const bool natural = document["services"]["s"].contains("idempotency");
-  each_with(document, "action", [&](Json& step) {
-    if (step.contains("probe") && step["probe"].contains("sealed"))
+  each_with(document, "probe", [&](Json& step) {
+    if (step["probe"].contains("sealed"))
       step["probe"]["http"] = "GET /sealed/" + step["name"].get<std::string>();
+  });
+}
+
+/// Where a refusal is not believed, because an attempt before it was unknown, a step that cannot
+/// fail is asked for again for days: here for minutes.
+void shorten(Json& document) {
+  each_with(document, "action", [&](Json& step) {
     const Json kind = step.value("kind", Json());
-    if (natural && (kind == "pivot" || kind == "retryable"))
+    if (kind == "pivot" || kind == "retryable")
       step["retry"] = {{"maxAttempts", "unlimited"},
                        {"delay", "1s"},
                        {"maxDelay", "30s"},
@@ -85,7 +90,10 @@ void enrich(Json& document, test::Dice& dice) {
         {"http", "GET /polled/" + name},
         {"every", "5s"},
         {"outcomes",
-         Json::array({{{"when", "${response.body?.state == 'PENDING'}"}, {"is", "pending"}}})}};
+         Json::array({{{"when", "${response.body.state == 'PENDING'}"}, {"is", "pending"}},
+                      {{"when", "${response.body.state == 'REFUSED'}"},
+                       {"is", "failure"},
+                       {"code", "REFUSED"}}})}};
   });
 }
 
@@ -183,7 +191,8 @@ void Corpus::add_example(const std::vector<std::string>& files, const std::strin
   examples_.push_back(std::move(example));
 }
 
-std::unique_ptr<Specimen> Corpus::registered(const std::vector<Json>& documents, Json input) {
+std::unique_ptr<Specimen> Corpus::registered(std::vector<Json> documents, Json input) {
+  for (auto& document : documents) shorten(document);
   Workbench bench;
   using engine::Registration;
   for (const auto& service : services_)

@@ -62,6 +62,9 @@ class SagaCover {
         line.data.at("failure").value("code", std::string{}) == "WAIT_TIMEOUT")
       coverage_.reached(Rare::wait_timed_out);
     if (line.type == "StepUnknown") unknown_.insert(line.path);
+    if (line.type == "AttemptFailed" && line.data.value("outcome", std::string{}) == "unknown" &&
+        line.data.at("failure").value("code", std::string{}).starts_with("HTTP_4"))
+      coverage_.reached(Rare::refusal_not_believed);
     if (line.type == "ChildScheduled") children_.insert(line.path);
     if (line.type == "StepSucceeded" && children_.count(line.path) > 0)
       coverage_.reached(Rare::child_completed);

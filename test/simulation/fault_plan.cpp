@@ -65,8 +65,9 @@ FaultPlan FaultPlan::drawn(Dice& dice) {
                  draw.every(8'000, 40'000), draw.every(8'000, 60'000), draw.every(5'000, 40'000)};
   plan.network = {draw.rate(80), draw.rate(80), draw.rate(80),
                   draw.rate(60), draw.rate(80), draw.rate(60)};
-  plan.participants = {draw.rate(150), draw.rate(80), draw.rate(80),
-                       dice.pick<std::size_t>({0, 500, 1'000}), draw.rate(200)};
+  plan.participants = {draw.rate(150), draw.rate(80),
+                       draw.rate(80),  dice.pick<std::size_t>({0, 500, 1'000}),
+                       draw.rate(200), draw.rate(80)};
   plan.outside = {dice.pick<std::size_t>({0, 0, 20, 50}), dice.pick<std::size_t>({30, 70, 100}),
                   dice.pick<std::size_t>({0, 20, 60}), dice.pick<std::size_t>({0, 30, 80}),
                   dice.chance(30)};
@@ -98,7 +99,7 @@ std::string FaultPlan::text() const {
   out += "; participants:" + shown("refuse", participants.refuses) +
          shown("unknown", participants.unknown) + shown("busy", participants.busy) +
          shown("pending", participants.pending) + shown("undo-fails", participants.undo_fails) +
-         shown("down", events.service_down);
+         shown("stray", participants.strays) + shown("down", events.service_down);
   out += "; outside:" + shown("cancel", outside.cancels) + shown("signal", outside.signals) +
          shown("operator", outside.operators) + shown("repeat", outside.repeats) +
          (outside.clumsy ? " clumsy" : "");

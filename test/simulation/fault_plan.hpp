@@ -52,6 +52,7 @@ struct FaultPlan {
     std::size_t busy = 0;     ///< answers 429 or 503
     std::size_t pending = 0;  ///< actions that can be answered later
     std::size_t undo_fails = 0;
+    std::size_t strays = 0;  ///< repeated calls and questions that an intermediary answers
   } participants;
   /// Percent of sagas.
   struct Outside {

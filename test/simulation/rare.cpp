@@ -35,6 +35,8 @@ constexpr std::array<std::string_view, Coverage::size> names{
     "an undo came again",
     "a participant refused",
     "a sealed probe closed a key",
+    "an intermediary answered in place of a participant",
+    "a refusal after an unknown attempt was not believed",
     "a call was accepted, and answered by callback",
     "a callback was told again",
     "a pending call was settled by a poll",

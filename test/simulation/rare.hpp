@@ -40,6 +40,8 @@ enum class Rare : std::uint8_t {
   undo_repeated,
   business_refusal,
   sealed_probe_closed,
+  stray_answer,
+  refusal_not_believed,
   accepted_then_called_back,
   callback_repeated,
   settled_by_poll,

@@ -112,7 +112,25 @@ void SagaChecker::asked(const LogLine& line, const json& request) {
     wrong("I3", line, "it asks for " + text(request, "probes"));
 }
 
+/// R1, as far as codes tell who refused: a code of the table is its status.
+void SagaChecker::refusals(const LogLine& line) {
+  if (line.type == "AttemptFailed" && text(line.data, "phase") == "forward" &&
+      text(line.data, "outcome") == "unknown")
+    steps_[line.path].unknown_attempt = true;
+  const StepSheet* sheet = definition_.step(line.path);
+  if (line.type != "StepFailed" || sheet == nullptr || sheet->is_readonly()) return;
+  const std::string code = text(line.data.at("failure"), "code");
+  if (!sheet->has("action") || !code.starts_with("HTTP_")) return;
+  const int status = std::stoi(code.substr(5));
+  const bool redirect = status >= 300 && status < 400 && status != 307 && status != 308;
+  if (redirect && !sheet->has("probe")) wrong("R1", line, "a redirect was taken for a refusal");
+  const bool judges_the_request = status == 402 || status == 422;
+  if (steps_[line.path].unknown_attempt && !judges_the_request && !sheet->has("probe"))
+    wrong("R1", line, "a refusal was believed although an attempt before it was unknown");
+}
+
 void SagaChecker::forward(const LogLine& line) {
+  refusals(line);
   const StepSheet* sheet = definition_.step(line.path);
   if (line.type == "StepScheduled") scheduled(line);
   if (line.type == "ProbeScheduled") asked(line, line.data.at("request"));

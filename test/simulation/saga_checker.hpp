@@ -37,7 +37,8 @@ class SagaChecker {
     bool by_operator = false;  ///< a person said what became of it
     bool not_done_by_operator = false;
     bool effect_unknown = false;
-    bool without_output = false;  ///< it took effect, and its output could not be computed
+    bool without_output = false;   ///< it took effect, and its output could not be computed
+    bool unknown_attempt = false;  ///< an attempt of the action ended unknown
   };
   using Complain = std::function<void(const std::string&)>;
 
@@ -65,6 +66,7 @@ class SagaChecker {
   };
   void note(const LogLine& line);
   void forward(const LogLine& line);
+  void refusals(const LogLine& line);
   void backward(const LogLine& line);
   void times(const LogLine& line);
   void signals(const LogLine& line);

@@ -17,6 +17,8 @@ Dice dice_of(const std::string& key) {
 }
 
 constexpr const char* by_key = "/by-key/";
+/// As the participant itself says it, and no router.
+const Answer not_seen{404, {{"error", "NOT_SEEN"}}};
 
 /// Who is asked there promises that "not seen" is for ever.
 bool is_sealed(const Message& probe) {
@@ -65,7 +67,25 @@ std::optional<Answer> Services::turned_away() {
   return Answer{scene_.dice.chance(50) ? 429 : 503, nullptr};
 }
 
+/// A second copy, a question or an undo meets a proxy, an expired token or a login page. It does
+/// not for the first copy of an action: such a refusal is the truth.
+std::optional<Answer> Services::stray(const Message& message) {
+  const bool action = message.phase == "forward";
+  const auto known = effects_.find(message.key);
+  const bool is_seen = known != effects_.end() && known->second.stage != Stage::unseen;
+  if (action && (message.attempt == 1 || !is_seen)) return std::nullopt;
+  if (!scene_.strikes(scene_.plan.participants.strays)) return std::nullopt;
+  scene_.coverage.reached(Rare::stray_answer);
+  // The definitions of the corpus have rules for 404, 409 and 410.
+  const int status = scene_.dice.pick({302, 307, 400, 401, 403, 405, 413});
+  if (scene_.trace.kept())
+    scene_.trace.note(message.service, message.phase, " ", message.saga.substr(24), " ",
+                      message.path, " #", message.attempt, ": stray ", status);
+  return Answer{status, "<!doctype html>"};
+}
+
 Answer Services::handle(const Message& message) {
+  if (const auto other = stray(message)) return *other;
   const auto& plan = scene_.plan.participants;
   // Routers decode `%2F` and find nothing there, or refuse it.
   const std::string path = message.target.substr(0, message.target.find('?'));
@@ -177,19 +197,20 @@ Answer Services::look_up(const Message& message) {
     case Stage::accepted:
       return {200, {{"state", message.phase == "poll" ? "PENDING" : "QUEUED"}}};
     case Stage::refused:
-      if (message.phase == "poll") return effect.answer;
-      return {404, {{"state", "REFUSED"}}};
+      // A poll is a question: that it is answered with a refusal would say nothing.
+      if (message.phase == "poll") return {200, {{"state", "REFUSED"}}};
+      return not_seen;
     case Stage::undone:
     case Stage::closed:
-      return {404, nullptr};
+      return not_seen;
     case Stage::unseen:
       break;
   }
-  if (!is_sealed(message)) return {404, nullptr};
+  if (!is_sealed(message)) return not_seen;
   effect.stage = Stage::closed;
   note(What::sealed, message, key);
   scene_.coverage.reached(Rare::sealed_probe_closed);
-  return {404, nullptr};
+  return not_seen;
 }
 
 bool Services::refuses(const std::string& key) const {
@@ -212,7 +233,9 @@ Answer Services::refusal(const std::string& key) {
     case 4:
       return {status, {{"reason", {{"code", 7}}}}};
     default:
-      return {status, {{"state", "REFUSED"}, {"error", "refused"}, {"reason", "sold out"}}};
+      return {
+          status,
+          {{"state", "REFUSED"}, {"error", "refused"}, {"why", "taken"}, {"reason", "sold out"}}};
   }
 }
 

@@ -62,6 +62,7 @@ class Services {
     std::string callback;
   };
 
+  std::optional<Answer> stray(const Message& message);
   Answer act(const Message& message);
   Answer undo(const Message& message);
   Answer look_up(const Message& message);

@@ -36,9 +36,10 @@ GrownStep Grower::call(const Place& at, const std::string& kind) {
   bool sealed = false;
   if (!reads && dice_.chance(25)) {
     sealed = dice_.chance(50);
-    step["probe"] = {{"http", "GET /" + name}, {"outcomes", Json::array({rule(404, "NOT_SEEN")})}};
+    step["probe"] = probe(name);
     if (sealed) step["probe"]["sealed"] = true;
   }
+  if (!reads && dice_.chance(12)) step["completion"] = completion(name);
   if (kind == "compensatable") step["compensation"] = compensation(at, name, sealed);
   GrownStep grown{std::move(step), at.reach};
   grown.reach.must.push_back({name, Shape::number});
@@ -49,9 +50,13 @@ void Grower::call_options(Json& step, const Place& at, const std::string& name, 
   if (dice_.chance(40)) {
     std::string code = name + "_TAKEN";
     code[0] = 'A';
-    step["outcomes"] = Json::array({rule(409, code)});
+    Json refused = rule(409, code);
+    // What a proxy says of a 409 has no reason that the condition could read.
+    if (dice_.chance(40)) refused["when"] = "${response.body.why == 'taken'}";
+    step["outcomes"] = Json::array({std::move(refused)});
     codes_.push_back(code);
   }
+  if (dice_.chance(15)) step["outcomes"].push_back(unreadable_is_unknown());
   if (retryable) {
     if (dice_.chance(30))
       step["retry"] = {{"maxAttempts", "unlimited"}, {"delay", "1s"}, {"maxElapsed", "72h"}};
@@ -62,6 +67,28 @@ void Grower::call_options(Json& step, const Place& at, const std::string& name, 
   if (dice_.chance(10)) step["attemptTimeout"] = "5s";
   if (dice_.chance(25)) step["output"] = {{"n", "${response.body.n}"}, {"of", name}};
   if (dice_.chance(10)) step["capture"] = "${response.status}";
+}
+
+/// A page that somebody else answers is not taken for a success.
+Json Grower::unreadable_is_unknown() {
+  return {{"status", "2xx"}, {"when", "${response.body.n < 0}"}, {"is", "unknown"}};
+}
+
+Json Grower::probe(const std::string& name) {
+  Json not_seen = rule(404, "NOT_SEEN");
+  if (dice_.chance(50)) not_seen["when"] = "${response.body.error == 'NOT_SEEN'}";
+  Json outcomes = Json::array({std::move(not_seen)});
+  if (dice_.chance(50)) outcomes.push_back(unreadable_is_unknown());
+  return {{"http", "GET /" + name}, {"outcomes", std::move(outcomes)}};
+}
+
+Json Grower::completion(const std::string& name) {
+  Json pending{{"when", "${response.body.state == 'PENDING'}"}, {"is", "pending"}};
+  return {{"timeout", dice_.pick({"1m", "5m"})},
+          {"poll",
+           {{"http", "GET /polled/" + name},
+            {"every", "5s"},
+            {"outcomes", Json::array({std::move(pending)})}}}};
 }
 
 Json Grower::compensation(const Place& at, const std::string& name, bool may_read_output) {

@@ -63,9 +63,7 @@ void Decider::child_ended(const Located& at, const ChildChanged& changed) {
   const Suspension* suspension = suspension_at(at.path);
   const bool suspended = suspension != nullptr;
   // It failed where nothing may fail; told again, that is no news.
-  if (suspended && suspension->reason != "CHILD_SUSPENDED" &&
-      suspension->reason != child_incomplete)
-    return;
+  if (suspended && suspension->cause == SuspensionCause::step) return;
   const auto goes_on = [&] {
     if (suspended) act({"child", at.path, "", ""});
   };
@@ -88,7 +86,7 @@ void Decider::child_ended(const Located& at, const ChildChanged& changed) {
     case SagaStatus::failed: {
       goes_on();
       Failure why = changed.failure.value_or(failure("FAILED", "failure", "", at.path));
-      if (step_state(at.path).child_stopped && why.code == "CANCELLED") {
+      if (step_state(at.path).child_stopped && why.failure_class == "cancelled") {
         const auto& timeout = step_state(at.path).timeout_at;
         why = timeout && *timeout <= now()
                   ? failure("STEP_TIMEOUT", "timeout", "the step's timeout passed", at.path)
@@ -99,16 +97,18 @@ void Decider::child_ended(const Located& at, const ChildChanged& changed) {
       return known_not_done(at, std::move(why));
     }
     case SagaStatus::failed_incomplete:
-    case SagaStatus::suspended:
+    case SagaStatus::suspended: {
       if (suspended) return;
-      return suspend(
-          changed.status == SagaStatus::suspended ? "CHILD_SUSPENDED" : child_incomplete,
-          child +
-              (changed.status == SagaStatus::suspended ? " is suspended"
-                                                       : " could not be undone completely") +
-              (changed.failure ? ": " + changed.failure->code + ", " + changed.failure->message
-                               : ""),
-          at.path, Phase::forward);
+      const bool waits = changed.status == SagaStatus::suspended;
+      Suspension why;
+      why.reason = waits ? "CHILD_SUSPENDED" : child_incomplete;
+      why.message =
+          child + (waits ? " is suspended" : " could not be undone completely") +
+          (changed.failure ? ": " + changed.failure->code + ", " + changed.failure->message : "");
+      why.step = at.path;
+      why.cause = waits ? SuspensionCause::child_suspended : SuspensionCause::child_incomplete;
+      return suspend(std::move(why));
+    }
   }
 }
 

@@ -33,7 +33,7 @@ void Decider::wait_for_completion(const Located& at, const dsl::Completion& comp
     } else {
       waiting.poll = std::move(*request);
       waiting.poll_at =
-          now() + std::max({*every, poll_every_min, verdict.retry_after.value_or(Duration{0})});
+          next_poll(std::max(*every, poll_every_min), verdict.retry_after, *waiting.until);
     }
   }
   if (!broken) return emit(std::move(waiting));
@@ -47,6 +47,13 @@ void Decider::wait_for_completion(const Located& at, const dsl::Completion& comp
   probe_or_unknown(at, last);
 }
 
+/// What the participant asks for is cut to the completion's timeout, for a last question there.
+TimePoint Decider::next_poll(Duration every, const std::optional<Duration>& asked_for,
+                             TimePoint until) const {
+  const TimePoint next = now() + std::max(every, asked_for.value_or(Duration{0}));
+  return asked_for && now() < until ? std::min(next, until) : next;
+}
+
 void Decider::poll_ended(const Located& at, const Verdict& verdict) {
   const CallState& call = step_state(at.path).poll;
   Failure why = failure(verdict.code, dsl::to_text(verdict.outcome), verdict.message, at.path);
@@ -57,10 +64,10 @@ void Decider::poll_ended(const Located& at, const Verdict& verdict) {
     return forward_ended(at, verdict);
   }
   const auto every = duration_of(action_of(at).completion->poll->every, scope_of(at, Phase::poll));
-  const Duration wait = std::max(
-      {every ? *every : poll_every_min, poll_every_min, verdict.retry_after.value_or(Duration{0})});
+  const TimePoint next = next_poll(every ? std::max(*every, poll_every_min) : poll_every_min,
+                                   verdict.retry_after, *step_state(at.path).wait_until);
   emit(AttemptFailed{at.path, Phase::poll, call.attempts, OutcomeClass::pending, std::move(why),
-                     now() + wait});
+                     next, verdict.lost});
 }
 
 void Decider::completion_timed_out(const Located& at) {
@@ -107,15 +114,20 @@ void Decider::callback(const Callback& callback) {
     return;
   }
   SagaScope scope = scope_of(*at, Phase::forward);
-  const Verdict verdict = classify(callback.response, rules_of(*at, Phase::poll), scope);
-  if (verdict.outcome == OutcomeClass::pending) return;  // still at it: nothing has changed
+  const Verdict verdict = judge(*at, Question::callback, callback.response, scope);
+  if (verdict.outcome == OutcomeClass::pending) {
+    // Still at it: nothing has changed. One that cannot be judged is noted once a step.
+    if (!verdict.note.empty() && !step.callback_noted)
+      emit(CallbackReceived{at->path, verdict.note});
+    return;
+  }
   emit(CallbackReceived{at->path});
   // What an operator was waiting for has come.
   const bool settles =
       verdict.outcome == OutcomeClass::success || verdict.outcome == OutcomeClass::failure;
   if (settles && suspension_at(at->path) != nullptr) act({"callback", at->path, "", ""});
   if (verdict.outcome == OutcomeClass::success)
-    succeed_with(*at, action_of(*at).output, scope);
+    succeed_with(*at, action_of(*at).output, scope, verdict.note);
   else
     forward_ended(*at, verdict);
   advance();

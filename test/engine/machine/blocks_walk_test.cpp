@@ -73,7 +73,7 @@ class Walk {
     ++wrong.world.asked[call.path];
     const bool acted = life.world.done.count(call.path) > 0;
     if (may_go_wrong && (undo || !acted)) told(wrong, lost);
-    if (may_go_wrong && !acted && !undo) told(wrong, engine::Response{409, {}, nullptr});
+    if (may_go_wrong && !acted && !undo) told(wrong, engine::Response{422, {}, nullptr});
     ++life.world.asked[call.path];
     undo ? life.world.undo(call.path, order_)
          : life.world.act(call.path, last_name(call.path) == "p");

@@ -225,8 +225,8 @@ TEST_CASE("a callback that comes while its step is suspended takes the saga on")
     CHECK(play.status() == "RUNNING");
   }
   SUBCASE("refused") {
-    CHECK(play.callback("a", 409) ==
-          "CallbackReceived a, OperatorActed a callback, StepFailed a HTTP_409, "
+    CHECK(play.callback("a", 422) ==
+          "CallbackReceived a, OperatorActed a callback, StepFailed a HTTP_422, "
           "CompensationStarted SAGA_TIMEOUT, SagaEnded FAILED");
   }
   SUBCASE("neither: still for the operator") {
@@ -268,6 +268,15 @@ TEST_CASE("a node that dies before the 202 sends again, with the same address to
   CHECK(play.callback("a", 200).starts_with("CallbackReceived a, StepSucceeded a"));
 }
 
+TEST_CASE("a callback that a rule cannot read is noted once, and may be sent again") {
+  auto play = accepted(
+      R"("completion":{"callback":true,"timeout":"5m"},"outcomes":[{"when":"${response.body.state == 'NO'}","is":"failure","code":"NO"}])");
+  CHECK(play.callback("a", 200, "{}") == "CallbackReceived a");
+  CHECK(play.callback("a", 200, "7") == "");
+  CHECK(play.callback("a", 200, R"({"state":"NO"})") ==
+        "CallbackReceived a, StepFailed a NO, CompensationStarted NO, SagaEnded FAILED");
+}
+
 TEST_CASE("captured data is for the undo alone") {
   Play play(saga(
       R"({"name":"a","action":{"service":"s","http":"PUT /a"},"capture":{"token":"${response.body.t}"},"output":null,
@@ -277,7 +286,7 @@ TEST_CASE("captured data is for the undo alone") {
   play.answer("a", 200, R"({"t":"x9"})");
   CHECK(play.state.steps.at("a").output.is_null());
   play.take_over();
-  play.answer("b", 409);
+  play.answer("b", 422);
   CHECK(play.request("a", engine::Phase::compensate).target == "/a/x9");
 }
 

@@ -35,6 +35,12 @@ class Play {
     return on(engine::CallEnded{path, phase, attempt(path, phase),
                                 engine::Response{status, {}, Json::parse(body)}});
   }
+  /// An answer with headers, their names in lower case.
+  std::string answer_with(const std::string& path, engine::Phase phase, int status,
+                          const std::vector<std::pair<std::string, std::string>>& headers) {
+    return on(engine::CallEnded{path, phase, attempt(path, phase),
+                                engine::Response{status, headers, nullptr}});
+  }
   std::string undo(const std::string& path, int status) {
     return answer(path, status, "null", engine::Phase::compensate);
   }
@@ -94,7 +100,9 @@ class Play {
   std::string child(const std::string& path, engine::SagaStatus status,
                     const std::string& output = "null", const std::string& code = "") {
     engine::ChildChanged changed{state.steps.at(path).child->id, status, Json::parse(output), {}};
-    if (!code.empty()) changed.failure = engine::Failure{code, "failure", "why", "inner", nullptr};
+    const char* failure_class = code == "CANCELLED" ? "cancelled" : "failure";
+    if (!code.empty())
+      changed.failure = engine::Failure{code, failure_class, "why", "inner", nullptr};
     return on(std::move(changed));
   }
   std::string undone_by_parent(const std::string& code) {

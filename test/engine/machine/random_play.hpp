@@ -52,6 +52,8 @@ class RandomPlay {
   std::size_t take_overs_left_ = 0;
   std::size_t operator_acts_left_ = 0;
   bool meddles_ = false;  ///< an operator sends waiting attempts now, or suspends the saga there
+  std::size_t take_overs_in_a_row_ = 0;  ///< since an answer was taken
+  bool taken_over_ = false;
   std::size_t actions_ = 0;
 };
 

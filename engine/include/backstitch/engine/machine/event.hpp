@@ -92,6 +92,9 @@ struct SignalConsumed {
 /// The participant's answer came by callback; what it means follows.
 struct CallbackReceived {
   StepPath path;
+  /// It cannot be judged, because of these rules: the step goes on waiting, and the callback may be
+  /// used again. Empty: it can.
+  std::string note{};
 };
 /// An answer came by callback that the step does not wait for any more. Recorded once a step.
 struct CallbackRefused {
@@ -114,6 +117,8 @@ struct AttemptFailed {
   dsl::OutcomeClass outcome = dsl::OutcomeClass::transient;
   Failure failure;
   std::optional<TimePoint> retry_at;  ///< unset: no further attempt in this phase
+  bool lost = false;                  ///< with the node that had sent the request
+  bool next_is_last = false;          ///< the attempt at `retry_at` ends the budget
 };
 struct StepSucceeded {
   StepPath path;
@@ -121,11 +126,13 @@ struct StepSucceeded {
   Json captured;
   /// It took effect, but what came of it cannot be used: the step fails and has to be undone.
   std::optional<Failure> failure{};
+  std::string note{};  ///< which outcome rules could not be evaluated, and why
 };
 /// Known not done.
 struct StepFailed {
   StepPath path;
   Failure failure;
+  bool left_over = false;  ///< the child failed, and could not undo all of what it had done
 };
 /// May or may not have been done; no further attempt will find out.
 struct StepUnknown {
@@ -155,6 +162,7 @@ struct ChildUndoScheduled {
 };
 struct StepCompensated {
   StepPath path;
+  std::string note{};  ///< which outcome rules could not be evaluated, and why
 };
 /// The undo's budget ended and the definition says to go on.
 struct StepCompensationFailed {

@@ -81,6 +81,7 @@ struct CallState {
   bool in_flight = false;             ///< the last attempt has no outcome yet
   bool unknown_seen = false;          ///< an attempt ended unknown
   TimePoint sent_at{};                ///< the last attempt
+  bool last_attempt = false;          ///< the wait before it was cut to the end of the budget
   std::optional<TimePoint> first_at;
   std::optional<TimePoint> retry_at;  ///< the next attempt is due then
   std::optional<Failure> last;        ///< why the last attempt did not succeed
@@ -111,6 +112,7 @@ struct StepState {
   bool succeeded = false;       ///< at some time; its output may be read from then on
   bool effect_unknown = false;  ///< the undo must go by key: self.outcome is 'unknown'
   bool undo_given_up = false;   ///< an operator went on without it
+  bool left_over = false;       ///< its child failed, and could not undo all of what it had done
   std::optional<TimePoint>
       undo_not_before;                  ///< the service's quiet period after an unknown attempt
   std::optional<TimePoint> timeout_at;  ///< `timeout` of the step
@@ -118,6 +120,7 @@ struct StepState {
   std::string callback_token;           ///< of a step with a callback
   bool callback_used = false;
   bool callback_refused = false;  ///< one came too late, which is on record
+  bool callback_noted = false;    ///< one that could not be judged is in the log
   std::shared_ptr<const ChildSaga> child;
   bool child_stopped = false;  ///< its cancellation has been asked for
   std::optional<TimePoint> started_at;
@@ -171,6 +174,16 @@ struct ParentLink {
   bool operator==(const ParentLink&) const = default;
 };
 
+/// What a suspension is about. The machine decides by this, never by the reason, because a reason
+/// may be a code that a user chose.
+enum class SuspensionCause {
+  step,             ///< the saga, a step, or the undo of one
+  child_suspended,  ///< the child of a step is suspended
+  child_incomplete  ///< the child of a step failed, and could not undo all of what it had done
+};
+const char* to_text(SuspensionCause cause);
+std::optional<SuspensionCause> parse_suspension_cause(std::string_view text);
+
 /// Why a person is needed.
 struct Suspension {
   std::string reason;  ///< a code: RETRIES_EXHAUSTED, OUTCOME_UNKNOWN, COMPENSATION_FAILED, …
@@ -180,6 +193,7 @@ struct Suspension {
   TimePoint since{};
   SagaStatus from = SagaStatus::running;  ///< where the saga goes back to
   bool by_operator = false;               ///< an operator suspended it: no notice is sent
+  SuspensionCause cause = SuspensionCause::step;
 };
 
 struct SagaState {
