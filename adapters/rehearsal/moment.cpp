@@ -147,7 +147,8 @@ std::string to_text(const Moment& moment) {
   if (type == "SagaEnded") return with(text_in(data, "status"), value_in(data, "output"));
   if (type == "Refused")
     return "refused: " + text_in(data, "what") + ": " + text_in(data, "message");
-  return step_text(moment);
+  return with(step_text(moment), text_in(data, "unreadable"),
+              "; the answer's body is unreadable: ");
 }
 
 }  // namespace backstitch::rehearsal

@@ -58,8 +58,10 @@ const Type& failure_type() {
 }
 
 const Type& response_type() {
-  static const Type type =
-      object_of({{"status", number()}, {"headers", of_kinds(object_kind)}, {"body", {}}});
+  static const Type type = object_of({{"status", number()},
+                                      {"headers", of_kinds(object_kind)},
+                                      {"body", {}},
+                                      {"unreadable", of_kinds(boolean_kind)}});
   return type;
 }
 

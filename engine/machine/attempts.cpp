@@ -20,6 +20,11 @@ std::string class_of(OutcomeClass outcome) {
   return outcome == OutcomeClass::pending ? "unknown" : dsl::to_text(outcome);
 }
 
+std::string unreadable_body_of(const CallResult& result) {
+  const auto* response = std::get_if<Response>(&result);
+  return response == nullptr ? std::string{} : response->unreadable;
+}
+
 /// Attempts of the present budget, and whether another one fits in it.
 bool may_try_again(const RetryPolicy& policy, const CallState& call, const Verdict& verdict,
                    TimePoint next) {
@@ -76,6 +81,7 @@ void Decider::call_ended(const CallEnded& ended) {
   // Late: the attempt was given up, or the saga is being run by others.
   if (!call.in_flight || call.attempts != ended.attempt) return;
   SagaScope scope = scope_of(*at, ended.phase);
+  note_attempt(ended.path, {unreadable_body_of(ended.result)});
   const Verdict verdict = judge(*at, question_of(ended.phase), ended.result, scope);
   if (verdict.outcome == OutcomeClass::success && ended.phase != Phase::compensate) {
     const dsl::Action& action = action_of(*at);

@@ -45,6 +45,10 @@ Transition decide(const Program& program, SagaState state, const Stimulus& stimu
 
 void Decider::emit(EventBody body) {
   Event event{now(), std::move(body)};
+  if (noted_ && path_of(event) == noted_->first) {
+    event.attempt = std::move(noted_->second);
+    noted_.reset();
+  }
   apply(definition(), state(), event);
   out_.events.push_back(std::move(event));
 }

@@ -64,6 +64,10 @@ class Decider {
  private:
   // decide.cpp: the only way to change anything
   void emit(EventBody body);
+  /// The next event of that step ends an attempt of which this is worth a note.
+  void note_attempt(const StepPath& path, AttemptNote note) {
+    noted_.emplace(path, std::move(note));
+  }
   void call(const StepPath& path, Phase phase);
   void suspend(std::string reason, std::string message, const StepPath& path, Phase phase);
   void suspend(Suspension suspension);
@@ -232,6 +236,7 @@ class Decider {
   const Program& program_;
   Transition& out_;
   const Stimulus& stimulus_;
+  std::optional<std::pair<StepPath, AttemptNote>> noted_;
 };
 
 }  // namespace backstitch::engine

@@ -240,7 +240,7 @@ Result<Event> decode(const EventRecord& record) {
   try {
     const Json data = record.data.empty() ? Json::object() : Json::parse(record.data);
     if (auto body = body_from(record.type, record.path, record.at, data))
-      return Event{record.at, std::move(*body)};
+      return Event{record.at, std::move(*body), {text(data, "unreadable")}};
     return Error{
         ErrorCode::internal, "log-corrupt",
         "The event type " + record.type + " is not known; was it written by a newer engine?"};

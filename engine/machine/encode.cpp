@@ -172,6 +172,7 @@ Json data_of(const Event& event) {
                      put(out, "output", e.output);
                    }},
              event.body);
+  put(out, "unreadable", event.attempt.unreadable);
   return out;
 }
 

@@ -71,6 +71,8 @@ Verdict judge_by_table(const AnswerContext& context, const CallResult& result) {
     verdict.outcome = class_by_table(context, response->status);
     verdict.code = "HTTP_" + std::to_string(response->status);
     verdict.message = "the participant answered " + std::to_string(response->status);
+    if (!response->unreadable.empty())
+      verdict.message += "; its body is unreadable: " + response->unreadable;
     verdict.retry_after = retry_after_of(*response);
     if (!response->body.is_null()) verdict.details = response->body;
     return verdict;

@@ -99,6 +99,8 @@ void Decider::succeed_with(const Located& at, const std::optional<dsl::Template>
   if (!broken && undo != nullptr && (is_outcome_known(action) || depends_on_answer(*undo)))
     broken = trial_of_undo(at, state_after(succeeded), std::nullopt);
   if (!broken) return emit(std::move(succeeded));
+  if (!scope.unreadable_body().empty())
+    broken->message += "; the answer's body is unreadable: " + scope.unreadable_body();
   Failure why = failure(broken->reason, "failure", broken->message, at.path);
   if (response != nullptr && json_size(*response) <= output_bytes_max)
     why.details = {{"response", *response}};

@@ -65,9 +65,10 @@ std::optional<WrittenCommand> written_command(const StimulusBody& body) {
                   {{"name", s.name}, {"payload", s.payload}, {"by", s.by}, {"roles", s.roles}});
             },
             [](const Callback& c) {
-              return written(
-                  "callback",
-                  {{"token", c.token}, {"status", c.response.status}, {"body", c.response.body}});
+              return written("callback", {{"token", c.token},
+                                          {"status", c.response.status},
+                                          {"body", c.response.body},
+                                          {"unreadable", c.response.unreadable}});
             },
             [](const Start&) { return Written{}; }, [](const CallEnded&) { return Written{}; },
             [](const Tick&) { return Written{}; }, [](const TakenOver&) { return Written{}; },
@@ -91,7 +92,10 @@ Result<StimulusBody> read_command(const std::string& kind, const std::string& da
     }
     if (kind == "callback") {
       return StimulusBody(
-          Callback{text("token"), Response{json.at("status").get<int>(), {}, json.at("body")}});
+          Callback{text("token"), Response{json.at("status").get<int>(),
+                                           {},
+                                           json.at("body"),
+                                           json.value("unreadable", std::string{})}});
     }
   } catch (const Json::exception& error) {
     return Error{ErrorCode::invalid, "inbox-corrupt", error.what()};

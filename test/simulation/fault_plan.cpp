@@ -63,8 +63,8 @@ FaultPlan FaultPlan::drawn(Dice& dice) {
                    dice.pick<std::size_t>({0, 50, 100})};
   plan.events = {draw.every(5'000, 30'000), draw.every(5'000, 30'000), draw.every(10'000, 40'000),
                  draw.every(8'000, 40'000), draw.every(8'000, 60'000), draw.every(5'000, 40'000)};
-  plan.network = {draw.rate(80), draw.rate(80), draw.rate(80),
-                  draw.rate(60), draw.rate(80), draw.rate(60)};
+  plan.network = {draw.rate(80), draw.rate(80), draw.rate(80), draw.rate(60),
+                  draw.rate(80), draw.rate(60), draw.rate(60)};
   plan.participants = {draw.rate(150), draw.rate(80),
                        draw.rate(80),  dice.pick<std::size_t>({0, 500, 1'000}),
                        draw.rate(200), draw.rate(80)};
@@ -95,7 +95,7 @@ std::string FaultPlan::text() const {
   out += "; network:" + shown("refused", network.refused) +
          shown("request-lost", network.request_lost) + shown("answer-lost", network.answer_lost) +
          shown("reset", network.reset) + shown("twice", network.twice) +
-         shown("late", network.late);
+         shown("late", network.late) + shown("garbled", network.garbled);
   out += "; participants:" + shown("refuse", participants.refuses) +
          shown("unknown", participants.unknown) + shown("busy", participants.busy) +
          shown("pending", participants.pending) + shown("undo-fails", participants.undo_fails) +

@@ -44,6 +44,7 @@ struct FaultPlan {
     std::size_t reset = 0;         ///< at once, done or not
     std::size_t twice = 0;         ///< arrives twice
     std::size_t late = 0;          ///< arrives after the attempt was given up
+    std::size_t garbled = 0;       ///< the answer's body is replaced, its status kept
   } network;
   /// Of 1,000 calls, or actions where it says so.
   struct Participants {

@@ -4,6 +4,8 @@
 
 #include <nlohmann/json.hpp>
 
+#include <backstitch/engine/machine/answer_body.hpp>
+
 namespace backstitch::simulation {
 
 using namespace engine;
@@ -112,7 +114,27 @@ void Network::arrive(const Shared& attempt) {
                       attempt->message.path);
     return;
   }
-  answer(attempt, Response{given.status, {}, std::move(given.body)}, way());
+  answer(attempt, response_of(attempt->message, std::move(given)), way());
+}
+
+/// An intermediary's page, a compressed or a broken body in place of the participant's own: the
+/// status line still says what happened.
+Response Network::response_of(const Message& message, Answer given) {
+  const bool says_it_all = message.phase == "forward" || message.phase == "compensate";
+  if (!says_it_all || given.status == 202 || !scene_.strikes(scene_.plan.network.garbled))
+    return {given.status, {}, std::move(given.body)};
+  scene_.coverage.reached(Rare::answer_garbled);
+  const bool says_json = scene_.dice.chance(50);
+  const std::string bytes = scene_.dice.pick<const char*>(
+      {"", " \r\n", "<html>Bad gateway</html>", "\x1f\x8b\x08",
+       "Stra\xdf"
+       "e",
+       "[1, 2]", "null", "{\"n\": 18446744073709551616}", "{\"n\": 1, \"n\": 2}"});
+  auto body = read_body(says_json ? "application/json" : "text/html; charset=ISO-8859-1",
+                        scene_.dice.chance(10) ? "gzip" : "", bytes);
+  scene_.trace.note("network", "garbles the answer to ", message.phase, " ", message.path, ": ",
+                    body.unreadable);
+  return {given.status, {}, std::move(body.value), std::move(body.unreadable)};
 }
 
 void Network::answer(const Shared& attempt, CallResult result, Duration back) {

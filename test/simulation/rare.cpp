@@ -30,6 +30,7 @@ constexpr std::array<std::string_view, Coverage::size> names{
     "an answer was lost",
     "a request arrived twice",
     "an answer came after its attempt was given up",
+    "the body of an answer was replaced on its way",
     "an action that came after its undo was refused",
     "an undo came for an action that was never seen",
     "an undo came again",

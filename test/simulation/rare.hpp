@@ -35,6 +35,7 @@ enum class Rare : std::uint8_t {
   answer_lost,
   request_twice,
   answer_after_timeout,
+  answer_garbled,
   late_action_refused,
   undo_of_unseen,
   undo_repeated,

@@ -121,6 +121,7 @@ void Decider::callback(const Callback& callback) {
       emit(CallbackReceived{at->path, verdict.note});
     return;
   }
+  note_attempt(at->path, {callback.response.unreadable});
   emit(CallbackReceived{at->path});
   // What an operator was waiting for has come.
   const bool settles =

@@ -178,6 +178,46 @@ TEST_CASE("a broken output counts the call as done and undoes it") {
   CHECK(play.state.failure->details["response"]["body"] == Json::object());
 }
 
+TEST_CASE("an unreadable body changes no outcome and is noted in the history") {
+  const auto unreadable = [](int status) {
+    return engine::Response{status, {}, "<html>", "not JSON: the media type is another one"};
+  };
+  const auto last_data = [](const Play& play) { return Json::parse(play.log.back().data); };
+  Play refused(test::saga(test::step("a") + "," + test::step("b")));
+  refused.start();
+  CHECK(refused.on(engine::CallEnded{"a", engine::Phase::forward, 1, unreadable(409)}) ==
+        "StepFailed a HTTP_409, CompensationStarted HTTP_409, SagaEnded FAILED");
+  CHECK(refused.state.failure->message.find("its body is unreadable: not JSON") !=
+        std::string::npos);
+  CHECK(refused.state.failure->details == "<html>");
+  Play done(test::saga(test::step("a")));
+  done.start();
+  CHECK(done.on(engine::CallEnded{"a", engine::Phase::forward, 1, unreadable(200)}) ==
+        "StepSucceeded a, SagaEnded COMPLETED");
+  CHECK(Json::parse(done.log[2].data)["unreadable"] == "not JSON: the media type is another one");
+  CHECK(last_data(done).contains("unreadable") == false);
+  Play lost(test::saga(test::step("a")));
+  lost.start();
+  CHECK(lost.on(engine::CallEnded{"a", engine::Phase::forward, 1, unreadable(500)})
+            .starts_with("AttemptFailed a forward #1 unknown"));
+  CHECK(last_data(lost).contains("unreadable"));
+}
+
+TEST_CASE("a rule can tell an unreadable body, and an output that needs the body names it") {
+  Play ruled(test::saga(
+      test::step("a", R"(,"outcomes":[{"when":"${response.unreadable}","is":"unknown"}])")));
+  ruled.start();
+  const engine::Response page{200, {}, "<html>", "not JSON"};
+  CHECK(ruled.on(engine::CallEnded{"a", engine::Phase::forward, 1, page})
+            .starts_with("AttemptFailed a forward #1 unknown"));
+  Play output(test::saga(test::step("a", R"(,"output":"${response.body.id}")")));
+  output.start();
+  CHECK(output.on(engine::CallEnded{"a", engine::Phase::forward, 1, page})
+            .starts_with("StepSucceeded a but EXPRESSION_FAILED"));
+  CHECK(output.state.failure->message.find("the answer's body is unreadable: not JSON") !=
+        std::string::npos);
+}
+
 TEST_CASE("a step's timeout makes an attempt in flight unknown") {
   Play play(three_steps("", R"("timeout":"2s","compensation":{"http":"DELETE /c"})"));
   play.start();

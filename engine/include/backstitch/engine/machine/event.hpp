@@ -222,9 +222,16 @@ using EventBody =
                  StepCompensationSkipped, HandlersStarted, CancelRequested, DeadlinePassed,
                  SagaSuspended, OperatorActed, Resumed, SagaReopened, SagaEnded>;
 
+/// What is worth a note about the attempt that an event ends.
+struct AttemptNote {
+  std::string unreadable;  ///< why the answer's body is not JSON; empty: it is, or there is none
+  bool operator==(const AttemptNote&) const = default;
+};
+
 struct Event {
   TimePoint at;
   EventBody body;
+  AttemptNote attempt{};
 };
 
 /// The stored name: `StepSucceeded`.

@@ -10,11 +10,13 @@
 
 namespace backstitch::engine {
 
-/// What a participant answered. `body` is null for none, a string for text that is not JSON.
+/// What a participant answered. `body` is null for none, a string for text that is not JSON; see
+/// answer_body.hpp.
 struct Response {
   int status = 0;
   std::vector<std::pair<std::string, std::string>> headers;  ///< lower-case names
   Json body;
+  std::string unreadable{};  ///< why the body is not JSON; empty: it is, or there is none
 };
 /// No usable answer.
 struct TransportError {
