@@ -130,6 +130,8 @@ Result<std::string> write_request(const engine::Call& call, const Url& url,
                append_header(out, "User-Agent", "backstitch/" + version) &&
                append_header(out, "Accept", "application/json") &&
                append_header(out, "Accept-Encoding", "identity");
+  if (call.service->idempotency == dsl::Idempotency::none)
+    clean = clean && append_header(out, "Connection", "close");
   for (const auto& [name, value] : request.headers)
     clean = clean && append_header(out, name, value);
   if (!request.key.empty())

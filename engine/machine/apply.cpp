@@ -54,8 +54,8 @@ bool is_pivot(const dsl::Definition& definition, const StepPath& path) {
 
 class Applier {
  public:
-  Applier(const dsl::Definition& definition, SagaState& state, TimePoint at)
-      : definition_(definition), state_(state), at_(at) {}
+  Applier(const dsl::Definition& definition, SagaState& state, const Event& event)
+      : definition_(definition), state_(state), at_(event.at), note_(event.attempt) {}
 
   void operator()(const SagaStarted& e) {
     state_.definition = e.definition;
@@ -170,6 +170,7 @@ class Applier {
     call.attempts = e.attempt;
     call.sent_at = at_;
     call.in_flight = true;
+    if (!call.first_at) call.first_at = at_;
     call.retry_at.reset();
     if (e.phase != Phase::forward) return;
     // Asked to begin again, it waits for no earlier answer.
@@ -182,6 +183,7 @@ class Applier {
   void operator()(const AttemptFailed& e) {
     StepState& step = state_.steps[e.path];
     CallState& call = call_of(step, e.phase);
+    count_attempt(call);
     call.in_flight = false;
     call.retry_at = e.retry_at;
     call.last_attempt = e.next_is_last;
@@ -331,6 +333,15 @@ class Applier {
   }
 
  private:
+  /// A budget begins when its first attempt leaves the queue; what never left it is no attempt.
+  void count_attempt(CallState& call) const {
+    const bool first = call.attempts == call.attempts_before + 1;
+    if (first && note_.sent_at) call.first_at = note_.sent_at;
+    if (!note_.unsent) return;
+    if (first) call.first_at.reset();
+    --call.attempts;
+  }
+
   StepState& begin(const StepPath& path, StepStatus status) {
     StepState& step = state_.steps[path];
     step.status = status;
@@ -371,6 +382,7 @@ class Applier {
   const dsl::Definition& definition_;
   SagaState& state_;
   TimePoint at_;
+  const AttemptNote& note_;
 };
 
 /// Keeps SagaState::open.
@@ -404,7 +416,7 @@ void note_iteration(const dsl::Definition& definition, SagaState& state, const S
 }  // namespace
 
 void apply(const dsl::Definition& definition, SagaState& state, const Event& event) {
-  std::visit(Applier(definition, state, event.at), event.body);
+  std::visit(Applier(definition, state, event), event.body);
   state.sequence = Sequence{state.sequence.get() + 1};
   const StepPath& path = path_of(event);
   if (path.empty()) return;

@@ -47,7 +47,7 @@ struct NextAttempt {
 };
 /// After `delay`, or after what the participant asked for if that is longer. Such a wait is cut to
 /// the end of the budget: the first attempt plus maxElapsed; without maxElapsed to 24 hours.
-NextAttempt next_attempt(const RetryPolicy& policy, const CallState& call, TimePoint now,
-                         Duration delay, const std::optional<Duration>& asked_for);
+NextAttempt next_attempt(const RetryPolicy& policy, const std::optional<TimePoint>& first_at,
+                         TimePoint now, Duration delay, const std::optional<Duration>& asked_for);
 
 }  // namespace backstitch::engine

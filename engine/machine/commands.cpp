@@ -137,7 +137,7 @@ void Decider::cancel(const Cancel& cancel) {
       out_.effects.push_back(TellParent{});
     return;
   }
-  if (state().pivot_passed || state().pivot_sent ||
+  if (state().pivot_passed || (state().pivot_sent && !pivot_is_queued()) ||
       definition().recovery == dsl::Recovery::forward) {
     return refuse("pivot-passed",
                   "The saga cannot be cancelled any more: its pivot was sent, or it only recovers "

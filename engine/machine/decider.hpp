@@ -163,6 +163,14 @@ class Decider {
   bool undoes_child(const Located& at) const;
 
   // attempts.cpp
+  bool is_queued(const StepPath& path, Phase phase) const;
+  /// Nothing of the pivot was sent that may have taken effect.
+  bool pivot_is_queued() const;
+  /// The call in flight was never sent, and is not going to be unless `again` says when.
+  void not_sent(const Located& at, Phase phase, Failure why, std::optional<TimePoint> again);
+  void could_not_be_sent(const Located& at, Phase phase);
+  /// Of a step that is to stop: its call leaves the queue unsent, if it is still there.
+  void withdraw(const Located& at, const Failure& why);
   void attempt_ended(const Located& at, Phase phase, const Verdict& verdict);
   void forward_ended(const Located& at, const Verdict& verdict);
   void not_settled(const Located& at, Phase phase, const Verdict& verdict);
@@ -237,6 +245,7 @@ class Decider {
   Transition& out_;
   const Stimulus& stimulus_;
   std::optional<std::pair<StepPath, AttemptNote>> noted_;
+  std::optional<TimePoint> sent_at_;  ///< of the call that has ended, if it waited in the queue
 };
 
 }  // namespace backstitch::engine

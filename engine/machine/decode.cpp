@@ -138,6 +138,10 @@ SagaSuspended suspended_from(const StepPath& path, TimePoint at, const Json& in)
            parsed(parse_saga_status(text(in, "from")), "status"), flag(in, "byOperator"), cause}};
 }
 
+AttemptNote note_from(const Json& in) {
+  return {text(in, "unreadable"), time(in, "sentAt"), in.contains("sent")};
+}
+
 /// Those of the log as a whole.
 std::optional<EventBody> saga_event_from(const std::string& type, const StepPath& path,
                                          TimePoint at, const Json& in) {
@@ -240,7 +244,7 @@ Result<Event> decode(const EventRecord& record) {
   try {
     const Json data = record.data.empty() ? Json::object() : Json::parse(record.data);
     if (auto body = body_from(record.type, record.path, record.at, data))
-      return Event{record.at, std::move(*body), {text(data, "unreadable")}};
+      return Event{record.at, std::move(*body), note_from(data)};
     return Error{
         ErrorCode::internal, "log-corrupt",
         "The event type " + record.type + " is not known; was it written by a newer engine?"};

@@ -173,6 +173,8 @@ Json data_of(const Event& event) {
                    }},
              event.body);
   put(out, "unreadable", event.attempt.unreadable);
+  put(out, "sentAt", event.attempt.sent_at);
+  if (event.attempt.unsent) out["sent"] = false;
   return out;
 }
 

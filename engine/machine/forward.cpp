@@ -154,19 +154,22 @@ Progress Decider::run_open(const Located& at) {
   if (const auto* block = std::get_if<dsl::Try>(&at.step->body)) return run_try(at, *block);
   if (!stopping(at)) return Progress::waiting;
   const StepState& step = step_state(at.path);
+  const bool was_queued = is_queued(at.path, Phase::forward);
+  if (was_queued) withdraw(at, stopped_failure(at.path));
   if (step.child) {
     stop_child(at);
   } else if (!std::holds_alternative<dsl::Action>(at.step->body)) {
     emit(StepFailed{at.path, stopped_failure(at.path)});
-  } else if (step.status == StepStatus::running && at.step->kind != dsl::StepKind::pivot &&
-             !step.forward.in_flight && !step.probe.in_flight && !step.probe.retry_at) {
+  } else if (step.status == StepStatus::running &&
+             (at.step->kind != dsl::StepKind::pivot || was_queued) && !step.forward.in_flight &&
+             !step.probe.in_flight && !step.probe.retry_at) {
     // Calls that were sent are waited for; what would be sent again is not.
     Verdict last;
     last.code = stopped_failure(at.path).code;
     last.message = "not tried again, because the saga does not go on here";
     give_up_forward(at, last);
   } else if (step.status == StepStatus::waiting && at.step->kind != dsl::StepKind::pivot &&
-             !step.poll.in_flight) {
+             (!step.poll.in_flight || is_queued(at.path, Phase::poll))) {
     settle_completion(at);
   }
   return progress_of(step_state(at.path).status);

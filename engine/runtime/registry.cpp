@@ -62,6 +62,17 @@ Registration registration_of(const dsl::Parsed& parsed) {
   return registration;
 }
 
+/// Any step of the document, at any depth.
+bool asks_for_callback(const Json& node) {
+  if (!node.is_structured()) return false;
+  if (node.is_object()) {
+    const auto completion = node.find("completion");
+    if (completion != node.end() && completion->is_object() && completion->contains("callback"))
+      return true;
+  }
+  return std::any_of(node.begin(), node.end(), asks_for_callback);
+}
+
 }  // namespace
 
 struct Registry::Impl : std::enable_shared_from_this<Registry::Impl> {
@@ -77,7 +88,10 @@ struct Registry::Impl : std::enable_shared_from_this<Registry::Impl> {
   void merge(CatalogContent content) {
     const std::lock_guard lock(merging);
     auto next = std::make_shared<Snapshot>(*current());
-    for (auto& stored : content.definitions) merge_definition(*next, std::move(stored));
+    for (auto& stored : content.definitions) {
+      tell_of_callback(stored);
+      merge_definition(*next, std::move(stored));
+    }
     if (!content.services.empty()) {
       auto by_name = std::make_shared<ServiceMap>(*next->services_by_name);
       for (auto& stored : content.services) {
@@ -89,6 +103,11 @@ struct Registry::Impl : std::enable_shared_from_this<Registry::Impl> {
     }
     next->revision = std::max(next->revision, content.revision);
     snapshot.store(std::move(next));
+  }
+
+  void tell_of_callback(const StoredDefinition& stored) {
+    if (first_callback && asks_for_callback(Json::parse(stored.document, nullptr, false)))
+      std::exchange(first_callback, nullptr)(stored.name);
   }
 
   static void merge_definition(Snapshot& next, StoredDefinition stored) {
@@ -173,7 +192,8 @@ struct Registry::Impl : std::enable_shared_from_this<Registry::Impl> {
   Catalog& catalog;
   Options options;
   std::shared_ptr<const std::string> callback_base;
-  std::mutex merging;
+  std::function<void(const std::string&)> first_callback;
+  std::mutex merging;  ///< of what follows, and of `first_callback`
   std::atomic<std::shared_ptr<const Snapshot>> snapshot;
 };
 
@@ -300,6 +320,12 @@ std::vector<StoredService> Registry::services() const {
   const auto known = impl_->current();
   for (const auto& [name, stored] : known->services) list.push_back(stored);
   return list;
+}
+
+void Registry::on_first_callback(std::function<void(const std::string&)> told) {
+  const std::lock_guard lock(impl_->merging);
+  impl_->first_callback = std::move(told);
+  for (const auto& stored : definitions()) impl_->tell_of_callback(stored);
 }
 
 void Registry::set_callback_base(std::string url) {

@@ -21,7 +21,9 @@ namespace {
 /// Answers each connection with the next of the given texts, and closes it.
 class ScriptedServer {
  public:
-  explicit ScriptedServer(std::vector<std::string> answers) : answers_(std::move(answers)) {
+  /// @param keeps_open  its connections stay open until it goes
+  explicit ScriptedServer(std::vector<std::string> answers, bool keeps_open = false)
+      : answers_(std::move(answers)), keeps_open_(keeps_open) {
     listener_ = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     sockaddr_in address{};
     address.sin_family = AF_INET;
@@ -37,6 +39,7 @@ class ScriptedServer {
     ::shutdown(listener_, SHUT_RDWR);
     thread_.join();
     ::close(listener_);
+    for (const int peer : open_) ::close(peer);
   }
 
   std::string url() const { return "http://127.0.0.1:" + std::to_string(port_); }
@@ -57,6 +60,10 @@ class ScriptedServer {
       }
       requests_.push_back(request);
       static_cast<void>(::send(peer, answer.data(), answer.size(), MSG_NOSIGNAL));
+      if (keeps_open_) {
+        open_.push_back(peer);
+        continue;
+      }
       ::shutdown(peer, SHUT_WR);
       ::close(peer);
     }
@@ -64,6 +71,8 @@ class ScriptedServer {
 
   std::vector<std::string> answers_;
   std::vector<std::string> requests_;
+  std::vector<int> open_;
+  bool keeps_open_;
   int listener_ = -1;
   int port_ = 0;
   std::thread thread_;
@@ -150,6 +159,17 @@ TEST_CASE("an answer that is cut short by its framing is no answer") {
   CHECK(answered("HTTP/1.1 200 OK\r\nContent-Le") == "reset");
   CHECK(answered("HTTP/1.1 2x0\r\n\r\n") == "protocol");
   CHECK(answered("") == "reset");
+}
+
+TEST_CASE("a service without idempotency is called on a fresh connection each time") {
+  const std::string kept = "HTTP/1.1 200\r\nContent-Length: 0\r\n\r\n";
+  ScriptedServer server({kept, kept}, true);
+  Caller caller(server.url());
+  caller.service().idempotency = dsl::Idempotency::none;
+  CHECK(text_of(caller.call()) == "200 null");
+  CHECK(text_of(caller.call()) == "200 null");
+  REQUIRE(server.requests().size() == 2);
+  CHECK(server.requests()[1].find("Connection: close\r\n") != std::string::npos);
 }
 
 TEST_CASE("a call asks for an answer that is not compressed") {

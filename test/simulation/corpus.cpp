@@ -73,8 +73,12 @@ void explain(Json& document, test::Dice& dice) {
   });
 }
 
-/// What the generator leaves out: calls that are answered later.
+/// What the generator leaves out: calls that are answered later, or wait for others to be.
 void enrich(Json& document, test::Dice& dice) {
+  if (dice.chance(40)) {
+    document["services"]["s"]["limits"] = {{"maxInFlight", dice.pick({1, 2, 4})},
+                                           {"maxQueue", dice.pick({0, 2, 100})}};
+  }
   each_with(document, "action", [&](Json& step) {
     const std::string name = step["name"];
     const bool reads = step["action"]["http"].get<std::string>().starts_with("GET");

@@ -17,6 +17,7 @@ struct Network::Attempt {
   VirtualExecutor* reactor;
   std::function<void(CallResult)> done;
   TimerId timer = 0;
+  Duration timeout{};
   bool over = false;
   bool turned_away = false;  ///< "not done", which holds for every copy of the request
   bool let_in = false;       ///< a copy of it was handled
@@ -26,6 +27,16 @@ struct Network::Attempt {
     if (std::exchange(over, true)) return;
     reactor->cancel(timer);
     --life->calls_open;
+    // Who was given up on may be at work for one attempt timeout longer.
+    const auto* error = std::get_if<TransportError>(&result);
+    const bool held = error != nullptr && error->sent && error->kind == dsl::Transport::timeout;
+    const auto give_back = [life = life, service = message.service] {
+      --life->slots_taken[service];
+    };
+    if (held)
+      reactor->call_after(timeout, give_back);
+    else
+      give_back();
     auto told = std::exchange(done, nullptr);
     told(std::move(result));
   }
@@ -59,8 +70,12 @@ void Network::send(const std::shared_ptr<Life>& life, VirtualExecutor& reactor, 
   attempt->life = life;
   attempt->reactor = &reactor;
   attempt->done = std::move(done);
+  attempt->timeout = call.request.attempt_timeout;
   ++life->calls_open;
   const Message& message = attempt->message;
+  if (++life->slots_taken[message.service] > call.service->limits.in_flight_max.value_or(512))
+    scene_.violated("limit: " + life->who.node + " has more calls in flight to " + message.service +
+                    " than it may");
   if (services_.is_down(message.service) || scene_.strikes(plan.refused)) {
     attempt->timer = reactor.call_after(scene_.between(1, 20), [attempt] {
       attempt->end(failed(dsl::Transport::connect, false, "connection refused"));

@@ -8,7 +8,7 @@ namespace backstitch::test {
 namespace {
 
 using What = Observed::What;
-constexpr std::size_t actions_max = 3'000;
+constexpr std::size_t actions_max = 5'000;
 constexpr Duration patience{10 * 60'000};
 
 void collect_signals(const Json& node, std::vector<std::string>& out) {
@@ -140,11 +140,20 @@ engine::Resolve RandomPlay::resolution_of(const engine::Suspension& suspension) 
 
 void RandomPlay::answer() {
   const std::size_t chosen = dice_.below(under_way_.size());
-  const engine::CallParticipant call = under_way_[chosen];
+  const UnderWay way = under_way_[chosen];
+  const engine::CallParticipant& call = way.call;
   under_way_.erase(under_way_.begin() + static_cast<std::ptrdiff_t>(chosen));
+  const TimePoint left = play_.now;
   play_.now += Duration{static_cast<std::int64_t>(dice_.between(1, 400))};
-  auto result = participants_.answer(call, latitude(call.path));
-  on(engine::CallEnded{call.path, call.phase, call.attempt, std::move(result)});
+  engine::CallEnded ended{call.path, call.phase, call.attempt, {}};
+  // The call leaves the queue now, or finds it full.
+  if (way.queued) ended.sent_at = left;
+  ended.unsent = way.queued && dice_.chance(10);
+  if (!ended.unsent) {
+    left_.insert(call.path);
+    ended.result = participants_.answer(call, latitude(call.path));
+  }
+  on(std::move(ended));
   if (!play_.last.events.empty()) take_overs_in_a_row_ = 0;
 }
 
@@ -162,7 +171,11 @@ void RandomPlay::take_over() {
   --take_overs_left_;
   ++take_overs_in_a_row_;
   taken_over_ = true;
-  for (const auto& call : under_way_) participants_.lose(call);
+  for (const auto& way : under_way_) {
+    // Who takes over cannot know that a call was still queued.
+    left_.insert(way.call.path);
+    if (!way.queued) participants_.lose(way.call);
+  }
   under_way_.clear();
   // Who takes over has nothing but the log.
   play_.state = play_.folded_log();
@@ -172,7 +185,12 @@ void RandomPlay::take_over() {
 void RandomPlay::on(engine::StimulusBody body) {
   const bool of_many =
       std::holds_alternative<engine::Tick>(body) || std::holds_alternative<engine::TakenOver>(body);
+  play_.queued.clear();
+  for (const auto& way : under_way_) {
+    if (way.queued) play_.queued.push_back({way.call.path, way.call.phase});
+  }
   play_.on(std::move(body));
+  withdraw();
   const auto before = static_cast<std::ptrdiff_t>(seen_.size());
   for (const auto& event : play_.last.events) note(event);
   if (of_many && ends_of_steps(before) > 1) {
@@ -181,9 +199,21 @@ void RandomPlay::on(engine::StimulusBody body) {
     seen_.push_back({What::apart, "", ""});
   }
   for (const auto& effect : play_.last.effects) {
-    if (const auto* call = std::get_if<engine::CallParticipant>(&effect))
-      under_way_.push_back(*call);
+    const auto* call = std::get_if<engine::CallParticipant>(&effect);
+    if (call == nullptr) continue;
+    under_way_.push_back({*call, dice_.chance(25)});
+    if (!under_way_.back().queued) left_.insert(call->path);
   }
+}
+
+/// What the saga does not wait for any more leaves the queue unsent.
+void RandomPlay::withdraw() {
+  std::erase_if(under_way_, [&](const UnderWay& way) {
+    const auto step = play_.state.steps.find(way.call.path);
+    if (!way.queued || step == play_.state.steps.end()) return false;
+    const engine::CallState& call = engine::call_of(step->second, way.call.phase);
+    return !call.in_flight || call.attempts != way.call.attempt;
+  });
 }
 
 std::size_t RandomPlay::ends_of_steps(std::ptrdiff_t first) const {
@@ -222,7 +252,10 @@ void RandomPlay::note(const engine::Event& event) {
                    },
                    [&](const engine::StepSucceeded& e) { note_success(e); },
                    [&](const engine::StepFailed& e) { note_failure(e); },
-                   [&](const engine::StepUnknown& e) { see(What::unknown, e.path); },
+                   [&](const engine::StepUnknown& e) {
+                     see(What::unknown, e.path);
+                     if (!left_.contains(e.path)) unsent_unknown_ = e.path;
+                   },
                    [&](const engine::StepCompensationScheduled& e) { see(What::undo, e.path); },
                    [&](const engine::StepCompensated& e) { see(What::undone, e.path); },
                    [&](const engine::StepCompensationFailed& e) { see(What::undo_failed, e.path); },
@@ -270,6 +303,7 @@ void RandomPlay::note_failure(const engine::StepFailed& event) {
 
 std::string RandomPlay::wrong_at_the_end() const {
   const auto status = play_.state.status;
+  if (!unsent_unknown_.empty()) return unsent_unknown_ + " is unknown although it was never sent";
   if (status == engine::SagaStatus::failed) {
     const std::string standing = participants_.still_standing();
     if (!standing.empty()) return "the saga FAILED, and what " + standing + " did is still there";

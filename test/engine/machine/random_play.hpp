@@ -1,4 +1,5 @@
 #pragma once
+#include <set>
 #include <string>
 #include <vector>
 
@@ -22,6 +23,11 @@ class RandomPlay {
   const dsl::Definition& definition() const { return *play_.program.definition; }
 
  private:
+  struct UnderWay {
+    engine::CallParticipant call;
+    bool queued = false;  ///< it has not left the node's own queue
+  };
+  void withdraw();
   bool over() const;
   void act();
   void answer();
@@ -45,7 +51,9 @@ class RandomPlay {
   Play play_;
   Dice dice_;
   RandomParticipants participants_;
-  std::vector<engine::CallParticipant> under_way_;
+  std::vector<UnderWay> under_way_;
+  std::set<std::string> left_;        ///< steps of which a call left the queue, or may have
+  std::string unsent_unknown_;        ///< a step that is unknown without that
   std::vector<std::string> signals_;  ///< that some wait listens to
   std::vector<Observed> seen_;
   std::size_t cancels_at_ = 0;  ///< the action that is a cancel; 0: none

@@ -225,6 +225,8 @@ using EventBody =
 /// What is worth a note about the attempt that an event ends.
 struct AttemptNote {
   std::string unreadable;  ///< why the answer's body is not JSON; empty: it is, or there is none
+  std::optional<TimePoint> sent_at{};  ///< when it left the node's own queue, if it waited there
+  bool unsent = false;  ///< it never left the queue, or found it full: it is no attempt
   bool operator==(const AttemptNote&) const = default;
 };
 

@@ -82,7 +82,7 @@ struct CallState {
   bool unknown_seen = false;          ///< an attempt ended unknown
   TimePoint sent_at{};                ///< the last attempt
   bool last_attempt = false;          ///< the wait before it was cut to the end of the budget
-  std::optional<TimePoint> first_at;
+  std::optional<TimePoint> first_at;  ///< when the first attempt of the present budget was sent
   std::optional<TimePoint> retry_at;  ///< the next attempt is due then
   std::optional<Failure> last;        ///< why the last attempt did not succeed
 };

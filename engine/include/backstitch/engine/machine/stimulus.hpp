@@ -40,6 +40,10 @@ struct CallEnded {
   Phase phase = Phase::forward;
   std::uint32_t attempt = 0;
   CallResult result;
+  std::optional<TimePoint> sent_at{};  ///< when it left the node's own queue, if it waited there
+  /// The node's queue was full, or the node gives the saga away: it was not made, and is no
+  /// attempt.
+  bool unsent = false;
 };
 /// Time passed: `next_wake` was reached.
 struct Tick {};
@@ -115,10 +119,19 @@ using StimulusBody = std::variant<Start, CallEnded, Tick, TakenOver, Cancel, Ret
                                   Resolve, Signal, Callback, ChildChanged, UndoneByParent>;
 
 /// Everything from outside comes with a stimulus, time and chance included.
+/// A call that has not left the node's own queue.
+struct QueuedCall {
+  StepPath path;
+  Phase phase = Phase::forward;
+};
+
 struct Stimulus {
   TimePoint now;
   std::uint64_t random = 0;  ///< for jitter
   StimulusBody body;
+  /// Calls in flight of which nothing was sent yet. One that is not in flight any more after the
+  /// decision is withdrawn.
+  std::vector<QueuedCall> queued{};
 };
 
 }  // namespace backstitch::engine

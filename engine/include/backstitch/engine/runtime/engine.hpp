@@ -20,6 +20,7 @@
 #include <backstitch/engine/runtime/compatibility.hpp>
 #include <backstitch/engine/runtime/options.hpp>
 #include <backstitch/engine/runtime/registry.hpp>
+#include <backstitch/engine/runtime/service_use.hpp>
 
 namespace backstitch::engine {
 
@@ -103,6 +104,9 @@ class Engine {
 
   /// See compare_running.
   void compare(CompatibilityQuery query, std::function<void(Result<CompatibilityPage>)> done);
+
+  /// See count_service_use.
+  void service_use(const std::string& service, std::function<void(Result<ServiceUse>)> done);
 
   /// Every node of this database, by name.
   void nodes(std::function<void(Result<std::vector<NodeInfo>>)> done);
