@@ -14,7 +14,9 @@ const std::pair<const char*, Trouble> troubles[] = {{"refuse", Trouble::refuse},
                                                     {"unknown-done", Trouble::unknown_done},
                                                     {"unknown-lost", Trouble::unknown_lost},
                                                     {"down", Trouble::down},
-                                                    {"unanswered", Trouble::unanswered}};
+                                                    {"unanswered", Trouble::unanswered},
+                                                    {"empty-body", Trouble::empty_body},
+                                                    {"html-body", Trouble::html_body}};
 const std::pair<const char*, Target> targets[] = {
     {"undo", Target::undo}, {"probe", Target::probe}, {"poll", Target::poll}};
 
@@ -91,7 +93,7 @@ Result<Fault> parse_fault(std::string_view text) {
   if (found == std::end(troubles)) {
     return invalid(text, "there is no `" + std::string(word) +
                              "`; there are refuse[:CODE], transient, unknown-done, unknown-lost, "
-                             "down[:TIME] and unanswered");
+                             "down[:TIME], unanswered, empty-body and html-body");
   }
   fault.trouble = found->second;
   if (colon == std::string_view::npos) return fault;

@@ -1,6 +1,9 @@
 #include "stand_ins.hpp"
 
 #include <algorithm>
+#include <utility>
+
+#include <backstitch/engine/machine/answer_body.hpp>
 
 #include "faults.hpp"
 
@@ -14,6 +17,7 @@ using engine::TransportError;
 
 constexpr Duration answers_after{10};
 constexpr Duration decides_after{1'000};
+constexpr const char* html_page = "<html><body>It works!</body></html>";
 
 Target target_of(Phase phase) {
   switch (phase) {
@@ -36,6 +40,14 @@ bool only_reads(const dsl::Step& step) {
   const dsl::Method method = action->request.method;
   return step.kind == dsl::StepKind::readonly ||
          (action->request.path && (method == dsl::Method::get || method == dsl::Method::head));
+}
+
+/// What was answered, with other bytes for a body.
+Response with_body(Response answer, const std::string& bytes) {
+  auto body = engine::read_body("text/html", "", bytes);
+  answer.body = std::move(body.value);
+  answer.unreadable = std::move(body.unreadable);
+  return answer;
 }
 
 bool is_pending(const StandIns::Effect& effect) {
@@ -127,6 +139,10 @@ StandIns::Reaction StandIns::disturbed(const Scene& scene, const Fault& fault) {
       return {TransportError{dsl::Transport::connect, false, "connection refused"}, answers_after};
     case Trouble::unanswered:
       return {work(scene, true), answers_after};
+    case Trouble::empty_body:
+      return {with_body(work(scene), ""), answers_after};
+    case Trouble::html_body:
+      return {with_body(work(scene), html_page), answers_after};
   }
   return lost;
 }

@@ -5,6 +5,7 @@
 
 #include <backstitch/base/match.hpp>
 #include <backstitch/engine/machine/answer.hpp>
+#include <backstitch/engine/machine/answer_body.hpp>
 
 namespace backstitch::engine::explore {
 
@@ -104,7 +105,9 @@ class Maker {
   void action(const dsl::Step& step, const dsl::Action& action) {
     StepAnswers& answers = out_.steps[&step];
     const auto bodies = bodies_of(readings_.answers[step.name]);
-    answers.forward = calls({step, Question::action, &action.outcomes, &action.request}, bodies);
+    const Asked asked{step, Question::action, &action.outcomes, &action.request};
+    answers.forward = calls(asked, bodies);
+    add_odd_bodies(answers.forward, asked, bodies);
     if (action.probe) {
       answers.probe =
           calls({step, Question::probe, &action.probe->outcomes, &action.probe->request}, bodies);
@@ -123,6 +126,22 @@ class Maker {
       const bool posted = std::holds_alternative<Response>(answer.result);
       if (posted && (answer.meaning == Meaning::success || answer.meaning == Meaning::refused))
         answers.callback.push_back(answer);
+    }
+  }
+
+  /// Where something reads the body: what servers and what stands before them answer instead of it.
+  void add_odd_bodies(std::vector<Answer>& answers, const Asked& asked,
+                      const std::vector<Json>& usual) const {
+    const bool read = usual.size() > 1 || (usual.front().is_structured() && !usual.front().empty());
+    if (!read) return;
+    const std::pair<const char*, const char*> odd[] = {
+        {"", "done, with an empty body"}, {"<html></html>", "done, with an HTML page as body"}};
+    for (const auto& [bytes, said] : odd) {
+      auto body = read_body("text/html", "", bytes);
+      CallResult result = Response{200, {}, std::move(body.value), std::move(body.unreadable)};
+      const Meant meant = meant_by(asked, result, false);
+      if (meant.meaning == Meaning::success)
+        answers.push_back({std::move(result), meant.meaning, false, true, said});
     }
   }
 
@@ -205,7 +224,7 @@ class Maker {
 
   static void add(std::vector<Answer>& answers, const CallResult& result, const Meant& meant) {
     const auto put = [&](bool last, std::string said) {
-      answers.push_back({result, meant.meaning, last, std::move(said)});
+      answers.push_back({result, meant.meaning, last, false, std::move(said)});
     };
     switch (meant.meaning) {
       case Meaning::success: {

@@ -18,7 +18,8 @@ struct Answer {
   CallResult result;
   Meaning meaning = Meaning::success;  ///< before any unknown attempt, as far as data matters not
   bool last = false;                   ///< the budget of attempts and time ends with it
-  std::string said;                    ///< for stories: `refused, OUT_OF_STOCK`
+  bool odd = false;    ///< a success with an empty body or a page in place of what is read of it
+  std::string said{};  ///< for stories: `refused, OUT_OF_STOCK`
 };
 struct SignalAnswer {
   Signal signal;

@@ -69,7 +69,10 @@ std::optional<Breach> Judge::judge(const Ids& before, const std::vector<Event>& 
   return std::nullopt;
 }
 
+/// That an expression needs a body which did not come is what the ending says; see
+/// Ending::odd_body.
 std::optional<Breach> Judge::judge_events(const std::vector<Event>& events) {
+  if (positions_.odd_body_seen) return std::nullopt;
   for (const auto& event : events) {
     const StepPath& path = path_of(event);
     const auto* failure = failure_in(event);

@@ -180,8 +180,11 @@ void Moves::note_before(const Move& move) {
   }
   if (move.kind == MoveKind::step_timeout) lost(positions_.path_of(move.slot));
   const StepAnswers& answers = answers_at(move.slot);
-  if (move.kind == MoveKind::answer)
-    note_answer(move.slot, question_of(move.phase), answers.of(move.phase)[move.variant].result);
+  if (move.kind == MoveKind::answer) {
+    const Answer& answer = answers.of(move.phase)[move.variant];
+    note_answer(move.slot, question_of(move.phase), answer.result);
+    positions_.odd_body_seen = positions_.odd_body_seen || answer.odd;
+  }
   if (move.kind == MoveKind::callback)
     note_answer(move.slot, Question::callback, answers.callback[move.variant].result);
   if (move.kind != MoveKind::child) return;

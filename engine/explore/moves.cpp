@@ -98,6 +98,8 @@ void Moves::add_calls(Slot slot, const StepState& step, std::vector<Move>& moves
     const auto& list = answers.of(phase);
     for (std::uint16_t i = 0; i < variants_of(list); ++i) {
       if (!alone && leads_nowhere_else(list[i], phase)) continue;
+      // One unusual body a way: each is tried at every step, and not all of them together.
+      if (list[i].odd && positions_.odd_body_seen) continue;
       moves.push_back({MoveKind::answer, phase, i, slot});
     }
   }
