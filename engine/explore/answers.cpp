@@ -53,8 +53,6 @@ class Maker {
     }
     if (out_.inputs.empty())
       out_.notes.emplace_back("no input was found that the schema admits; nothing was explored");
-    else
-      input_ = out_.inputs.front();
   }
 
   void list(const dsl::Steps& steps) {
@@ -294,7 +292,6 @@ class Maker {
   const Program& program_;
   Answers& out_;
   Readings readings_;
-  Json input_;
   bool cut_ = false;
 };
 
