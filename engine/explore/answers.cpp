@@ -16,6 +16,29 @@ namespace {
 constexpr std::size_t inputs_max = 32;
 constexpr std::size_t bodies_max = 16;
 
+/// What an output may read of one answer when nothing has happened before it.
+class AnswerScope : public dsl::Scope {
+ public:
+  AnswerScope(const Json& input, const Response& response) : input_(input) {
+    Json headers = Json::object();
+    for (const auto& [name, value] : response.headers) headers[name] = value;
+    response_ = {{"status", response.status},
+                 {"headers", headers},
+                 {"body", response.body},
+                 {"unreadable", !response.unreadable.empty()}};
+  }
+  const Json* find(std::string_view name) const override {
+    if (name == "response") return &response_;
+    return name == "input" ? &input_ : nullptr;
+  }
+  const Json* step(std::string_view) const override { return nullptr; }
+  const Json* step_output(std::string_view) const override { return nullptr; }
+
+ private:
+  const Json& input_;
+  Json response_;
+};
+
 struct Meant {
   Meaning meaning = Meaning::success;
   std::string code;
@@ -53,6 +76,8 @@ class Maker {
     }
     if (out_.inputs.empty())
       out_.notes.emplace_back("no input was found that the schema admits; nothing was explored");
+    else
+      input_ = out_.inputs.front();
   }
 
   void list(const dsl::Steps& steps) {
@@ -105,7 +130,7 @@ class Maker {
     const auto bodies = bodies_of(readings_.answers[step.name]);
     const Asked asked{step, Question::action, &action.outcomes, &action.request};
     answers.forward = calls(asked, bodies);
-    add_odd_bodies(answers.forward, asked, bodies);
+    add_odd_bodies(answers.forward, asked, action, bodies);
     if (action.probe) {
       answers.probe =
           calls({step, Question::probe, &action.probe->outcomes, &action.probe->request}, bodies);
@@ -127,20 +152,32 @@ class Maker {
     }
   }
 
-  /// Where something reads the body: what servers and what stands before them answer instead of it.
-  void add_odd_bodies(std::vector<Answer>& answers, const Asked& asked,
+  /// What servers and what stands before them answer in place of a body, where it makes a
+  /// difference: the output fails for it, or is the body itself and something reads it.
+  void add_odd_bodies(std::vector<Answer>& answers, const Asked& asked, const dsl::Action& action,
                       const std::vector<Json>& usual) const {
-    const bool read = usual.size() > 1 || (usual.front().is_structured() && !usual.front().empty());
-    if (!read) return;
     const std::pair<const char*, const char*> odd[] = {
         {"", "done, with an empty body"}, {"<html></html>", "done, with an HTML page as body"}};
     for (const auto& [bytes, said] : odd) {
       auto body = read_body("text/html", "", bytes);
-      CallResult result = Response{200, {}, std::move(body.value), std::move(body.unreadable)};
+      Response response{200, {}, std::move(body.value), std::move(body.unreadable)};
+      if (!makes_a_difference(action, response, usual)) continue;
+      CallResult result = std::move(response);
       const Meant meant = meant_by(asked, result, false);
       if (meant.meaning == Meaning::success)
         answers.push_back({std::move(result), meant.meaning, false, true, said});
     }
+  }
+
+  bool makes_a_difference(const dsl::Action& action, const Response& response,
+                          const std::vector<Json>& usual) const {
+    const AnswerScope scope(input_, response);
+    dsl::Budget budget;
+    for (const auto* source : {&action.output, &action.capture}) {
+      if (*source && !(*source)->render(scope, budget)) return true;
+    }
+    const Json& first = usual.front();
+    return !action.output && (usual.size() > 1 || (first.is_structured() && !first.empty()));
   }
 
   static std::vector<Answer> without_last(const std::vector<Answer>& answers) {
@@ -292,6 +329,7 @@ class Maker {
   const Program& program_;
   Answers& out_;
   Readings readings_;
+  Json input_;
   bool cut_ = false;
 };
 
