@@ -177,7 +177,7 @@ GrownStep Grower::wait(const Place& at) {
 GrownStep Grower::fail(const Place& at, bool conditional) {
   const std::string code = "F" + std::to_string(dice_.between(1, 3));
   Json how{{"code", code}};
-  if (dice_.chance(40)) how["message"] = "stopped at ${" + random_number(dice_, at) + "}";
+  if (dice_.chance(40)) how["message"] = "stopped\r\nat ${" + random_number(dice_, at) + "}";
   if (dice_.chance(20)) how["details"] = {{"n", braced(random_number(dice_, at))}};
   codes_.push_back(code);
   GrownStep grown{{{"name", fresh("f")}, {"fail", how}}, at.reach, false};
