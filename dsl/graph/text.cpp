@@ -91,9 +91,9 @@ std::string shortened(std::string_view text, std::size_t chars) {
   return std::string(text.substr(0, bytes_of(text, chars - 1))).append(ellipsis);
 }
 
-std::vector<std::string> wrapped(std::string_view text, std::size_t width, std::size_t lines_max) {
+std::vector<std::string> wrapped(std::string_view text, std::size_t width, std::size_t max_lines) {
   std::vector<std::string> lines;
-  while (!text.empty() && lines.size() + 1 < lines_max && code_points(text) > width) {
+  while (!text.empty() && lines.size() + 1 < max_lines && code_points(text) > width) {
     const std::size_t end = end_of_line(text, bytes_of(text, width));
     lines.push_back(plain(text.substr(0, end)));
     text.remove_prefix(end);
