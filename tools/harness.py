@@ -13,6 +13,7 @@ import http.server
 import json
 import os
 import pwd
+import random
 import shutil
 import signal
 import socket
@@ -62,10 +63,29 @@ def machine_load():
     return os.getloadavg()[0] / (os.cpu_count() or 1)
 
 
+# Below the ports that Linux gives to outgoing connections: what is stopped finds its port free when it starts again.
+PORTS = range(12000, 32000)
+_claimed_ports = []
+
+
 def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+    """A port that stays this script's own until it ends, whatever listens there in between.
+
+    Other scripts and tests see the claim: a Unix socket in the abstract namespace.
+    """
+    for port in random.sample(PORTS, 1000):
+        claim = socket.socket(socket.AF_UNIX)
+        try:
+            claim.bind(f"\0backstitch-test-port-{port}")
+            with socket.socket() as probe:
+                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                probe.bind(("127.0.0.1", port))
+        except OSError:
+            claim.close()
+            continue
+        _claimed_ports.append(claim)
+        return port
+    raise RuntimeError("no free port on loopback")
 
 
 # What was started and not yet stopped. A script that ends early, for whatever reason, stops it.
@@ -277,12 +297,18 @@ class Server:
     def ready(self, seconds=30):
         def is_ready():
             if self.process.poll() is not None:
-                raise RuntimeError(f"the server ended with {self.process.returncode}")
+                raise RuntimeError(f"the server ended with {self.process.returncode}: {self.last_words()}")
             try:
                 return self.api("GET", "/readyz")[0] == 200
             except OSError:
                 return False
         wait_until(is_ready, seconds, "the server to be ready")
+
+    def last_words(self):
+        if not self.log:
+            return "no log was kept"
+        with open(self.log, encoding="utf-8", errors="replace") as log:
+            return log.read()[-2000:]
 
     def kill(self):
         self.process.kill()
