@@ -187,6 +187,11 @@ class Running(unittest.TestCase):
 
 
 class Interrupted(unittest.TestCase):
+    def setUp(self):
+        # A shell that was started in the background ignores SIGINT, and so would what it starts.
+        before = signal.signal(signal.SIGINT, signal.default_int_handler)
+        self.addCleanup(signal.signal, signal.SIGINT, before)
+
     def test_a_runner_that_is_told_to_stop_ends_its_suites(self):
         with tempfile.TemporaryDirectory() as folder:
             pid_file = os.path.join(folder, "pid")
