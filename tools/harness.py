@@ -65,7 +65,6 @@ def machine_load():
 
 # Below the ports that Linux gives to outgoing connections: what is stopped finds its port free when it starts again.
 PORTS = range(12000, 32000)
-_claimed_ports = []
 
 
 def free_port():
@@ -83,7 +82,7 @@ def free_port():
         except OSError:
             claim.close()
             continue
-        _claimed_ports.append(claim)
+        claim.detach()  # held until the script ends
         return port
     raise RuntimeError("no free port on loopback")
 

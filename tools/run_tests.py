@@ -20,7 +20,7 @@ import sys
 import tempfile
 import threading
 import time
-from concurrent.futures import ThreadPoolExecutor, as_completed
+from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 
 DOCTEST = re.compile(r"test cases:\s*(\d+) \|\s*(\d+) passed \|\s*(\d+) failed \|\s*(\d+) skipped")
 UNITTEST_RAN = re.compile(r"^Ran (\d+) tests?", re.M)
@@ -34,6 +34,8 @@ MAX_TIMEOUTS = 10
 SAMPLE_SECONDS = 2
 # What a process is given to end after a signal before it gets SIGKILL.
 GRACE_SECONDS = 10
+# How soon a signal to the runner is noticed.
+INTERRUPT_SECONDS = 0.2
 MAX_SLOWEST = 8
 MIN_SLOW_SECONDS = 1
 MAX_OUTPUT_SHOWN = 20000
@@ -368,22 +370,48 @@ def write_times(build, times):
         json.dump(times, file, indent=1, sort_keys=True)
 
 
-def run_all(tests, options):
+class Interrupt:
+    """SIGINT and SIGTERM, noted until somebody asks: raised wherever the main thread happens to be, an exception could be
+    swallowed there."""
+
+    def __init__(self):
+        self.received = False
+        for sig in (signal.SIGINT, signal.SIGTERM):
+            if signal.getsignal(sig) != signal.SIG_IGN:
+                signal.signal(sig, self.note)
+
+    def note(self, *_):
+        self.received = True
+
+    def check(self):
+        if self.received:
+            raise KeyboardInterrupt
+
+
+def run_beside(tests, jobs, runner, report, interrupt):
+    """Runs `jobs` tests at a time."""
+    with ThreadPoolExecutor(max_workers=jobs) as pool:
+        try:
+            pending = {pool.submit(runner.run, test) for test in tests}
+            while pending:
+                interrupt.check()
+                ended, pending = wait(pending, INTERRUPT_SECONDS, FIRST_COMPLETED)
+                for future in ended:
+                    report.add(*future.result())
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            runner.close()
+            raise
+
+
+def run_all(tests, options, interrupt):
     times = read_times(options.build)
     together = order([t for t in tests if t["is_parallel"]], times)
     alone = order([t for t in tests if not t["is_parallel"]], times)
     report, runner = Report(len(tests)), Runner(options.build)
     try:
-        with ThreadPoolExecutor(max_workers=options.jobs) as pool:
-            try:
-                for future in as_completed([pool.submit(runner.run, test) for test in together]):
-                    report.add(*future.result())
-            except BaseException:
-                pool.shutdown(wait=False, cancel_futures=True)
-                runner.close()
-                raise
-        for test in alone:
-            report.add(*runner.run(test))
+        run_beside(together, options.jobs, runner, report, interrupt)
+        run_beside(alone, 1, runner, report, interrupt)
     finally:
         runner.close()
     write_times(options.build, {**times, **report.seconds})
@@ -406,9 +434,8 @@ def main():
         return 0
     # Processes whose parent was killed become ours, so that close() finds them.
     ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
-        return run_all(tests, options)
+        return run_all(tests, options, Interrupt())
     except KeyboardInterrupt:
         print("interrupted", flush=True)
         return 130
