@@ -39,6 +39,7 @@ constexpr EventMark event_marks[] = {
     {"ChildUndoScheduled", "↩", Style::warn},
     {"StepCompensated", "✔", Style::good},
     {"StepCompensationFailed", "✘", Style::bad},
+    {"CallbackRefused", "!", Style::warn},
     {"CancelRequested", "!", Style::warn},
     {"DeadlinePassed", "!", Style::warn},
     {"Refused", "✘", Style::bad},

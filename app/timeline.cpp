@@ -149,6 +149,11 @@ std::string timeline(const Json& saga, const Terminal& terminal) {
                                            " --dry-run` tells what would happen next") +
             "\n";
   }
+  for (const auto& one : saga.value("awaits", Json::array())) {
+    const std::string until = text_of(one, "until");
+    text += "  " + terminal.paint(Style::dim, "awaits") + "  " + text_of(one, "step") + ": " +
+            text_of(one, "what") + (until.empty() ? "" : ", until " + until) + "\n";
+  }
   if (saga.contains("failure") && saga["failure"].is_object()) {
     text +=
         "  " + terminal.paint(Style::bad, "failure") + "  " + failure_text(saga["failure"]) + "\n";

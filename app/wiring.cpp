@@ -191,10 +191,23 @@ std::vector<asio::Reactor*> Node::reactors() {
 }
 
 struct Server::Impl {
-  Impl(ServerConfig given, engine::Observer& observer)
-      : options{.host = given.host, .port = given.port, .version = version},
+  Impl(ServerConfig given, engine::Observer& seer)
+      : observer(seer),
+        options{.host = given.host, .port = given.port, .version = version},
         callback_url(given.callback_url),
-        node(std::move(given), observer) {}
+        node(std::move(given), seer) {}
+  /// Participants reach this server at an address that nobody has stated.
+  void warn_of_callbacks() {
+    node.engine().registry().on_first_callback([this](const std::string& definition) {
+      observer.note(engine::Level::warning, "callback-url-not-stated",
+                    {{"definition", definition},
+                     {"what",
+                      "participants are told to post answers to where this server listens; "
+                      "state --callback-url"}});
+    });
+  }
+
+  engine::Observer& observer;
   rest::Options options;
   std::string callback_url;
   Node node;
@@ -210,6 +223,7 @@ Server::~Server() {
 
 Result<std::uint16_t> Server::start() {
   if (auto opened = impl_->node.open(); !opened) return std::move(opened).error();
+  if (impl_->callback_url.empty()) impl_->warn_of_callbacks();
   impl_->rest =
       std::make_unique<rest::Server>(impl_->node.reactors(), impl_->node.engine(), impl_->options);
   auto port = impl_->rest->listen();

@@ -186,12 +186,20 @@ Result<Json> Client::cancel(const Order& order) {
 Result<Json> Client::retry(const Order& order) {
   return impl_->command(order, "/retry", {{"reason", order.reason}});
 }
+Result<Json> Client::suspend(const Order& order, const std::string& step) {
+  Json body{{"reason", order.reason}};
+  if (!step.empty()) body["step"] = step;
+  return impl_->command(order, "/suspend", body);
+}
 Result<Json> Client::skip(const Order& order, const std::string& step) {
   return impl_->command(order, "/steps" + segment(step) + "/skip", {{"reason", order.reason}});
 }
-Result<Json> Client::resolve(const Order& order, const std::string& step, const Json& output) {
-  return impl_->command(order, "/steps" + segment(step) + "/resolve",
-                        {{"reason", order.reason}, {"output", output}});
+Result<Json> Client::resolve(const Order& order, const std::string& step,
+                             const Resolution& resolution) {
+  Json body{{"reason", order.reason}, {"as", resolution.as}};
+  if (resolution.output) body["output"] = *resolution.output;
+  if (resolution.captured) body["captured"] = *resolution.captured;
+  return impl_->command(order, "/steps" + segment(step) + "/resolve", body);
 }
 
 Result<Json> Client::validate(const std::string& definition) {

@@ -205,7 +205,7 @@ Operand Evaluation::member(const Node& node, const Frame* frame) {
     if (node.optional) return Operand::borrow(null);
     fail(node, "there is no member `" + node.text + "`; there are " + members_hint(from));
   }
-  if (from.is_null() && node.optional) return Operand::borrow(null);
+  if (node.optional) return Operand::borrow(null);
   fail(node, "`." + node.text + "` needs an object, not " + shown(from));
 }
 
@@ -214,10 +214,13 @@ Operand Evaluation::index(const Node& node, const Frame* frame) {
   Operand whole = value(node.children[0], frame);
   const Operand key = value(node.children[1], frame);
   const Json& from = whole.get();
-  if (from.is_null() && node.optional) return Operand::borrow(null);
+  if (node.optional && !from.is_structured()) return Operand::borrow(null);
+  const bool suits = from.is_array() ? is_integer(key.get()) : key.get().is_string();
+  // The data has another shape than was meant; a key that suits neither shape is a mistake.
+  if (node.optional && !suits && (is_integer(key.get()) || key.get().is_string()))
+    return Operand::borrow(null);
   if (from.is_array()) {
-    if (!is_integer(key.get()))
-      fail(node, "an array is indexed with an integer, not " + shown(key.get()));
+    if (!suits) fail(node, "an array is indexed with an integer, not " + shown(key.get()));
     const auto at = key.get().get<std::int64_t>();
     if (at >= 0 && static_cast<std::size_t>(at) < from.size()) {
       return Operand::part_of(whole, from[static_cast<std::size_t>(at)]);
@@ -227,8 +230,7 @@ Operand Evaluation::index(const Node& node, const Frame* frame) {
          "index " + std::to_string(at) + " is outside an array of " + std::to_string(from.size()));
   }
   if (!from.is_object()) fail(node, "`[ ]` needs an array or an object, not " + shown(from));
-  if (!key.get().is_string())
-    fail(node, "an object is indexed with a string, not " + shown(key.get()));
+  if (!suits) fail(node, "an object is indexed with a string, not " + shown(key.get()));
   const auto found = from.find(key.get().get_ref<const std::string&>());
   if (found != from.end()) return Operand::part_of(whole, *found);
   if (node.optional) return Operand::borrow(null);

@@ -5,6 +5,8 @@
 
 #include <nlohmann/json.hpp>
 
+#include <backstitch/dsl/expression_ast.hpp>
+
 #include "json_pointer.hpp"
 
 namespace backstitch::dsl {
@@ -186,8 +188,7 @@ Result<std::string> interpolated(const Expression& expression, const Scope& scop
                 ", which cannot be part of a text; use json() or a string");
 }
 
-Result<std::string> text_of(const std::vector<Piece>& pieces, const Scope& scope, Budget& budget,
-                            std::string (*encode)(std::string_view)) {
+Result<std::string> text_of(const std::vector<Piece>& pieces, const Scope& scope, Budget& budget) {
   std::string out;
   for (const Piece& piece : pieces) {
     if (!piece.expression) {
@@ -196,7 +197,7 @@ Result<std::string> text_of(const std::vector<Piece>& pieces, const Scope& scope
     }
     auto text = interpolated(*piece.expression, scope, budget);
     if (!text) return text;
-    out += encode != nullptr ? encode(*text) : *text;
+    out += *text;
   }
   return out;
 }
@@ -207,7 +208,7 @@ Result<Evaluated> render_part(const Part& part, const Scope& scope, Budget& budg
       return Evaluated(part.constant);
     case Part::Kind::text: {
       if (is_typed(part)) return part.pieces[0].expression->evaluate(scope, budget);
-      auto text = text_of(part.pieces, scope, budget, nullptr);
+      auto text = text_of(part.pieces, scope, budget);
       if (!text) return std::move(text).error();
       return Evaluated(Json(std::move(*text)));
     }
@@ -277,13 +278,31 @@ Result<Json> Template::render(const Scope& scope, Budget& budget) const {
   return failed("`omit` stands where a value is needed");
 }
 
-Result<std::string> Template::render_text(const Scope& scope, Budget& budget,
-                                          std::string (*encode)(std::string_view)) const {
+Result<std::string> Template::render_text(const Scope& scope, Budget& budget) const {
   const Part& root = compiled_->root;
   if (root.kind == Part::Kind::constant) {
     return root.constant.is_string() ? root.constant.get<std::string>() : root.constant.dump();
   }
-  return text_of(root.pieces, scope, budget, encode);
+  return text_of(root.pieces, scope, budget);
+}
+
+Result<std::vector<TextPart>> Template::render_parts(const Scope& scope, Budget& budget) const {
+  const Part& root = compiled_->root;
+  std::vector<TextPart> parts;
+  if (root.kind == Part::Kind::constant) {
+    parts.push_back({root.constant.is_string() ? root.constant.get<std::string>() : ""});
+    return parts;
+  }
+  for (const Piece& piece : root.pieces) {
+    if (!piece.expression) {
+      parts.push_back({piece.text});
+      continue;
+    }
+    auto text = interpolated(*piece.expression, scope, budget);
+    if (!text) return std::move(text).error();
+    parts.push_back({std::move(*text), true, is_path_call(piece.expression->root())});
+  }
+  return parts;
 }
 
 bool Template::is_constant() const {

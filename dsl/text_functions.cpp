@@ -183,6 +183,7 @@ std::vector<Function> text_functions() {
        [](const Arguments& a) { return changed_case(a, 'A', 'Z', 32); }},
       {{"number", 1, 1, "number", {"string|number|integer"}}, to_number},
       {{"parseJson", 1, 1, "", {"string"}}, parse},
+      {{"path", 1, 1, "string", {"string"}}, [](const Arguments& a) -> Json { return a.text(0); }},
       {{"replace", 3, 3, "string", {"string"}}, replace},
       {{"slice", 2, 3, "", {"string|array", "integer"}}, slice},
       {{"split", 2, 2, "array", {"string"}}, split},

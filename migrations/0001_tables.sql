@@ -34,13 +34,14 @@ comment on table backstitch.saga is
   'One row a saga, written at its start, when it ends, sleeps, or is suspended. The log is the truth.';
 comment on column backstitch.saga.last_sequence is 'Of the log when this row was last written.';
 comment on column backstitch.saga.wake_at is
-  'Set: the saga left its node''s memory until then. Null and active: some node holds it in memory.';
+  'Set: the saga left its node''s memory until then; of a suspended one: since then it goes on all the same.'
+  ' Null and active: some node holds it in memory.';
 
 -- What a node asks for: which of my shards' sagas are due, and, after a take-over, which were in the
 -- dead node's memory. Two small indexes instead of one: the first is not touched at all by sagas that
 -- never sleep, the second gives pages in the order of ids.
 create index saga_asleep on backstitch.saga (shard, wake_at)
-  where wake_at is not null and status in ('RUNNING', 'COMPENSATING');
+  where wake_at is not null and status in ('RUNNING', 'COMPENSATING', 'SUSPENDED');
 create index saga_resident on backstitch.saga (id)
   where wake_at is null and status in ('RUNNING', 'COMPENSATING');
 -- What an operator asks for: always the newest first. Without a filter the primary key walked

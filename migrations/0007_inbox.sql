@@ -13,7 +13,7 @@ create table backstitch.inbox (
   data    jsonb       not null,
   constraint inbox_pkey primary key (id),
   constraint inbox_kind_known check (kind in
-    ('start', 'signal', 'callback', 'cancel', 'retry', 'skip', 'resolve'))
+    ('start', 'signal', 'callback', 'cancel', 'retry', 'suspend', 'skip', 'resolve'))
 ) with (autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_threshold = 1000);
 comment on column backstitch.inbox.node is 'Who wants an answer; null: nobody, it came by SQL.';
 -- Starts may pile up; what is for sagas that run must not wait behind them.

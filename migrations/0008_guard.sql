@@ -30,7 +30,7 @@ create index if not exists guarded_key_by_age on backstitch.guarded_key (changed
 --               repeated  was answered before: answer success
 --   probe       repeated  it was done or refused before: give guard_answer again
 --               nothing   not seen or undone: answer 404; a later action is refused, so the probe is sealed
--- `p_key` is the key of the action in every phase: in an undo that is the header Saga-Compensates.
+-- `p_key` is the key of the action in every phase: in an undo that is the header Saga-Compensates, in a probe Saga-Probes.
 create or replace function backstitch.guard(p_key text, p_phase text) returns text
 language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
 declare
@@ -44,7 +44,7 @@ begin
   if p_key is null or length(p_key) not between 1 and 200 then
     raise exception 'a key has 1 to 200 characters'
       using errcode = 'invalid_parameter_value',
-            hint = 'Give the header Idempotency-Key of the action; in an undo, the header Saga-Compensates.';
+            hint = 'Give the header Idempotency-Key of the action; in an undo Saga-Compensates, in a probe Saga-Probes.';
   end if;
   loop
     insert into backstitch.guarded_key (key, standing)

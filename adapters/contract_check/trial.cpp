@@ -139,7 +139,7 @@ std::string Trial::why_not() {
 
 Reply Trial::send(const HeldCall& held, Way way) {
   Call call = held.call;
-  call.attempt = ++attempts_[call.request.key];
+  call.attempt = ++attempts_[call.request.key + call.request.probes];
   const Duration allowed = call.request.attempt_timeout;
   const auto begin = std::chrono::steady_clock::now();
   Reply reply;
@@ -188,7 +188,8 @@ const dsl::Step& Trial::step_of(const HeldCall& held) const {
 }
 
 AnswerMeaning Trial::meaning_of(const HeldCall& held, const CallResult& result) const {
-  return engine::meaning_of(world_.program(), step_of(held), held.call.phase, result);
+  return engine::meaning_of(world_.program(), step_of(held), engine::question_of(held.call.phase),
+                            result);
 }
 
 }  // namespace backstitch::contract_check

@@ -12,10 +12,10 @@
 #include <boost/asio/ssl/host_name_verification.hpp>
 #include <boost/asio/ssl/stream.hpp>
 #include <boost/asio/write.hpp>
+#include <boost/beast/core/buffers_range.hpp>
 #include <boost/beast/core/flat_buffer.hpp>
 #include <boost/beast/http/parser.hpp>
 #include <boost/beast/http/read.hpp>
-#include <boost/beast/http/string_body.hpp>
 
 #include <backstitch/system/failpoint.hpp>
 
@@ -34,7 +34,44 @@ constexpr std::size_t buffer_bytes_max = 128 * 1024;
 constexpr int interim_answers_max = 10;
 
 using TlsStream = net::ssl::stream<tcp::socket&>;
-using Parser = wire::response_parser<wire::string_body>;
+
+/// A body of at most `bytes_max`. Beast 1.74's own limit is passed over when a body of stated
+/// length comes in one packet with its head.
+struct BoundedBody {
+  struct value_type {
+    std::string bytes;
+    std::size_t bytes_max = 0;
+  };
+  class reader {
+   public:
+    template <bool is_request, class Fields>
+    reader(wire::header<is_request, Fields>&, value_type& body) : body_(body) {}
+    void init(const boost::optional<std::uint64_t>& length, error_code& error) {
+      error = {};
+      if (length && *length > body_.bytes_max)
+        error = wire::error::body_limit;
+      else if (length)
+        body_.bytes.reserve(static_cast<std::size_t>(*length));
+    }
+    template <class Buffers>
+    std::size_t put(const Buffers& buffers, error_code& error) {
+      const std::size_t size = beast::buffer_bytes(buffers);
+      error = {};
+      if (body_.bytes.size() + size > body_.bytes_max) {
+        error = wire::error::body_limit;
+        return 0;
+      }
+      for (const net::const_buffer part : beast::buffers_range_ref(buffers))
+        body_.bytes.append(static_cast<const char*>(part.data()), part.size());
+      return size;
+    }
+    void finish(error_code& error) { error = {}; }
+
+   private:
+    value_type& body_;
+  };
+};
+using Parser = wire::response_parser<BoundedBody>;
 
 std::string lower(std::string_view text) {
   std::string out(text);
@@ -68,8 +105,9 @@ struct Connection::State {
   const Exchange* exchange = nullptr;
   Finished finished;
   bool connected = false;
-  bool sent = false;  ///< bytes of this exchange may have left
-  bool used = false;  ///< an exchange was completed on this connection
+  bool sent = false;                ///< bytes of this exchange may have left
+  bool used = false;                ///< an exchange was completed on this connection
+  bool status_line_mended = false;  ///< of the answer that is being read
   int interim_answers = 0;
 
   // Operations hold the connection, so that it outlives them whoever drops it.
@@ -181,14 +219,22 @@ struct Connection::State {
   }
 
   void read(const Self& self) {
+    status_line_mended = false;
+    read_on(self);
+  }
+
+  void read_on(const Self& self) {
     parser.emplace();
     parser->header_limit(header_bytes_max);
-    parser->body_limit(exchange->call.service->response_bytes_max);
+    parser->body_limit(boost::none);
+    parser->get().body().bytes_max = exchange->call.service->response_bytes_max;
     if (exchange->call.request.method == "HEAD") parser->skip(true);
     with_stream([&](auto& stream) {
       wire::async_read(
           stream, buffer, *parser, [this, self](const error_code& failed, std::size_t) {
             if (!finished) return;
+            if (failed == wire::error::bad_status && mend_status_line()) return read_on(self);
+            if (failed == wire::error::body_limit) return answer_oversized();
             if (failed)
               return fail(transport_of(failed), "reading the answer failed: " + failed.message());
             const int status = static_cast<int>(parser->get().result_int());
@@ -201,19 +247,45 @@ struct Connection::State {
     });
   }
 
+  /// RFC 9112 lets a server leave out the reason phrase, and many leave out the space before it,
+  /// too; Beast's parser insists on that space. The whole head is in the buffer by then, and
+  /// nothing of it is consumed.
+  bool mend_status_line() {
+    constexpr std::size_t line_chars = 12;  // HTTP/1.1 200
+    const auto held = buffer.data();
+    const std::string_view head(static_cast<const char*>(held.data()), held.size());
+    const bool bare = head.size() > line_chars + 1 && head.substr(line_chars, 2) == "\r\n";
+    if (!bare || std::exchange(status_line_mended, true)) return false;
+    const std::string mended =
+        std::string(head.substr(0, line_chars)) + " " + std::string(head.substr(line_chars));
+    buffer.clear();
+    const auto space = buffer.prepare(mended.size());
+    buffer.commit(net::buffer_copy(space, net::buffer(mended)));
+    return true;
+  }
+
+  Headers headers_of_answer() const {
+    Headers headers;
+    for (const auto& field : parser->get()) {
+      headers.emplace_back(lower({field.name_string().data(), field.name_string().size()}),
+                           std::string(field.value()));
+    }
+    return headers;
+  }
+
   void answer(int status) {
     system::failpoint("call-answered");
     // Bytes after the answer belong to no request of ours.
     const bool reusable = parser->keep_alive() && buffer.size() == 0;
-    auto message = parser->release();
-    std::vector<std::pair<std::string, std::string>> headers;
-    for (const auto& field : message) {
-      headers.emplace_back(lower({field.name_string().data(), field.name_string().size()}),
-                           std::string(field.value()));
-    }
-    finish(read_response(status, std::move(headers), std::move(message.body()),
-                         exchange->call.service->response_bytes_max),
-           reusable);
+    finish(read_response(status, headers_of_answer(), parser->get().body().bytes), reusable);
+  }
+
+  /// The status line has come, and it decides; the rest is not read.
+  void answer_oversized() {
+    const int status = static_cast<int>(parser->get().result_int());
+    finish(
+        oversized_response(status, headers_of_answer(), exchange->call.service->response_bytes_max),
+        false);
   }
 };
 

@@ -4,12 +4,10 @@
 
 #include <nlohmann/json.hpp>
 
-#include <backstitch/dsl/json_gate.hpp>
+#include <backstitch/engine/machine/answer_body.hpp>
 
 namespace backstitch::http {
 namespace {
-
-constexpr std::size_t json_depth_max = 64;
 
 Error not_sendable(std::string message) {
   return {ErrorCode::invalid, "request-not-sendable", std::move(message)};
@@ -91,26 +89,28 @@ Result<Done> append_authentication(std::string& out, const dsl::Auth& auth,
   return Done{};
 }
 
-bool is_json(std::string_view type) {
-  const auto end = type.find_first_of("; ");
-  const std::string_view media = type.substr(0, end);
-  return media == "application/json" || media.ends_with("+json");
-}
-
-bool looks_like_json(std::string_view body) {
-  const auto first = body.find_first_not_of(" \t\r\n");
-  return first != std::string_view::npos && (body[first] == '{' || body[first] == '[');
-}
-
-std::optional<Json> text_value(const std::string& body) {
-  if (body.find('\0') != std::string::npos) return std::nullopt;
+/// A header may hold any bytes; expressions and the journal hold text.
+bool is_text(const std::string& value) {
+  if (value.find('\0') != std::string::npos) return false;
   try {
-    Json value = body;
-    static_cast<void>(value.dump());  // throws on invalid UTF-8
-    return value;
+    static_cast<void>(Json(value).dump());  // throws on invalid UTF-8
+    return true;
   } catch (const Json::exception&) {
-    return std::nullopt;
+    return false;
   }
+}
+
+std::string_view value_of(const Headers& headers, std::string_view wanted) {
+  std::string_view found;
+  for (const auto& [name, value] : headers) {
+    if (name == wanted) found = value;
+  }
+  return found;
+}
+
+engine::Response response_of(int status, Headers headers, engine::AnswerBody body) {
+  std::erase_if(headers, [](const auto& header) { return !is_text(header.second); });
+  return {status, std::move(headers), std::move(body.value), std::move(body.unreadable)};
 }
 
 }  // namespace
@@ -128,16 +128,21 @@ Result<std::string> write_request(const engine::Call& call, const Url& url,
   bool clean = request.target.find_first_of(std::string_view(" \r\n\0", 4)) == std::string::npos &&
                append_header(out, "Host", url.authority) &&
                append_header(out, "User-Agent", "backstitch/" + version) &&
-               append_header(out, "Accept", "application/json");
+               append_header(out, "Accept", "application/json") &&
+               append_header(out, "Accept-Encoding", "identity");
+  if (call.service->idempotency == dsl::Idempotency::none)
+    clean = clean && append_header(out, "Connection", "close");
   for (const auto& [name, value] : request.headers)
     clean = clean && append_header(out, name, value);
-  clean = clean && append_header(out, call.service->idempotency_header, request.key) &&
-          append_header(out, "Saga-Id", call.saga.text()) &&
+  if (!request.key.empty())
+    clean = clean && append_header(out, call.service->idempotency_header, request.key);
+  clean = clean && append_header(out, "Saga-Id", call.saga.text()) &&
           append_header(out, "Saga-Step", call.path) &&
           append_header(out, "Saga-Phase", phase_header(call.phase)) &&
           append_header(out, "Saga-Attempt", std::to_string(call.attempt));
   if (!request.compensates.empty())
     clean = clean && append_header(out, "Saga-Compensates", request.compensates);
+  if (!request.probes.empty()) clean = clean && append_header(out, "Saga-Probes", request.probes);
   if (!request.callback.empty())
     clean = clean && append_header(out, "Saga-Callback", request.callback);
   if (!clean) return not_sendable("A header or the path of the request holds a line break.");
@@ -151,35 +156,14 @@ Result<std::string> write_request(const engine::Call& call, const Url& url,
   return out;
 }
 
-engine::CallResult read_response(int status,
-                                 std::vector<std::pair<std::string, std::string>> headers,
-                                 std::string body, std::size_t bytes_max) {
-  // A header may hold any bytes; expressions and the journal hold text.
-  std::erase_if(headers, [](const auto& header) { return !text_value(header.second); });
-  engine::Response response{status, std::move(headers), nullptr};
-  if (body.empty()) return response;
-  std::string_view type;
-  for (const auto& [name, value] : response.headers) {
-    if (name == "content-type") type = value;
-  }
-  if (is_json(type) || (type.empty() && looks_like_json(body))) {
-    auto json = dsl::parse_json(body, {.bytes_max = bytes_max, .depth_max = json_depth_max});
-    if (json) {
-      response.body = std::move(*json);
-      return response;
-    }
-    // An error page that claims to be JSON is still an error with that status.
-    if (status >= 200 && status < 300) {
-      return engine::TransportError{dsl::Transport::protocol, true,
-                                    "malformed answer: " + json.error().message};
-    }
-  }
-  auto text = text_value(body);
-  if (!text)
-    return engine::TransportError{dsl::Transport::protocol, true,
-                                  "the answer is neither JSON nor text"};
-  response.body = std::move(*text);
-  return response;
+engine::Response read_response(int status, Headers headers, const std::string& body) {
+  auto read = engine::read_body(value_of(headers, "content-type"),
+                                value_of(headers, "content-encoding"), body);
+  return response_of(status, std::move(headers), std::move(read));
+}
+
+engine::Response oversized_response(int status, Headers headers, std::size_t bytes_max) {
+  return response_of(status, std::move(headers), engine::oversized_body(bytes_max));
 }
 
 }  // namespace backstitch::http

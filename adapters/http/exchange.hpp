@@ -3,6 +3,8 @@
 #include <functional>
 #include <optional>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include <backstitch/base/result.hpp>
 #include <backstitch/engine/ports/executor.hpp>
@@ -26,9 +28,12 @@ struct Exchange {
 Result<std::string> write_request(const engine::Call& call, const Url& url,
                                   const engine::Secrets* secrets, const std::string& version);
 
-/// What an answer means to the machine: JSON, text or nothing; malformed JSON is no answer.
-engine::CallResult read_response(int status,
-                                 std::vector<std::pair<std::string, std::string>> headers,
-                                 std::string body, std::size_t bytes_max);
+using Headers = std::vector<std::pair<std::string, std::string>>;
+
+/// A complete answer as the machine sees it, whatever its body; see engine::read_body. Header
+/// values that are not UTF-8 are left out.
+engine::Response read_response(int status, Headers headers, const std::string& body);
+/// The same for an answer whose body exceeds `bytes_max` and was not read.
+engine::Response oversized_response(int status, Headers headers, std::size_t bytes_max);
 
 }  // namespace backstitch::http

@@ -1,7 +1,6 @@
 #include <backstitch/http/participants.hpp>
 
 #include <algorithm>
-#include <deque>
 #include <map>
 #include <utility>
 #include <vector>
@@ -25,7 +24,7 @@ Duration left_until(engine::SteadyTime deadline, engine::SteadyTime now) {
 
 }  // namespace
 
-/// The connections to one service: kept ones last used first, calls in the order they came.
+/// The connections to one service that are kept, the last used first.
 struct Pool {
   struct Idle {
     std::shared_ptr<Connection> connection;
@@ -33,8 +32,6 @@ struct Pool {
   };
   std::shared_ptr<const Target> target;
   std::vector<Idle> idle;
-  std::deque<std::shared_ptr<Exchange>> waiting;
-  std::size_t busy = 0;
 };
 
 struct HttpParticipants::Impl : std::enable_shared_from_this<HttpParticipants::Impl> {
@@ -77,35 +74,18 @@ struct HttpParticipants::Impl : std::enable_shared_from_this<HttpParticipants::I
     if (!pool) return refuse(std::move(done), Transport::connect, pool.error().message);
     auto request = write_request(call, (*pool)->target->url, options.secrets, options.version);
     if (!request) return refuse(std::move(done), Transport::connect, request.error().message);
-    if ((*pool)->waiting.size() >= options.waiting_max) {
-      return refuse(std::move(done), Transport::connect,
-                    "too many calls are waiting for " + call.service_name);
-    }
     auto exchange = std::make_shared<Exchange>();
     exchange->deadline = reactor.now() + call.request.attempt_timeout;
     exchange->request = std::move(*request);
     exchange->call = std::move(call);
     exchange->done = std::move(done);
-    (*pool)->waiting.push_back(std::move(exchange));
-    pump(**pool);
+    run(**pool, connection_for(**pool, *exchange->call.service), exchange);
   }
 
-  /// Gives waiting calls a connection, as far as there are any.
-  void pump(Pool& pool) {
-    while (!pool.waiting.empty() && pool.busy < options.connections_max) {
-      auto exchange = std::move(pool.waiting.front());
-      pool.waiting.pop_front();
-      if (reactor.now() >= exchange->deadline) {
-        refuse(std::move(exchange->done), Transport::timeout, "waited too long for a connection");
-        continue;
-      }
-      ++pool.busy;
-      run(pool, take_connection(pool), exchange);
-    }
-  }
-
-  std::shared_ptr<Connection> take_connection(Pool& pool) {
-    while (!pool.idle.empty()) {
+  /// A kept connection may have been closed by the peer, and the answer to what is sent then is
+  /// lost: where nothing can be sent again, every call has a connection of its own.
+  std::shared_ptr<Connection> connection_for(Pool& pool, const dsl::Service& service) {
+    while (service.idempotency != dsl::Idempotency::none && !pool.idle.empty()) {
       auto connection = std::move(pool.idle.back().connection);
       pool.idle.pop_back();
       if (connection->is_open()) return connection;
@@ -145,10 +125,8 @@ struct HttpParticipants::Impl : std::enable_shared_from_this<HttpParticipants::I
       run(pool, std::make_shared<Connection>(asio::io_context_of(reactor), pool.target), exchange);
       return;
     }
-    --pool.busy;
     if (reusable) keep(pool, connection);
     auto done = std::move(exchange->done);
-    pump(pool);
     done(std::move(result));
   }
 

@@ -113,7 +113,7 @@ void MemoryStore::due(DueQuery query, std::function<void(Result<std::vector<Saga
       const bool asleep = saga.wake_at && *saga.wake_at <= until && recent;
       const bool wanted = query.parents_only ? asleep && saga.has_had_child()
                                              : asleep || (!saga.wake_at && query.resident_too);
-      if (ours && wanted && saga.active()) ids.push_back(at->first);
+      if (ours && wanted && (saga.active() || saga.goes_on())) ids.push_back(at->first);
     }
   }
   answer<Result<std::vector<SagaId>>>(std::move(done), std::move(ids));
@@ -199,6 +199,10 @@ std::vector<std::pair<SagaId, AuditEntry>> MemoryStore::audited() const {
 
 bool MemoryStore::Saga::active() const {
   return summary.status == "RUNNING" || summary.status == "COMPENSATING";
+}
+
+bool MemoryStore::Saga::goes_on() const {
+  return summary.status == "SUSPENDED" && wake_at.has_value();
 }
 
 bool MemoryStore::Saga::has_had_child() const {

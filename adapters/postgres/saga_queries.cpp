@@ -37,14 +37,14 @@ Result<std::vector<SagaId>> due(Session& session, const engine::DueQuery& query)
     select id from (
       (select id from backstitch.saga
         where not $6::boolean and shard = any ($1::smallint[]) and id > $2::uuid
-          and status in ('RUNNING', 'COMPENSATING') and wake_at is not null
+          and status in ('RUNNING', 'COMPENSATING', 'SUSPENDED') and wake_at is not null
           and wake_at <= now() + $3::bigint * interval '1 millisecond'
           and ($7::bigint is null or wake_at >= now() - $7::bigint * interval '1 millisecond')
         order by id limit $5::int)
       union all
       (select id from backstitch.saga g
         where $6::boolean and shard = any ($1::smallint[]) and id > $2::uuid
-          and status in ('RUNNING', 'COMPENSATING') and wake_at is not null
+          and status in ('RUNNING', 'COMPENSATING', 'SUSPENDED') and wake_at is not null
           and wake_at <= now() + $3::bigint * interval '1 millisecond'
           and exists (select 1 from backstitch.saga_log l
                        where l.saga_id = g.id and l.type = 'ChildScheduled')

@@ -14,7 +14,9 @@ const std::pair<const char*, Trouble> troubles[] = {{"refuse", Trouble::refuse},
                                                     {"unknown-done", Trouble::unknown_done},
                                                     {"unknown-lost", Trouble::unknown_lost},
                                                     {"down", Trouble::down},
-                                                    {"unanswered", Trouble::unanswered}};
+                                                    {"unanswered", Trouble::unanswered},
+                                                    {"empty-body", Trouble::empty_body},
+                                                    {"html-body", Trouble::html_body}};
 const std::pair<const char*, Target> targets[] = {
     {"undo", Target::undo}, {"probe", Target::probe}, {"poll", Target::poll}};
 
@@ -91,7 +93,7 @@ Result<Fault> parse_fault(std::string_view text) {
   if (found == std::end(troubles)) {
     return invalid(text, "there is no `" + std::string(word) +
                              "`; there are refuse[:CODE], transient, unknown-done, unknown-lost, "
-                             "down[:TIME] and unanswered");
+                             "down[:TIME], unanswered, empty-body and html-body");
   }
   fault.trouble = found->second;
   if (colon == std::string_view::npos) return fault;
@@ -126,21 +128,15 @@ Rules rules_of(const Answers& answers, const dsl::Definition& definition, const 
                Target target) {
   const auto* action = std::get_if<dsl::Action>(&step.body);
   const std::string own = action != nullptr ? action->request.service : std::string{};
-  const auto with_service = [&](const dsl::Request& request,
-                                const std::vector<dsl::OutcomeRule>& rules) {
-    return answers.rules_of(definition, request.service.empty() ? own : request.service, rules);
-  };
-  if (target == Target::undo) {
-    const auto& undo = std::get<dsl::Compensation>(step.undo);
-    return with_service(undo.request, undo.outcomes);
-  }
-  if (target == Target::probe) return with_service(action->probe->request, action->probe->outcomes);
   Rules rules;
-  if (target == Target::poll) {
-    for (const auto& rule : action->completion->poll->outcomes) rules.push_back(&rule);
-  }
-  const Rules more = with_service(action->request, action->outcomes);
-  rules.insert(rules.end(), more.begin(), more.end());
+  const auto add = [&](const std::vector<dsl::OutcomeRule>& list) {
+    for (const auto& rule : list) rules.push_back(&rule);
+  };
+  // A service's rules are written for actions: they give no probe, poll or undo an answer.
+  if (target == Target::undo) add(std::get<dsl::Compensation>(step.undo).outcomes);
+  if (target == Target::probe) add(action->probe->outcomes);
+  if (target == Target::poll) add(action->completion->poll->outcomes);
+  if (target == Target::action) return answers.rules_of(definition, own, action->outcomes);
   return rules;
 }
 

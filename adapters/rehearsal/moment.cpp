@@ -98,9 +98,13 @@ std::string step_text(const Moment& moment) {
     return with("[" + number_in(data, "index") + "] ends", value_in(data, "output"));
   if (type == "TryFailed") return with("fails and is undone", failure_in(data), ": ");
   if (type == "CatchStarted") return "catch " + number_in(data, "index") + " begins";
+  if (type == "CatchPassedOver")
+    return "catch " + number_in(data, "index") + " does not match: " + text_in(data, "message");
   if (type == "StepWaiting") return waiting(moment);
   if (type == "SignalConsumed") return "takes the signal";
   if (type == "CallbackReceived") return "is called back";
+  if (type == "CallbackRefused") return "is called back too late";
+  if (type == "QuietPeriodEnded") return "its quiet period is over";
   if (type == "StepSkipped") return "skipped";
   if (type == "AttemptStarted") return attempt_in(data);
   if (type == "AttemptFailed") return failed_attempt(moment);
@@ -136,13 +140,15 @@ std::string to_text(const Moment& moment) {
   if (type == "SagaSuspended") {
     return with("suspended: " + text_in(data, "reason"), text_in(data, "message"), ", ");
   }
-  if (type == "OperatorActed") return "operator: " + text_in(data, "action");
+  if (type == "OperatorActed")
+    return with("operator: " + text_in(data, "action"), text_in(data, "resolution"), " as ");
   if (type == "Resumed") return "is taken over";
   if (type == "SagaReopened") return with("is undone after all", failure_in(data), ": ");
   if (type == "SagaEnded") return with(text_in(data, "status"), value_in(data, "output"));
   if (type == "Refused")
     return "refused: " + text_in(data, "what") + ": " + text_in(data, "message");
-  return step_text(moment);
+  return with(step_text(moment), text_in(data, "unreadable"),
+              "; the answer's body is unreadable: ");
 }
 
 }  // namespace backstitch::rehearsal

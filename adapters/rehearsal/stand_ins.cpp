@@ -1,6 +1,9 @@
 #include "stand_ins.hpp"
 
 #include <algorithm>
+#include <utility>
+
+#include <backstitch/engine/machine/answer_body.hpp>
 
 #include "faults.hpp"
 
@@ -14,6 +17,7 @@ using engine::TransportError;
 
 constexpr Duration answers_after{10};
 constexpr Duration decides_after{1'000};
+constexpr const char* html_page = "<html><body>It works!</body></html>";
 
 Target target_of(Phase phase) {
   switch (phase) {
@@ -36,6 +40,14 @@ bool only_reads(const dsl::Step& step) {
   const dsl::Method method = action->request.method;
   return step.kind == dsl::StepKind::readonly ||
          (action->request.path && (method == dsl::Method::get || method == dsl::Method::head));
+}
+
+/// What was answered, with other bytes for a body.
+Response with_body(Response answer, const std::string& bytes) {
+  auto body = engine::read_body("text/html", "", bytes);
+  answer.body = std::move(body.value);
+  answer.unreadable = std::move(body.unreadable);
+  return answer;
 }
 
 bool is_pending(const StandIns::Effect& effect) {
@@ -107,8 +119,8 @@ StandIns::ArmedFault* StandIns::fault_for(const Scene& scene) {
 StandIns::Reaction StandIns::disturbed(const Scene& scene, const Fault& fault) {
   const Duration timeout = scene.call.request.attempt_timeout;
   Reaction lost{TransportError{dsl::Transport::timeout, true,
-                                     "no answer within " + backstitch::to_text(timeout)},
-                      timeout};
+                               "no answer within " + backstitch::to_text(timeout)},
+                timeout};
   switch (fault.trouble) {
     case Trouble::refuse: {
       const auto rules = rules_of(answers_, scene.definition, scene.step, fault.target);
@@ -127,6 +139,10 @@ StandIns::Reaction StandIns::disturbed(const Scene& scene, const Fault& fault) {
       return {TransportError{dsl::Transport::connect, false, "connection refused"}, answers_after};
     case Trouble::unanswered:
       return {work(scene, true), answers_after};
+    case Trouble::empty_body:
+      return {with_body(work(scene), ""), answers_after};
+    case Trouble::html_body:
+      return {with_body(work(scene), html_page), answers_after};
   }
   return lost;
 }
@@ -202,7 +218,7 @@ Response StandIns::undo(const Scene& scene) {
 }
 
 Response StandIns::look_up(const Scene& scene) {
-  const std::string& key = scene.call.request.key;
+  const std::string& key = scene.call.request.probes;
   const auto& action = std::get<dsl::Action>(scene.step.body);
   const bool probe = scene.call.phase == Phase::probe;
   const auto found = effects_.find(key);
@@ -212,14 +228,24 @@ Response StandIns::look_up(const Scene& scene) {
       effect.entry.standing = Standing::closed;
       effect.undone = executor_.now();
     }
-    return {404, {}, {{"error", "not seen"}}};
+    return not_seen(scene);
   }
   const Effect& effect = found->second;
   if (effect.entry.standing == Standing::exists) return effect.answer;
-  if (!is_pending(effect)) return {404, {}, {{"error", "undone"}}};
+  if (!is_pending(effect)) return not_seen(scene);
   const Rules rules =
       rules_of(answers_, scene.definition, scene.step, probe ? Target::probe : Target::poll);
   return not_yet(rules, probe ? 425 : 202);
+}
+
+/// A probe is answered in the way that its rules take for "not seen".
+Response StandIns::not_seen(const Scene& scene) const {
+  if (scene.call.phase == Phase::probe) {
+    const auto answer =
+        refusal(rules_of(answers_, scene.definition, scene.step, Target::probe), Target::probe, "");
+    if (answer && std::holds_alternative<Response>(*answer)) return std::get<Response>(*answer);
+  }
+  return {404, {}, {{"error", "not seen"}}};
 }
 
 StandIns::Effect& StandIns::effect_of(const Scene& scene, const std::string& key) {

@@ -63,6 +63,7 @@ class StandIns final : public engine::Participants {
   engine::Response act(const Scene& scene, bool never_decided);
   engine::Response undo(const Scene& scene);
   engine::Response look_up(const Scene& scene);
+  engine::Response not_seen(const Scene& scene) const;
   void decide(const std::string& key, const std::string& callback);
   Effect& effect_of(const Scene& scene, const std::string& key);
   engine::Response success(const Scene& scene) const;

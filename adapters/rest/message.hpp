@@ -22,7 +22,9 @@ struct Request {
   std::multimap<std::string, std::string> query;  ///< decoded
   std::string idempotency_key;                    ///< empty: no header
   bool has_idempotency_key = false;
-  std::string actor;  ///< who asks, for the audit
+  std::string actor;             ///< who asks, for the audit
+  std::string content_type;      ///< empty: no header
+  std::string content_encoding;  ///< empty: no header
   std::string body;
   std::size_t reactor = 0;  ///< the one this request came in on
 

@@ -11,6 +11,7 @@ namespace {
 
 constexpr std::size_t command_bytes_max = 256 * 1024;
 constexpr std::size_t reason_bytes_max = 1'000;
+constexpr std::size_t step_bytes_max = 4'096;
 
 /// What every operator action may say: why.
 struct Command {
@@ -41,7 +42,8 @@ Json plan_json(const engine::explore::Plan& plan) {
   return {{"dryRun", true},
           {"steps", std::move(steps)},
           {"end", to_text(plan.end)},
-          {"complete", plan.complete}};
+          {"complete", plan.complete},
+          {"warnings", plan.warnings}};
 }
 
 void run(engine::Engine& engine, const Request& request, SagaId saga, engine::Command command,
@@ -62,6 +64,30 @@ void run(engine::Engine& engine, const Request& request, SagaId saga, engine::Co
   });
 }
 
+/// Data of a step that is done; of anything else there is none.
+Result<engine::Resolve> resolve_of(const Command& command, const std::string& step) {
+  const Json& body = command.body;
+  const auto as = text_member(body, "as", reason_bytes_max);
+  if (!as) return as.error();
+  const auto resolution =
+      as->has_value() ? engine::parse_resolution(**as) : std::optional<engine::Resolution>{};
+  if (!resolution) {
+    return invalid("body-invalid",
+                   "`as` says what became of the step: `done`, `not-done` or `compensated`.",
+                   "/as");
+  }
+  engine::Resolve resolve{step, *resolution, {}, {}, command.by, command.reason};
+  for (const auto& [name, target] :
+       {std::pair{"output", &resolve.output}, std::pair{"captured", &resolve.captured}}) {
+    if (!body.contains(name)) continue;
+    if (resolution != engine::Resolution::done)
+      return invalid("body-invalid", "`" + std::string(name) + "` is for a step that is done.",
+                     "/" + std::string(name));
+    *target = body.at(name);
+  }
+  return resolve;
+}
+
 }  // namespace
 
 void add_operator_routes(Router& router, engine::Engine& engine) {
@@ -80,6 +106,15 @@ void add_operator_routes(Router& router, engine::Engine& engine) {
         if (!command) return respond(problem(command.error()));
         run(engine, request, command->saga, engine::Retry{command->by, command->reason}, respond);
       });
+  router.add("POST", "/v1/sagas/{}/suspend",
+             [&engine](const Request& request, const Captured& captured, const Respond& respond) {
+               auto command = read_command(request, captured[0], {"step", "reason"});
+               if (!command) return respond(problem(command.error()));
+               auto step = text_member(command->body, "step", step_bytes_max);
+               if (!step) return respond(problem(step.error()));
+               run(engine, request, command->saga,
+                   engine::Suspend{step->value_or(""), command->by, command->reason}, respond);
+             });
   router.add("POST", "/v1/sagas/{}/steps/{}/skip",
              [&engine](const Request& request, const Captured& captured, const Respond& respond) {
                auto command = read_command(request, captured[0], {"reason"});
@@ -87,15 +122,15 @@ void add_operator_routes(Router& router, engine::Engine& engine) {
                run(engine, request, command->saga,
                    engine::Skip{captured[1], command->by, command->reason}, respond);
              });
-  router.add("POST", "/v1/sagas/{}/steps/{}/resolve",
-             [&engine](const Request& request, const Captured& captured, const Respond& respond) {
-               auto command = read_command(request, captured[0], {"reason", "output"});
-               if (!command) return respond(problem(command.error()));
-               Json output = command->body.contains("output") ? command->body["output"] : Json();
-               run(engine, request, command->saga,
-                   engine::Resolve{captured[1], std::move(output), command->by, command->reason},
-                   respond);
-             });
+  router.add(
+      "POST", "/v1/sagas/{}/steps/{}/resolve",
+      [&engine](const Request& request, const Captured& captured, const Respond& respond) {
+        auto command = read_command(request, captured[0], {"as", "output", "captured", "reason"});
+        if (!command) return respond(problem(command.error()));
+        auto resolve = resolve_of(*command, captured[1]);
+        if (!resolve) return respond(problem(resolve.error()));
+        run(engine, request, command->saga, std::move(*resolve), respond);
+      });
 }
 
 }  // namespace backstitch::rest

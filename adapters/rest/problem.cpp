@@ -53,7 +53,10 @@ int status_of(const Error& error) {
   switch (error.code) {
     // A document that was read but breaks a rule is 422; a request that could not be read is 400.
     case ErrorCode::invalid:
-      return error.reason == "INPUT_INVALID" || error.reason == "signal-refused" ? 422 : 400;
+      return error.reason == "INPUT_INVALID" || error.reason == "signal-refused" ||
+                     error.reason == "compensation-not-renderable"
+                 ? 422
+                 : 400;
     case ErrorCode::not_found:
       return 404;
     case ErrorCode::conflict:

@@ -12,10 +12,24 @@ Json service_json(const engine::StoredService& stored) {
   return {{"name", stored.name}, {"service", Json::parse(stored.document)}};
 }
 
-Reply put_reply(const std::string& name, const engine::ServiceRegistration& registration) {
-  if (has_errors(registration.findings)) return findings_problem(registration.findings);
-  return json_reply(registration.outcome == engine::PutOutcome::created ? 201 : 200,
-                    {{"name", name}});
+/// With how many running sagas call the service from now on; without it where that is not known.
+void respond_with_use(engine::Engine& engine, const std::string& name, int status, Json answer,
+                      const Respond& respond) {
+  engine.service_use(
+      name, [respond, status, answer = std::move(answer)](Result<engine::ServiceUse> use) mutable {
+        if (use) answer["runningSagas"] = use->sagas;
+        if (use && use->more) answer["moreSagas"] = true;
+        respond(json_reply(status, std::move(answer)));
+      });
+}
+
+void respond_to_put(engine::Engine& engine, const std::string& name,
+                    const engine::ServiceRegistration& registration, const Respond& respond) {
+  if (has_errors(registration.findings)) return respond(findings_problem(registration.findings));
+  const bool created = registration.outcome == engine::PutOutcome::created;
+  Json answer{{"name", name}};
+  for (const auto& finding : registration.findings) answer["findings"].push_back(to_json(finding));
+  respond_with_use(engine, name, created ? 201 : 200, std::move(answer), respond);
 }
 
 }  // namespace
@@ -24,11 +38,12 @@ void add_service_routes(Router& router, engine::Engine& engine) {
   using Captured = std::vector<std::string>;
   router.add("PUT", "/v1/services/{}",
              [&engine](Request request, const Captured& captured, const Respond& respond) {
-               engine.registry().put_service(
-                   captured[0], std::move(request.body),
-                   [respond, name = captured[0]](Result<engine::ServiceRegistration> done) {
-                     respond(done ? put_reply(name, *done) : problem(done.error()));
-                   });
+               engine.registry().put_service(captured[0], std::move(request.body),
+                                             [&engine, respond, name = captured[0]](
+                                                 Result<engine::ServiceRegistration> done) {
+                                               if (!done) return respond(problem(done.error()));
+                                               respond_to_put(engine, name, *done, respond);
+                                             });
              });
   router.add("GET", "/v1/services",
              [&engine](const Request&, const Captured&, const Respond& respond) {
@@ -41,7 +56,7 @@ void add_service_routes(Router& router, engine::Engine& engine) {
              [&engine](const Request&, const Captured& captured, const Respond& respond) {
                for (const auto& stored : engine.registry().services()) {
                  if (stored.name == captured[0])
-                   return respond(json_reply(200, service_json(stored)));
+                   return respond_with_use(engine, stored.name, 200, service_json(stored), respond);
                }
                respond(problem({ErrorCode::not_found, "service-not-found",
                                 "No service `" + captured[0] + "` is registered; PUT it first."}));

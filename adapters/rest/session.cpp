@@ -125,6 +125,8 @@ class Session : public std::enable_shared_from_this<Session> {
       request->has_idempotency_key = true;
       request->idempotency_key = std::string(key->value());
     }
+    request->content_type = std::string(message[http::field::content_type]);
+    request->content_encoding = std::string(message[http::field::content_encoding]);
     // Until there are accounts, whoever may reach the port is the operator.
     request->actor = "operator";
     request->body = std::move(message.body());

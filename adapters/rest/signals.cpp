@@ -4,6 +4,7 @@
 #include <nlohmann/json.hpp>
 
 #include <backstitch/dsl/json_gate.hpp>
+#include <backstitch/engine/machine/answer_body.hpp>
 
 #include "params.hpp"
 #include "problem.hpp"
@@ -31,6 +32,16 @@ void send_signal(engine::Engine& engine, const Options& options, const Request& 
   });
 }
 
+/// A callback is a participant's answer and is read as one. But its sender is still there to be
+/// told that its body cannot be read, so such a callback is refused and settles nothing.
+Result<engine::Response> answer_of(const Request& request, std::size_t bytes_max) {
+  auto json = any_body(request, bytes_max);
+  if (json) return engine::Response{200, {}, std::move(*json)};
+  auto body = engine::read_body(request.content_type, request.content_encoding, request.body);
+  if (!body.unreadable.empty()) return std::move(json).error();
+  return engine::Response{200, {}, std::move(body.value)};
+}
+
 void take_callback(engine::Engine& engine, const Options& options, const Request& request,
                    const std::string& token, const Respond& respond) {
   const auto saga = engine::saga_of_callback(token);
@@ -38,9 +49,9 @@ void take_callback(engine::Engine& engine, const Options& options, const Request
     return respond(problem(
         Error{ErrorCode::not_found, "callback-unknown", "No step waits for this callback."}));
   }
-  auto body = any_body(request, options.body_bytes_max);
-  if (!body) return respond(problem(body.error()));
-  engine::Callback callback{token, engine::Response{200, {}, std::move(*body)}};
+  auto answer = answer_of(request, options.body_bytes_max);
+  if (!answer) return respond(problem(answer.error()));
+  engine::Callback callback{token, std::move(*answer)};
   engine.command(*saga, std::move(callback), [respond](const Result<Done>& done) {
     if (done) return respond(json_reply(200, {{"accepted", true}}));
     // Who does not know the saga cannot know its callback.

@@ -75,16 +75,30 @@ int list_services(const Global& global) {
   return exit_done;
 }
 
+/// Who calls the service as it is now: `; 12 running sagas call it from now on`.
+std::string concerned(const Json& answer) {
+  const auto sagas = answer.value("runningSagas", std::size_t{0});
+  if (sagas == 0) return "";
+  return std::string("; ") + (answer.value("moreSagas", false) ? "more than " : "") +
+         std::to_string(sagas) + " running saga" + (sagas == 1 ? " calls" : "s call") +
+         " it from now on";
+}
+
 int put_service(const Global& global, const std::string& name, const std::string& file) {
   const auto text = read_text(file);
   if (!text) return report(global, text.error());
   const auto answer = global.client().put_service(name, *text);
   if (!answer) return report(global, answer.error());
-  if (global.json)
+  if (global.json) {
     print_json(*answer);
-  else
-    std::printf("%s service %s\n", global.terminal.paint(Style::good, "stored").c_str(),
-                name.c_str());
+    return exit_done;
+  }
+  std::printf("%s service %s%s\n", global.terminal.paint(Style::good, "stored").c_str(),
+              name.c_str(), concerned(*answer).c_str());
+  for (const auto& finding : answer->value("findings", Json::array())) {
+    std::printf("%s %s: %s\n", global.terminal.paint(Style::warn, "warning").c_str(),
+                finding.value("code", "").c_str(), finding.value("message", "").c_str());
+  }
   return exit_done;
 }
 

@@ -22,7 +22,7 @@ void add_list(CLI::App& app, Global& global);
 void add_show(CLI::App& app, Global& global);
 void add_history(CLI::App& app, Global& global);
 void add_watch(CLI::App& app, Global& global);
-void add_operator(CLI::App& app, Global& global);  ///< cancel, retry, skip, resolve
+void add_operator(CLI::App& app, Global& global);  ///< cancel, retry, suspend, skip, resolve
 void add_bench(CLI::App& app, Global& global);
 
 }  // namespace backstitch::app

@@ -1,4 +1,4 @@
-/// signal, cancel, retry, skip, resolve: what may be said to a saga from outside.
+/// signal, cancel, retry, suspend, skip, resolve: what may be said to a saga from outside.
 #include <cstdio>
 #include <map>
 #include <memory>
@@ -11,7 +11,8 @@ namespace {
 
 struct Options {
   client::Client::Order order;
-  std::string step, output;
+  std::string step, as, output, captured;
+  bool certain = false;
 };
 
 int signal(const Global& global, const std::string& id, const std::string& name,
@@ -73,6 +74,9 @@ void print_plan(const Global& global, const Json& plan) {
               plan["steps"].empty() ? ", and nothing is called." : " after this:");
   for (const auto& step : plan["steps"]) std::printf("%s\n", planned_line(global, step).c_str());
   if (!plan.value("complete", true)) std::printf("  … and more\n");
+  for (const auto& warning : plan.value("warnings", Json::array()))
+    std::printf("%s %s\n", global.terminal.paint(Style::bad, "!").c_str(),
+                warning.get<std::string>().c_str());
   std::printf("Nothing was done: this was a dry run.\n");
 }
 
@@ -87,17 +91,40 @@ int print(const Global& global, const Result<Json>& answer) {
   return exit_done;
 }
 
+/// A resolution that a person has to be certain of is only planned until `--yes` says so.
 int resolve(const Global& global, const Options& options) {
-  const auto output = read_json(options.output);
-  if (!output) return report(global, output.error());
-  return print(global, global.client().resolve(options.order, options.step, *output));
+  client::Client::Resolution resolution{options.as};
+  for (const auto& [file, target] : {std::pair{&options.output, &resolution.output},
+                                     std::pair{&options.captured, &resolution.captured}}) {
+    if (file->empty()) continue;
+    auto read = read_json(*file);
+    if (!read) return report(global, read.error());
+    *target = std::move(*read);
+  }
+  client::Client client = global.client();
+  if (options.order.dry_run || options.certain)
+    return print(global, client.resolve(options.order, options.step, resolution));
+  auto rehearsed = options.order;
+  rehearsed.dry_run = true;
+  const auto plan = client.resolve(rehearsed, options.step, resolution);
+  if (!plan) return report(global, plan.error());
+  if (plan->value("warnings", Json::array()).empty())
+    return print(global, client.resolve(options.order, options.step, resolution));
+  print(global, plan);
+  if (!global.json) std::printf("If you are certain, repeat the command with --yes.\n");
+  return exit_bad;
 }
 
+enum class StepArgument { none, optional, required };
+
 CLI::App* add(CLI::App& app, Global& global, const char* name, const char* help,
-              const std::shared_ptr<Options>& options, bool with_step) {
+              const std::shared_ptr<Options>& options, StepArgument step) {
   auto* command = app.add_subcommand(name, help);
   command->add_option("ID", options->order.id, "The saga")->required();
-  if (with_step) command->add_option("STEP", options->step, "The step, by its path")->required();
+  if (step != StepArgument::none) {
+    command->add_option("STEP", options->step, "The step, by its path")
+        ->required(step == StepArgument::required);
+  }
   command->add_option("--reason", options->order.reason, "Why; kept in the audit");
   command->add_flag("--dry-run", options->order.dry_run,
                     "Only show what would run or be undone, in order; nothing is done");
@@ -110,29 +137,53 @@ CLI::App* add(CLI::App& app, Global& global, const char* name, const char* help,
 void add_operator(CLI::App& app, Global& global) {
   add_signal(app, global);
   auto options = std::make_shared<Options>();
-  add(app, global, "cancel", "Cancel a saga: everything done so far is undone", options, false)
+  add(app, global, "cancel", "Cancel a saga: everything done so far is undone", options,
+      StepArgument::none)
       ->callback([&global, options] {
         global.run = [&global, options] {
           return print(global, global.client().cancel(options->order));
         };
       });
-  add(app, global, "retry", "Try again what a suspended saga stopped at", options, false)
+  add(app, global, "retry",
+      "Try again what a suspended saga stopped at, with a new budget; of any other saga send the "
+      "waiting attempts now",
+      options, StepArgument::none)
       ->callback([&global, options] {
         global.run = [&global, options] {
           return print(global, global.client().retry(options->order));
         };
       });
-  add(app, global, "skip", "Go on without the step a suspended saga stopped at", options, true)
+  add(app, global, "skip", "Go on without the step a suspended saga stopped at", options,
+      StepArgument::required)
       ->callback([&global, options] {
         global.run = [&global, options] {
           return print(global, global.client().skip(options->order, options->step));
         };
       });
-  auto* command = add(app, global, "resolve", "Say that the step was done, and with what output",
-                      options, true);
+  add(app, global, "suspend",
+      "End the wait for the next attempt of a step (without STEP: of every one) and suspend the "
+      "saga "
+      "there",
+      options, StepArgument::optional)
+      ->callback([&global, options] {
+        global.run = [&global, options] {
+          return print(global, global.client().suspend(options->order, options->step));
+        };
+      });
+  auto* command =
+      add(app, global, "resolve", "Say what became of the step a suspended saga stopped at",
+          options, StepArgument::required);
   command
-      ->add_option("--output", options->output, "Output as JSON: a file, or - for standard input")
-      ->required();
+      ->add_option("--as", options->as,
+                   "done: its action took effect; not-done: it did not, and will not; compensated: "
+                   "its compensation took effect")
+      ->required()
+      ->check(CLI::IsMember({"done", "not-done", "compensated"}));
+  command->add_option("--output", options->output,
+                      "Of a step that is done: output as JSON, a file, or - for standard input");
+  command->add_option("--captured", options->captured,
+                      "Of a step that is done: captured data as JSON, a file, or -");
+  command->add_flag("--yes", options->certain, "Do it although it may be wrong: see --dry-run");
   command->callback([&global, options] {
     global.run = [&global, options] { return resolve(global, *options); };
   });

@@ -148,7 +148,8 @@ int rehearse(const Global& global, const RehearseOptions& given) {
 
 constexpr const char* fault_help =
     "STEP=WHAT goes wrong: refuse, refuse:CODE, refuse:STATUS, transient, unknown-done, "
-    "unknown-lost, down, down:30s, unanswered; *N behind it: the first N calls only; "
+    "unknown-lost, down, down:30s, unanswered, empty-body, html-body; *N behind it: the first N "
+    "calls only; "
     "STEP/undo, STEP/probe, STEP/poll: that call of the step; may be repeated";
 
 }  // namespace

@@ -35,8 +35,9 @@ Json json_of(const Source& source, const explore::Exploration& found,
              const explore::WorstCase& worst) {
   Json endings = Json::array();
   for (const auto& ending : found.endings) {
-    endings.push_back(
-        {{"status", to_text(ending.status)}, {"count", ending.count}, {"story", ending.story}});
+    Json one{{"status", to_text(ending.status)}, {"count", ending.count}, {"story", ending.story}};
+    if (ending.odd_body) one["oddBody"] = true;
+    endings.push_back(std::move(one));
   }
   Json violations = Json::array();
   for (const auto& violation : found.violations)
@@ -58,8 +59,9 @@ void print_ending(const Terminal& terminal, const explore::Ending& ending) {
                                                                      : Style::bad;
   std::string status = to_text(ending.status);
   if (!ending.why.empty()) status = padded(std::move(status), 19);
-  std::printf("  %s %s%s\n", padded(std::to_string(ending.count), 8).c_str(),
-              terminal.paint(style, status).c_str(), ending.why.c_str());
+  std::printf("  %s %s%s%s\n", padded(std::to_string(ending.count), 8).c_str(),
+              terminal.paint(style, status).c_str(), ending.why.c_str(),
+              ending.odd_body ? "  [after an empty or HTML body]" : "");
   std::string line;
   for (std::size_t i = 0; i + 1 < ending.story.size(); ++i)
     line += (line.empty() ? "" : " > ") + ending.story[i];

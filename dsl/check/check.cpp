@@ -50,6 +50,7 @@ std::vector<Finding> check_definition(const Definition& definition, const Source
   check_services(check);
   check_requests(check);
   check_outcomes(check);
+  check_answers(check);
   check_reading(check);
   for (auto& finding : findings) put(finding, places.find(finding.pointer));
   sort(findings);

@@ -1,10 +1,35 @@
+#include <algorithm>
+
 #include "reading.hpp"
 
 namespace backstitch::dsl {
 namespace {
 
+bool calls_path(const Node& node) {
+  return is_path_call(node) || std::any_of(node.children.begin(), node.children.end(), calls_path);
+}
+
 bool is_output(const Node& node) {
   return node.kind == NodeKind::member && node.text == "output";
+}
+
+Kinds kinds_wanted(Wants wants) {
+  switch (wants) {
+    case Wants::condition:
+      return boolean_kind;
+    case Wants::duration:
+      return string_kind;
+    case Wants::list:
+      return array_kind;
+    case Wants::key:
+      return text_kinds;
+    case Wants::value:
+    case Wants::path:
+    case Wants::parameter:
+    case Wants::body:
+      break;
+  }
+  return any_kind;
 }
 
 }  // namespace
@@ -15,13 +40,63 @@ Type FieldReader::read(const Field& field, const Roots& roots) {
     wanted(type, field);
     return type;
   }
-  return type_of(*std::get<const Template*>(field.source), Origin::other,
-                 [&](const TemplateExpression& one) { return part(one, field, roots); });
+  const Template& source = *std::get<const Template*>(field.source);
+  std::vector<Type> parts;
+  Type type = type_of(source, Origin::other, [&](const TemplateExpression& one) {
+    parts.push_back(part(one, field, roots));
+    return parts.back();
+  });
+  if (field.wants == Wants::path) segments(source, parts, field.pointer);
+  return type;
+}
+
+/// A segment of nothing but an empty text addresses the collection.
+void FieldReader::segments(const Template& path, const std::vector<Type>& parts,
+                           const std::string& pointer) {
+  const std::string skeleton = path.skeleton();
+  const std::string_view text = std::string_view(skeleton).substr(0, skeleton.find('?'));
+  std::size_t next = 0;
+  std::size_t begin = 0;
+  while (begin <= text.size()) {
+    const std::size_t end = std::min(text.find('/', begin), text.size());
+    const std::string_view segment = text.substr(begin, end - begin);
+    bool may_be_empty = !segment.empty();
+    std::size_t source = next;
+    for (const char c : segment) {
+      const bool inserted = c == '\x01' && next < parts.size();
+      may_be_empty = may_be_empty && inserted && takes_empty_text(parts[next]);
+      if (inserted) ++next;
+    }
+    if (may_be_empty) {
+      check_.warning("W424", pointer,
+                     "`" + path.expressions()[source].expression.source() +
+                         "` may be an empty text, and the path would then address the collection",
+                     "give its schema \"minLength\": 1");
+    }
+    begin = end + 1;
+  }
+}
+
+bool FieldReader::takes_empty_text(const Type& type) {
+  if (type.schema == nullptr || !type.may_be(string_kind)) return false;
+  const PayloadSchema* schema = schemas_.compiled(*type.schema);
+  return schema != nullptr && schema->validate("").empty();
 }
 
 Type FieldReader::expression(const Expression& source, const std::string& pointer,
                              const Field& field, const Roots& roots) {
   names_.look(source, pointer, field.sees);
+  const bool whole = field.wants == Wants::path && is_path_call(source.root());
+  const auto& inside = source.root();
+  const bool elsewhere =
+      whole ? std::any_of(inside.children.begin(), inside.children.end(), calls_path)
+            : calls_path(inside);
+  if (elsewhere) {
+    check_.error(
+        "E410", pointer,
+        "`path()` inserts segments of a path, and this is not the whole of a `${ }` of one",
+        "write ${path(…)} in \"http\"");
+  }
   return typing_.type_of(source, pointer, roots);
 }
 
@@ -30,6 +105,16 @@ Type FieldReader::part(const TemplateExpression& part, const Field& field, const
   Type type = expression(part.expression, pointer, field, roots);
   const Kinds texts = part.interpolated ? Kinds{text_kinds} : Kinds{text_kinds | null_kind};
   const bool becomes_text = part.interpolated || field.wants == Wants::parameter;
+  const auto fails_for_some = [&](const std::string& use) {
+    check_.error("E416", pointer,
+                 use + ", and this part of `failure` may be " + to_text(type.kinds) + ", in `" +
+                     part.expression.source() + "`",
+                 "send it in the body, or write json(…)");
+  };
+  if (becomes_text && type.may_be(texts) && !type.suits(texts))
+    fails_for_some("a part of a text is a string, number or boolean");
+  else if (field.wants == Wants::path && type.origin == Origin::failure)
+    fails_for_some("a segment of a path holds no `/` and is not empty");
   if (becomes_text && !type.may_be(texts)) {
     check_.error("E413", pointer,
                  "a part of a text is a string, number or boolean, not " + to_text(type.kinds) +
@@ -48,28 +133,31 @@ Type FieldReader::part(const TemplateExpression& part, const Field& field, const
 
 void FieldReader::wanted(const Type& type, const Field& field) {
   const auto refuse = [&](const std::string& what, const std::string& hint) {
-    check_.error("E412", field.pointer, what + ", not " + to_text(type.kinds), hint);
+    const bool for_some = type.origin == Origin::failure && type.may_be(kinds_wanted(field.wants));
+    check_.error(for_some ? "E416" : "E412", field.pointer, what + ", not " + to_text(type.kinds),
+                 hint);
   };
   switch (field.wants) {
     case Wants::condition:
-      if (!type.may_be(boolean_kind))
+      if (!type.suits(boolean_kind))
         refuse("a condition is true or false", "compare it with something");
       return;
     case Wants::duration:
-      if (!type.may_be(string_kind))
+      if (!type.suits(string_kind))
         refuse("a duration is a text like \"10s\"", "write string(…) + 's'");
       return;
     case Wants::list:
-      if (!type.may_be(array_kind)) return refuse("`forEach` goes over an array", "name an array");
+      if (!type.suits(array_kind)) return refuse("`forEach` goes over an array", "name an array");
       if (type.missing)
         check_.error(type.origin == Origin::input ? "E409" : "E406", field.pointer,
                      "`forEach` goes over what may be missing", "write `?? []` for its absence");
       return;
     case Wants::key:
-      if (!type.may_be(text_kinds))
+      if (!type.suits(text_kinds))
         refuse("a key is a string or a number", "use a member that tells the items apart");
       return;
     case Wants::value:
+    case Wants::path:
     case Wants::parameter:
     case Wants::body:
       return;

@@ -54,7 +54,7 @@ class Fields {
 
   void request(const Request& request) {
     const std::string& at = request.pointer;
-    if (request.path) add(*request.path, at + "/http").exposes = "a path";
+    if (request.path) add(*request.path, at + "/http", Wants::path).exposes = "a path";
     for (const auto& one : request.query) {
       add(one.value, at + "/query/" + escaped_pointer(one.name), Wants::parameter).exposes =
           "a query";

@@ -25,6 +25,7 @@ enum class Wants {
   duration,
   list,
   key,        ///< of an item: becomes a text
+  path,       ///< of a request: becomes a text of segments
   parameter,  ///< of a query or a header: becomes a text, null leaves it out
   body        ///< is sent to a participant
 };

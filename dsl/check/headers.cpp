@@ -18,9 +18,9 @@ const std::set<std::string>& of_http() {
 /// What the engine sets.
 const std::set<std::string>& of_engine() {
   static const std::set<std::string> names{
-      "authorization", "proxy-authorization", "idempotency-key", "saga-id",
-      "saga-step",     "saga-phase",          "saga-attempt",    "saga-compensates",
-      "saga-callback", "traceparent",         "tracestate"};
+      "authorization", "proxy-authorization", "idempotency-key",  "saga-id",     "saga-step",
+      "saga-phase",    "saga-attempt",        "saga-compensates", "saga-probes", "saga-callback",
+      "traceparent",   "tracestate",          "accept-encoding"};
   return names;
 }
 

@@ -25,7 +25,7 @@ bool is_null(const Node& node) {
 }
 
 /// Whether `node` being `truth` means that the step succeeded: `self.outcome == 'succeeded'`,
-/// `self.output != null` and what is put together from such.
+/// `self.output != null`, `self.captured != null` and what is put together from such.
 bool means_success(const Node& node, bool truth) {
   if (node.kind == NodeKind::unary && node.op == Operator::logical_not)
     return means_success(node.children[0], !truth);
@@ -39,7 +39,8 @@ bool means_success(const Node& node, bool truth) {
   if (node.op != Operator::equal && node.op != Operator::not_equal) return false;
   const bool same = (node.op == Operator::equal) == truth;
   for (const auto& [one, other] : {std::pair{&left, &right}, std::pair{&right, &left}}) {
-    if (is_self(*one, "output") && is_null(*other)) return !same;
+    const bool of_success = is_self(*one, "output") || is_self(*one, "captured");
+    if (of_success && is_null(*other)) return !same;
     if (!is_self(*one, "outcome") || other->kind != NodeKind::literal) continue;
     return other->literal == (same ? "succeeded" : "unknown");
   }
@@ -164,10 +165,12 @@ void Names::self(const Node* member, const Context& context, const Looking& at) 
     return error("E410", at, "`self." + name + "` is only there in a compensation",
                  "in an output read `response`");
   }
-  if (name != "output" || !at.sees.outcome_unknown || context.succeeded ||
+  const bool may_be_null = name == "output" || name == "captured";
+  if (!may_be_null || !at.sees.outcome_unknown || context.succeeded ||
       takes_null(*member, context.parent))
     return;
-  error("E411", at, "the undo reads `self.output`, which is missing when the outcome is unknown",
+  error("E411", at,
+        "the undo reads `self." + name + "`, which is missing when the outcome is unknown",
         "address the undo by `self.key`, or give the step a probe with \"sealed\": true");
 }
 

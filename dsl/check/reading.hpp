@@ -14,7 +14,11 @@ namespace backstitch::dsl {
 class FieldReader {
  public:
   FieldReader(const Check& check, Schemas& schemas, Surroundings& around)
-      : check_(check), around_(around), names_(check, around), typing_(check, schemas, around) {}
+      : check_(check),
+        schemas_(schemas),
+        around_(around),
+        names_(check, around),
+        typing_(check, schemas, around) {}
 
   Type read(const Field& field, const Roots& roots);
 
@@ -24,8 +28,11 @@ class FieldReader {
   Type part(const TemplateExpression& part, const Field& field, const Roots& roots);
   void wanted(const Type& type, const Field& field);
   void sent_whole(const TemplateExpression& part, const std::string& pointer);
+  void segments(const Template& path, const std::vector<Type>& parts, const std::string& pointer);
+  bool takes_empty_text(const Type& type);
 
   const Check& check_;
+  Schemas& schemas_;
   Surroundings& around_;
   Names names_;
   Typing typing_;

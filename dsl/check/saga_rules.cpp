@@ -110,6 +110,7 @@ class SagaRules {
     const auto kind = kind_of(step, check_);
     undo_rules(step, kind, at);
     if (std::holds_alternative<Action>(step.body)) idempotency_rules(step, step.kind);
+    check_body_reads(check_, step, forward_ || at.after_pivot || kind == StepKind::pivot);
     if (forward_) {
       forward_rules(step, kind);
       return at.after_pivot;

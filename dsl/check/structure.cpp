@@ -1,8 +1,10 @@
 /// The shape of the tree: what can never be reached, conditions without a choice, hidden names.
 #include <algorithm>
+#include <map>
 
 #include <backstitch/dsl/expression_ast.hpp>
 
+#include "headers.hpp"
 #include "walk.hpp"
 
 namespace backstitch::dsl {
@@ -28,9 +30,36 @@ class Structure {
       list(*steps);
     }
     for (const auto& [name, service] : check_.definition.services) rules(service.outcomes);
+    names();
   }
 
  private:
+  /// Keys hold the names of steps and branches, and participants' key columns often ignore case.
+  void names() {
+    NamesByCase steps;
+    for_each_step(check_.definition, [&](const Step& step) {
+      differs(steps, step.name, step.pointer + "/name", "step");
+      const auto* block = std::get_if<Parallel>(&step.body);
+      if (block == nullptr) return;
+      NamesByCase branches;
+      for (const auto& branch : block->branches) {
+        const std::string at = step.pointer + "/parallel/branches/" + branch.name;
+        differs(branches, branch.name, at, "branch");
+      }
+    });
+  }
+
+  using NamesByCase = std::map<std::string, std::string>;  ///< in lower case -> as written first
+  void differs(NamesByCase& known, const std::string& name, const std::string& pointer,
+               const char* what) {
+    const auto [other, is_new] = known.try_emplace(lower(name), name);
+    if (is_new || other->second == name) return;
+    check_.error("E108", pointer,
+                 std::string("the ") + what + " `" + name + "` and the " + what + " `" +
+                     other->second + "` differ only in case",
+                 "rename one: idempotency keys hold the names, and databases often ignore case");
+  }
+
   void list(const Steps& steps) {
     bool ended = false;
     for (const auto& step : steps) {

@@ -194,14 +194,17 @@ Type items_of(Schemas& schemas, const Type& list) {
 Type either(const Type& one, const Type& other) {
   Type type;
   type.kinds = static_cast<Kinds>(one.kinds | other.kinds);
-  type.origin = one.origin == other.origin ? one.origin : Origin::other;
+  const bool of_failure = one.origin == Origin::failure || other.origin == Origin::failure;
+  type.origin = of_failure                   ? Origin::failure
+                : one.origin == other.origin ? one.origin
+                                             : Origin::other;
   type.missing = one.missing || other.missing;
   type.sensitive = one.sensitive || other.sensitive;
   // Null has no members to speak of.
   const Type* only = other.kinds == null_kind ? &one : one.kinds == null_kind ? &other : nullptr;
   if (only == nullptr && one.schema == other.schema && one.shape == other.shape) only = &one;
   if (only != nullptr) {
-    type.origin = only->origin;
+    if (!of_failure) type.origin = only->origin;
     type.schema = only->schema;
     type.shape = only->shape;
     return type;

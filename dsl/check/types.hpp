@@ -33,8 +33,9 @@ Kinds kind_of(const Json& value);
 /// `number or string`.
 std::string to_text(Kinds kinds);
 
-/// Whose promise a type is: it decides which finding a missing member is.
-enum class Origin : std::uint8_t { other, input, child };
+/// Whose promise a type is: it decides which finding a missing member is. What a `failure` brought
+/// is nobody's promise: a use must suit each of its kinds (E416).
+enum class Origin : std::uint8_t { other, input, child, failure };
 
 struct Shape;
 
@@ -49,6 +50,10 @@ struct Type {
 
   bool is_known() const { return kinds != any_kind; }
   bool may_be(Kinds wanted) const { return (kinds & wanted) != 0; }
+  /// Whether a use that takes these kinds is right for the type.
+  bool suits(Kinds wanted) const {
+    return origin == Origin::failure ? (kinds & ~wanted) == 0 : may_be(wanted);
+  }
 };
 inline Type of_kinds(Kinds kinds) {
   Type type;

@@ -19,6 +19,18 @@ Type number() {
   return of_kinds(number_kind);
 }
 
+Type of_failure(Kinds kinds) {
+  Type type = of_kinds(kinds);
+  type.origin = Origin::failure;
+  return type;
+}
+
+/// Functions that fail for some arguments of the right type.
+bool is_partial(std::string_view function) {
+  return function == "int" || function == "number" || function == "parseJson" ||
+         function.starts_with("date");
+}
+
 Type sensitive_if(Type type, bool sensitive) {
   type.sensitive = sensitive;
   return type;
@@ -39,15 +51,17 @@ const Type& saga_type() {
 const Type& failure_type() {
   static const Type type = object_of({{"code", text()},
                                       {"class", text()},
-                                      {"message", text()},
-                                      {"step", of_kinds(string_kind | null_kind)},
-                                      {"details", {}}});
+                                      {"message", of_failure(string_kind)},
+                                      {"step", of_failure(string_kind | null_kind)},
+                                      {"details", of_failure(any_kind)}});
   return type;
 }
 
 const Type& response_type() {
-  static const Type type =
-      object_of({{"status", number()}, {"headers", of_kinds(object_kind)}, {"body", {}}});
+  static const Type type = object_of({{"status", number()},
+                                      {"headers", of_kinds(object_kind)},
+                                      {"body", {}},
+                                      {"unreadable", of_kinds(boolean_kind)}});
   return type;
 }
 
@@ -73,9 +87,16 @@ void Typing::error(const char* code, const std::string& message, const std::stri
 }
 
 void Typing::require(const Type& type, Kinds wanted, const std::string& what) {
-  if (type.may_be(wanted)) return;
+  if (type.suits(wanted)) return;
+  if (type.may_be(wanted)) return fails_for_some(what + " is " + to_text(wanted), type);
   error("E412", what + " is " + to_text(wanted) + ", not " + to_text(type.kinds),
         (wanted & boolean_kind) != 0 ? "compare it with something" : "convert it, or name another");
+}
+
+/// The compensation or handler that reads it has to work for every failure.
+void Typing::fails_for_some(const std::string& use, const Type& type) {
+  error("E416", use + ", and this part of `failure` may be " + to_text(type.kinds),
+        "send it whole in the body, write json(…), or `?.` all the way and `??` for its absence");
 }
 
 /// What may be missing cannot be gone through.
@@ -175,6 +196,10 @@ Type Typing::read(const Type& object, const std::string& name, const Node& node)
           of_child ? "give the child an output" : "read a member that is one");
     return {};
   }
+  if (object.origin == Origin::failure) {
+    if (!node.optional) fails_for_some("`." + name + "` needs an object", object);
+    return of_failure(any_kind);
+  }
   Member found = member_of(schemas_, object, name);
   const bool of_input = object.origin == Origin::input;
   if (found.is == Member::Is::absent) {
@@ -210,6 +235,10 @@ Type Typing::index(const Node& node) {
   if (by_name && !whole.may_be(array_kind))
     return read(whole, key.literal.get<std::string>(), node);
   if (node.optional && whole.kinds == null_kind) return of_kinds(null_kind);
+  if (whole.origin == Origin::failure) {
+    if (!node.optional) fails_for_some("`[ ]` needs an array or an object", whole);
+    return of_failure(any_kind);
+  }
   require(whole, array_kind | object_kind, "what `[ ]` looks into");
   if (!whole.may_be(object_kind)) require(key_type, number_kind, "the index of an array");
   if (!whole.may_be(array_kind)) require(key_type, string_kind, "the index of an object");
@@ -268,8 +297,16 @@ Type Typing::arithmetic(const Node& node, const Type& left, const Type& right) {
               to_text(left.kinds) + " and " + to_text(right.kinds),
           "convert with string(), number() or int()");
   }
+  const bool of_a_failure = left.origin == Origin::failure || right.origin == Origin::failure;
+  // Two of one kind, whatever comes.
+  const bool certain =
+      left.kinds == right.kinds && (common == number_kind || common == string_kind);
+  if (of_a_failure && common != 0 && !certain)
+    fails_for_some(ordering ? "ordering takes two of one kind" : "arithmetic takes two of one kind",
+                   left.origin == Origin::failure ? left : right);
   if (ordering) return of_kinds(boolean_kind);
-  return sensitive_if(of_kinds(common == 0 ? wanted : common), left.sensitive || right.sensitive);
+  Type result = of_a_failure ? of_failure(common) : of_kinds(common == 0 ? wanted : common);
+  return sensitive_if(std::move(result), left.sensitive || right.sensitive);
 }
 
 Type Typing::call(const Node& node) {
@@ -285,8 +322,10 @@ Type Typing::call(const Node& node) {
     sensitive = sensitive || last.sensitive;
     if (!known || info->arguments.empty()) continue;
     const auto& wanted = info->arguments[std::min(i, info->arguments.size() - 1)];
-    require(last, kinds_of_names(wanted),
-            "argument " + std::to_string(i + 1) + " of `" + node.text + "`");
+    const std::string what = "argument " + std::to_string(i + 1) + " of `" + node.text + "`";
+    require(last, kinds_of_names(wanted), what);
+    if (last.origin == Origin::failure && is_partial(node.text))
+      fails_for_some("`" + node.text + "` cannot read every text", last);
   }
   if (!known) return {};
   if (node.text == "distinct") return last;

@@ -56,6 +56,8 @@ bool is_waived(const Step& step);
 /// A duration that is written out.
 std::optional<Duration> known(const std::optional<DurationField>& field);
 
+/// Warns of reads below the answer's body that fail for some answers, where the step needs them.
+void check_body_reads(const Check& check, const Step& step, bool cannot_go_back);
 void check_structure(const Check& check);
 void check_catches(const Check& check, const Step& step, const Try& block);
 void check_children(const Check& check);
@@ -64,6 +66,7 @@ void check_times(const Check& check);
 void check_services(const Check& check);
 void check_requests(const Check& check);
 void check_outcomes(const Check& check);
+void check_answers(const Check& check);
 void check_reading(const Check& check);
 
 }  // namespace backstitch::dsl

@@ -9,13 +9,8 @@
 #include "text.hpp"
 
 namespace backstitch::dsl {
+namespace graph {
 namespace {
-
-using graph::Block;
-using graph::EdgeType;
-using graph::Lane;
-using graph::Node;
-using graph::Shape;
 
 constexpr std::size_t line_chars = 48;
 constexpr std::size_t lines_max = 3;  ///< of one text
@@ -187,9 +182,10 @@ class DotWriter {
 };
 
 }  // namespace
+}  // namespace graph
 
 std::string to_dot(const Definition& definition) {
-  return DotWriter(graph::graph_of(definition)).write();
+  return graph::DotWriter(graph::graph_of(definition)).write();
 }
 
 }  // namespace backstitch::dsl

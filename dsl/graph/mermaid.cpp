@@ -9,15 +9,8 @@
 #include "text.hpp"
 
 namespace backstitch::dsl {
+namespace graph {
 namespace {
-
-using graph::Block;
-using graph::BlockType;
-using graph::EdgeType;
-using graph::Item;
-using graph::Lane;
-using graph::Node;
-using graph::Shape;
 
 /// A label is HTML and Markdown to Mermaid, and directives and formulas are looked for in it: what
 /// is not plainly harmless is written as a character number.
@@ -222,9 +215,10 @@ class MermaidWriter {
 };
 
 }  // namespace
+}  // namespace graph
 
 std::string to_mermaid(const Definition& definition) {
-  return MermaidWriter(graph::graph_of(definition)).write();
+  return graph::MermaidWriter(graph::graph_of(definition)).write();
 }
 
 }  // namespace backstitch::dsl

@@ -4,23 +4,28 @@
 #include <utility>
 
 #include <backstitch/base/match.hpp>
+#include <backstitch/engine/machine/answer.hpp>
+#include <backstitch/engine/machine/answer_body.hpp>
 
 namespace backstitch::engine::explore {
-namespace {
 
 using dsl::OutcomeClass;
+
+namespace {
 
 constexpr std::size_t inputs_max = 32;
 constexpr std::size_t bodies_max = 16;
 
-/// What a rule's condition may read when nothing has happened yet. A condition that reads more is
-/// taken as not holding.
+/// What an output may read of one answer when nothing has happened before it.
 class AnswerScope : public dsl::Scope {
  public:
   AnswerScope(const Json& input, const Response& response) : input_(input) {
     Json headers = Json::object();
     for (const auto& [name, value] : response.headers) headers[name] = value;
-    response_ = {{"status", response.status}, {"headers", headers}, {"body", response.body}};
+    response_ = {{"status", response.status},
+                 {"headers", headers},
+                 {"body", response.body},
+                 {"unreadable", !response.unreadable.empty()}};
   }
   const Json* find(std::string_view name) const override {
     if (name == "response") return &response_;
@@ -38,64 +43,6 @@ struct Meant {
   Meaning meaning = Meaning::success;
   std::string code;
 };
-
-Meaning meaning_of(OutcomeClass outcome) {
-  switch (outcome) {
-    case OutcomeClass::success:
-      return Meaning::success;
-    case OutcomeClass::failure:
-      return Meaning::refused;
-    case OutcomeClass::transient:
-      return Meaning::transient;
-    case OutcomeClass::unknown:
-      return Meaning::unknown;
-    case OutcomeClass::pending:
-      return Meaning::pending;
-  }
-  return Meaning::unknown;
-}
-
-using Rules = std::vector<const std::vector<dsl::OutcomeRule>*>;
-
-bool fits(const dsl::OutcomeRule& rule, const CallResult& result, const Json& input) {
-  if (const auto* error = std::get_if<TransportError>(&result))
-    return rule.transport && *rule.transport == error->kind;
-  const auto& response = std::get<Response>(result);
-  if (rule.transport) return false;
-  const auto inside = [&](const dsl::StatusRange& range) {
-    return response.status >= range.first && response.status <= range.last;
-  };
-  if (!rule.status.empty() && std::none_of(rule.status.begin(), rule.status.end(), inside))
-    return false;
-  if (!rule.when) return true;
-  dsl::Budget budget;
-  const auto holds = rule.when->evaluate_condition(AnswerScope(input, response), budget);
-  return holds && *holds;
-}
-
-/// The table of the language: what an answer means where no rule says otherwise.
-Meant by_table(const CallResult& result, bool may_be_pending) {
-  if (const auto* error = std::get_if<TransportError>(&result))
-    return {error->sent ? Meaning::unknown : Meaning::transient, ""};
-  const int status = std::get<Response>(result).status;
-  const std::string code = "HTTP_" + std::to_string(status);
-  if (status == 202 && may_be_pending) return {Meaning::pending, code};
-  if (status < 300) return {Meaning::success, code};
-  if (status == 408 || status == 425 || status == 429) return {Meaning::transient, code};
-  return {status >= 500 ? Meaning::unknown : Meaning::refused, code};
-}
-
-Meant meant_by(const CallResult& result, const Rules& rules, const Json& input,
-               bool may_be_pending) {
-  Meant meant = by_table(result, may_be_pending);
-  for (const auto* list : rules) {
-    for (const auto& rule : *list) {
-      if (!fits(rule, result, input)) continue;
-      return {meaning_of(rule.is), rule.code.empty() ? meant.code : rule.code};
-    }
-  }
-  return meant;
-}
 
 class Maker {
  public:
@@ -153,10 +100,9 @@ class Maker {
                        [](const dsl::Sleep&) {}, [](const dsl::Value&) {}, [](const dsl::Fail&) {}},
                  step.body);
       if (const auto* undo = std::get_if<dsl::Compensation>(&step.undo)) {
-        const auto* action = std::get_if<dsl::Action>(&step.body);
-        const std::string own = action != nullptr ? action->request.service : std::string{};
-        const auto rules = rules_of({&undo->outcomes}, undo->request, own);
-        out_.steps[&step].undo = calls(rules, bodies_of(readings_.undone[step.name]), false, false);
+        out_.steps[&step].undo =
+            calls({step, Question::compensation, &undo->outcomes, &undo->request},
+                  bodies_of(readings_.undone[step.name]));
       }
     }
   }
@@ -165,36 +111,73 @@ class Maker {
     return representatives(shape, nullptr, "", bodies_max, cut_);
   }
 
-  Rules rules_of(Rules rules, const dsl::Request& request, const std::string& service) const {
-    const auto* known = program_.service(request.service.empty() ? service : request.service);
-    if (known != nullptr) rules.push_back(&known->outcomes);
-    return rules;
+  /// A call that answers are made for.
+  struct Asked {
+    const dsl::Step& step;
+    Question question;
+    const std::vector<dsl::OutcomeRule>* rules;  ///< of the call itself
+    const dsl::Request* request;
+  };
+
+  Meant meant_by(const Asked& asked, const CallResult& result, bool unknown_seen) const {
+    const auto meant =
+        engine::meaning_of(program_, asked.step, asked.question, result, unknown_seen);
+    return {meaning_of(meant.outcome), meant.code};
   }
 
   void action(const dsl::Step& step, const dsl::Action& action) {
     StepAnswers& answers = out_.steps[&step];
-    const std::string& own = action.request.service;
     const auto bodies = bodies_of(readings_.answers[step.name]);
-    const bool completion = action.completion.has_value();
-    answers.forward =
-        calls(rules_of({&action.outcomes}, action.request, own), bodies, completion, true);
+    const Asked asked{step, Question::action, &action.outcomes, &action.request};
+    answers.forward = calls(asked, bodies);
+    add_odd_bodies(answers.forward, asked, action, bodies);
     if (action.probe) {
-      answers.probe = calls(rules_of({&action.probe->outcomes}, action.probe->request, own), bodies,
-                            false, true);
+      answers.probe =
+          calls({step, Question::probe, &action.probe->outcomes, &action.probe->request}, bodies);
     }
-    if (!completion) return;
+    if (!action.completion) return;
     const auto& poll = action.completion->poll;
-    Rules rules{&action.outcomes};
-    if (poll) rules.insert(rules.begin(), &poll->outcomes);
-    rules = rules_of(rules, poll ? poll->request : action.request, own);
-    const auto told = calls(rules, bodies, true, true);
-    if (poll) answers.poll = without_last(told);
+    if (poll) {
+      answers.poll =
+          without_last(calls({step, Question::poll, &poll->outcomes, &poll->request}, bodies));
+    }
     if (!action.completion->callback) return;
+    const auto told = calls(
+        {step, Question::callback, poll ? &poll->outcomes : &action.outcomes, &action.request},
+        bodies);
     for (const auto& answer : without_last(told)) {
       const bool posted = std::holds_alternative<Response>(answer.result);
       if (posted && (answer.meaning == Meaning::success || answer.meaning == Meaning::refused))
         answers.callback.push_back(answer);
     }
+  }
+
+  /// What servers and what stands before them answer in place of a body, where it makes a
+  /// difference: the output fails for it, or is the body itself and something reads it.
+  void add_odd_bodies(std::vector<Answer>& answers, const Asked& asked, const dsl::Action& action,
+                      const std::vector<Json>& usual) const {
+    const std::pair<const char*, const char*> odd[] = {
+        {"", "done, with an empty body"}, {"<html></html>", "done, with an HTML page as body"}};
+    for (const auto& [bytes, said] : odd) {
+      auto body = read_body("text/html", "", bytes);
+      Response response{200, {}, std::move(body.value), std::move(body.unreadable)};
+      if (!makes_a_difference(action, response, usual)) continue;
+      CallResult result = std::move(response);
+      const Meant meant = meant_by(asked, result, false);
+      if (meant.meaning == Meaning::success)
+        answers.push_back({std::move(result), meant.meaning, false, true, said});
+    }
+  }
+
+  bool makes_a_difference(const dsl::Action& action, const Response& response,
+                          const std::vector<Json>& usual) const {
+    const AnswerScope scope(input_, response);
+    dsl::Budget budget;
+    for (const auto* source : {&action.output, &action.capture}) {
+      if (*source && !(*source)->render(scope, budget)) return true;
+    }
+    const Json& first = usual.front();
+    return !action.output && (usual.size() > 1 || (first.is_structured() && !first.empty()));
   }
 
   static std::vector<Answer> without_last(const std::vector<Answer>& answers) {
@@ -204,14 +187,18 @@ class Maker {
     return out;
   }
 
-  /// One answer of each meaning; of success one for each body, of refusals one for each code that
-  /// something depends on.
-  std::vector<Answer> calls(const Rules& rules, const std::vector<Json>& bodies,
-                            bool may_be_pending, bool output_read) {
-    std::vector<Answer> answers;
+  /// What is to be judged: each body, each status and transport error that a rule names, and one
+  /// of each kind that the table knows.
+  std::vector<CallResult> results_of(const Asked& asked, const std::vector<Json>& bodies) const {
     std::vector<CallResult> results;
     for (const auto& body : bodies) results.emplace_back(Response{200, {}, body});
-    for (const auto* list : rules) {
+    const auto* action = std::get_if<dsl::Action>(&asked.step.body);
+    const std::string own = action != nullptr ? action->request.service : std::string{};
+    const auto* service =
+        program_.service(asked.request->service.empty() ? own : asked.request->service);
+    for (const auto* list : {asked.rules, action != nullptr ? &action->outcomes : nullptr,
+                             service != nullptr ? &service->outcomes : nullptr}) {
+      if (list == nullptr) continue;
       for (const auto& rule : *list) {
         if (rule.transport) {
           const bool sent = *rule.transport != dsl::Transport::dns &&
@@ -219,30 +206,45 @@ class Maker {
                             *rule.transport != dsl::Transport::tls;
           results.emplace_back(TransportError{*rule.transport, sent, ""});
         }
-        for (const auto& range : rule.status)
-          results.emplace_back(Response{range.first, {}, bodies.front()});
+        for (const auto& range : rule.status) {
+          for (const auto& body : bodies) {
+            results.emplace_back(Response{range.first, {}, body});
+            if (!rule.when) break;
+          }
+        }
       }
     }
-    if (may_be_pending) results.emplace_back(Response{202, {}, bodies.front()});
-    results.emplace_back(Response{400, {}, nullptr});
+    if (action != nullptr && action->completion)
+      results.emplace_back(Response{202, {}, bodies.front()});
+    // A refusal that is believed after an unknown attempt, one that is not, and what a proxy says.
+    for (const int status : {400, 422, 404}) results.emplace_back(Response{status, {}, nullptr});
     results.emplace_back(TransportError{dsl::Transport::connect, false, "no connection"});
     results.emplace_back(Response{429, {}, nullptr});
     results.emplace_back(TransportError{dsl::Transport::timeout, true, "no answer"});
     results.emplace_back(Response{500, {}, nullptr});
-    std::size_t others = 0;
+    return results;
+  }
+
+  /// One answer of each meaning; of success one for each body, of refusals one for each code that
+  /// something depends on, and of the others one that is believed after an unknown attempt and one
+  /// that is not.
+  std::vector<Answer> calls(const Asked& asked, const std::vector<Json>& bodies) {
+    const bool output_read = asked.question != Question::compensation;
+    std::vector<Answer> answers;
+    std::set<bool> others;
     std::set<std::string> seen;
-    for (auto& result : results) {
-      const Meant meant = meant_by(result, rules, input_, may_be_pending);
+    for (const auto& result : results_of(asked, bodies)) {
+      const Meant meant = meant_by(asked, result, false);
       const bool matters = readings_.codes.count(meant.code) > 0;
       std::string key = std::to_string(static_cast<int>(meant.meaning));
       if (meant.meaning == Meaning::success)
         key += output_read ? std::get<Response>(result).body.dump() : "";
       if (meant.meaning == Meaning::refused) {
-        if (!matters && others > 0) continue;
-        if (!matters) ++others;
+        const bool believed = meant_by(asked, result, true).meaning == Meaning::refused;
+        if (!matters && !others.insert(believed).second) continue;
         key += meant.code;
       }
-      if (seen.insert(key).second) add(answers, std::move(result), meant);
+      if (seen.insert(key).second) add(answers, result, meant);
     }
     if (!output_read) keep_one_last(answers);
     return answers;
@@ -255,30 +257,28 @@ class Maker {
                   [&](const Answer& answer) { return answer.last && std::exchange(kept, true); });
   }
 
-  static void add(std::vector<Answer>& answers, CallResult result, const Meant& meant) {
+  static void add(std::vector<Answer>& answers, const CallResult& result, const Meant& meant) {
+    const auto put = [&](bool last, std::string said) {
+      answers.push_back({result, meant.meaning, last, false, std::move(said)});
+    };
     switch (meant.meaning) {
       case Meaning::success: {
         const auto& response = std::get<Response>(result);
         std::string said = "done";
         if (response.status != 200) said += " (" + std::to_string(response.status) + ")";
         if (!response.body.empty() && response.body.is_object()) said += " " + response.body.dump();
-        answers.push_back({std::move(result), meant.meaning, false, std::move(said)});
-        return;
+        return put(false, std::move(said));
       }
       case Meaning::refused:
-        answers.push_back({std::move(result), meant.meaning, false, "refused, " + meant.code});
-        return;
+        return put(false, "refused, " + meant.code);
       case Meaning::pending:
-        answers.push_back({std::move(result), meant.meaning, false, "accepted, answer to follow"});
-        return;
+        return put(false, "accepted, answer to follow");
       case Meaning::transient:
-        answers.push_back({result, meant.meaning, false, "not reached, to be tried again"});
-        answers.push_back({std::move(result), meant.meaning, true, "never reached"});
-        return;
+        put(false, "not reached, to be tried again");
+        return put(true, "never reached");
       case Meaning::unknown:
-        answers.push_back({result, meant.meaning, false, "no answer, to be tried again"});
-        answers.push_back({std::move(result), meant.meaning, true, "no answer, for good"});
-        return;
+        put(false, "no answer, to be tried again");
+        return put(true, "no answer, for good");
     }
   }
 
@@ -313,9 +313,10 @@ class Maker {
     codes.insert("CHILD_REFUSED");
     codes.insert("CANCELLED");
     for (const auto& code : codes) {
-      answers.child.push_back({SagaStatus::failed, nullptr,
-                               Failure{code, "failure", "", step.name, nullptr},
-                               "the child fails, " + code});
+      answers.child.push_back(
+          {SagaStatus::failed, nullptr,
+           Failure{code, code == "CANCELLED" ? "cancelled" : "failure", "", step.name, nullptr},
+           "the child fails, " + code});
     }
     const Failure stuck{"RETRIES_EXHAUSTED", "suspended", "", step.name, nullptr};
     answers.child.push_back({SagaStatus::suspended, nullptr, stuck, "the child is suspended"});
@@ -333,6 +334,22 @@ class Maker {
 };
 
 }  // namespace
+
+Meaning meaning_of(OutcomeClass outcome) {
+  switch (outcome) {
+    case OutcomeClass::success:
+      return Meaning::success;
+    case OutcomeClass::failure:
+      return Meaning::refused;
+    case OutcomeClass::transient:
+      return Meaning::transient;
+    case OutcomeClass::unknown:
+      return Meaning::unknown;
+    case OutcomeClass::pending:
+      return Meaning::pending;
+  }
+  return Meaning::unknown;
+}
 
 const std::vector<Answer>& StepAnswers::of(Phase phase) const {
   switch (phase) {

@@ -10,15 +10,16 @@
 
 namespace backstitch::engine::explore {
 
-/// What an answer means by the rules of the definition, read here for ourselves, so that what the
-/// machine makes of it can be judged.
+/// What an answer means by the rules of the definition and the table.
 enum class Meaning { success, refused, transient, unknown, pending };
+Meaning meaning_of(dsl::OutcomeClass outcome);
 
 struct Answer {
   CallResult result;
-  Meaning meaning = Meaning::success;
-  bool last = false;  ///< the budget of attempts and time ends with it
-  std::string said;   ///< for stories: `refused, OUT_OF_STOCK`
+  Meaning meaning = Meaning::success;  ///< before any unknown attempt, as far as data matters not
+  bool last = false;                   ///< the budget of attempts and time ends with it
+  bool odd = false;    ///< a success with an empty body or a page in place of what is read of it
+  std::string said{};  ///< for stories: `refused, OUT_OF_STOCK`
 };
 struct SignalAnswer {
   Signal signal;

@@ -57,8 +57,9 @@ void Encoding::failure(const std::optional<Failure>& failure) {
 void Encoding::request(const std::shared_ptr<const RenderedRequest>& request) {
   flag(request != nullptr);
   if (!request) return;
-  for (const auto* part : {&request->service, &request->method, &request->target, &request->body,
-                           &request->key, &request->compensates, &request->callback})
+  for (const auto* part :
+       {&request->service, &request->method, &request->target, &request->body, &request->key,
+        &request->compensates, &request->probes, &request->callback})
     text(*part);
   number(request->headers.size());
   for (const auto& [name, value] : request->headers) {
@@ -73,12 +74,14 @@ void Encoding::call(const CallState& call) {
   number(call.attempts);
   flag(call.in_flight);
   flag(call.unknown_seen);
+  flag(call.last_attempt);
   time(call.first_at);
   time(call.retry_at);
 }
 
 void Encoding::step(const StepState& step) {
   number(static_cast<std::uint64_t>(step.status));
+  text(step.key);
   for (const auto* call : {&step.forward, &step.probe, &step.poll, &step.undo}) this->call(*call);
   json(step.output);
   json(step.captured);
@@ -87,7 +90,9 @@ void Encoding::step(const StepState& step) {
   flag(step.succeeded);
   flag(step.effect_unknown);
   flag(step.undo_given_up);
+  flag(step.left_over);
   flag(step.callback_used);
+  flag(step.callback_noted);
   flag(step.child_stopped);
   text(step.callback_token);
   for (const auto* moment : {&step.undo_not_before, &step.timeout_at, &step.wait_until})
@@ -123,6 +128,7 @@ void Encoding::suspension(const Suspension& suspension) {
   text(suspension.step);
   number(static_cast<std::uint64_t>(suspension.phase));
   number(static_cast<std::uint64_t>(suspension.from));
+  number(static_cast<std::uint64_t>(suspension.cause));
 }
 
 void Encoding::signal(const QueuedSignal& signal) {

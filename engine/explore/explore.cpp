@@ -1,6 +1,7 @@
 #include <backstitch/engine/explore/explore.hpp>
 
 #include <algorithm>
+#include <tuple>
 #include <unordered_set>
 
 #include <backstitch/engine/machine/text.hpp>
@@ -184,12 +185,14 @@ class Explorer {
       why = state.failure->code;
       if (!state.failure->step.empty()) why += " at " + state.failure->step;
     }
-    auto [found, added] = endings_.try_emplace({state.status, why});
+    const bool odd = positions_.odd_body_seen;
+    auto [found, added] = endings_.try_emplace({state.status, why, odd});
     Ending& ending = found->second;
     ++ending.count;
     if (!added) return;
     ending.status = state.status;
     ending.why = why;
+    ending.odd_body = odd;
     ending.story = story(ways_[at].parent, ways_[at].move);
     ending.story.push_back("the saga is " + std::string(to_text(state.status)) +
                            (why.empty() ? "" : ": " + why));
@@ -206,11 +209,13 @@ class Explorer {
       std::string why = begun->failure.code;
       if (why == "CANCELLED" && begun->failure.step.empty()) why += " or SAGA_TIMEOUT";
       if (!begun->failure.step.empty()) why += " at " + begun->failure.step;
-      auto [found, added] = causes_.try_emplace(why);
+      const bool odd = positions_.odd_body_seen;
+      auto [found, added] = causes_.try_emplace({why, odd});
       ++found->second.count;
       if (!added) continue;
       found->second.status = SagaStatus::failed;
       found->second.why = why;
+      found->second.odd_body = odd;
       found->second.story = story(parent, move);
       if (!is_terminal(positions_.state().status))
         found->second.story.emplace_back("what was done is undone");
@@ -219,10 +224,13 @@ class Explorer {
   }
 
   void list_endings() {
-    const auto undone = endings_.find({SagaStatus::failed, ""});
-    if (undone != endings_.end() && !causes_.empty()) {
-      endings_.erase(undone);
-      for (auto& [why, ending] : causes_) out_.endings.push_back(std::move(ending));
+    if (!causes_.empty()) {
+      for (const bool odd : {false, true}) {
+        if (endings_.erase({SagaStatus::failed, "", odd}) == 0) continue;
+        for (auto& [cause, ending] : causes_) {
+          if (cause.second == odd) out_.endings.push_back(std::move(ending));
+        }
+      }
     }
     for (auto& [key, ending] : endings_) out_.endings.push_back(std::move(ending));
     std::stable_sort(out_.endings.begin(), out_.endings.end(),
@@ -285,8 +293,8 @@ class Explorer {
   Moves moves_;
   Seen seen_;
   std::vector<Way> ways_;
-  std::map<std::pair<SagaStatus, std::string>, Ending> endings_;
-  std::map<std::string, Ending> causes_;
+  std::map<std::tuple<SagaStatus, std::string, bool>, Ending> endings_;
+  std::map<std::pair<std::string, bool>, Ending> causes_;
   std::unordered_set<std::uint64_t> folded_;
   Ids here_;
 };

@@ -1,6 +1,7 @@
 #include "judge.hpp"
 
 #include <algorithm>
+#include <cctype>
 #include <set>
 
 #include <backstitch/base/match.hpp>
@@ -10,6 +11,18 @@ namespace {
 
 bool may_exist(Deed deed) {
   return deed == Deed::done || deed == Deed::maybe;
+}
+
+bool is_safe_key(std::string_view key) {
+  return !key.empty() && key.size() <= 128 &&
+         std::all_of(key.begin(), key.end(),
+                     [](unsigned char c) { return std::isalnum(c) != 0 || c == '-' || c == '_'; });
+}
+
+/// Participants' key columns are often case-insensitive.
+std::string without_case(std::string key) {
+  for (char& c : key) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
+  return key;
 }
 
 /// `at` is the step's forward or undo call.
@@ -56,7 +69,10 @@ std::optional<Breach> Judge::judge(const Ids& before, const std::vector<Event>& 
   return std::nullopt;
 }
 
+/// That an expression needs a body which did not come is what the ending says; see
+/// Ending::odd_body.
 std::optional<Breach> Judge::judge_events(const std::vector<Event>& events) {
+  if (positions_.odd_body_seen) return std::nullopt;
   for (const auto& event : events) {
     const StepPath& path = path_of(event);
     const auto* failure = failure_in(event);
@@ -67,6 +83,8 @@ std::optional<Breach> Judge::judge_events(const std::vector<Event>& events) {
       return Breach{"expression", (path.empty() ? "the saga" : suspended->suspension.step) + ": " +
                                       suspended->suspension.message};
     }
+    if (const auto* passed_over = std::get_if<CatchPassedOver>(&event.body))
+      return Breach{"expression", path + ": " + passed_over->message};
   }
   return std::nullopt;
 }
@@ -106,17 +124,30 @@ std::optional<Breach> Judge::judge_request(const Ids& before, const CallParticip
     if (request && !(*request == *sent->request))
       return Breach{"I3", call.path + " is called again with another request"};
   }
-  if (call.phase != Phase::forward && call.phase != Phase::compensate) return std::nullopt;
+  return judge_key(call, *sent->request, slot);
+}
+
+std::optional<Breach> Judge::judge_key(const CallParticipant& call, const RenderedRequest& request,
+                                       Slot slot) {
+  const auto place = std::make_pair(positions_.root, slot);
+  const auto known = forward_keys_.find(place);
+  if (call.phase == Phase::probe || call.phase == Phase::poll) {
+    if (request.key.empty() && known != forward_keys_.end() && known->second == request.probes)
+      return std::nullopt;
+    return Breach{"I3", "a " + std::string(to_text(call.phase)) + " of " + call.path +
+                            " asks for another key than its call had"};
+  }
+  if (!is_safe_key(request.key))
+    return Breach{"I3", "the key of " + call.path + " does not survive a URL: " + request.key};
   const std::string owner = call.path + " " + to_text(call.phase);
-  const std::string key = std::to_string(positions_.root) + " " + sent->request->key;
+  const std::string key = std::to_string(positions_.root) + " " + without_case(request.key);
   if (keys_.try_emplace(key, owner).first->second != owner)
     return Breach{"I3", call.path + " is called with the key of another step"};
-  const auto place = std::make_pair(positions_.root, slot);
   if (call.phase == Phase::forward) {
-    const auto& known = forward_keys_.try_emplace(place, sent->request->key).first->second;
-    if (known != sent->request->key) return Breach{"I3", "the key of " + call.path + " changed"};
-  } else if (const auto known = forward_keys_.find(place);
-             known != forward_keys_.end() && known->second != sent->request->compensates) {
+    if (known != forward_keys_.end() && known->second != request.key)
+      return Breach{"I3", "the key of " + call.path + " changed"};
+    forward_keys_.try_emplace(place, request.key);
+  } else if (known != forward_keys_.end() && known->second != request.compensates) {
     return Breach{"I5", "the undo of " + call.path + " names another key than its call had"};
   }
   return std::nullopt;

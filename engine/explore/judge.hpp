@@ -56,6 +56,8 @@ class Judge {
   std::optional<Breach> judge_call(const Ids& before, const CallParticipant& call);
   std::optional<Breach> judge_forward(const CallParticipant& call, Slot slot);
   std::optional<Breach> judge_request(const Ids& before, const CallParticipant& call, Slot slot);
+  std::optional<Breach> judge_key(const CallParticipant& call, const RenderedRequest& request,
+                                  Slot slot);
   std::optional<Breach> undo_begins(Slot slot);
   std::optional<Breach> undone_in_turn(Slot slot);
   std::optional<Breach> undone_beside(Slot slot, Slot other, std::size_t at);

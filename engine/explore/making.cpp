@@ -21,7 +21,7 @@ Made Moves::make(const Move& move) {
   const bool answer = move.kind == MoveKind::answer;
   if (answer && answers_at(move.slot).of(move.phase)[move.variant].last)
     stimulus.now = beyond_budgets;
-  if (is_timer(move.kind) && next_wake(*program_.definition, state) != present) {
+  if (is_timer(move.kind) && next_wake(state) != present) {
     made.refused = true;
     return made;
   }
@@ -140,31 +140,25 @@ void Moves::touch_changed(const Move& move, const std::vector<Event>& events) {
   }
 }
 
-bool Moves::repeats_answers(Slot slot) const {
-  const auto* action = std::get_if<dsl::Action>(&judge_.standing(slot).step->body);
-  const auto* service = action == nullptr ? nullptr : program_.service(action->request.service);
-  return service == nullptr || service->idempotency == dsl::Idempotency::key;
-}
-
-void Moves::note_answer(Slot slot, Phase phase, Meaning meaning) {
+/// What the answer says of the step's effect. The machine must not make more of it.
+void Moves::note_answer(Slot slot, Question question, const CallResult& result) {
+  const auto meant =
+      engine::meaning_of(program_, positions_.state(), positions_.path_of(slot), question, result);
   Deed& deed = positions_.ledger(slot).deed;
   const dsl::Step& step = *judge_.standing(slot).step;
-  switch (meaning) {
+  switch (meaning_of(meant.outcome)) {
     case Meaning::success:
-      deed = phase == Phase::compensate ? Deed::undone : Deed::done;
+      deed = question == Question::compensation ? Deed::undone : Deed::done;
       return;
-    case Meaning::refused: {
-      if (phase == Phase::compensate) return;
+    case Meaning::refused:
+      if (question == Question::compensation) return;
       // Asked for by its key, a sealed key is closed; else the call may still be on its way.
-      const bool sealed = phase == Phase::probe && std::get<dsl::Action>(step.body).probe->sealed;
-      const bool told = phase == Phase::poll ||
-                        (phase == Phase::forward && (deed != Deed::maybe || repeats_answers(slot)));
-      if (sealed || told) deed = Deed::refused;
+      if (question != Question::probe || std::get<dsl::Action>(step.body).probe->sealed)
+        deed = Deed::refused;
       return;
-    }
     case Meaning::unknown:
     case Meaning::pending:
-      if (phase == Phase::forward && deed == Deed::unseen) deed = Deed::maybe;
+      if (question == Question::action && deed == Deed::unseen) deed = Deed::maybe;
       return;
     case Meaning::transient:
       return;
@@ -186,10 +180,13 @@ void Moves::note_before(const Move& move) {
   }
   if (move.kind == MoveKind::step_timeout) lost(positions_.path_of(move.slot));
   const StepAnswers& answers = answers_at(move.slot);
-  if (move.kind == MoveKind::answer)
-    note_answer(move.slot, move.phase, answers.of(move.phase)[move.variant].meaning);
+  if (move.kind == MoveKind::answer) {
+    const Answer& answer = answers.of(move.phase)[move.variant];
+    note_answer(move.slot, question_of(move.phase), answer.result);
+    positions_.odd_body_seen = positions_.odd_body_seen || answer.odd;
+  }
   if (move.kind == MoveKind::callback)
-    note_answer(move.slot, Phase::poll, answers.callback[move.variant].meaning);
+    note_answer(move.slot, Question::callback, answers.callback[move.variant].result);
   if (move.kind != MoveKind::child) return;
   const bool back =
       state.steps.find(positions_.path_of(move.slot))->second.status == StepStatus::compensating;

@@ -5,12 +5,6 @@
 namespace backstitch::engine::explore {
 namespace {
 
-constexpr std::string_view notice_prefix = "onSuspended[";
-
-bool is_notice(const StepPath& path) {
-  return path.starts_with(notice_prefix);
-}
-
 bool is_in_flight(const SagaState& state, const StepPath& path) {
   const StepState& step = state.steps.find(path)->second;
   return step.forward.in_flight || step.probe.in_flight || step.poll.in_flight ||
@@ -58,8 +52,9 @@ std::vector<Move> Moves::all() {
   const bool suspended = state.status == SagaStatus::suspended;
   bool awaited = false;
   for (const auto& path : state.open) {
-    // While a saga stands still its calls only tell what they come to: one order stands for all.
-    const bool call = suspended && !is_notice(path) && is_in_flight(state, path);
+    // Where a saga stands still its calls only tell what they come to: one order stands for all.
+    const bool call =
+        suspended && !goes_on_while_suspended(state, path) && is_in_flight(state, path);
     if (call && awaited) continue;
     awaited = awaited || call;
     add_open(path, moves);
@@ -87,8 +82,7 @@ void Moves::add_open(const StepPath& path, std::vector<Move>& moves) {
   const StepState& step = state.steps.find(path)->second;
   add_calls(slot, step, moves);
   if (step.child) add_child(slot, step, moves);
-  // A suspended saga stands still but for its notices and for what is on its way.
-  if (state.status == SagaStatus::suspended && !is_notice(path)) return;
+  if (state.status == SagaStatus::suspended && !goes_on_while_suspended(state, path)) return;
   add_timers(slot, step, moves);
   if (step.status != StepStatus::waiting) return;
   const auto& signals = answers_at(slot).signals;
@@ -104,6 +98,8 @@ void Moves::add_calls(Slot slot, const StepState& step, std::vector<Move>& moves
     const auto& list = answers.of(phase);
     for (std::uint16_t i = 0; i < variants_of(list); ++i) {
       if (!alone && leads_nowhere_else(list[i], phase)) continue;
+      // One unusual body a way: each is tried at every step, and not all of them together.
+      if (list[i].odd && positions_.odd_body_seen) continue;
       moves.push_back({MoveKind::answer, phase, i, slot});
     }
   }

@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include <backstitch/engine/machine/answer.hpp>
 #include <backstitch/engine/machine/machine.hpp>
 
 #include "answers.hpp"
@@ -84,8 +85,7 @@ class Moves {
   void touch_changed(const Move& move, const std::vector<Event>& events);
   void note_before(const Move& move);
   void note_after(const std::vector<Event>& events);
-  void note_answer(Slot slot, Phase phase, Meaning meaning);
-  bool repeats_answers(Slot slot) const;
+  void note_answer(Slot slot, Question question, const CallResult& result);
 
   const Program& program_;
   const Answers& answers_;

@@ -24,6 +24,7 @@ class Planner {
       : program_(program), state_(std::move(state)), now_(now), answers_(answers_of(program)) {}
 
   Result<Plan> plan(StimulusBody command) {
+    if (const auto* resolve = std::get_if<Resolve>(&command)) warn_of(*resolve);
     for (const auto& path : state_.open) await_call(path);
     if (auto done = decide_on(std::move(command)); !done) return std::move(done).error();
     for (std::size_t moves = 0; goes_on(); ++moves) {
@@ -48,6 +49,35 @@ class Planner {
       plan_.steps.push_back({path, PlannedAction::await, request_of(call)});
       expect(answer_to({path, phase, call.attempts}));
     }
+  }
+
+  /// That a pivot was not done is a person's word against a request that may still arrive.
+  void warn_of(const Resolve& resolve) {
+    if (resolve.as != Resolution::not_done) return;
+    for (const auto& suspension : state_.suspensions) {
+      const auto* step = standing_of(*program_.definition, suspension.step).step;
+      const bool meant =
+          step != nullptr && (resolve.step == suspension.step || resolve.step == step->name);
+      if (meant && step->kind == dsl::StepKind::pivot && suspension.phase != Phase::compensate)
+        warn_of_pivot(suspension.step);
+    }
+  }
+
+  void warn_of_pivot(const StepPath& path) {
+    const CallState& call = state_.steps.at(path).forward;
+    if (!call.request) return;
+    const auto* service = program_.service(call.request->service);
+    const std::string base = service == nullptr ? call.request->service + ": " : service->base_url;
+    plan_.warnings.push_back("`" + path + "` is the pivot. It was sent as " + call.request->method +
+                             " " + base + call.request->target + " with the key " +
+                             call.request->key + "; attempt " + std::to_string(call.attempts) +
+                             ", the last, at " + to_rfc3339(call.sent_at) + ".");
+    plan_.warnings.push_back(
+        "A late copy of the request may still arrive and take effect; everything before the pivot "
+        "is compensated then all the same.");
+    plan_.warnings.push_back(
+        "A later start under the same business key (businessKeyReuse: afterFailed) has other keys: "
+        "the participant will not recognise it as the same request.");
   }
 
   static std::string request_of(const CallState& call) {
@@ -136,7 +166,7 @@ class Planner {
       return decide_on(std::move(next)).has_value();
     }
     if (auto signal = awaited_signal()) return decide_on(std::move(*signal)).has_value();
-    const auto wake = is_active(state_) ? next_wake(*program_.definition, state_) : std::nullopt;
+    const auto wake = is_active(state_) ? next_wake(state_) : std::nullopt;
     if (!wake) return false;
     now_ = std::max(now_, *wake);
     return decide_on(Tick{}).has_value();

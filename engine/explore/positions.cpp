@@ -77,6 +77,7 @@ Slot Positions::slot_of(const StepPath& path) {
 void Positions::begin(std::uint32_t number, const SagaState& started) {
   lose();
   root = number;
+  odd_body_seen = false;
   roots_.resize(std::max<std::size_t>(roots_.size(), number + 1));
   state_ = started;
   roots_[number] = started;
@@ -144,9 +145,11 @@ void Positions::restore(Slot slot, std::uint32_t id) {
 void Positions::restore_whole(std::uint32_t id) {
   const Whole& whole = wholes_.parts[id - 1];
   root = whole.root;
+  odd_body_seen = whole.odd_body_seen;
   if (root_at_hand_ != root) {
     const SagaState& started = roots_[root];
     state_.id = started.id;
+    state_.root = started.root;
     state_.definition = started.definition;
     state_.version = started.version;
     state_.input = started.input;
@@ -282,6 +285,7 @@ std::uint32_t Positions::settle_whole() {
   for (auto& signal : state_.signals) signal.sequence = sequence_at_hand.get();
   Encoding encoding(bytes_);
   encoding.number(root);
+  encoding.flag(odd_body_seen);
   encoding.number(static_cast<std::uint64_t>(state_.status));
   encoding.json(state_.output);
   encoding.failure(state_.failure);
@@ -297,9 +301,9 @@ std::uint32_t Positions::settle_whole() {
   const auto [found, added] =
       wholes_.ids.try_emplace(bytes_, static_cast<std::uint32_t>(wholes_.parts.size() + 1));
   if (added) {
-    wholes_.parts.push_back({root, state_.status, state_.output, state_.failure, state_.suspensions,
-                             state_.signals, state_.pivot_sent, state_.pivot_passed,
-                             state_.cancel_requested, state_.deadline_passed,
+    wholes_.parts.push_back({root, odd_body_seen, state_.status, state_.output, state_.failure,
+                             state_.suspensions, state_.signals, state_.pivot_sent,
+                             state_.pivot_passed, state_.cancel_requested, state_.deadline_passed,
                              state_.handlers_started, state_.suspended_times, state_.deadline});
   }
   return found->second;
@@ -315,6 +319,7 @@ void Positions::normalise(StepState& step, const StepPath& path) const {
   for (auto* call : {&step.forward, &step.probe, &step.poll, &step.undo}) {
     call->attempts = std::min(call->attempts, 1U);
     call->attempts_before = 0;
+    call->sent_at = present;
     to_present(call->first_at);
     to_sometime(call->retry_at);
     call->last.reset();
@@ -356,7 +361,7 @@ void Positions::normalise(std::vector<Suspension>& suspensions) const {
   for (auto& suspension : suspensions) {
     suspension.since = present;
     if (!details_matter_) suspension.message.clear();
-    const bool of_child = suspension.reason.starts_with("CHILD_");
+    const bool of_child = suspension.cause != SuspensionCause::step;
     if (failure_matters_ || of_child || suspensions.size() < 2) continue;
     suspension.reason =
         suspension.phase == Phase::compensate ? "COMPENSATION_FAILED" : "RETRIES_EXHAUSTED";

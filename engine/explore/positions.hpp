@@ -58,7 +58,8 @@ class Positions {
   Slot slot_of(const StepPath& path);
   const StepPath& path_of(Slot slot) const { return paths_[slot]; }
   Slot slots() const { return static_cast<Slot>(paths_.size()); }
-  std::uint32_t root = 0;  ///< which input
+  std::uint32_t root = 0;      ///< which input
+  bool odd_body_seen = false;  ///< an answer with an unusual body came on this way
 
   /// The state at hand becomes that of a new saga with this input.
   void begin(std::uint32_t root, const SagaState& started);
@@ -82,6 +83,7 @@ class Positions {
   };
   struct Whole {
     std::uint32_t root = 0;
+    bool odd_body_seen = false;
     SagaStatus status = SagaStatus::running;
     Json output;
     std::optional<Failure> failure;

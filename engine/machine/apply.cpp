@@ -5,7 +5,6 @@
 
 #include "limits.hpp"
 #include "locate.hpp"
-#include "outcome.hpp"
 
 namespace backstitch::engine {
 namespace {
@@ -14,8 +13,9 @@ void begin_call(CallState& call, const RenderedRequest& request, TimePoint at) {
   call.request = std::make_shared<const RenderedRequest>(request);
   call.attempts = 1;
   call.in_flight = true;
-  call.first_at = at;
+  call.first_at = call.sent_at = at;
   call.retry_at.reset();
+  call.last_attempt = false;
 }
 
 /// Nothing will be sent any more, so the request need not be kept in memory.
@@ -32,6 +32,7 @@ void renew_budget(StepState& step, Phase phase, TimePoint at) {
   call.attempts_before = call.attempts;
   call.first_at = at;
   call.retry_at = at;
+  call.last_attempt = false;
   step.timeout_at.reset();
 }
 
@@ -53,8 +54,8 @@ bool is_pivot(const dsl::Definition& definition, const StepPath& path) {
 
 class Applier {
  public:
-  Applier(const dsl::Definition& definition, SagaState& state, TimePoint at)
-      : definition_(definition), state_(state), at_(at) {}
+  Applier(const dsl::Definition& definition, SagaState& state, const Event& event)
+      : definition_(definition), state_(state), at_(event.at), note_(event.attempt) {}
 
   void operator()(const SagaStarted& e) {
     state_.definition = e.definition;
@@ -64,6 +65,7 @@ class Applier {
     state_.business_key = e.business_key;
     state_.deadline = e.deadline;
     state_.parent = e.parent;
+    state_.root = e.root;
     state_.started_at = at_;
     state_.status = SagaStatus::running;
     state_.bytes = json_size(e.input);
@@ -72,6 +74,7 @@ class Applier {
 
   void operator()(const StepScheduled& e) {
     StepState& step = begin(e.path, StepStatus::running);
+    step.key = e.request.key;
     step.timeout_at = e.timeout_at;
     step.callback_token = e.callback_token;
     begin_call(step.forward, e.request, at_);
@@ -79,6 +82,7 @@ class Applier {
 
   void operator()(const ChildScheduled& e) {
     StepState& step = begin(e.path, StepStatus::waiting);
+    step.key = e.key;
     step.timeout_at = e.timeout_at;
     step.child = std::make_shared<const ChildSaga>(e.child);
     step.child_stopped = false;
@@ -122,6 +126,8 @@ class Applier {
     progress();
   }
 
+  void operator()(const CatchPassedOver&) {}
+
   void operator()(const StepWaiting& e) {
     StepState& step = state_.steps[e.path];
     step.status = StepStatus::waiting;
@@ -146,7 +152,11 @@ class Applier {
     std::erase_if(state_.signals, [&](const auto& one) { return one.sequence == e.sequence; });
   }
 
-  void operator()(const CallbackReceived& e) { state_.steps[e.path].callback_used = true; }
+  void operator()(const CallbackReceived& e) {
+    StepState& step = state_.steps[e.path];
+    (e.note.empty() ? step.callback_used : step.callback_noted) = true;
+  }
+  void operator()(const CallbackRefused& e) { state_.steps[e.path].callback_refused = true; }
 
   void operator()(const StepSkipped& e) {
     StepState& step = state_.steps[e.path];
@@ -158,7 +168,9 @@ class Applier {
     StepState& step = state_.steps[e.path];
     CallState& call = call_of(step, e.phase);
     call.attempts = e.attempt;
+    call.sent_at = at_;
     call.in_flight = true;
+    if (!call.first_at) call.first_at = at_;
     call.retry_at.reset();
     if (e.phase != Phase::forward) return;
     // Asked to begin again, it waits for no earlier answer.
@@ -171,12 +183,14 @@ class Applier {
   void operator()(const AttemptFailed& e) {
     StepState& step = state_.steps[e.path];
     CallState& call = call_of(step, e.phase);
+    count_attempt(call);
     call.in_flight = false;
     call.retry_at = e.retry_at;
+    call.last_attempt = e.next_is_last;
     call.last = e.failure;
     if (e.outcome == dsl::OutcomeClass::unknown) call.unknown_seen = true;
-    // Whoever lived to see an answer was not brought down by the call.
-    if (e.failure.code != answer_lost) progress();
+    // A node that lived to see an answer was not brought down by the call.
+    if (!e.lost) progress();
     if (e.phase != Phase::forward || step.status != StepStatus::waiting) return;
     // The answer that was to come later is not waited for any more.
     step.status = StepStatus::running;
@@ -186,6 +200,7 @@ class Applier {
 
   void operator()(const StepSucceeded& e) {
     StepState& step = state_.steps[e.path];
+    const bool told = step.ended_at.has_value();
     step.status = StepStatus::succeeded;
     step.succeeded = true;
     step.output = e.output;
@@ -194,7 +209,7 @@ class Applier {
     step.effect_unknown = false;
     state_.bytes += json_size(e.output) + json_size(e.captured);
     settle(step);
-    if (e.failure) fails_block_around(e.path, *e.failure);
+    if (e.failure && !told) fails_block_around(e.path, *e.failure);
     if (is_pivot(definition_, e.path)) state_.pivot_passed = true;
   }
 
@@ -202,6 +217,7 @@ class Applier {
     StepState& step = state_.steps[e.path];
     step.status = StepStatus::failed;
     step.failure = e.failure;
+    step.left_over = e.left_over;
     settle(step);
     fails_block_around(e.path, e.failure);
   }
@@ -215,6 +231,8 @@ class Applier {
     settle(step);
     fails_block_around(e.path, e.failure);
   }
+
+  void operator()(const QuietPeriodEnded& e) { state_.steps[e.path].undo_not_before.reset(); }
 
   void operator()(const ProbeScheduled& e) {
     StepState& step = state_.steps[e.path];
@@ -266,16 +284,20 @@ class Applier {
   void operator()(const DeadlinePassed&) { state_.deadline_passed = true; }
 
   void operator()(const SagaSuspended& e) {
-    if (state_.status != SagaStatus::suspended) ++state_.suspended_times;
+    const bool noticed = std::any_of(state_.suspensions.begin(), state_.suspensions.end(),
+                                     [](const auto& one) { return !one.by_operator; });
+    if (!noticed && !e.suspension.by_operator) ++state_.suspended_times;
     std::erase_if(state_.suspensions,
                   [&](const auto& one) { return one.step == e.suspension.step; });
     state_.suspensions.push_back(e.suspension);
     state_.suspensions.back().since = at_;
     state_.status = SagaStatus::suspended;
+    if (const auto step = state_.steps.find(e.suspension.step); step != state_.steps.end())
+      call_of(step->second, e.suspension.phase).retry_at.reset();
   }
 
   void operator()(const OperatorActed& e) {
-    if (e.action == "retry-child") return;
+    if (e.action == "retry-child" || e.action == "retry-now" || e.action == "suspend") return;
     const auto found = std::find_if(state_.suspensions.begin(), state_.suspensions.end(),
                                     [&](const auto& one) { return one.step == e.path; });
     BACKSTITCH_INVARIANT(found != state_.suspensions.end(),
@@ -283,15 +305,14 @@ class Applier {
     const Suspension suspension = *found;
     state_.suspensions.erase(found);
     if (state_.suspensions.empty()) state_.status = suspension.from;
-    if (const auto step = state_.steps.find(e.path);
-        e.action == "retry" && step != state_.steps.end())
-      renew_budget(step->second, suspension.phase, at_);
+    if (const auto step = state_.steps.find(e.path); e.renewed && step != state_.steps.end())
+      renew_budget(step->second, *e.renewed, at_);
     progress();
   }
 
   void operator()(const Resumed&) {
     // A saga that only waits has brought nobody down.
-    const auto wake = next_wake(definition_, state_);
+    const auto wake = next_wake(state_);
     const bool due = wake && *wake <= at_;
     if (due || has_call_in_flight(state_)) ++state_.resumes_without_progress;
   }
@@ -312,6 +333,15 @@ class Applier {
   }
 
  private:
+  /// A budget begins when its first attempt leaves the queue; what never left it is no attempt.
+  void count_attempt(CallState& call) const {
+    const bool first = call.attempts == call.attempts_before + 1;
+    if (first && note_.sent_at) call.first_at = note_.sent_at;
+    if (!note_.unsent) return;
+    if (first) call.first_at.reset();
+    --call.attempts;
+  }
+
   StepState& begin(const StepPath& path, StepStatus status) {
     StepState& step = state_.steps[path];
     step.status = status;
@@ -352,6 +382,7 @@ class Applier {
   const dsl::Definition& definition_;
   SagaState& state_;
   TimePoint at_;
+  const AttemptNote& note_;
 };
 
 /// Keeps SagaState::open.
@@ -385,7 +416,7 @@ void note_iteration(const dsl::Definition& definition, SagaState& state, const S
 }  // namespace
 
 void apply(const dsl::Definition& definition, SagaState& state, const Event& event) {
-  std::visit(Applier(definition, state, event.at), event.body);
+  std::visit(Applier(definition, state, event), event.body);
   state.sequence = Sequence{state.sequence.get() + 1};
   const StepPath& path = path_of(event);
   if (path.empty()) return;

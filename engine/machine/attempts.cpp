@@ -10,6 +10,8 @@ using dsl::OutcomeClass;
 
 /// Repeating a call ends, too: what is left of the log is for the way back.
 constexpr std::int64_t repeats_end_at = 2 * events_max;
+/// Between two tries to get into the queue, and as much again by chance.
+constexpr Duration unsent_wait{1'000};
 constexpr const char* not_seen_yet = "not seen yet, and the probe is not sealed";
 
 const dsl::Compensation* undo_of(const Located& at) {
@@ -20,8 +22,14 @@ std::string class_of(OutcomeClass outcome) {
   return outcome == OutcomeClass::pending ? "unknown" : dsl::to_text(outcome);
 }
 
+std::string unreadable_body_of(const CallResult& result) {
+  const auto* response = std::get_if<Response>(&result);
+  return response == nullptr ? std::string{} : response->unreadable;
+}
+
 /// Attempts of the present budget, and whether another one fits in it.
-bool may_try_again(const RetryPolicy& policy, const CallState& call, const Verdict& verdict,
+bool may_try_again(const RetryPolicy& policy, const CallState& call,
+                   const std::optional<TimePoint>& first_at, const Verdict& verdict,
                    TimePoint next) {
   const bool wanted =
       verdict.outcome == OutcomeClass::transient ? policy.on_transient : policy.on_unknown;
@@ -30,8 +38,8 @@ bool may_try_again(const RetryPolicy& policy, const CallState& call, const Verdi
   const bool attempts_left =
       !policy.attempts_max || call.attempts - call.attempts_before < *policy.attempts_max;
   const bool time_left =
-      !policy.elapsed_max || !call.first_at || next - *call.first_at <= *policy.elapsed_max;
-  return wanted && !excepted && attempts_left && time_left;
+      !policy.elapsed_max || !first_at || next - *first_at <= *policy.elapsed_max;
+  return wanted && !excepted && attempts_left && time_left && !call.last_attempt;
 }
 
 }  // namespace
@@ -41,9 +49,11 @@ dsl::Idempotency Decider::idempotency_of(const Located& at) const {
   return service == nullptr ? dsl::Idempotency::key : service->idempotency;
 }
 
-std::vector<const std::vector<dsl::OutcomeRule>*> Decider::rules_of(const Located& at,
-                                                                    Phase phase) const {
-  return outcome_rules(program_, *at.step, phase);
+Verdict Decider::judge(const Located& at, Question question, const CallResult& result,
+                       SagaScope& scope) const {
+  const auto found = state().steps.find(at.path);
+  const bool unknown_seen = found != state().steps.end() && found->second.forward.unknown_seen;
+  return judge_answer(answer_context(program_, *at.step, question, unknown_seen), result, scope);
 }
 
 Result<RetryPolicy> Decider::policy_of(const Located& at, Phase phase, bool unknown) const {
@@ -73,19 +83,63 @@ void Decider::call_ended(const CallEnded& ended) {
   const CallState& call = call_of(found->second, ended.phase);
   // Late: the attempt was given up, or the saga is being run by others.
   if (!call.in_flight || call.attempts != ended.attempt) return;
+  if (ended.unsent) {
+    could_not_be_sent(*at, ended.phase);
+    return advance();
+  }
   SagaScope scope = scope_of(*at, ended.phase);
-  Verdict verdict = classify(ended.result, rules_of(*at, ended.phase), scope);
-  const dsl::Action* action = std::get_if<dsl::Action>(&at->step->body);
-  const bool may_be_pending = ended.phase == Phase::forward || ended.phase == Phase::poll;
-  if (may_be_pending && action->completion && verdict.accepted)
-    verdict.outcome = OutcomeClass::pending;
+  sent_at_ = ended.sent_at;
+  note_attempt(ended.path, {unreadable_body_of(ended.result), ended.sent_at});
+  const Verdict verdict = judge(*at, question_of(ended.phase), ended.result, scope);
   if (verdict.outcome == OutcomeClass::success && ended.phase != Phase::compensate) {
-    const bool own = ended.phase == Phase::probe && action->probe->output;
-    succeed_with(*at, own ? action->probe->output : action->output, scope);
+    const dsl::Action& action = action_of(*at);
+    const bool own = ended.phase == Phase::probe && action.probe->output;
+    succeed_with(*at, own ? action.probe->output : action.output, scope, verdict.note);
   } else {
     attempt_ended(*at, ended.phase, verdict);
   }
   advance();
+}
+
+bool Decider::is_queued(const StepPath& path, Phase phase) const {
+  return std::any_of(stimulus_.queued.begin(), stimulus_.queued.end(), [&](const QueuedCall& call) {
+    return call.path == path && call.phase == phase;
+  });
+}
+
+void Decider::not_sent(const Located& at, Phase phase, Failure why,
+                       std::optional<TimePoint> again) {
+  note_attempt(at.path, {.unreadable = {}, .sent_at = {}, .unsent = true});
+  emit(AttemptFailed{at.path, phase, call_of(step_state(at.path), phase).attempts,
+                     OutcomeClass::transient, std::move(why), again});
+}
+
+bool Decider::pivot_is_queued() const {
+  return std::any_of(
+      stimulus_.queued.begin(), stimulus_.queued.end(), [this](const QueuedCall& call) {
+        const auto at = locate(definition(), call.path);
+        return call.phase == Phase::forward && at && at->step->kind == dsl::StepKind::pivot &&
+               !state().steps.find(call.path)->second.forward.unknown_seen;
+      });
+}
+
+void Decider::could_not_be_sent(const Located& at, Phase phase) {
+  Failure why = failure("NOT_SENT", "transient",
+                        "the call did not leave the node's queue for the service", at.path);
+  if (phase == Phase::forward && stopping(at) && !step_state(at.path).forward.unknown_seen) {
+    not_sent(at, phase, std::move(why), std::nullopt);
+    return known_not_done(at, stopped_failure(at.path));
+  }
+  const auto jitter =
+      static_cast<std::int64_t>(stimulus_.random % static_cast<std::uint64_t>(unsent_wait.count()));
+  not_sent(at, phase, std::move(why), now() + unsent_wait + Duration{jitter});
+}
+
+void Decider::withdraw(const Located& at, const Failure& why) {
+  const CallState& call = step_state(at.path).forward;
+  const bool has_to_be_resolved = at.step->kind == dsl::StepKind::pivot && call.unknown_seen;
+  if (!call.in_flight || !is_queued(at.path, Phase::forward) || has_to_be_resolved) return;
+  not_sent(at, Phase::forward, why, std::nullopt);
 }
 
 void Decider::attempt_ended(const Located& at, Phase phase, const Verdict& verdict) {
@@ -102,20 +156,13 @@ void Decider::attempt_ended(const Located& at, Phase phase, const Verdict& verdi
 }
 
 void Decider::forward_ended(const Located& at, const Verdict& verdict) {
-  const CallState& call = step_state(at.path).forward;
   const auto& completion = action_of(at).completion;
   if (verdict.outcome == OutcomeClass::pending && completion)
     return wait_for_completion(at, *completion, verdict);
   if (verdict.outcome == OutcomeClass::failure) {
-    // After an unknown attempt "already exists" may be the echo of our own first call, unless the
-    // participant replays its answer under the same key.
-    const bool believed = !call.unknown_seen || idempotency_of(at) == dsl::Idempotency::key;
     Failure why = failure(verdict.code, "failure", verdict.message, at.path);
     why.details = verdict.details;
-    if (believed) return known_not_done(at, std::move(why));
-    emit(AttemptFailed{at.path, Phase::forward, call.attempts, OutcomeClass::unknown,
-                       std::move(why), std::nullopt});
-    return probe_or_unknown(at, verdict);
+    return known_not_done(at, std::move(why));
   }
   not_settled(at, Phase::forward, verdict);
 }
@@ -139,18 +186,24 @@ void Decider::not_settled(const Located& at, Phase phase, const Verdict& verdict
   // distinguishes.
   if (phase != Phase::forward && counted.outcome != OutcomeClass::transient)
     counted.outcome = OutcomeClass::unknown;
-  Duration wait = delay_after(*policy, call.attempts - call.attempts_before, stimulus_.random);
-  if (seen.retry_after)
-    wait = seen.retry_after->count() < 0 ? Duration{0} : std::max(wait, *seen.retry_after);
-  const TimePoint next = now() + wait;
+  // Counted from when the first attempt left the queue.
+  const bool is_first = call.attempts == call.attempts_before + 1;
+  const auto first_at = is_first && sent_at_ ? sent_at_ : call.first_at;
+  const Duration delay =
+      delay_after(*policy, call.attempts - call.attempts_before, stimulus_.random);
+  // The dead node has waited already: the next attempt goes out at once.
+  const NextAttempt next = seen.lost
+                               ? NextAttempt{now()}
+                               : next_attempt(*policy, first_at, now(), delay, seen.retry_after);
   const bool resendable = phase != Phase::forward || counted.outcome != OutcomeClass::unknown ||
                           idempotency_of(at) != dsl::Idempotency::none;
   const bool stopped =
       phase == Phase::forward && stopping(at) && at.step->kind != dsl::StepKind::pivot;
   const bool again = resendable && !stopped && state().sequence.get() < repeats_end_at &&
-                     may_try_again(*policy, call, counted, next);
+                     may_try_again(*policy, call, first_at, counted, next.at);
   emit(AttemptFailed{at.path, phase, call.attempts, seen.outcome, std::move(why),
-                     again ? std::optional(next) : std::nullopt});
+                     again ? std::optional(next.at) : std::nullopt, seen.lost,
+                     again && next.is_last});
   if (!again) give_up(at, phase, seen);
 }
 
@@ -159,15 +212,23 @@ void Decider::give_up(const Located& at, Phase phase, const Verdict& last) {
     case Phase::forward:
       return give_up_forward(at, last);
     case Phase::probe:
-      return suspend("OUTCOME_UNKNOWN",
-                     "the probe could not find out what became of the step; the last: " +
-                         last.code + ", " + last.message,
-                     at.path, Phase::probe);
+      return probe_undecided(
+          at, failure("OUTCOME_UNKNOWN", "unknown",
+                      "the probe could not find out what became of the step; the last: " +
+                          last.code + ", " + last.message,
+                      at.path));
     case Phase::poll:
       return;  // it is asked again for as long as the completion is waited for
     case Phase::compensate:
       return give_up_undo(at, last);
   }
+}
+
+/// A saga that is to stop does not wait for an operator where the key says enough.
+void Decider::probe_undecided(const Located& at, const Failure& why) {
+  if (stopping(at) && may_fail_once_done(at) && undo_needs_only_the_key(at))
+    return stays_unknown(at, why);
+  suspend(why.code, why.message, at.path, Phase::probe);
 }
 
 void Decider::give_up_forward(const Located& at, const Verdict& last) {
@@ -222,7 +283,7 @@ void Decider::not_seen(const Located& at) {
 
 void Decider::undo_ended(const Located& at, const Verdict& verdict) {
   if (verdict.outcome == OutcomeClass::success) {
-    emit(StepCompensated{at.path});
+    emit(StepCompensated{at.path, verdict.note});
     return;
   }
   not_settled(at, Phase::compensate, verdict);
@@ -252,7 +313,9 @@ void Decider::step_timed_out(const Located& at) {
   Failure why = failure(late.code, "timeout", late.message, at.path);
   const CallState& call = call_of(step, phase);
   // An answer that is waited for may still come: the participant has the request.
-  if (call.in_flight || waiting)
+  if (call.in_flight && is_queued(at.path, phase))
+    not_sent(at, phase, why, std::nullopt);
+  else if (call.in_flight || waiting)
     emit(AttemptFailed{at.path, phase, call.attempts, OutcomeClass::unknown, why, std::nullopt});
   if (phase == Phase::probe) return give_up(at, Phase::probe, late);
   if (step_state(at.path).forward.unknown_seen) return probe_or_unknown(at, late);

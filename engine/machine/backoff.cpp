@@ -106,4 +106,16 @@ Duration delay_after(const RetryPolicy& policy, std::uint32_t attempt, std::uint
   return std::max(Duration{static_cast<std::int64_t>(wait)}, policy.delay_min);
 }
 
+NextAttempt next_attempt(const RetryPolicy& policy, const std::optional<TimePoint>& first_at,
+                         TimePoint now, Duration delay, const std::optional<Duration>& asked_for) {
+  constexpr Duration wait_max = 24h;
+  const TimePoint next = now + std::max(delay, asked_for.value_or(Duration{0}));
+  if (!asked_for) return {next};
+  const TimePoint end =
+      policy.elapsed_max && first_at ? *first_at + *policy.elapsed_max : now + wait_max;
+  // The attempt at the end of the budget has been made.
+  if (next <= end || now >= end) return {next};
+  return {end, true};
+}
+
 }  // namespace backstitch::engine

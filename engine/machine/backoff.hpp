@@ -40,4 +40,14 @@ Result<RetryPolicy> resolve(RetryUse use, const std::vector<const dsl::RetrySpec
 /// 2015.
 Duration delay_after(const RetryPolicy& policy, std::uint32_t attempt, std::uint64_t random);
 
+/// When the next attempt is due, and whether it is the last because the wait was cut.
+struct NextAttempt {
+  TimePoint at;
+  bool is_last = false;
+};
+/// After `delay`, or after what the participant asked for if that is longer. Such a wait is cut to
+/// the end of the budget: the first attempt plus maxElapsed; without maxElapsed to 24 hours.
+NextAttempt next_attempt(const RetryPolicy& policy, const std::optional<TimePoint>& first_at,
+                         TimePoint now, Duration delay, const std::optional<Duration>& asked_for);
+
 }  // namespace backstitch::engine

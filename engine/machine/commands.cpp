@@ -6,10 +6,15 @@
 namespace backstitch::engine {
 namespace {
 
-bool names_step(const Suspension& suspension, const std::string& step) {
-  const auto slash = suspension.step.rfind('/');
-  return !step.empty() && (step == suspension.step || (slash != std::string::npos &&
-                                                       step == suspension.step.substr(slash + 1)));
+/// The code of a step that an operator has declared not done, and of the saga that goes back then.
+constexpr const char* resolved_not_done_code = "RESOLVED_NOT_DONE";
+/// The reason of a suspension that an operator asked for.
+constexpr const char* operator_reason = "OPERATOR";
+
+bool names_step(const StepPath& path, const std::string& step) {
+  const auto slash = path.rfind('/');
+  return !step.empty() &&
+         (step == path || (slash != std::string::npos && step == path.substr(slash + 1)));
 }
 
 Error not_suspended(const SagaState& state) {
@@ -30,14 +35,88 @@ Error still_open_inside(const StepPath& block) {
           "Steps inside `" + block + "` are still on their way; try again when they have ended."};
 }
 
+Error not_resolvable(const StepPath& path, const std::string& why) {
+  return {ErrorCode::conflict, "step-not-resolvable", "`" + path + "` " + why};
+}
+
+struct Waiting {
+  StepPath path;
+  Phase phase;
+};
+
+/// Every attempt that waits for its time.
+std::vector<Waiting> waiting_attempts(const SagaState& state) {
+  std::vector<Waiting> waiting;
+  for (const auto& path : state.open) {
+    const StepState& step = state.steps.find(path)->second;
+    for (const Phase phase : all_phases) {
+      if (call_of(step, phase).retry_at) waiting.push_back({path, phase});
+    }
+  }
+  return waiting;
+}
+
+/// What stands in the way of a cancellation once the pivot was sent.
+std::string what_the_pivot_awaits(const dsl::Definition& definition, const SagaState& state) {
+  std::string text;
+  for (const auto& one : awaited(state)) {
+    const auto at = locate(definition, one.step);
+    if (!at || at->area != Area::main || at->step->kind != dsl::StepKind::pivot) continue;
+    text += "; `" + one.step + "` awaits " + one.what;
+    if (one.until) text += " until " + to_rfc3339(*one.until);
+  }
+  return text;
+}
+
 }  // namespace
 
-const Suspension* Decider::suspension_of(const std::string& step) {
+const char* to_text(Resolution resolution) {
+  switch (resolution) {
+    case Resolution::done:
+      return "done";
+    case Resolution::not_done:
+      return "not-done";
+    case Resolution::compensated:
+      return "compensated";
+  }
+  return "";
+}
+
+std::optional<Resolution> parse_resolution(std::string_view text) {
+  for (const auto one : {Resolution::done, Resolution::not_done, Resolution::compensated}) {
+    if (text == to_text(one)) return one;
+  }
+  return std::nullopt;
+}
+
+const Suspension* Decider::suspension_at(const StepPath& path) const {
   const auto& suspensions = state().suspensions;
-  const auto found =
-      std::find_if(suspensions.begin(), suspensions.end(),
-                   [&](const Suspension& suspension) { return names_step(suspension, step); });
+  const auto found = std::find_if(suspensions.begin(), suspensions.end(),
+                                  [&](const Suspension& one) { return one.step == path; });
   return found == suspensions.end() ? nullptr : &*found;
+}
+
+/// The suspension that an operator means; without one the command is refused.
+std::optional<Suspension> Decider::suspension_named(const std::string& step) {
+  const auto& suspensions = state().suspensions;
+  if (state().status != SagaStatus::suspended) {
+    out_.refused = not_suspended(state());
+    return std::nullopt;
+  }
+  if (const auto* exact = suspension_at(step); exact != nullptr && !step.empty()) return *exact;
+  std::vector<const Suspension*> named;
+  for (const auto& one : suspensions) {
+    if (names_step(one.step, step)) named.push_back(&one);
+  }
+  if (named.size() == 1) return *named.front();
+  if (named.empty()) {
+    refuse("step-not-suspended",
+           "The saga is suspended at `" + suspensions.front().step + "`, not at `" + step + "`.");
+  } else {
+    refuse("step-ambiguous", "The saga is suspended at `" + named[0]->step + "` and at `" +
+                                 named[1]->step + "`; give the path instead of `" + step + "`.");
+  }
+  return std::nullopt;
 }
 
 /// An answer to a suspension. Whoever waits for this saga hears of it when it goes on.
@@ -58,11 +137,12 @@ void Decider::cancel(const Cancel& cancel) {
       out_.effects.push_back(TellParent{});
     return;
   }
-  if (state().pivot_passed || state().pivot_sent ||
+  if (state().pivot_passed || (state().pivot_sent && !pivot_is_queued()) ||
       definition().recovery == dsl::Recovery::forward) {
-    return refuse(
-        "pivot-passed",
-        "The saga cannot be cancelled any more: its pivot was sent, or it only recovers forward.");
+    return refuse("pivot-passed",
+                  "The saga cannot be cancelled any more: its pivot was sent, or it only recovers "
+                  "forward" +
+                      what_the_pivot_awaits(definition(), state()) + ".");
   }
   emit(CancelRequested{cancel.by, cancel.reason});
   // A suspended saga waits for nobody: what is in the way is given up.
@@ -73,21 +153,20 @@ void Decider::cancel(const Cancel& cancel) {
     if (suspension.phase == Phase::compensate) continue;
     // Behind a sealed probe the undo may need what only the probe can tell.
     if (is_sealed_probe(suspension)) {
-      act({"retry", suspension.step, cancel.by, cancel.reason, nullptr});
+      act({"retry", suspension.step, cancel.by, cancel.reason, Phase::probe});
       begin_again(suspension);
       asked_again = true;
       continue;
     }
-    act({"cancel", suspension.step, cancel.by, cancel.reason, nullptr});
+    act({"cancel", suspension.step, cancel.by, cancel.reason});
     const auto found = state().steps.find(suspension.step);
     if (found == state().steps.end()) continue;
     // A child that left something behind: there is nothing more to ask it for. A probe that could
     // not find out: the step is undone by its key. A child that was told to stop and stands still
     // is told again, and says what it stands at.
     const auto at = locate(definition(), suspension.step);
-    if (suspension.reason == child_incomplete)
-      emit(StepFailed{suspension.step,
-                      failure(child_incomplete, "failure", suspension.message, suspension.step)});
+    if (suspension.cause == SuspensionCause::child_incomplete)
+      fail_incomplete(suspension);
     else if (found->second.child && found->second.child_stopped)
       out_.effects.push_back(CancelChild{suspension.step});
     else if (suspension.phase == Phase::probe && at && found->second.status == StepStatus::running)
@@ -104,28 +183,79 @@ bool Decider::is_sealed_probe(const Suspension& suspension) const {
 }
 
 void Decider::retry(const Retry& retry) {
-  if (state().status != SagaStatus::suspended) {
-    out_.refused = not_suspended(state());
-    return;
-  }
+  return state().status == SagaStatus::suspended ? retry_suspended(retry) : retry_waiting(retry);
+}
+
+void Decider::retry_suspended(const Retry& retry) {
   const auto suspensions = state().suspensions;
   for (const auto& suspension : suspensions) {
     const auto step = state().steps.find(suspension.step);
-    const bool child_suspended =
-        step != state().steps.end() && step->second.child && !step->second.undo.request &&
-        (suspension.reason == "CHILD_SUSPENDED" || suspension.phase == Phase::compensate);
+    const bool child_suspended = step != state().steps.end() && step->second.child &&
+                                 !step->second.undo.request &&
+                                 (suspension.cause == SuspensionCause::child_suspended ||
+                                  suspension.phase == Phase::compensate);
     // Only the child can go on; its parent follows when it does.
-    const char* action = child_suspended ? "retry-child" : "retry";
-    act({action, suspension.step, retry.by, retry.reason, nullptr});
-    if (child_suspended)
+    if (child_suspended) {
+      act({"retry-child", suspension.step, retry.by, retry.reason});
       out_.effects.push_back(RetryChild{suspension.step, retry.by, retry.reason});
-    else if (suspension.reason == child_incomplete && step != state().steps.end())
-      emit(StepFailed{suspension.step,
-                      failure(child_incomplete, "failure", suspension.message, suspension.step)});
+      continue;
+    }
+    act({"retry", suspension.step, retry.by, retry.reason, suspension.phase});
+    if (suspension.cause == SuspensionCause::child_incomplete && step != state().steps.end())
+      fail_incomplete(suspension);
     else
       begin_again(suspension);
   }
   tick();
+}
+
+/// Sent now instead of later: the attempt belongs to the budget that there is.
+void Decider::retry_waiting(const Retry& retry) {
+  const auto waiting = waiting_attempts(state());
+  if (waiting.empty()) {
+    return refuse("nothing-to-retry",
+                  std::string("The saga is ") + to_text(state().status) +
+                      (has_call_in_flight(state()) ? ", and an attempt is in flight."
+                                                   : ", and no attempt waits to be sent."));
+  }
+  for (const auto& one : waiting) {
+    const auto at = locate(definition(), one.path);
+    if (!at) continue;
+    act({"retry-now", one.path, retry.by, retry.reason});
+    send_again(*at, one.phase);
+  }
+  advance();
+}
+
+/// A poll is no schedule of attempts: its step waits for the participant.
+void Decider::suspend_waiting(const Suspend& suspend) {
+  auto waiting = waiting_attempts(state());
+  std::erase_if(waiting, [&](const Waiting& one) {
+    const auto at = locate(definition(), one.path);
+    const bool meant = suspend.step.empty() || names_step(one.path, suspend.step);
+    return one.phase == Phase::poll || !meant || !at || at->area == Area::on_suspended;
+  });
+  if (waiting.empty()) {
+    return refuse("nothing-waiting",
+                  (suspend.step.empty() ? "No step" : "`" + suspend.step + "` is not a step that") +
+                      std::string(" waits for its next attempt. Only such a wait can be ended; an "
+                                  "attempt in flight is awaited."));
+  }
+  const std::string message =
+      "suspended by " + suspend.by + (suspend.reason.empty() ? "" : ": " + suspend.reason);
+  for (const auto& one : waiting) {
+    act({"suspend", one.path, suspend.by, suspend.reason});
+    Suspension suspension{operator_reason, message, one.path, one.phase};
+    suspension.by_operator = true;
+    this->suspend(std::move(suspension));
+  }
+  advance();
+}
+
+/// The child has ended and left something behind: there is nothing more to ask it for.
+void Decider::fail_incomplete(const Suspension& suspension) {
+  emit(StepFailed{suspension.step,
+                  failure(child_incomplete, "failure", suspension.message, suspension.step), true});
 }
 
 /// What cannot simply be sent again: a child that failed where nothing may fail, and a probe that
@@ -148,64 +278,155 @@ void Decider::begin_again(const Suspension& suspension) {
 }
 
 void Decider::skip(const Skip& skip) {
-  if (state().status != SagaStatus::suspended) {
-    out_.refused = not_suspended(state());
-    return;
-  }
-  const auto* found = suspension_of(skip.step);
-  if (found == nullptr) {
-    return refuse("step-not-suspended", "The saga is suspended at `" +
-                                            state().suspensions.front().step + "`, not at `" +
-                                            skip.step + "`.");
-  }
-  const Suspension suspension = *found;
-  const auto at = locate(definition(), suspension.step);
-  const bool undo = suspension.phase == Phase::compensate;
+  const auto suspension = suspension_named(skip.step);
+  if (!suspension) return;
+  const auto at = locate(definition(), suspension->step);
+  const bool undo = suspension->phase == Phase::compensate;
   const bool done = at && state().steps.count(at->path) > 0 && step_state(at->path).succeeded;
   if (!undo && !done && at && at->step->kind == dsl::StepKind::pivot) {
     return refuse("step-not-skippable",
-                  "`" + suspension.step + "` is the pivot: resolve or retry it.");
+                  "`" + suspension->step + "` is the pivot: resolve or retry it.");
   }
   const bool calls = at && (std::holds_alternative<dsl::Action>(at->step->body) ||
                             std::holds_alternative<dsl::SubSaga>(at->step->body));
   if (!undo && !done && calls && at->step->kind == dsl::StepKind::compensatable) {
     return refuse("step-not-skippable",
-                  "`" + suspension.step + "` can be undone: retry it, or cancel the saga.");
+                  "`" + suspension->step + "` can be undone: retry it, or cancel the saga.");
   }
-  if (!undo && has_open_inside(state(), suspension.step)) {
-    out_.refused = still_open_inside(suspension.step);
+  if (!undo && has_open_inside(state(), suspension->step)) {
+    out_.refused = still_open_inside(suspension->step);
     return;
   }
-  act({"skip", suspension.step, skip.by, skip.reason, nullptr});
+  act({"skip", suspension->step, skip.by, skip.reason});
   if (undo)
-    emit(StepCompensationSkipped{suspension.step, "operator"});
+    emit(StepCompensationSkipped{suspension->step, "operator"});
   else if (!done)
-    emit(StepSkipped{suspension.step});
+    emit(StepSkipped{suspension->step});
   advance();
 }
 
 void Decider::resolve_step(const Resolve& resolve) {
-  if (state().status != SagaStatus::suspended) {
-    out_.refused = not_suspended(state());
+  const auto suspension = suspension_named(resolve.step);
+  if (!suspension) return;
+  if (auto error = impossible(resolve, *suspension)) {
+    out_.refused = std::move(error);
     return;
   }
-  const auto* found = suspension_of(resolve.step);
-  if (found == nullptr) {
-    return refuse("step-not-suspended", "The saga is suspended at `" +
-                                            state().suspensions.front().step + "`, not at `" +
-                                            resolve.step + "`.");
+  const auto at = locate(definition(), suspension->step);
+  OperatorActed acted{"resolve", suspension->step, resolve.by, resolve.reason};
+  acted.resolution = to_text(resolve.as);
+  acted.output = resolve.output.value_or(nullptr);
+  acted.captured = resolve.captured.value_or(nullptr);
+  const bool compensation = suspension->phase == Phase::compensate;
+  // What was rendered is sent again as it is; what could not be rendered is begun anew.
+  const bool rendered = compensation && step_state(at->path).undo.request != nullptr;
+  const bool goes_back = may_fail(*at);
+  if (resolve.as == Resolution::done && rendered) acted.renewed = Phase::compensate;
+  if (resolve.as == Resolution::not_done && !compensation && !goes_back)
+    acted.renewed = Phase::forward;
+  const bool sent_again = acted.renewed.has_value();
+  act(std::move(acted));
+  switch (resolve.as) {
+    case Resolution::compensated:
+      emit(StepCompensated{at->path});
+      break;
+    case Resolution::done:
+      if (!rendered) emit(as_resolved(resolve, *at));
+      break;
+    case Resolution::not_done:
+      if (compensation)
+        emit(StepCompensationSkipped{at->path, "not-done"});
+      else if (goes_back)
+        resolved_not_done(*at);
+      break;
   }
-  const Suspension suspension = *found;
-  if (has_open_inside(state(), suspension.step)) {
-    out_.refused = still_open_inside(suspension.step);
-    return;
+  return sent_again ? tick() : advance();
+}
+
+/// A pivot is often resolved long after the saga's timeout: what leads back is the operator's word.
+void Decider::resolved_not_done(const Located& at) {
+  const Failure why = failure(resolved_not_done_code, "failure",
+                              "an operator found that the step was not done", at.path);
+  emit(StepFailed{at.path, why});
+  if (at.step->kind == dsl::StepKind::pivot && state().status == SagaStatus::running)
+    run_main_line(&why);
+}
+
+/// What the step comes to once an operator knows that its action took effect. What it came to in
+/// the forward direction, and what was not said, stays as it was.
+StepSucceeded Decider::as_resolved(const Resolve& resolve, const Located& at) const {
+  StepSucceeded succeeded{at.path, nullptr, nullptr};
+  if (const auto step = state().steps.find(at.path); step != state().steps.end()) {
+    succeeded.output = step->second.output;
+    succeeded.captured = step->second.captured;
+    if (step->second.ended_at) succeeded.failure = step->second.failure;
   }
-  act({"resolve", suspension.step, resolve.by, resolve.reason, resolve.output});
-  if (suspension.phase == Phase::compensate)
-    emit(StepCompensated{suspension.step});
-  else
-    emit(StepSucceeded{suspension.step, resolve.output, nullptr});
-  advance();
+  if (resolve.output) succeeded.output = *resolve.output;
+  if (resolve.captured) succeeded.captured = *resolve.captured;
+  return succeeded;
+}
+
+std::optional<Error> Decider::impossible(const Resolve& resolve,
+                                         const Suspension& suspension) const {
+  const auto at = locate(definition(), suspension.step);
+  if (!at) return not_resolvable(suspension.step, "is not a step of the definition.");
+  const bool compensation = suspension.phase == Phase::compensate;
+  if (compensation && resolve.as != Resolution::compensated && undoes_child(*at))
+    return not_resolvable(at->path,
+                          "is a sub-saga: resolve the step that the sub-saga stopped at.");
+  switch (resolve.as) {
+    case Resolution::compensated:
+      if (compensation) return std::nullopt;
+      return not_resolvable(at->path, "is not suspended in its compensation.");
+    case Resolution::done:
+      if (has_open_inside(state(), at->path)) return still_open_inside(at->path);
+      return impossible_as_done(resolve, suspension, *at);
+    case Resolution::not_done:
+      return impossible_as_not_done(suspension, *at);
+  }
+  return std::nullopt;
+}
+
+std::optional<Error> Decider::impossible_as_done(const Resolve& resolve,
+                                                 const Suspension& suspension,
+                                                 const Located& at) const {
+  const bool compensation = suspension.phase == Phase::compensate;
+  const auto step = state().steps.find(at.path);
+  if (compensation && step->second.undo.request != nullptr) {
+    if (!resolve.output && !resolve.captured) return std::nullopt;
+    return not_resolvable(at.path,
+                          "has a compensation that was rendered before: it is sent again as it is. "
+                          "Leave output and captured data out.");
+  }
+  const StepSucceeded succeeded = as_resolved(resolve, at);
+  if (resolve.output) {
+    if (auto error = over_limit(*resolve.output)) return error;
+  }
+  std::optional<Error> broken;
+  if (compensation)
+    broken =
+        trial_of_undo(at, state_after(succeeded), failure_seen(state(), at, Phase::compensate));
+  else if (may_fail_once_done(at))
+    broken = trial_of_undo(at, state_after(succeeded), std::nullopt);
+  if (!broken) return std::nullopt;
+  return Error{ErrorCode::invalid, "compensation-not-renderable",
+               "With this output and captured data the compensation of `" + at.path +
+                   "` cannot be rendered: " + broken->message};
+}
+
+std::optional<Error> Decider::impossible_as_not_done(const Suspension& suspension,
+                                                     const Located& at) const {
+  const auto found = state().steps.find(at.path);
+  const bool compensation = suspension.phase == Phase::compensate;
+  const bool known_done = found != state().steps.end() &&
+                          (compensation ? !found->second.effect_unknown : found->second.succeeded);
+  if (known_done) return not_resolvable(at.path, "is known to be done.");
+  if (std::holds_alternative<dsl::SubSaga>(at.step->body))
+    return not_resolvable(at.path, "is a sub-saga: resolve the step that the sub-saga stopped at.");
+  if (!std::holds_alternative<dsl::Action>(at.step->body))
+    return not_resolvable(at.path,
+                          "calls no participant: retry it, skip it, or resolve it as done.");
+  return std::nullopt;
 }
 
 }  // namespace backstitch::engine

@@ -3,6 +3,7 @@
 #include <backstitch/base/match.hpp>
 
 #include "decider.hpp"
+#include "limits.hpp"
 
 namespace backstitch::engine {
 namespace {
@@ -31,6 +32,7 @@ Transition decide(const Program& program, SagaState state, const Stimulus& stimu
             [&](const Tick&) { decider.tick(); },
             [&](const TakenOver& s) { decider.taken_over(s); },
             [&](const Cancel& s) { decider.cancel(s); }, [&](const Retry& s) { decider.retry(s); },
+            [&](const Suspend& s) { decider.suspend_waiting(s); },
             [&](const Skip& s) { decider.skip(s); },
             [&](const Resolve& s) { decider.resolve_step(s); },
             [&](const Signal& s) { decider.signal(s); },
@@ -43,6 +45,10 @@ Transition decide(const Program& program, SagaState state, const Stimulus& stimu
 
 void Decider::emit(EventBody body) {
   Event event{now(), std::move(body)};
+  if (noted_ && path_of(event) == noted_->first) {
+    event.attempt = std::move(noted_->second);
+    noted_.reset();
+  }
   apply(definition(), state(), event);
   out_.events.push_back(std::move(event));
 }
@@ -55,15 +61,22 @@ void Decider::suspend(std::string reason, std::string message, const StepPath& p
   // A notice is a favour: what becomes of it needs nobody.
   if (const auto at = locate(definition(), path); at && at->area == Area::on_suspended)
     return emit(StepFailed{path, failure(std::move(reason), "failure", std::move(message), path)});
-  const SagaStatus from =
+  suspend({std::move(reason), std::move(message), path, phase});
+}
+
+void Decider::suspend(Suspension suspension) {
+  suspension.since = now();
+  suspension.from =
       state().status == SagaStatus::suspended ? state().suspensions.front().from : state().status;
-  emit(SagaSuspended{{std::move(reason), std::move(message), path, phase, now(), from}});
+  suspension.message = cut_message(std::move(suspension.message));
+  emit(SagaSuspended{std::move(suspension)});
   if (state().parent) out_.effects.push_back(TellParent{});
 }
 
 Failure Decider::failure(std::string code, std::string failure_class, std::string message,
                          const StepPath& path) const {
-  return {std::move(code), std::move(failure_class), std::move(message), path, nullptr};
+  return {std::move(code), std::move(failure_class), cut_message(std::move(message)), path,
+          nullptr};
 }
 
 void Decider::refuse(std::string reason, std::string message, ErrorCode code) {
@@ -91,6 +104,7 @@ void Decider::start(const Start& start) {
   started.version = definition().version;
   started.input = start.input;
   started.parent = start.parent;
+  started.root = start.id.text();
   if (start.refusal) {
     started.business_key = start.business_key;
     emit(std::move(started));
@@ -132,16 +146,17 @@ void Decider::start(const Start& start) {
 void Decider::advance() {
   if (state().status == SagaStatus::running) run_main_line();
   if (state().status == SagaStatus::compensating) recover();
-  if (state().status == SagaStatus::suspended) run_suspension_handlers();
+  if (state().status != SagaStatus::suspended) return;
+  go_on_undoing();
+  run_suspension_handlers();
 }
 
 std::vector<Located> Decider::open_steps() const {
   std::vector<Located> steps;
   for (const auto& path : state().open) {
-    auto at = locate(definition(), path);
-    // A suspended saga stands still but for the notice of it.
-    if (at && (state().status != SagaStatus::suspended || at->area == Area::on_suspended))
-      steps.push_back(std::move(*at));
+    if (state().status == SagaStatus::suspended && !goes_on_while_suspended(state(), path))
+      continue;
+    if (auto at = locate(definition(), path)) steps.push_back(std::move(*at));
   }
   return steps;
 }
@@ -154,9 +169,23 @@ void Decider::tick() {
   }
   // What is decided for one step may end others.
   for (const auto& at : open_steps()) {
-    if (state().open.count(at.path) > 0 && !is_terminal(state().status)) tick_step(at);
+    const bool stands = state().status == SagaStatus::suspended &&
+                        state().open.count(at.path) > 0 &&
+                        !goes_on_while_suspended(state(), at.path);
+    if (state().open.count(at.path) > 0 && !stands && !is_terminal(state().status)) tick_step(at);
   }
   advance();
+  end_quiet_periods();
+}
+
+/// A quiet period that is over wakes the saga no more, though other compensations come first.
+void Decider::end_quiet_periods() {
+  if (is_terminal(state().status)) return;
+  for (const auto& at : open_steps()) {
+    const auto& until = step_state(at.path).undo_not_before;
+    if (step_state(at.path).status == StepStatus::unknown && until && *until <= now())
+      emit(QuietPeriodEnded{at.path});
+  }
 }
 
 void Decider::tick_step(const Located& at) {
@@ -164,8 +193,11 @@ void Decider::tick_step(const Located& at) {
   const bool forward = step.status == StepStatus::running || step.status == StepStatus::waiting;
   if (forward && step.timeout_at && *step.timeout_at <= now()) return step_timed_out(at);
   if (step.status == StepStatus::waiting && step.wait_until && *step.wait_until <= now()) {
-    if (std::holds_alternative<dsl::Action>(at.step->body)) return completion_timed_out(at);
-    return wait_ended(at);
+    if (!std::holds_alternative<dsl::Action>(at.step->body)) return wait_ended(at);
+    // The last question is due at the timeout itself, and is waited for like any call.
+    const bool asks_once_more = step.poll.retry_at && *step.poll.retry_at <= *step.wait_until;
+    if (asks_once_more) return send_again(at, Phase::poll);
+    return step.poll.in_flight ? void() : completion_timed_out(at);
   }
   for (const Phase phase : all_phases) {
     const CallState& call = call_of(step, phase);
@@ -180,10 +212,9 @@ void Decider::taken_over(const TakenOver& taken_over) {
   const bool dangerous = state().resumes_without_progress >= take_overs_max;
   Verdict lost;
   lost.outcome = dsl::OutcomeClass::unknown;
-  lost.code = answer_lost;
+  lost.code = "OUTCOME_UNKNOWN";
   lost.message = "the node that had sent the request was lost before the answer";
-  // The dead node has waited already: the next attempt goes out at once.
-  lost.retry_after = Duration{-1};
+  lost.lost = true;
   const std::set<StepPath, std::less<>> open = state().open;
   for (const auto& path : open) {
     const auto at = locate(definition(), path);

@@ -11,6 +11,7 @@
 #include <backstitch/engine/machine/machine.hpp>
 
 #include "backoff.hpp"
+#include "keys.hpp"
 #include "locate.hpp"
 #include "outcome.hpp"
 #include "render.hpp"
@@ -29,6 +30,9 @@ inline const dsl::Action& action_of(const Located& at) {
 }
 /// Whether something of the step stays that should have been undone.
 bool is_left_over(const StepState& step);
+
+/// The state of a step after this event, as far as its compensation reads it.
+StepState state_after(const StepSucceeded& succeeded);
 
 class Decider {
  public:
@@ -53,14 +57,20 @@ class Decider {
   // commands.cpp
   void cancel(const Cancel& cancel);
   void retry(const Retry& retry);
+  void suspend_waiting(const Suspend& suspend);
   void skip(const Skip& skip);
   void resolve_step(const Resolve& resolve);
 
  private:
   // decide.cpp: the only way to change anything
   void emit(EventBody body);
+  /// The next event of that step ends an attempt of which this is worth a note.
+  void note_attempt(const StepPath& path, AttemptNote note) {
+    noted_.emplace(path, std::move(note));
+  }
   void call(const StepPath& path, Phase phase);
   void suspend(std::string reason, std::string message, const StepPath& path, Phase phase);
+  void suspend(Suspension suspension);
   Failure failure(std::string code, std::string failure_class, std::string message,
                   const StepPath& path) const;
   SagaState& state() { return out_.next; }
@@ -70,13 +80,15 @@ class Decider {
   const dsl::Definition& definition() const { return *program_.definition; }
   TimePoint now() const { return stimulus_.now; }
   void tick_step(const Located& at);
+  void end_quiet_periods();
   /// The open steps that a Tick may move, in the order of their paths.
   std::vector<Located> open_steps() const;
   void end(SagaStatus status);
   void refuse(std::string reason, std::string message, ErrorCode code = ErrorCode::conflict);
 
   // forward.cpp
-  void run_main_line();
+  /// `because`: why the saga goes back, whatever else there is to say.
+  void run_main_line(const Failure* because = nullptr);
   void run_suspension_handlers();
   Progress run_steps(const ListPlace& list);
   Progress run_step(const Located& at);
@@ -137,8 +149,11 @@ class Decider {
   // blocks/completion.cpp
   void wait_for_completion(const Located& at, const dsl::Completion& completion,
                            const Verdict& verdict);
+  TimePoint next_poll(Duration every, const std::optional<Duration>& asked_for,
+                      TimePoint until) const;
   void poll_ended(const Located& at, const Verdict& verdict);
   void completion_timed_out(const Located& at);
+  void settle_completion(const Located& at);
 
   // blocks/child.cpp
   Progress begin_child(const Located& at, const dsl::SubSaga& saga);
@@ -148,12 +163,21 @@ class Decider {
   bool undoes_child(const Located& at) const;
 
   // attempts.cpp
+  bool is_queued(const StepPath& path, Phase phase) const;
+  /// Nothing of the pivot was sent that may have taken effect.
+  bool pivot_is_queued() const;
+  /// The call in flight was never sent, and is not going to be unless `again` says when.
+  void not_sent(const Located& at, Phase phase, Failure why, std::optional<TimePoint> again);
+  void could_not_be_sent(const Located& at, Phase phase);
+  /// Of a step that is to stop: its call leaves the queue unsent, if it is still there.
+  void withdraw(const Located& at, const Failure& why);
   void attempt_ended(const Located& at, Phase phase, const Verdict& verdict);
   void forward_ended(const Located& at, const Verdict& verdict);
   void not_settled(const Located& at, Phase phase, const Verdict& verdict);
   void give_up(const Located& at, Phase phase, const Verdict& last);
   void give_up_forward(const Located& at, const Verdict& last);
   void give_up_undo(const Located& at, const Verdict& last);
+  void probe_undecided(const Located& at, const Failure& why);
   void probe_ended(const Located& at, const Verdict& verdict);
   void not_seen(const Located& at);
   void undo_ended(const Located& at, const Verdict& verdict);
@@ -161,26 +185,51 @@ class Decider {
   void step_timed_out(const Located& at);
   Result<RetryPolicy> policy_of(const Located& at, Phase phase, bool unknown) const;
   dsl::Idempotency idempotency_of(const Located& at) const;
-  std::vector<const std::vector<dsl::OutcomeRule>*> rules_of(const Located& at, Phase phase) const;
+  Verdict judge(const Located& at, Question question, const CallResult& result,
+                SagaScope& scope) const;
 
   // settling.cpp
+  /// The idempotency key of the step's action: the stored one, or the one that it will get.
+  std::string action_key(const Located& at) const;
   SagaScope scope_of(const Located& at, Phase phase) const;
   void succeed_with(const Located& at, const std::optional<dsl::Template>& output,
-                    const SagaScope& scope);
-  std::optional<Error> trial_of_undo(const Located& at, const StepSucceeded& succeeded) const;
+                    const SagaScope& scope, std::string note);
+  /// Why the step's compensation could not be rendered if this were the step's state. `why`: what
+  /// the saga goes back for, if that is known.
+  std::optional<Error> trial_of_undo(const Located& at, const StepState& then,
+                                     const std::optional<Failure>& why) const;
+  /// The same before the action is sent, for an unknown outcome.
+  std::optional<Error> trial_before_sending(const Located& at) const;
   void probe_or_unknown(const Located& at, const Verdict& last);
   void stays_unknown(const Located& at, const Failure& why);
+  /// Whether the step's compensation, as that of an unknown outcome, reads neither output nor
+  /// captured data.
+  bool undo_needs_only_the_key(const Located& at) const;
+  std::optional<Error> trial_render(const Located& at, const dsl::Compensation& undo,
+                                    const SagaScope& scope) const;
   void known_not_done(const Located& at, Failure why);
 
   // commands.cpp
-  const Suspension* suspension_of(const std::string& step);
+  const Suspension* suspension_at(const StepPath& path) const;
+  std::optional<Suspension> suspension_named(const std::string& step);
+  void retry_suspended(const Retry& retry);
+  void retry_waiting(const Retry& retry);
   bool is_sealed_probe(const Suspension& suspension) const;
   void begin_again(const Suspension& suspension);
+  void fail_incomplete(const Suspension& suspension);
   void act(OperatorActed acted);
+  std::optional<Error> impossible(const Resolve& resolve, const Suspension& suspension) const;
+  std::optional<Error> impossible_as_done(const Resolve& resolve, const Suspension& suspension,
+                                          const Located& at) const;
+  std::optional<Error> impossible_as_not_done(const Suspension& suspension,
+                                              const Located& at) const;
+  StepSucceeded as_resolved(const Resolve& resolve, const Located& at) const;
+  void resolved_not_done(const Located& at);
 
   // recovery.cpp
   void go_back(const Failure& why);
   void recover();
+  void go_on_undoing();
   Progress undo_steps(const ListPlace& list);
   Progress undo_step(const Located& at);
   Progress undo_block(const Located& at);
@@ -195,6 +244,8 @@ class Decider {
   const Program& program_;
   Transition& out_;
   const Stimulus& stimulus_;
+  std::optional<std::pair<StepPath, AttemptNote>> noted_;
+  std::optional<TimePoint> sent_at_;  ///< of the call that has ended, if it waited in the queue
 };
 
 }  // namespace backstitch::engine

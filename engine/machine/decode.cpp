@@ -32,6 +32,10 @@ Json value(const Json& in, const char* name) {
   const auto found = in.find(name);
   return found == in.end() ? Json() : *found;
 }
+bool flag(const Json& in, const char* name) {
+  const auto found = in.find(name);
+  return found != in.end() && found->get<bool>();
+}
 std::uint32_t number(const Json& in, const char* name) {
   const auto found = in.find(name);
   return found == in.end() ? 0 : integer<std::uint32_t>(*found);
@@ -56,6 +60,7 @@ RenderedRequest request_from(const Json& in) {
   request.body = text(in, "body");
   request.key = text(in, "key");
   request.compensates = text(in, "compensates");
+  request.probes = text(in, "probes");
   request.callback = text(in, "callback");
   request.attempt_timeout = Duration{integer<std::int64_t>(in.at("timeoutMs"))};
   return request;
@@ -109,6 +114,7 @@ SagaStarted started_from(const Json& in) {
   if (in.contains("businessKey")) e.business_key = text(in, "businessKey");
   e.deadline = time(in, "deadline");
   e.parent = parent_from(in);
+  e.root = text(in, "root");
   return e;
 }
 
@@ -118,13 +124,22 @@ AttemptFailed attempt_failed_from(const StepPath& path, const Json& in) {
           integer<std::uint32_t>(in.at("attempt")),
           outcome_from(text(in, "outcome")),
           failure_from_json(in.at("failure")),
-          time(in, "retryAt")};
+          time(in, "retryAt"),
+          flag(in, "lost"),
+          flag(in, "nextIsLast")};
 }
 
 SagaSuspended suspended_from(const StepPath& path, TimePoint at, const Json& in) {
+  const auto cause = in.contains("cause")
+                         ? parsed(parse_suspension_cause(text(in, "cause")), "cause")
+                         : SuspensionCause::step;
   return {{text(in, "reason"), text(in, "message"), path,
            parsed(parse_phase(text(in, "phase")), "phase"), at,
-           parsed(parse_saga_status(text(in, "from")), "status")}};
+           parsed(parse_saga_status(text(in, "from")), "status"), flag(in, "byOperator"), cause}};
+}
+
+AttemptNote note_from(const Json& in) {
+  return {text(in, "unreadable"), time(in, "sentAt"), in.contains("sent")};
 }
 
 /// Those of the log as a whole.
@@ -162,20 +177,27 @@ std::optional<EventBody> step_event_from(const std::string& type, const StepPath
   }
   if (type == "AttemptFailed") return attempt_failed_from(path, in);
   if (type == "StepSucceeded")
-    return StepSucceeded{path, value(in, "output"), value(in, "captured"), failure_in(in)};
-  if (type == "StepFailed") return StepFailed{path, failure_from_json(in.at("failure"))};
+    return StepSucceeded{path, value(in, "output"), value(in, "captured"), failure_in(in),
+                         text(in, "note")};
+  if (type == "StepFailed")
+    return StepFailed{path, failure_from_json(in.at("failure")), flag(in, "leftOver")};
   if (type == "StepUnknown")
     return StepUnknown{path, failure_from_json(in.at("failure")), time(in, "undoNotBefore")};
+  if (type == "QuietPeriodEnded") return QuietPeriodEnded{path};
   if (type == "ProbeScheduled") return ProbeScheduled{path, request_from(in.at("request"))};
   if (type == "StepCompensationScheduled")
     return StepCompensationScheduled{path, request_from(in.at("request"))};
-  if (type == "StepCompensated") return StepCompensated{path};
+  if (type == "StepCompensated") return StepCompensated{path, text(in, "note")};
   if (type == "StepCompensationFailed")
     return StepCompensationFailed{path, failure_from_json(in.at("failure"))};
   if (type == "StepCompensationSkipped") return StepCompensationSkipped{path, text(in, "reason")};
   if (type == "OperatorActed") {
-    return OperatorActed{text(in, "action"), path, text(in, "by"), text(in, "reason"),
-                         value(in, "output")};
+    OperatorActed e{text(in, "action"), path, text(in, "by"), text(in, "reason")};
+    if (in.contains("renewed")) e.renewed = parsed(parse_phase(text(in, "renewed")), "phase");
+    e.resolution = text(in, "resolution");
+    e.output = value(in, "output");
+    e.captured = value(in, "captured");
+    return e;
   }
   return std::nullopt;
 }
@@ -191,6 +213,8 @@ std::optional<EventBody> block_event_from(const std::string& type, const StepPat
     return IterationEnded{path, number(in, "index"), value(in, "output"), failure_in(in)};
   if (type == "TryFailed") return TryFailed{path, failure_from_json(in.at("failure"))};
   if (type == "CatchStarted") return CatchStarted{path, number(in, "index")};
+  if (type == "CatchPassedOver")
+    return CatchPassedOver{path, number(in, "index"), text(in, "message")};
   if (type == "StepWaiting") {
     const auto poll = in.find("poll");
     return StepWaiting{path, time(in, "until"),
@@ -198,9 +222,10 @@ std::optional<EventBody> block_event_from(const std::string& type, const StepPat
                        time(in, "pollAt")};
   }
   if (type == "SignalConsumed") return SignalConsumed{path, integer<std::int64_t>(in.at("signal"))};
-  if (type == "CallbackReceived") return CallbackReceived{path};
+  if (type == "CallbackReceived") return CallbackReceived{path, text(in, "note")};
+  if (type == "CallbackRefused") return CallbackRefused{path};
   if (type == "ChildScheduled")
-    return ChildScheduled{path, child_from(in.at("child")), time(in, "timeoutAt")};
+    return ChildScheduled{path, child_from(in.at("child")), time(in, "timeoutAt"), text(in, "key")};
   if (type == "ChildStopped") return ChildStopped{path};
   if (type == "ChildUndoScheduled") return ChildUndoScheduled{path};
   return std::nullopt;
@@ -219,7 +244,7 @@ Result<Event> decode(const EventRecord& record) {
   try {
     const Json data = record.data.empty() ? Json::object() : Json::parse(record.data);
     if (auto body = body_from(record.type, record.path, record.at, data))
-      return Event{record.at, std::move(*body)};
+      return Event{record.at, std::move(*body), note_from(data)};
     return Error{
         ErrorCode::internal, "log-corrupt",
         "The event type " + record.type + " is not known; was it written by a newer engine?"};

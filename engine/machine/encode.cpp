@@ -35,6 +35,7 @@ Json to_json(const RenderedRequest& request) {
   put(out, "body", request.body);
   put(out, "key", request.key);
   put(out, "compensates", request.compensates);
+  put(out, "probes", request.probes);
   put(out, "callback", request.callback);
   out["timeoutMs"] = request.attempt_timeout.count();
   return out;
@@ -61,6 +62,7 @@ Json data_of(const Event& event) {
                      if (e.business_key) out["businessKey"] = *e.business_key;
                      put(out, "deadline", e.deadline);
                      if (e.parent) out["parent"] = parent_json(*e.parent);
+                     put(out, "root", e.root);
                    },
                    [&](const StepScheduled& e) {
                      out["request"] = to_json(e.request);
@@ -70,6 +72,7 @@ Json data_of(const Event& event) {
                    [&](const ChildScheduled& e) {
                      out["child"] = child_json(e.child);
                      put(out, "timeoutAt", e.timeout_at);
+                     put(out, "key", e.key);
                    },
                    [&](const ChildStopped&) {},
                    [&](const BlockStarted& e) {
@@ -84,6 +87,10 @@ Json data_of(const Event& event) {
                    },
                    [&](const TryFailed& e) { out["failure"] = to_json(e.failure); },
                    [&](const CatchStarted& e) { out["index"] = e.index; },
+                   [&](const CatchPassedOver& e) {
+                     out["index"] = e.index;
+                     put(out, "message", e.message);
+                   },
                    [&](const StepWaiting& e) {
                      put(out, "until", e.until);
                      if (e.poll) out["poll"] = to_json(*e.poll);
@@ -96,7 +103,8 @@ Json data_of(const Event& event) {
                      if (!e.roles.empty()) out["roles"] = e.roles;
                    },
                    [&](const SignalConsumed& e) { out["signal"] = e.sequence; },
-                   [&](const CallbackReceived&) {},
+                   [&](const CallbackReceived& e) { put(out, "note", e.note); },
+                   [&](const CallbackRefused&) {},
                    [&](const StepSkipped&) {},
                    [&](const AttemptStarted& e) {
                      out["phase"] = to_text(e.phase);
@@ -108,22 +116,29 @@ Json data_of(const Event& event) {
                      out["outcome"] = to_text(e.outcome);
                      out["failure"] = to_json(e.failure);
                      put(out, "retryAt", e.retry_at);
+                     if (e.lost) out["lost"] = true;
+                     if (e.next_is_last) out["nextIsLast"] = true;
                    },
                    [&](const StepSucceeded& e) {
                      put(out, "output", e.output);
                      put(out, "captured", e.captured);
                      put(out, "failure", e.failure);
+                     put(out, "note", e.note);
                    },
-                   [&](const StepFailed& e) { out["failure"] = to_json(e.failure); },
+                   [&](const StepFailed& e) {
+                     out["failure"] = to_json(e.failure);
+                     if (e.left_over) out["leftOver"] = true;
+                   },
                    [&](const StepUnknown& e) {
                      out["failure"] = to_json(e.failure);
                      put(out, "undoNotBefore", e.undo_not_before);
                    },
+                   [&](const QuietPeriodEnded&) {},
                    [&](const ProbeScheduled& e) { out["request"] = to_json(e.request); },
                    [&](const CompensationStarted& e) { out["failure"] = to_json(e.failure); },
                    [&](const StepCompensationScheduled& e) { out["request"] = to_json(e.request); },
                    [&](const ChildUndoScheduled&) {},
-                   [&](const StepCompensated&) {},
+                   [&](const StepCompensated& e) { put(out, "note", e.note); },
                    [&](const StepCompensationFailed& e) { out["failure"] = to_json(e.failure); },
                    [&](const StepCompensationSkipped& e) { put(out, "reason", e.reason); },
                    [&](const HandlersStarted& e) { put(out, "handler", e.handler); },
@@ -137,12 +152,18 @@ Json data_of(const Event& event) {
                      put(out, "message", e.suspension.message);
                      out["phase"] = to_text(e.suspension.phase);
                      out["from"] = to_text(e.suspension.from);
+                     if (e.suspension.by_operator) out["byOperator"] = true;
+                     if (e.suspension.cause != SuspensionCause::step)
+                       out["cause"] = to_text(e.suspension.cause);
                    },
                    [&](const OperatorActed& e) {
                      put(out, "action", e.action);
                      put(out, "by", e.by);
                      put(out, "reason", e.reason);
+                     if (e.renewed) out["renewed"] = to_text(*e.renewed);
+                     put(out, "resolution", e.resolution);
                      put(out, "output", e.output);
+                     put(out, "captured", e.captured);
                    },
                    [&](const Resumed& e) { put(out, "node", e.node); },
                    [&](const SagaReopened& e) { out["failure"] = to_json(e.failure); },
@@ -151,6 +172,9 @@ Json data_of(const Event& event) {
                      put(out, "output", e.output);
                    }},
              event.body);
+  put(out, "unreadable", event.attempt.unreadable);
+  put(out, "sentAt", event.attempt.sent_at);
+  if (event.attempt.unsent) out["sent"] = false;
   return out;
 }
 

@@ -100,9 +100,10 @@ bool Decider::room_for_branch() const {
   return state().open.size() < branches_open_max;
 }
 
-void Decider::run_main_line() {
+void Decider::run_main_line(const Failure* because) {
   const Progress progress = run_steps(main_line(definition()));
   if (state().status != SagaStatus::running || progress == Progress::waiting) return;
+  if (because != nullptr) return go_back(*because);
   // A cancel that was accepted, or a deadline, is kept up to the very end.
   if (stop_wanted()) return go_back(stop_failure());
   if (progress == Progress::done) return complete();
@@ -115,7 +116,10 @@ void Decider::run_main_line() {
 }
 
 void Decider::run_suspension_handlers() {
-  if (definition().on_suspended.empty()) return;
+  const auto& suspensions = state().suspensions;
+  const bool asked_for = std::all_of(suspensions.begin(), suspensions.end(),
+                                     [](const Suspension& one) { return one.by_operator; });
+  if (definition().on_suspended.empty() || asked_for) return;
   run_steps(suspension_handlers(definition(), state().suspended_times));
 }
 
@@ -150,17 +154,23 @@ Progress Decider::run_open(const Located& at) {
   if (const auto* block = std::get_if<dsl::Try>(&at.step->body)) return run_try(at, *block);
   if (!stopping(at)) return Progress::waiting;
   const StepState& step = step_state(at.path);
+  const bool was_queued = is_queued(at.path, Phase::forward);
+  if (was_queued) withdraw(at, stopped_failure(at.path));
   if (step.child) {
     stop_child(at);
   } else if (!std::holds_alternative<dsl::Action>(at.step->body)) {
     emit(StepFailed{at.path, stopped_failure(at.path)});
-  } else if (step.status == StepStatus::running && at.step->kind != dsl::StepKind::pivot &&
-             !step.forward.in_flight && !step.probe.in_flight && !step.probe.retry_at) {
+  } else if (step.status == StepStatus::running &&
+             (at.step->kind != dsl::StepKind::pivot || was_queued) && !step.forward.in_flight &&
+             !step.probe.in_flight && !step.probe.retry_at) {
     // Calls that were sent are waited for; what would be sent again is not.
     Verdict last;
     last.code = stopped_failure(at.path).code;
     last.message = "not tried again, because the saga does not go on here";
     give_up_forward(at, last);
+  } else if (step.status == StepStatus::waiting && at.step->kind != dsl::StepKind::pivot &&
+             (!step.poll.in_flight || is_queued(at.path, Phase::poll))) {
+    settle_completion(at);
   }
   return progress_of(step_state(at.path).status);
 }
@@ -211,15 +221,17 @@ Progress Decider::begin_action(const Located& at, const dsl::Action& action) {
     token = callback_token(state().id, at.path, stimulus_.random);
   const std::string url = callback_url(program_, token);
   SagaScope scope = scope_of(at, Phase::forward);
-  if (!url.empty()) scope.set_self(forward_self(key_of(state(), at, Phase::forward), url));
+  const std::string key = action_key(at);
+  if (!url.empty()) scope.set_self(forward_self(key, url));
   auto request = render(program_, state(),
-                        {at, Phase::forward, action.request, action.request.service,
+                        {at, Phase::forward, action.request, action.request.service, key,
                          action.attempt_timeout ? &*action.attempt_timeout : nullptr},
                         scope);
   if (!request) return fail_expression(at, request.error());
   request->callback = url;
   const auto timeout_at = timeout_of(at, scope);
   if (!timeout_at) return fail_expression(at, timeout_at.error());
+  if (const auto error = trial_before_sending(at)) return fail_expression(at, *error);
   emit(StepScheduled{at.path, std::move(*request), *timeout_at, std::move(token)});
   call(at.path, Phase::forward);
   return Progress::waiting;
@@ -240,7 +252,7 @@ Progress Decider::begin_fail(const Located& at, const dsl::Fail& fail) {
   if (fail.message) {
     auto message = fail.message->render_text(scope, budget);
     if (!message) return fail_expression(at, message.error());
-    why.message = std::move(*message);
+    why.message = cut_message(std::move(*message));
   }
   if (fail.details) {
     auto details = fail.details->render(scope, budget);

@@ -15,4 +15,13 @@ std::size_t json_size(const Json& value) {
   return size;
 }
 
+std::string cut_message(std::string text) {
+  if (text.size() <= message_bytes_max) return text;
+  const auto continues = [](char c) { return (static_cast<unsigned char>(c) & 0xC0U) == 0x80U; };
+  std::size_t end = message_bytes_max;
+  while (end > 0 && continues(text[end])) --end;
+  text.resize(end);
+  return text;
+}
+
 }  // namespace backstitch::engine

@@ -3,6 +3,7 @@
 /// LIMIT_EXCEEDED.
 #include <cstddef>
 #include <cstdint>
+#include <string>
 
 #include <backstitch/base/json.hpp>
 
@@ -10,6 +11,8 @@ namespace backstitch::engine {
 
 inline constexpr std::size_t output_bytes_max = 256 * 1024;
 inline constexpr std::size_t captured_bytes_max = 64 * 1024;
+/// Of the message of a failure, which headers and bodies of compensations may carry.
+inline constexpr std::size_t message_bytes_max = 4 * 1024;
 inline constexpr std::size_t signal_bytes_max = 64 * 1024;
 inline constexpr std::size_t state_bytes_max = 8 * 1024 * 1024;
 inline constexpr std::size_t signals_queued_max = 100;
@@ -20,5 +23,7 @@ inline constexpr std::int64_t events_max = 100'000;
 
 /// About how many bytes a value has as text, without making the text.
 std::size_t json_size(const Json& value);
+/// The text cut to `message_bytes_max` between two characters of its UTF-8.
+std::string cut_message(std::string text);
 
 }  // namespace backstitch::engine

@@ -31,6 +31,10 @@ constexpr Names<Phase, 4> phases{{{Phase::forward, "forward"},
                                   {Phase::probe, "probe"},
                                   {Phase::poll, "poll"},
                                   {Phase::compensate, "compensate"}}};
+constexpr Names<SuspensionCause, 3> suspension_causes{
+    {{SuspensionCause::step, "step"},
+     {SuspensionCause::child_suspended, "child-suspended"},
+     {SuspensionCause::child_incomplete, "child-incomplete"}}};
 
 template <class Enum, std::size_t Size>
 const char* name_of(const Names<Enum, Size>& names, Enum value) {
@@ -58,6 +62,12 @@ const char* to_text(StepStatus status) {
 }
 const char* to_text(Phase phase) {
   return name_of(phases, phase);
+}
+const char* to_text(SuspensionCause cause) {
+  return name_of(suspension_causes, cause);
+}
+std::optional<SuspensionCause> parse_suspension_cause(std::string_view text) {
+  return value_of(suspension_causes, text);
 }
 std::optional<SagaStatus> parse_saga_status(std::string_view text) {
   return value_of(saga_statuses, text);

@@ -1,67 +1,80 @@
 #include "outcome.hpp"
 
 #include <algorithm>
-#include <charconv>
-
-#include <backstitch/engine/machine/answer.hpp>
 
 #include "backoff.hpp"
+#include "retry_after.hpp"
 
 namespace backstitch::engine {
 namespace {
 
 using dsl::OutcomeClass;
 
-constexpr Duration retry_after_max{24 * 3'600'000};
-
-bool matches(const dsl::OutcomeRule& rule, const CallResult& result, const dsl::Scope& scope) {
-  const auto* response = std::get_if<Response>(&result);
-  if (rule.transport) {
-    const auto* error = std::get_if<TransportError>(&result);
-    return error != nullptr && error->kind == *rule.transport;
-  }
-  if (response == nullptr) return false;
-  const bool in_range = rule.status.empty() ||
-                        std::any_of(rule.status.begin(), rule.status.end(), [&](const auto& r) {
-                          return response->status >= r.first && response->status <= r.last;
-                        });
-  if (!in_range) return false;
-  if (!rule.when) return true;
-  dsl::Budget budget;
-  // A condition that cannot be evaluated says nothing about the answer.
-  const auto holds = rule.when->evaluate_condition(scope, budget);
-  return holds.has_value() && *holds;
+bool is_2xx(int status) {
+  return status >= 200 && status < 300;
 }
 
-OutcomeClass class_of_status(int status) {
-  if (status >= 200 && status < 300) return OutcomeClass::success;
+bool is_read(dsl::Method method) {
+  return method == dsl::Method::get || method == dsl::Method::head;
+}
+
+/// Web frameworks answer a finished POST with 301, 302 or 303; 307 and 308 ask for the same request
+/// at another place, so nothing was done here.
+OutcomeClass class_of_redirect(int status, dsl::Method method) {
+  if (status == 307 || status == 308) return OutcomeClass::failure;
+  const bool moved = status >= 301 && status <= 303;
+  return moved && is_read(method) ? OutcomeClass::failure : OutcomeClass::unknown;
+}
+
+OutcomeClass class_of_status(int status, dsl::Method method) {
+  if (is_2xx(status)) return OutcomeClass::success;
+  if (status >= 300 && status < 400) return class_of_redirect(status, method);
   if (status == 408 || status == 425 || status == 429) return OutcomeClass::transient;
-  if (status >= 500) return OutcomeClass::unknown;
-  return OutcomeClass::failure;
+  return status >= 400 && status < 500 ? OutcomeClass::failure : OutcomeClass::unknown;
 }
 
-/// Whole seconds (RFC 9110, 10.2.3); dates are left to the computed delay.
-std::optional<Duration> retry_after_of(const Response& response) {
-  for (const auto& [name, value] : response.headers) {
-    if (name != "retry-after") continue;
-    std::int64_t seconds = 0;
-    const auto [rest, error] = std::from_chars(value.data(), value.data() + value.size(), seconds);
-    if (error == std::errc{} && rest == value.data() + value.size() && seconds >= 0) {
-      return std::min(Duration{std::min<std::int64_t>(seconds, 1'000'000) * 1'000},
-                      retry_after_max);
-    }
+bool has_failure_rule(const AnswerContext& context) {
+  const auto& own = *context.rules.front().list;
+  return std::any_of(own.begin(), own.end(),
+                     [](const auto& rule) { return rule.is == OutcomeClass::failure; });
+}
+
+/// A sealed probe says "not seen" by its own failure rule; only one without takes a bare 404 or
+/// 410, because any other refusal speaks of the question and not of the step.
+bool may_say_no(const AnswerContext& context, int status) {
+  if (!context.sealed) return true;
+  return !has_failure_rule(context) && (status == 404 || status == 410);
+}
+
+/// The table, for this kind of call.
+OutcomeClass class_by_table(const AnswerContext& context, int status) {
+  const OutcomeClass meant = class_of_status(status, context.method);
+  switch (context.question) {
+    case Question::action:
+    case Question::callback:
+      return status == 202 && context.completes ? OutcomeClass::pending : meant;
+    case Question::poll:
+      // The refusal of a question says nothing about the call that was accepted.
+      return status == 202 || meant == OutcomeClass::failure ? OutcomeClass::pending : meant;
+    case Question::probe:
+      return meant == OutcomeClass::failure && !may_say_no(context, status) ? OutcomeClass::unknown
+                                                                            : meant;
+    case Question::compensation:
+      return meant;
   }
-  return std::nullopt;
+  return meant;
 }
 
-Verdict from_table(const CallResult& result) {
+Verdict judge_by_table(const AnswerContext& context, const CallResult& result) {
   Verdict verdict;
   if (const auto* response = std::get_if<Response>(&result)) {
-    verdict.outcome = class_of_status(response->status);
+    verdict.outcome = class_by_table(context, response->status);
     verdict.code = "HTTP_" + std::to_string(response->status);
     verdict.message = "the participant answered " + std::to_string(response->status);
+    if (!response->unreadable.empty())
+      verdict.message += "; its body is unreadable: " + response->unreadable;
     verdict.retry_after = retry_after_of(*response);
-    verdict.accepted = response->status == 202;
+    if (!response->body.is_null()) verdict.details = response->body;
     return verdict;
   }
   const auto& error = std::get<TransportError>(result);
@@ -74,68 +87,237 @@ Verdict from_table(const CallResult& result) {
   return verdict;
 }
 
+/// The status that the rule names for this answer; nullptr: none.
+const dsl::StatusRange* named_range(const dsl::OutcomeRule& rule, int status) {
+  const dsl::StatusRange* widest = nullptr;
+  for (const auto& range : rule.status) {
+    if (status < range.first || status > range.last) continue;
+    if (range.first == range.last) return &range;
+    widest = &range;
+  }
+  return widest;
+}
+
+/// All that a rule says without its condition: the status is compared first.
+bool is_about(const dsl::OutcomeRule& rule, const CallResult& result) {
+  if (const auto* error = std::get_if<TransportError>(&result))
+    return rule.transport && *rule.transport == error->kind;
+  if (rule.transport) return false;
+  return rule.status.empty() || named_range(rule, std::get<Response>(result).status) != nullptr;
+}
+
+/// A failure after an unknown attempt may be the refusal of a second copy while the first took
+/// effect. It is believed where the participant replays its answers and it judges what was asked:
+/// by a rule that names the status or that has a condition, or with a status that no intermediary
+/// gives.
+bool is_believed(const AnswerContext& context, const dsl::OutcomeRule* rule, int status) {
+  if (context.readonly || !context.unknown_seen) return true;
+  if (context.idempotency != dsl::Idempotency::key) return false;
+  if (rule != nullptr) {
+    const auto* named = named_range(*rule, status);
+    if (rule->when || (named != nullptr && named->first == named->last)) return true;
+  }
+  return status == 402 || status == 422;
+}
+
+class AnswerJudge {
+ public:
+  AnswerJudge(const AnswerContext& context, const CallResult& result, SagaScope& scope)
+      : context_(context),
+        result_(result),
+        scope_(scope),
+        response_(std::get_if<Response>(&result)),
+        verdict_(judge_by_table(context, result)) {}
+
+  Verdict judge() {
+    by_table_ = verdict_.outcome;
+    for (const auto& rules : context_.rules) {
+      for (const auto& rule : *rules.list) {
+        if (matches(rules.authority, rule)) return decided_by(rules.authority, rule);
+      }
+    }
+    return settled(nullptr);
+  }
+
+ private:
+  /// The answer is the action's own, at once or later.
+  bool is_of_action() const {
+    return context_.question != Question::probe && context_.question != Question::compensation;
+  }
+
+  /// Whether the rules of `authority` have a say in this answer.
+  bool has_a_say(Authority authority) const {
+    switch (context_.question) {
+      case Question::action:
+      case Question::callback:
+        return true;
+      case Question::poll:
+        // Only a 2xx brings the action's answer.
+        return authority == Authority::poll || (response_ != nullptr && is_2xx(response_->status));
+      case Question::probe:
+      case Question::compensation:
+        // A service's rules are written for actions: here they can only withhold a success.
+        return authority != Authority::service || by_table_ == OutcomeClass::success;
+    }
+    return true;
+  }
+
+  /// What the rule makes of the answer.
+  OutcomeClass class_by(Authority authority, const dsl::OutcomeRule& rule) const {
+    const bool withholds = authority == Authority::service && !is_of_action();
+    // A service's "not done" is about an action: here it leaves the matter open.
+    return withholds && rule.is == OutcomeClass::failure ? OutcomeClass::unknown : rule.is;
+  }
+
+  /// A service cannot give a probe or a compensation a success, and 202 is an undo's success.
+  bool withholds_nothing(Authority authority, const dsl::OutcomeRule& rule) const {
+    if (authority != Authority::service) return false;
+    if (context_.question == Question::compensation)
+      return rule.is == OutcomeClass::success || rule.is == OutcomeClass::pending;
+    return context_.question == Question::probe && rule.is == OutcomeClass::success;
+  }
+
+  /// A condition that cannot be evaluated is noted, and perhaps holds.
+  bool matches(Authority authority, const dsl::OutcomeRule& rule) {
+    if (!is_about(rule, result_) || !has_a_say(authority) || withholds_nothing(authority, rule))
+      return false;
+    if (!rule.when) return true;
+    dsl::Budget budget;
+    const auto holds = rule.when->evaluate_condition(scope_, budget);
+    if (holds) return *holds;
+    // An undo or a probe need not have a body that a service's rules for actions could read.
+    if (authority == Authority::service && is_empty_body() && !is_of_action()) return false;
+    perhaps_.push_back(class_by(authority, rule));
+    verdict_.note += (verdict_.note.empty() ? "" : "; ");
+    verdict_.note +=
+        "the condition at " + rule.pointer + " could not be evaluated: " + holds.error().message;
+    return false;
+  }
+
+  bool is_empty_body() const { return response_ != nullptr && response_->body.is_null(); }
+
+  Verdict decided_by(Authority authority, const dsl::OutcomeRule& rule) {
+    verdict_.authority = authority;
+    verdict_.outcome = class_by(authority, rule);
+    if (!rule.code.empty()) verdict_.code = rule.code;
+    if (rule.retry_after) {
+      if (const auto wait = duration_of(*rule.retry_after, scope_)) verdict_.retry_after = *wait;
+    }
+    return settled(&rule);
+  }
+
+  /// The rest has given its class; now the rules that perhaps match, and what came before.
+  Verdict settled(const dsl::OutcomeRule* rule) {
+    const int status = response_ != nullptr ? response_->status : 0;
+    const bool contested = std::any_of(perhaps_.begin(), perhaps_.end(), [&](OutcomeClass other) {
+      return other != verdict_.outcome;
+    });
+    const bool unread_poll = context_.question == Question::poll && !perhaps_.empty() &&
+                             verdict_.outcome == OutcomeClass::success;
+    if (contested || unread_poll) {
+      const bool waits =
+          context_.question == Question::poll || context_.question == Question::callback;
+      verdict_.outcome = waits ? OutcomeClass::pending : OutcomeClass::unknown;
+    }
+    if (is_of_action() && verdict_.outcome == OutcomeClass::failure &&
+        !is_believed(context_, rule, status)) {
+      verdict_.outcome = OutcomeClass::unknown;
+      verdict_.message +=
+          ", which after an attempt of unknown outcome does not say that nothing "
+          "was done";
+    }
+    if (!verdict_.note.empty()) verdict_.message += "; " + verdict_.note;
+    return std::move(verdict_);
+  }
+
+  const AnswerContext& context_;
+  const CallResult& result_;
+  SagaScope& scope_;
+  const Response* response_;
+  Verdict verdict_;
+  OutcomeClass by_table_ = OutcomeClass::unknown;
+  std::vector<OutcomeClass> perhaps_;
+};
+
+const dsl::Request& request_of(const dsl::Step& step, Question question) {
+  if (question == Question::compensation) return std::get<dsl::Compensation>(step.undo).request;
+  const auto& action = std::get<dsl::Action>(step.body);
+  if (question == Question::probe) return action.probe->request;
+  return question == Question::poll ? action.completion->poll->request : action.request;
+}
+
 }  // namespace
 
-std::vector<const std::vector<dsl::OutcomeRule>*> outcome_rules(const Program& program,
-                                                                const dsl::Step& step,
-                                                                Phase phase) {
+Question question_of(Phase phase) {
+  switch (phase) {
+    case Phase::forward:
+      return Question::action;
+    case Phase::probe:
+      return Question::probe;
+    case Phase::poll:
+      return Question::poll;
+    case Phase::compensate:
+      return Question::compensation;
+  }
+  return Question::action;
+}
+
+AnswerContext answer_context(const Program& program, const dsl::Step& step, Question question,
+                             bool unknown_seen) {
+  AnswerContext context;
+  context.question = question;
+  context.unknown_seen = unknown_seen;
+  const dsl::Request& request = request_of(step, question);
+  context.method = request.method;
   const auto* action = std::get_if<dsl::Action>(&step.body);
-  const dsl::Request* request = nullptr;
-  std::vector<const std::vector<dsl::OutcomeRule>*> rules;
-  if (phase == Phase::compensate) {
-    const auto& undo = std::get<dsl::Compensation>(step.undo);
-    request = &undo.request;
-    rules.push_back(&undo.outcomes);
-  } else if (phase == Phase::probe) {
-    request = &action->probe->request;
-    rules.push_back(&action->probe->outcomes);
-  } else if (phase == Phase::poll && action->completion->poll) {
-    request = &action->completion->poll->request;
-    // What is polled, or posted back, is the action's answer, so its rules speak, too.
-    rules = {&action->completion->poll->outcomes, &action->outcomes};
+  if (action != nullptr) {
+    context.readonly = step.kind == dsl::StepKind::readonly;
+    context.completes = action->completion.has_value();
+    context.sealed = action->probe && action->probe->sealed;
+    if (const auto* own = program.service(action->request.service); own != nullptr)
+      context.idempotency = own->idempotency;
+  }
+  if (question == Question::compensation) {
+    context.rules.push_back(
+        {Authority::compensation, &std::get<dsl::Compensation>(step.undo).outcomes});
+  } else if (question == Question::probe) {
+    context.rules.push_back({Authority::probe, &action->probe->outcomes});
   } else {
-    request = &action->request;
-    rules.push_back(&action->outcomes);
+    if (question != Question::action && action->completion && action->completion->poll)
+      context.rules.push_back({Authority::poll, &action->completion->poll->outcomes});
+    context.rules.push_back({Authority::step, &action->outcomes});
   }
   const std::string& name =
-      request->service.empty() && action != nullptr ? action->request.service : request->service;
+      request.service.empty() && action != nullptr ? action->request.service : request.service;
   if (const auto* service = program.service(name); service != nullptr)
-    rules.push_back(&service->outcomes);
-  return rules;
+    context.rules.push_back({Authority::service, &service->outcomes});
+  return context;
 }
 
-AnswerMeaning meaning_of(const Program& program, const dsl::Step& step, Phase phase,
-                         const CallResult& result) {
+Verdict judge_answer(const AnswerContext& context, const CallResult& result, SagaScope& scope) {
+  if (const auto* response = std::get_if<Response>(&result)) scope.set_response(*response);
+  return AnswerJudge(context, result, scope).judge();
+}
+
+AnswerMeaning meaning_of(const Program& program, const dsl::Step& step, Question question,
+                         const CallResult& result, bool unknown_seen) {
   const SagaState nothing_yet;
   SagaScope scope(*program.definition, nothing_yet);
-  Verdict verdict = classify(result, outcome_rules(program, step, phase), scope);
-  const auto* action = std::get_if<dsl::Action>(&step.body);
-  if (verdict.accepted && phase == Phase::forward && action != nullptr && action->completion)
-    verdict.outcome = OutcomeClass::pending;
-  return {verdict.outcome, std::move(verdict.code), std::move(verdict.message)};
+  const Verdict verdict =
+      judge_answer(answer_context(program, step, question, unknown_seen), result, scope);
+  return {verdict.outcome, verdict.code, verdict.message};
 }
 
-Verdict classify(const CallResult& result,
-                 const std::vector<const std::vector<dsl::OutcomeRule>*>& rules, SagaScope& scope) {
-  if (const auto* response = std::get_if<Response>(&result)) scope.set_response(*response);
-  Verdict verdict = from_table(result);
-  if (const auto* response = std::get_if<Response>(&result);
-      response != nullptr && !response->body.is_null()) {
-    verdict.details = response->body;
-  }
-  for (const auto* list : rules) {
-    for (const auto& rule : *list) {
-      if (!matches(rule, result, scope)) continue;
-      verdict.outcome = rule.is;
-      verdict.accepted = false;
-      if (!rule.code.empty()) verdict.code = rule.code;
-      if (rule.retry_after) {
-        if (const auto wait = duration_of(*rule.retry_after, scope)) verdict.retry_after = *wait;
-      }
-      return verdict;
-    }
-  }
-  return verdict;
+AnswerMeaning meaning_of(const Program& program, const SagaState& state, const StepPath& path,
+                         Question question, const CallResult& result) {
+  const auto at = locate(*program.definition, path);
+  BACKSTITCH_INVARIANT(at.has_value(), "an answer belongs to a step of the definition");
+  SagaScope scope(*program.definition, state, at->frames, at->indexes);
+  const auto known = state.steps.find(path);
+  const bool unknown_seen = known != state.steps.end() && known->second.forward.unknown_seen;
+  const Verdict verdict =
+      judge_answer(answer_context(program, *at->step, question, unknown_seen), result, scope);
+  return {verdict.outcome, verdict.code, verdict.message};
 }
 
 }  // namespace backstitch::engine

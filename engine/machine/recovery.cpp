@@ -20,8 +20,7 @@ bool is_being_undone(const StepState& step) {
 }  // namespace
 
 bool is_left_over(const StepState& step) {
-  return step.status == StepStatus::compensation_failed || step.undo_given_up ||
-         (step.child && step.failure && step.failure->code == child_incomplete);
+  return step.status == StepStatus::compensation_failed || step.undo_given_up || step.left_over;
 }
 
 void Decider::go_back(const Failure& why) {
@@ -38,6 +37,28 @@ void Decider::recover() {
   if (run_steps(failure_handlers(definition())) == Progress::done &&
       state().status == SagaStatus::compensating)
     finish_recovery();
+}
+
+/// One stuck chain suspends the saga at once and does not stop the others, whether the whole saga
+/// goes back or only the bodies of some `try` blocks do.
+void Decider::go_on_undoing() {
+  const auto& suspensions = state().suspensions;
+  const bool as_a_whole = std::any_of(suspensions.begin(), suspensions.end(),
+                                      [](const Suspension& one) { return one.step.empty(); });
+  if (as_a_whole || state().handlers_started) return;
+  if (state().failure) {
+    undo_steps(main_line(definition()));
+    return;
+  }
+  std::vector<StepPath> going_back;
+  for (const auto& [path, block] : state().blocks) {
+    if (block.caught && !block.catch_chosen && step_state(path).status == StepStatus::running)
+      going_back.push_back(path);
+  }
+  for (const auto& path : going_back) {
+    const auto at = locate(definition(), path);
+    if (at) undo_steps(inside(*at, std::get<dsl::Try>(at->step->body).steps, 0));
+  }
 }
 
 Progress Decider::undo_steps(const ListPlace& list) {
@@ -148,8 +169,8 @@ Progress Decider::undo_leaf(const Located& at) {
     emit(StepCompensationSkipped{at.path, "waived"});
     return Progress::done;
   }
-  // Suspended on the way: what stands beside waits for the operator, too.
-  if (state().status == SagaStatus::suspended) return Progress::waiting;
+  // An operator is needed before this compensation can begin.
+  if (suspension_at(at.path) != nullptr) return Progress::waiting;
   if (undoes_child(at)) return begin_undo_of_child(at);
   const auto* undo = std::get_if<dsl::Compensation>(&at.step->undo);
   if (undo == nullptr) return Progress::done;
@@ -178,7 +199,7 @@ Progress Decider::begin_undo(const Located& at, const dsl::Compensation& undo) {
   const auto* action = std::get_if<dsl::Action>(&at.step->body);
   const std::string service = action != nullptr ? action->request.service : std::string{};
   auto request = render(program_, state(),
-                        {at, Phase::compensate, undo.request, service,
+                        {at, Phase::compensate, undo.request, service, step_state(at.path).key,
                          undo.attempt_timeout ? &*undo.attempt_timeout : nullptr},
                         scope);
   if (!request) {

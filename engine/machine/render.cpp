@@ -2,57 +2,17 @@
 
 #include <algorithm>
 
-#include <backstitch/base/digest.hpp>
-
 #include "backoff.hpp"
+#include "path.hpp"
 
 namespace backstitch::engine {
 namespace {
 
-constexpr std::size_t key_chars_max = 200;
 constexpr Duration attempt_timeout_default{10'000};
 constexpr Duration attempt_timeout_max{300'000};
 
 Error failed(const std::string& message) {
   return {ErrorCode::invalid, "EXPRESSION_FAILED", message};
-}
-
-/// RFC 3986: everything but unreserved characters, `/` included, so that a value cannot leave its
-/// segment.
-std::string percent_encoded(std::string_view text) {
-  static constexpr char digits[] = "0123456789ABCDEF";
-  std::string out;
-  for (const char c : text) {
-    const bool unreserved = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
-                            (c >= '0' && c <= '9') || c == '-' || c == '.' || c == '_' || c == '~';
-    if (unreserved) {
-      out += c;
-    } else {
-      const auto byte = static_cast<unsigned char>(c);
-      out += '%';
-      out += digits[byte >> 4];
-      out += digits[byte & 0x0FU];
-    }
-  }
-  return out;
-}
-
-/// `.` and `..` would be resolved on the way and lead somewhere else; an encoded dot is a dot
-/// there.
-bool has_dot_segment(std::string_view path) {
-  while (!path.empty()) {
-    path.remove_prefix(1);
-    const auto slash = path.find('/');
-    std::string segment(path.substr(0, slash));
-    for (std::size_t at = segment.find("%2"); at != std::string::npos;
-         at = segment.find("%2", at + 1)) {
-      if (at + 2 < segment.size() && (segment[at + 2] == 'e' || segment[at + 2] == 'E'))
-        segment.replace(at, 3, ".");
-    }
-    if (segment == "." || segment == "..") return true;
-    path = slash == std::string_view::npos ? std::string_view{} : path.substr(slash);
-  }
-  return false;
 }
 
 Result<std::string> text_of(const Json& value, const std::string& what) {
@@ -64,13 +24,9 @@ Result<std::string> text_of(const Json& value, const std::string& what) {
 Result<std::string> render_target(const dsl::Request& request, const SagaScope& scope,
                                   dsl::Budget& budget) {
   if (!request.path) return request.operation;
-  auto path = request.path->render_text(scope, budget, percent_encoded);
+  auto path = render_path(*request.path, scope, budget);
   if (!path) return path;
-  const auto question = path->find('?');
-  if (has_dot_segment(std::string_view(*path).substr(0, question))) {
-    return failed("the path " + *path + " has a `.` or `..` segment");
-  }
-  char separator = question == std::string::npos ? '?' : '&';
+  char separator = path->find('?') == std::string::npos ? '?' : '&';
   for (const auto& [name, value] : request.query) {
     const auto rendered = value.render(scope, budget);
     if (!rendered) return rendered.error();
@@ -92,6 +48,14 @@ bool same_name(std::string_view a, std::string_view b) {
   });
 }
 
+/// A line break in a value, such as the message of a failure, would end the header.
+void replace_controls(std::string& value) {
+  for (char& c : value) {
+    const auto byte = static_cast<unsigned char>(c);
+    if (byte < 0x20 || byte == 0x7F) c = ' ';
+  }
+}
+
 Result<Done> render_headers(const dsl::Request& request, const dsl::Service* service,
                             const SagaScope& scope, dsl::Budget& budget, RenderedRequest& out) {
   if (service != nullptr) out.headers = service->headers;
@@ -101,9 +65,7 @@ Result<Done> render_headers(const dsl::Request& request, const dsl::Service* ser
     if (rendered->is_null()) continue;
     auto text = text_of(*rendered, "the header " + name);
     if (!text) return text.error();
-    if (text->find_first_of(std::string_view("\r\n\0", 3)) != std::string::npos) {
-      return failed("the header " + name + " holds a line break");
-    }
+    replace_controls(*text);
     // Named, because clang 14 does not let a lambda capture the binding.
     const std::string& replaced = name;
     std::erase_if(out.headers,
@@ -126,35 +88,25 @@ Result<Duration> attempt_timeout_of(const Program& program, const dsl::Service* 
   return attempt_timeout_default;
 }
 
-}  // namespace
-
-namespace {
-
-/// The path with the key of each iteration instead of its index.
-std::string path_by_keys(const SagaState& state, const Located& at) {
-  std::string path;
-  std::string_view rest = at.path;
-  for (const auto& frame : at.frames) {
-    if (!std::holds_alternative<dsl::ForEach>(frame.block->body)) continue;
-    const auto block = state.blocks.find(frame.path);
-    if (block == state.blocks.end() || block->second.keys.empty()) continue;
-    const std::size_t end = frame.path.size() - (at.path.size() - rest.size());
-    path += rest.substr(0, end);
-    path += "[" + percent_encoded(block->second.keys[frame.index]) + "]";
-    rest = rest.substr(rest.find(']', end) + 1);
+/// Only an action and a compensation have an idempotency key of their own: what only asks changes
+/// nothing. Every call but the action's names the key of the action.
+void name_keys(const SagaState& state, const RenderTarget& target, RenderedRequest& out) {
+  switch (target.phase) {
+    case Phase::forward:
+      out.key = target.action_key;
+      return;
+    case Phase::probe:
+    case Phase::poll:
+      out.probes = target.action_key;
+      return;
+    case Phase::compensate:
+      out.key = key_of(state, target.at, Phase::compensate);
+      out.compensates = target.action_key;
+      return;
   }
-  return path += rest;
 }
 
 }  // namespace
-
-std::string key_of(const SagaState& state, const Located& at, Phase phase) {
-  const std::string end = phase == Phase::compensate ? "/c" : "/f";
-  const std::string path = path_by_keys(state, at);
-  std::string key = state.id.text() + "/" + path + end;
-  if (key.size() > key_chars_max) key = state.id.text() + "/" + sha256_hex(path) + end;
-  return key;
-}
 
 std::string callback_url(const Program& program, const std::string& token) {
   if (token.empty()) return {};
@@ -163,7 +115,10 @@ std::string callback_url(const Program& program, const std::string& token) {
 
 std::optional<Failure> failure_seen(const SagaState& state, const Located& at, Phase phase) {
   if (at.area == Area::on_suspended && !state.suspensions.empty()) {
-    const Suspension& why = state.suspensions.front();
+    const auto noticed = std::find_if(state.suspensions.begin(), state.suspensions.end(),
+                                      [](const Suspension& one) { return !one.by_operator; });
+    const Suspension& why =
+        noticed == state.suspensions.end() ? state.suspensions.front() : *noticed;
     return Failure{why.reason, "suspended", why.message, why.step, nullptr};
   }
   if (phase == Phase::compensate && state.failure) return state.failure;
@@ -205,8 +160,7 @@ Result<RenderedRequest> render(const Program& program, const SagaState& state,
   const auto timeout = attempt_timeout_of(program, service, target, scope);
   if (!timeout) return timeout.error();
   out.attempt_timeout = std::clamp(*timeout, Duration{1}, attempt_timeout_max);
-  out.key = key_of(state, target.at, target.phase);
-  if (target.phase == Phase::compensate) out.compensates = key_of(state, target.at, Phase::forward);
+  name_keys(state, target, out);
   return out;
 }
 

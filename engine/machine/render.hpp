@@ -5,15 +5,12 @@
 #include <backstitch/base/result.hpp>
 #include <backstitch/engine/machine/machine.hpp>
 
+#include "keys.hpp"
 #include "locate.hpp"
 #include "scope.hpp"
 
 namespace backstitch::engine {
 
-/// The idempotency key of a step's forward direction or undo: opaque, stable, at most 200
-/// characters. Iterations stand in it by their `key`, so a list that was built in another order
-/// would still mean the same.
-std::string key_of(const SagaState& state, const Located& at, Phase phase);
 /// Where a participant posts the answer of a step with this token; empty without a token.
 std::string callback_url(const Program& program, const std::string& token);
 /// `failure` as expressions at this place see it: the one caught in a catch, that of the saga in
@@ -25,7 +22,8 @@ struct RenderTarget {
   const Located& at;
   Phase phase = Phase::forward;
   const dsl::Request& request;
-  const std::string& service;  ///< of the action, where the request names none
+  const std::string& service;     ///< of the action, where the request names none
+  const std::string& action_key;  ///< the idempotency key of the step's action
   const dsl::DurationField* attempt_timeout = nullptr;  ///< of the step; nullptr: not stated
 };
 /// @return invalid/EXPRESSION_FAILED

@@ -28,8 +28,11 @@ const StepState* SagaScope::find_step(std::string_view name) const {
 void SagaScope::set_response(const Response& response) {
   Json headers = Json::object();
   for (const auto& [name, value] : response.headers) headers[name] = value;
-  extra_["response"] = {
-      {"status", response.status}, {"headers", std::move(headers)}, {"body", response.body}};
+  extra_["response"] = {{"status", response.status},
+                        {"headers", std::move(headers)},
+                        {"body", response.body},
+                        {"unreadable", !response.unreadable.empty()}};
+  unreadable_ = response.unreadable;
 }
 
 const Json* SagaScope::find(std::string_view name) const {

@@ -26,6 +26,8 @@ class SagaScope : public dsl::Scope {
   void set_self(Json self) { extra_["self"] = std::move(self); }
   void set_failure(const Failure& failure) { extra_["failure"] = to_json(failure); }
   void set_response(const Response& response);
+  /// Why the body of the response that was set cannot be read; empty: it can, or none was set.
+  const std::string& unreadable_body() const { return unreadable_; }
   void set_signal(const Json& payload) { extra_["signal"] = {{"payload", payload}}; }
   void set_variable(const std::string& name, Json value) { extra_[name] = std::move(value); }
 
@@ -41,6 +43,7 @@ class SagaScope : public dsl::Scope {
   std::vector<std::uint32_t> indexes_;
   std::map<std::string, const Json*, std::less<>> items_;  ///< loop variables, in the state
   std::map<std::string, Json, std::less<>> extra_;
+  std::string unreadable_;
   mutable std::map<std::string, Json, std::less<>> steps_;  ///< built when first asked for
 };
 

@@ -1,4 +1,6 @@
 /// What a step comes to: succeeded, known not done, or unknown for good.
+#include <algorithm>
+
 #include "decider.hpp"
 #include "limits.hpp"
 
@@ -11,11 +13,53 @@ Error too_large(const std::string& what) {
   return {ErrorCode::invalid, "LIMIT_EXCEEDED", what};
 }
 
+bool reads(const dsl::Expression& source, std::string_view root) {
+  const auto& read = source.references();
+  return std::any_of(read.begin(), read.end(),
+                     [&](const auto& reference) { return reference.root == root; });
+}
+
+bool reads_self(const dsl::Template& source) {
+  const auto& all = source.expressions();
+  return std::any_of(all.begin(), all.end(),
+                     [](const auto& one) { return reads(one.expression, "self"); });
+}
+
+/// Whether an undo that could be rendered before its step was sent may fail for the step's output.
+bool depends_on_answer(const dsl::Compensation& undo) {
+  const dsl::Request& request = undo.request;
+  const auto any_reads_self = [](const auto& fields) {
+    return std::any_of(fields.begin(), fields.end(),
+                       [](const auto& field) { return reads_self(field.value); });
+  };
+  return (undo.when && reads(*undo.when, "self")) || (request.path && reads_self(*request.path)) ||
+         (request.body && reads_self(*request.body)) || any_reads_self(request.query) ||
+         any_reads_self(request.headers);
+}
+
+/// Whether a probe always finds out what became of the step.
+bool is_outcome_known(const dsl::Action& action) {
+  return action.probe && action.probe->sealed;
+}
+
 }  // namespace
+
+StepState state_after(const StepSucceeded& succeeded) {
+  StepState then;
+  then.output = succeeded.output;
+  then.captured = succeeded.captured;
+  return then;
+}
+
+std::string Decider::action_key(const Located& at) const {
+  const auto found = state().steps.find(at.path);
+  const bool scheduled = found != state().steps.end() && !found->second.key.empty();
+  return scheduled ? found->second.key : key_of(state(), at, Phase::forward);
+}
 
 SagaScope Decider::scope_of(const Located& at, Phase phase) const {
   SagaScope scope(definition(), state(), at.frames, at.indexes);
-  const std::string key = key_of(state(), at, Phase::forward);
+  const std::string key = action_key(at);
   const auto found = state().steps.find(at.path);
   if (phase == Phase::compensate) {
     scope.set_self(undo_self(found->second, key));
@@ -31,10 +75,11 @@ SagaScope Decider::scope_of(const Located& at, Phase phase) const {
 /// A success with its output mapped, its data captured, and its undo tried out: a template that is
 /// broken fails the saga now and not a week later.
 void Decider::succeed_with(const Located& at, const std::optional<dsl::Template>& output,
-                           const SagaScope& scope) {
+                           const SagaScope& scope, std::string note) {
   const dsl::Action& action = action_of(at);
   const Json* response = scope.find("response");
   StepSucceeded succeeded{at.path, response != nullptr ? (*response)["body"] : Json(), nullptr};
+  succeeded.note = std::move(note);
   std::optional<Error> broken;
   dsl::Budget budget;
   const auto render = [&](const dsl::Template& source, Json& into) {
@@ -50,8 +95,12 @@ void Decider::succeed_with(const Located& at, const std::optional<dsl::Template>
   if (!broken && json_size(succeeded.captured) > captured_bytes_max)
     broken = too_large("the captured data is larger than 64 KiB");
   if (broken) succeeded.output = succeeded.captured = nullptr;
-  if (!broken) broken = trial_of_undo(at, succeeded);
+  const auto* undo = std::get_if<dsl::Compensation>(&at.step->undo);
+  if (!broken && undo != nullptr && (is_outcome_known(action) || depends_on_answer(*undo)))
+    broken = trial_of_undo(at, state_after(succeeded), std::nullopt);
   if (!broken) return emit(std::move(succeeded));
+  if (!scope.unreadable_body().empty())
+    broken->message += "; the answer's body is unreadable: " + scope.unreadable_body();
   Failure why = failure(broken->reason, "failure", broken->message, at.path);
   if (response != nullptr && json_size(*response) <= output_bytes_max)
     why.details = {{"response", *response}};
@@ -63,25 +112,49 @@ void Decider::succeed_with(const Located& at, const std::optional<dsl::Template>
   emit(std::move(succeeded));
 }
 
-std::optional<Error> Decider::trial_of_undo(const Located& at,
-                                            const StepSucceeded& succeeded) const {
+std::optional<Error> Decider::trial_before_sending(const Located& at) const {
+  if (is_outcome_known(action_of(at))) return std::nullopt;
+  StepState then;
+  then.effect_unknown = true;
+  return trial_of_undo(at, then, std::nullopt);
+}
+
+std::optional<Error> Decider::trial_of_undo(const Located& at, const StepState& then,
+                                            const std::optional<Failure>& why) const {
   const auto* undo = std::get_if<dsl::Compensation>(&at.step->undo);
   if (undo == nullptr || state().pivot_passed) return std::nullopt;
   SagaScope scope = scope_of(at, Phase::forward);
-  StepState as_it_will_be;
-  as_it_will_be.output = succeeded.output;
-  as_it_will_be.captured = succeeded.captured;
-  scope.set_self(undo_self(as_it_will_be, key_of(state(), at, Phase::forward)));
-  // The real failure is not known yet; one of the same shape stands in for it.
-  scope.set_failure({"TRIAL", "failure", "", at.path, nullptr});
-  dsl::Budget budget;
-  if (undo->when) {
-    if (auto holds = undo->when->evaluate_condition(scope, budget); !holds) return holds.error();
+  scope.set_self(undo_self(then, action_key(at)));
+  // Where the real failure is not known yet, one of the same shape stands in for it.
+  scope.set_failure(why.value_or(Failure{"TRIAL", "failure", "", at.path, nullptr}));
+  return trial_render(at, *undo, scope);
+}
+
+bool Decider::undo_needs_only_the_key(const Located& at) const {
+  const auto* undo = std::get_if<dsl::Compensation>(&at.step->undo);
+  // Only behind a sealed probe the checker lets a compensation take the outcome for certain (E411).
+  if (undo == nullptr || !is_outcome_known(action_of(at))) return true;
+  SagaScope scope = scope_of(at, Phase::forward);
+  // Without output and captured data: a template that reads them fails.
+  scope.set_self({{"key", action_key(at)}, {"outcome", "unknown"}});
+  scope.set_failure(stopped_failure(at.path));
+  return !trial_render(at, *undo, scope);
+}
+
+std::optional<Error> Decider::trial_render(const Located& at, const dsl::Compensation& undo,
+                                           const SagaScope& scope) const {
+  if (undo.when) {
+    dsl::Budget budget;
+    const auto holds = undo.when->evaluate_condition(scope, budget);
+    if (!holds) return holds.error();
+    // What depends on the failure may hold for another one.
+    if (!*holds && !reads(*undo.when, "failure")) return std::nullopt;
   }
   const auto* action = std::get_if<dsl::Action>(&at.step->body);
   const std::string service = action != nullptr ? action->request.service : std::string{};
-  auto request =
-      render(program_, state(), {at, Phase::compensate, undo->request, service, nullptr}, scope);
+  const std::string key = action_key(at);
+  auto request = render(program_, state(),
+                        {at, Phase::compensate, undo.request, service, key, nullptr}, scope);
   return request ? std::nullopt : std::optional(request.error());
 }
 
@@ -93,11 +166,14 @@ void Decider::probe_or_unknown(const Located& at, const Verdict& last) {
       at.path);
   if (!action.probe) return stays_unknown(at, why);
   const SagaScope scope = scope_of(at, Phase::probe);
-  auto request = render(program_, state(),
-                        {at, Phase::probe, action.probe->request, action.request.service,
-                         action.probe->attempt_timeout ? &*action.probe->attempt_timeout : nullptr},
-                        scope);
-  if (!request) return suspend("EXPRESSION_FAILED", request.error().message, at.path, Phase::probe);
+  auto request = render(
+      program_, state(),
+      {at, Phase::probe, action.probe->request, action.request.service, step_state(at.path).key,
+       action.probe->attempt_timeout ? &*action.probe->attempt_timeout : nullptr},
+      scope);
+  if (!request)
+    return probe_undecided(
+        at, failure(request.error().reason, "unknown", request.error().message, at.path));
   emit(ProbeScheduled{at.path, std::move(*request)});
   call(at.path, Phase::probe);
 }

@@ -22,7 +22,10 @@ std::string event_text(const Event& event) {
                    [&](const StepCompensationFailed& e) { text += " " + e.failure.code; },
                    [&](const StepCompensationSkipped& e) { text += " " + e.reason; },
                    [&](const SagaSuspended& e) { text += " " + e.suspension.reason; },
-                   [&](const OperatorActed& e) { text += " " + e.action; },
+                   [&](const OperatorActed& e) {
+                     text += " " + e.action;
+                     if (!e.resolution.empty()) text += " " + e.resolution;
+                   },
                    [&](const SagaEnded& e) { text += std::string(" ") + to_text(e.status); },
                    [&](const IterationEnded& e) {
                      text += " #" + std::to_string(e.index);
@@ -30,6 +33,7 @@ std::string event_text(const Event& event) {
                    },
                    [&](const TryFailed& e) { text += " " + e.failure.code; },
                    [&](const CatchStarted& e) { text += " #" + std::to_string(e.index); },
+                   [&](const CatchPassedOver& e) { text += " #" + std::to_string(e.index); },
                    [&](const BlockStarted& e) {
                      if (e.chosen != 0) text += " #" + std::to_string(e.chosen);
                      if (e.items.is_array())
@@ -49,6 +53,8 @@ std::string event_text(const Event& event) {
                    [](const ChildStopped&) {},
                    [](const SignalConsumed&) {},
                    [](const CallbackReceived&) {},
+                   [](const CallbackRefused&) {},
+                   [](const QuietPeriodEnded&) {},
                    [](const ChildUndoScheduled&) {},
                    [](const StepSkipped&) {},
                    [](const ProbeScheduled&) {},
@@ -78,8 +84,8 @@ std::string effect_text(const Effect& effect) {
 }  // namespace
 
 std::string to_text(const Transition& transition) {
-  if (transition.refused) return "refused " + transition.refused->reason;
   std::string text;
+  if (transition.refused) text = "refused " + transition.refused->reason;
   for (const auto& event : transition.events)
     text += (text.empty() ? "" : ", ") + event_text(event);
   for (const auto& effect : transition.effects) text += " | " + effect_text(effect);

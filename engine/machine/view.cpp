@@ -83,6 +83,7 @@ Json step_json(const dsl::Step& definition, const StepPath& path, const StepStat
   if (step.probe.attempts > 0) json["probeAttempts"] = step.probe.attempts;
   if (step.poll.attempts > 0) json["pollAttempts"] = step.poll.attempts;
   if (step.wait_until) json["waitsUntil"] = time_json(step.wait_until);
+  if (step.callback_refused) json["callbackRefused"] = true;
   if (step.child) json["child"] = step.child->id.text();
   if (const auto* wait = std::get_if<dsl::Wait>(&definition.body)) json["signals"] = wait->signals;
   const bool undoes_child = step.child && definition.kind == dsl::StepKind::compensatable &&
@@ -100,7 +101,15 @@ Json suspension_json(const Suspension& suspension) {
           {"step", suspension.step.empty() ? Json() : Json(suspension.step)},
           {"phase", to_text(suspension.phase)},
           {"since", to_rfc3339(suspension.since)},
-          {"from", to_text(suspension.from)}};
+          {"from", to_text(suspension.from)},
+          {"byOperator", suspension.by_operator}};
+}
+
+Json awaited_json(const SagaState& state) {
+  Json all = Json::array();
+  for (const auto& one : awaited(state))
+    all.push_back({{"step", one.step}, {"what", one.what}, {"until", time_json(one.until)}});
+  return all;
 }
 
 /// Collects the steps in the order of the definition, those inside blocks behind their block.
@@ -213,6 +222,7 @@ Json view(const dsl::Definition& definition, const SagaState& state) {
             {"suspensions", std::move(suspensions)},
             {"pivotPassed", state.pivot_passed},
             {"cancelRequested", state.cancel_requested},
+            {"awaits", awaited_json(state)},
             {"startedAt", to_rfc3339(state.started_at)},
             {"endedAt", time_json(state.ended_at)},
             {"deadline", time_json(state.deadline)},

@@ -2,8 +2,6 @@
 
 #include <backstitch/engine/machine/machine.hpp>
 
-#include "locate.hpp"
-
 namespace backstitch::engine {
 namespace {
 
@@ -13,33 +11,46 @@ void earlier(std::optional<TimePoint>& best, const std::optional<TimePoint>& tim
   if (time && (!best || *time < *best)) best = time;
 }
 
-/// Whether the undo of a step that is unknown may begin as soon as its quiet period is over.
-bool is_wanted_back(const dsl::Definition& definition, const SagaState& state,
-                    const StepPath& path) {
-  if (state.status == SagaStatus::compensating) return true;
-  const auto at = locate(definition, path);
-  return at && std::any_of(at->frames.begin(), at->frames.end(), [&](const Frame& frame) {
-           const auto block = state.blocks.find(frame.path);
-           return block != state.blocks.end() && block->second.caught && frame.index == 0 &&
-                  !block->second.catch_chosen;
-         });
+/// Whether the compensation of a step that is unknown may begin as soon as its quiet period is
+/// over: the saga goes back, or a `try` around the step does.
+bool is_wanted_back(const SagaState& state, const StepPath& path) {
+  if (state.failure) return true;
+  for (auto end = path.rfind('/'); end != StepPath::npos && end > 0;
+       end = path.rfind('/', end - 1)) {
+    const auto block = state.blocks.find(path.substr(0, end));
+    if (block != state.blocks.end() && block->second.caught && !block->second.catch_chosen)
+      return true;
+  }
+  return false;
 }
 
 }  // namespace
 
-std::optional<TimePoint> next_wake(const dsl::Definition& definition, const SagaState& state) {
+bool goes_on_while_suspended(const SagaState& state, const StepPath& path) {
+  if (path.starts_with(notice_prefix)) return true;
+  const bool stopped =
+      std::any_of(state.suspensions.begin(), state.suspensions.end(),
+                  [&](const Suspension& one) { return one.step.empty() || one.step == path; });
+  if (stopped) return false;
+  const StepStatus status = state.steps.find(path)->second.status;
+  return status == StepStatus::compensating ||
+         (status == StepStatus::unknown && is_wanted_back(state, path));
+}
+
+std::optional<TimePoint> next_wake(const SagaState& state) {
   std::optional<TimePoint> best;
   if (is_terminal(state.status)) return best;
   if (state.status == SagaStatus::running && !state.deadline_passed) earlier(best, state.deadline);
   for (const auto& path : state.open) {
-    if (state.status == SagaStatus::suspended && !path.starts_with(notice_prefix)) continue;
+    if (state.status == SagaStatus::suspended && !goes_on_while_suspended(state, path)) continue;
     const StepState& step = state.steps.find(path)->second;
     if (step.status == StepStatus::unknown) {
-      if (is_wanted_back(definition, state, path)) earlier(best, step.undo_not_before);
+      if (is_wanted_back(state, path)) earlier(best, step.undo_not_before);
       continue;
     }
     for (const Phase phase : all_phases) earlier(best, call_of(step, phase).retry_at);
-    if (step.status == StepStatus::waiting) earlier(best, step.wait_until);
+    // A question in flight is waited for, because it may bring the answer.
+    if (step.status == StepStatus::waiting && !step.poll.in_flight) earlier(best, step.wait_until);
     // A child that was asked to stop has been told; its end is waited for.
     if (step.status != StepStatus::compensating && !step.child_stopped)
       earlier(best, step.timeout_at);
@@ -59,7 +70,7 @@ bool is_active(const SagaState& state) {
   if (state.status == SagaStatus::running || state.status == SagaStatus::compensating) return true;
   return state.status == SagaStatus::suspended &&
          std::any_of(state.open.begin(), state.open.end(),
-                     [](const StepPath& path) { return path.starts_with(notice_prefix); });
+                     [&](const StepPath& path) { return goes_on_while_suspended(state, path); });
 }
 
 }  // namespace backstitch::engine

@@ -21,6 +21,26 @@ std::optional<WrittenCommand> written(const char* kind, Json data) {
   return WrittenCommand{kind, data.dump(-1, ' ', false, Json::error_handler_t::replace)};
 }
 
+Json resolve_json(const Resolve& resolve) {
+  Json json{{"step", resolve.step},
+            {"as", to_text(resolve.as)},
+            {"by", resolve.by},
+            {"reason", resolve.reason}};
+  if (resolve.output) json["output"] = *resolve.output;
+  if (resolve.captured) json["captured"] = *resolve.captured;
+  return json;
+}
+
+Result<StimulusBody> resolve_from(const Json& json) {
+  const auto text = [&](const char* name) { return json.at(name).get<std::string>(); };
+  const auto as = parse_resolution(text("as"));
+  if (!as) return Error{ErrorCode::invalid, "inbox-corrupt", "a resolve as " + text("as")};
+  Resolve resolve{text("step"), *as, {}, {}, text("by"), text("reason")};
+  if (json.contains("output")) resolve.output = json.at("output");
+  if (json.contains("captured")) resolve.captured = json.at("captured");
+  return StimulusBody(std::move(resolve));
+}
+
 }  // namespace
 
 std::optional<WrittenCommand> written_command(const StimulusBody& body) {
@@ -32,23 +52,23 @@ std::optional<WrittenCommand> written_command(const StimulusBody& body) {
             [](const Retry& c) {
               return written("retry", {{"by", c.by}, {"reason", c.reason}});
             },
+            [](const Suspend& c) {
+              return written("suspend", {{"step", c.step}, {"by", c.by}, {"reason", c.reason}});
+            },
             [](const Skip& c) {
               return written("skip", {{"step", c.step}, {"by", c.by}, {"reason", c.reason}});
             },
-            [](const Resolve& c) {
-              return written(
-                  "resolve",
-                  {{"step", c.step}, {"output", c.output}, {"by", c.by}, {"reason", c.reason}});
-            },
+            [](const Resolve& c) { return written("resolve", resolve_json(c)); },
             [](const Signal& s) {
               return written(
                   "signal",
                   {{"name", s.name}, {"payload", s.payload}, {"by", s.by}, {"roles", s.roles}});
             },
             [](const Callback& c) {
-              return written(
-                  "callback",
-                  {{"token", c.token}, {"status", c.response.status}, {"body", c.response.body}});
+              return written("callback", {{"token", c.token},
+                                          {"status", c.response.status},
+                                          {"body", c.response.body},
+                                          {"unreadable", c.response.unreadable}});
             },
             [](const Start&) { return Written{}; }, [](const CallEnded&) { return Written{}; },
             [](const Tick&) { return Written{}; }, [](const TakenOver&) { return Written{}; },
@@ -63,16 +83,19 @@ Result<StimulusBody> read_command(const std::string& kind, const std::string& da
     const auto text = [&](const char* name) { return json.at(name).get<std::string>(); };
     if (kind == "cancel") return StimulusBody(Cancel{text("by"), text("reason")});
     if (kind == "retry") return StimulusBody(Retry{text("by"), text("reason")});
+    if (kind == "suspend") return StimulusBody(Suspend{text("step"), text("by"), text("reason")});
     if (kind == "skip") return StimulusBody(Skip{text("step"), text("by"), text("reason")});
-    if (kind == "resolve")
-      return StimulusBody(Resolve{text("step"), json.at("output"), text("by"), text("reason")});
+    if (kind == "resolve") return resolve_from(json);
     if (kind == "signal") {
       return StimulusBody(Signal{text("name"), json.at("payload"), text("by"),
                                  json.at("roles").get<std::vector<std::string>>()});
     }
     if (kind == "callback") {
       return StimulusBody(
-          Callback{text("token"), Response{json.at("status").get<int>(), {}, json.at("body")}});
+          Callback{text("token"), Response{json.at("status").get<int>(),
+                                           {},
+                                           json.at("body"),
+                                           json.value("unreadable", std::string{})}});
     }
   } catch (const Json::exception& error) {
     return Error{ErrorCode::invalid, "inbox-corrupt", error.what()};

@@ -146,6 +146,7 @@ Engine::Engine(Ports ports, Options options)
 Engine::~Engine() {
   impl_->owner->abandon();
   for (const auto& reactor : impl_->reactors) reactor->abandon();
+  impl_->node.call_queues.abandon();
 }
 
 void Engine::open(std::function<void(Result<Done>)> done) {
@@ -215,6 +216,10 @@ void Engine::compare(CompatibilityQuery query,
                   [keep = impl_, done = std::move(done)](Result<CompatibilityPage> page) {
                     done(std::move(page));
                   });
+}
+void Engine::service_use(const std::string& service, std::function<void(Result<ServiceUse>)> done) {
+  count_service_use(impl_->registry, *impl_->node.ports.reader, service,
+                    [keep = impl_, done = std::move(done)](Result<ServiceUse> use) { done(use); });
 }
 void Engine::nodes(std::function<void(Result<std::vector<NodeInfo>>)> done) {
   impl_->node.ports.leases->nodes(std::move(done));

@@ -57,8 +57,9 @@ Result<Reactor::Actor> Reactor::revived(const StoredSaga& stored) {
   actor->epoch = *epochs_[stored.id.shard()];
   actor->program = std::move(folded->program);
   actor->state = std::move(folded->state);
-  actor->wake = next_wake(*actor->program.definition, actor->state);
+  actor->wake = next_wake(actor->state);
   actor->stored_status = to_text(actor->state.status);
+  actor->ended = is_terminal(actor->state.status);
   // Whatever the row says, the next append sets it right.
   actor->stored_wake = true;
   admit(actor);

@@ -22,6 +22,14 @@ bool belongs_in_memory(const SagaState& state) {
   return is_active(state) || has_call_in_flight(state);
 }
 
+/// What was written all the same does not make a refused command one that was done.
+Settled answered_with(const Result<Done>& answer, Settled settled) {
+  if (answer || !settled) return settled;
+  return [answer, settled = std::move(settled)](const Result<Done>& written) {
+    settled(written ? answer : written);
+  };
+}
+
 }  // namespace
 
 Reactor::Reactor(Node& node, Registry& registry, std::size_t index)
@@ -63,8 +71,10 @@ void Reactor::decide_next(const Actor& actor) {
     try {
       // Services may be registered anew under a running saga.
       actor->program.services = registry_.services_by_name();
-      Transition transition =
-          decide(actor->program, std::move(actor->state), stimulus_of(std::move(next.body)));
+      Stimulus stimulus = stimulus_of(std::move(next.body));
+      for (const auto& call : actor->queued)
+        stimulus.queued.push_back({call.effect.path, call.effect.phase});
+      Transition transition = decide(actor->program, std::move(actor->state), stimulus);
       decided(actor, std::move(transition), std::move(next));
     } catch (const InvariantViolation& bug) {
       // One saga that trips over a bug of ours must not take the others along.
@@ -81,13 +91,12 @@ void Reactor::decided(const Actor& actor, Transition transition, SagaActor::Pend
                         static_cast<std::int64_t>(transition.events.size())};
   auto records = records_of(transition);
   actor->state = std::move(transition.next);
-  actor->wake = next_wake(*actor->program.definition, actor->state);
-  if (cause.inbox.id == 0 && transition.refused) {
-    if (cause.settled) cause.settled(*transition.refused);
-    return settle(actor);
-  }
+  withdraw_unwanted(*actor);
+  actor->wake = next_wake(actor->state);
+  const Result<Done> answer =
+      transition.refused ? Result<Done>(*transition.refused) : Result<Done>(Done{});
   if (cause.inbox.id == 0 && records.empty()) {
-    if (cause.settled) cause.settled(Done{});
+    if (cause.settled) cause.settled(answer);
     perform(actor, transition.effects);
     return settle(actor);
   }
@@ -112,7 +121,8 @@ void Reactor::decided(const Actor& actor, Transition transition, SagaActor::Pend
   actor->appending = true;
   journal_.append(std::move(append),
                   [self = shared_from_this(), actor, effects = std::move(transition.effects),
-                   settled = std::move(cause.settled), sleeping](const AppendResult& result) {
+                   settled = answered_with(answer, std::move(cause.settled)),
+                   sleeping](const AppendResult& result) {
                     self->written(actor, result, effects, settled, sleeping);
                   });
 }
@@ -146,7 +156,10 @@ void Reactor::written(const Actor& actor, const AppendResult& result,
   }
   if (settled) settled(Done{});
   if (actor->dropped) return look_again(actor->id);
-  if (is_terminal(actor->state.status)) counters.ended.fetch_add(1, std::memory_order_relaxed);
+  // A callback that came too late is recorded after the end.
+  const bool ended = is_terminal(actor->state.status);
+  if (ended && !actor->ended) counters.ended.fetch_add(1, std::memory_order_relaxed);
+  actor->ended = ended;
   answer_waiters(*actor);
   perform(actor, effects);
   decide_next(actor);
@@ -207,38 +220,6 @@ void Reactor::perform(const Actor& actor, const std::vector<Effect>& effects) {
   }
 }
 
-void Reactor::call(const Actor& actor, const CallParticipant& effect) {
-  // A node that has lost its lease sends nothing more; whoever takes over sends it again.
-  if (!may_act()) return;
-  const StepState& step = actor->state.steps.find(effect.path)->second;
-  const CallState& state = call_of(step, effect.phase);
-  Call call{actor->id, effect.path, effect.phase, effect.attempt, *state.request, nullptr, {}};
-  const auto inline_service = actor->program.definition->services.find(call.request.service);
-  if (inline_service != actor->program.definition->services.end()) {
-    const dsl::Service& service = inline_service->second;
-    if (service.use.empty()) {
-      call.service = std::shared_ptr<const dsl::Service>(actor->program.definition, &service);
-      call.service_name = actor->state.definition + "/" + call.request.service;
-    } else {
-      call.service_name = service.use;
-      const auto& registered = *actor->program.services;
-      if (const auto found = registered.find(service.use); found != registered.end())
-        call.service = found->second;
-    }
-  }
-  counters.calls.fetch_add(1, std::memory_order_relaxed);
-  auto ended = [weak = weak_from_this(), actor, effect](CallResult result) {
-    const auto self = weak.lock();
-    if (!self) return;
-    self->stimulate(actor, CallEnded{effect.path, effect.phase, effect.attempt, std::move(result)});
-  };
-  if (call.service) return participants_.call(std::move(call), std::move(ended));
-  executor_.post([ended, name = call.service_name] {
-    ended(TransportError{dsl::Transport::connect, false,
-                         "the service `" + name + "` is not registered"});
-  });
-}
-
 void Reactor::admit(const Actor& actor) {
   actor->looked_around = executor_.now();
   actors_.emplace(actor->id, actor);
@@ -257,6 +238,7 @@ void Reactor::admit_written(const Actor& actor) {
 void Reactor::drop(const Actor& actor) {
   if (actor->dropped) return;
   actor->dropped = true;
+  withdraw_all(*actor);
   if (actor->timer != 0) executor_.cancel(actor->timer);
   actor->timer = 0;
   if (const auto found = actors_.find(actor->id);

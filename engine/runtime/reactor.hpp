@@ -14,6 +14,7 @@
 
 #include <backstitch/engine/runtime/engine.hpp>
 
+#include "call_queue.hpp"
 #include "clock.hpp"
 #include "journal.hpp"
 #include "saga_actor.hpp"
@@ -36,6 +37,7 @@ struct Node {
   std::atomic<std::size_t> starts_waiting{0};
   std::atomic<std::size_t> resident{0};
   std::shared_ptr<Forwarder> forwarder;
+  CallQueues call_queues;
 };
 
 /// Counters of one reactor; written by its thread, except `starting`, and read by any.
@@ -127,7 +129,6 @@ class Reactor : public std::enable_shared_from_this<Reactor> {
                const Settled& settled, bool sleeping);
   bool falls_asleep(const Actor& actor);
   void perform(const Actor& actor, const std::vector<Effect>& effects);
-  void call(const Actor& actor, const CallParticipant& effect);
   void settle(const Actor& actor);
   void put_to_sleep(const Actor& actor);
   void arm(const Actor& actor);
@@ -152,6 +153,22 @@ class Reactor : public std::enable_shared_from_this<Reactor> {
   /// Brings a stimulus to another saga of this shard, again and again while that makes sense.
   void deliver(SagaId saga, StimulusBody body, std::function<void(const Error&)> refused,
                int tries = 0);
+
+  // calling.cpp: calls to participants
+  void call(const Actor& actor, const CallParticipant& effect);
+  Call call_of_effect(const SagaActor& actor, const CallParticipant& effect) const;
+  void call_nobody(const Actor& actor, const CallParticipant& effect, const std::string& service);
+  std::shared_ptr<CallQueue> queue_of(const Call& call);
+  bool leave_queue(const Actor& actor, const CallParticipant& effect,
+                   const std::shared_ptr<CallQueue>& queue);
+  void send(const Actor& actor, const CallParticipant& effect, Call call,
+            const std::shared_ptr<CallQueue>& queue, std::optional<TimePoint> sent_at);
+  void return_slot(const std::shared_ptr<CallQueue>& queue, const CallResult& result,
+                   Duration timeout, SteadyTime began);
+  void tell_unsent(const Actor& actor, const CallParticipant& effect);
+  void withdraw_leaving();
+  static void withdraw_unwanted(SagaActor& actor);
+  static void withdraw_all(SagaActor& actor);
 
   // inbox.cpp: commands from other nodes and from SQL
   void scan_inbox(bool starts, std::int64_t after);
@@ -204,6 +221,8 @@ class Reactor : public std::enable_shared_from_this<Reactor> {
   Participants& participants_;
   Journal journal_;
   std::unordered_map<SagaId, Actor> actors_;
+  /// Those of the node that this reactor has used, so that a call need not lock to find its own.
+  std::unordered_map<std::string, std::shared_ptr<CallQueue>> queues_;
   std::unordered_set<SagaId> loading_;
   std::map<SagaId, std::map<std::uint64_t, Waiter>> waiters_;
   std::uint64_t last_waiter_ = 0;

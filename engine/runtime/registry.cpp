@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <iterator>
 #include <map>
 #include <mutex>
 
@@ -46,6 +47,10 @@ Json findings_json(const std::vector<dsl::Finding>& findings) {
   return list;
 }
 
+void as_warnings(std::vector<dsl::Finding>& findings) {
+  for (auto& finding : findings) finding.severity = dsl::Severity::warning;
+}
+
 Registration registration_of(const dsl::Parsed& parsed) {
   Registration registration;
   registration.findings = parsed.findings;
@@ -55,6 +60,17 @@ Registration registration_of(const dsl::Parsed& parsed) {
     registration.hash = parsed.definition->hash;
   }
   return registration;
+}
+
+/// Any step of the document, at any depth.
+bool asks_for_callback(const Json& node) {
+  if (!node.is_structured()) return false;
+  if (node.is_object()) {
+    const auto completion = node.find("completion");
+    if (completion != node.end() && completion->is_object() && completion->contains("callback"))
+      return true;
+  }
+  return std::any_of(node.begin(), node.end(), asks_for_callback);
 }
 
 }  // namespace
@@ -72,7 +88,10 @@ struct Registry::Impl : std::enable_shared_from_this<Registry::Impl> {
   void merge(CatalogContent content) {
     const std::lock_guard lock(merging);
     auto next = std::make_shared<Snapshot>(*current());
-    for (auto& stored : content.definitions) merge_definition(*next, std::move(stored));
+    for (auto& stored : content.definitions) {
+      tell_of_callback(stored);
+      merge_definition(*next, std::move(stored));
+    }
     if (!content.services.empty()) {
       auto by_name = std::make_shared<ServiceMap>(*next->services_by_name);
       for (auto& stored : content.services) {
@@ -84,6 +103,11 @@ struct Registry::Impl : std::enable_shared_from_this<Registry::Impl> {
     }
     next->revision = std::max(next->revision, content.revision);
     snapshot.store(std::move(next));
+  }
+
+  void tell_of_callback(const StoredDefinition& stored) {
+    if (first_callback && asks_for_callback(Json::parse(stored.document, nullptr, false)))
+      std::exchange(first_callback, nullptr)(stored.name);
   }
 
   static void merge_definition(Snapshot& next, StoredDefinition stored) {
@@ -122,7 +146,38 @@ struct Registry::Impl : std::enable_shared_from_this<Registry::Impl> {
   }
 
   dsl::Parsed check(std::string_view text, const dsl::CheckContext& context) const {
-    return dsl::parse_and_check(text, context, options.definition_limits);
+    dsl::Parsed parsed = dsl::parse_and_check(text, context, options.definition_limits);
+    if (!parsed.definition) accept_if_registered(text, parsed);
+    return parsed;
+  }
+
+  /// A version that is registered stays valid when the checker gains rules: they only warn.
+  void accept_if_registered(std::string_view text, dsl::Parsed& parsed) const {
+    const auto readable = dsl::parse_definition(text, options.definition_limits).definition;
+    if (!readable) return;
+    const auto known = current();
+    const auto* stored = known->find(readable->name, readable->version);
+    if (stored == nullptr || stored->hash != readable->hash) return;
+    parsed.definition = readable;
+    as_warnings(parsed.findings);
+  }
+
+  /// What the checker says of a service, and what it would change for registered definitions.
+  std::vector<dsl::Finding> check_service(const std::string& name, const dsl::Service& service,
+                                          const Json& document) const {
+    const auto known = current();
+    auto findings = dsl::check_service(service);
+    const auto stored = known->services.find(name);
+    if (stored != known->services.end() && Json::parse(stored->second.document) == document)
+      as_warnings(findings);
+    for (const auto& [definition, versions] : known->definitions) {
+      for (const auto& [number, version] : versions) {
+        if (!version.definition) continue;
+        for (auto& finding : dsl::check_service_use(*version.definition, name, service))
+          findings.push_back(std::move(finding));
+      }
+    }
+    return findings;
   }
 
   void refresh(std::function<void(Result<Done>)> done) {
@@ -137,7 +192,8 @@ struct Registry::Impl : std::enable_shared_from_this<Registry::Impl> {
   Catalog& catalog;
   Options options;
   std::shared_ptr<const std::string> callback_base;
-  std::mutex merging;
+  std::function<void(const std::string&)> first_callback;
+  std::mutex merging;  ///< of what follows, and of `first_callback`
   std::atomic<std::shared_ptr<const Snapshot>> snapshot;
 };
 
@@ -234,6 +290,10 @@ void Registry::put_service(std::string name, std::string text,
           {"E303", dsl::Severity::error, "/baseUrl", 1, 1, refused, ""});
     }
   }
+  if (parsed.service) {
+    auto found = impl_->check_service(name, *parsed.service, parsed.document);
+    std::move(found.begin(), found.end(), std::back_inserter(registration.findings));
+  }
   if (has_errors(registration.findings)) return done(std::move(registration));
   impl_->catalog.put_service(
       {std::move(name), parsed.document.dump()},
@@ -260,6 +320,12 @@ std::vector<StoredService> Registry::services() const {
   const auto known = impl_->current();
   for (const auto& [name, stored] : known->services) list.push_back(stored);
   return list;
+}
+
+void Registry::on_first_callback(std::function<void(const std::string&)> told) {
+  const std::lock_guard lock(impl_->merging);
+  impl_->first_callback = std::move(told);
+  for (const auto& stored : definitions()) impl_->tell_of_callback(stored);
 }
 
 void Registry::set_callback_base(std::string url) {

@@ -31,7 +31,9 @@ Result<SagaState> fold(const dsl::Definition& definition, SagaId id,
 std::optional<RowChange> row_change(const SagaActor& actor, bool sleeping) {
   const SagaState& state = actor.state;
   const std::string status = to_text(state.status);
-  if (status == actor.stored_status && sleeping == actor.stored_wake && !sleeping)
+  // A suspended saga that goes on all the same has to be found by the node that takes it over.
+  const bool goes_on = state.status == SagaStatus::suspended && is_active(state);
+  if (status == actor.stored_status && (sleeping || goes_on) == actor.stored_wake && !sleeping)
     return std::nullopt;
   RowChange row;
   row.status = status;
@@ -47,6 +49,7 @@ std::optional<RowChange> row_change(const SagaActor& actor, bool sleeping) {
   const auto& retention = actor.program.definition->retention;
   if (state.ended_at && retention && !state.parent) row.expires_at = *state.ended_at + *retention;
   if (sleeping) row.wake_at = actor.sleeps_until;
+  if (goes_on) row.wake_at = state.suspensions.front().since;
   return row;
 }
 
@@ -85,11 +88,17 @@ std::optional<AuditEntry> audit_of(const StimulusBody& body) {
   return std::visit(
       Match{[&](const Cancel& c) { return entry(c.by, "cancel", c.reason, Json::object()); },
             [&](const Retry& c) { return entry(c.by, "retry", c.reason, Json::object()); },
+            [&](const Suspend& c) {
+              return entry(c.by, "suspend", c.reason, {{"step", c.step}});
+            },
             [&](const Skip& c) {
               return entry(c.by, "skip", c.reason, {{"step", c.step}});
             },
             [&](const Resolve& c) {
-              return entry(c.by, "resolve", c.reason, {{"step", c.step}, {"output", c.output}});
+              Json detail{{"step", c.step}, {"as", to_text(c.as)}};
+              if (c.output) detail["output"] = *c.output;
+              if (c.captured) detail["captured"] = *c.captured;
+              return entry(c.by, "resolve", c.reason, std::move(detail));
             },
             [](const Start&) { return std::optional<AuditEntry>{}; },
             [](const CallEnded&) { return std::optional<AuditEntry>{}; },

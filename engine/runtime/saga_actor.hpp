@@ -4,11 +4,14 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include <backstitch/engine/machine/machine.hpp>
 #include <backstitch/engine/ports/executor.hpp>
 #include <backstitch/engine/ports/store.hpp>
 #include <backstitch/engine/runtime/registry.hpp>
+
+#include "call_queue.hpp"
 
 namespace backstitch::engine {
 
@@ -31,6 +34,13 @@ struct SagaActor {
     InboxRef inbox;
   };
 
+  /// A call that waits in the queue of its service.
+  struct Queued {
+    CallParticipant effect;
+    std::shared_ptr<CallQueue> queue;
+    CallQueue::Ticket ticket;
+  };
+
   SagaId id;
   Epoch epoch;
   Program program;
@@ -38,12 +48,14 @@ struct SagaActor {
   bool appending = false;
   bool dropped = false;           ///< no longer this reactor's: nothing more is done with it
   std::deque<Pending> pending;    ///< bounded by pending_max
+  std::vector<Queued> queued;     ///< at most one a phase of an open step
   std::optional<TimePoint> wake;  ///< when the machine wants a Tick
   std::optional<TimePoint> sleeps_until;  ///< set while it is on its way out of memory
   std::uint64_t timer = 0;                ///< 0: none is set
   SteadyTime looked_around{};             ///< at the sagas it waits for
   std::string stored_status;              ///< of the row
-  bool stored_wake = false;               ///< the row says that the saga sleeps
+  bool stored_wake = false;  ///< the row has a time: the saga sleeps, or goes on while suspended
+  bool ended = false;        ///< it is counted among the ended
 
   static constexpr std::size_t pending_max = 1'000;
 };

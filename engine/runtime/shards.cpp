@@ -97,6 +97,7 @@ void Reactor::leave(std::vector<Shard> shards, Duration most,
   }
   std::erase_if(shards_, [this](Shard shard) { return leaving_.test(shard); });
   if (!lost_already.empty()) left(std::move(lost_already));
+  withdraw_leaving();
   look_who_left(most, left);
 }
 

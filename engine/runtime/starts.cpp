@@ -95,7 +95,7 @@ Append Reactor::first_append(const Actor& actor, Transition& transition,
   append.events = records_of(transition);
   actor->state = std::move(transition.next);
   transition.next = {};
-  actor->wake = next_wake(*actor->program.definition, actor->state);
+  actor->wake = next_wake(actor->state);
   actor->stored_status = to_text(SagaStatus::running);
   actor->stored_wake = falls_asleep(actor);
   append.start = new_saga(request, prepared, actor->state);

@@ -18,7 +18,7 @@ int hex_digit(char c) {
 void Request::clear() {
   verb = Verb::other;
   for (std::string* text : {&target, &body, &idempotency_key, &saga_id, &saga_step, &saga_phase,
-                            &saga_attempt, &saga_compensates, &saga_callback}) {
+                            &saga_attempt, &saga_compensates, &saga_probes, &saga_callback}) {
     text->clear();
   }
 }

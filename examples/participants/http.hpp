@@ -22,6 +22,7 @@ struct Request {
   std::string saga_phase;
   std::string saga_attempt;
   std::string saga_compensates;
+  std::string saga_probes;
   std::string saga_callback;
 
   void clear();

@@ -74,6 +74,8 @@ class RequestParser final : public http::basic_parser<true> {
         return is("Saga-Step") ? &request_.saga_step : nullptr;
       case 10:
         return is("Saga-Phase") ? &request_.saga_phase : nullptr;
+      case 11:
+        return is("Saga-Probes") ? &request_.saga_probes : nullptr;
       case 12:
         return is("Saga-Attempt") ? &request_.saga_attempt : nullptr;
       case 13:

@@ -343,7 +343,8 @@ Entry Service::entry_of(const Request& request, std::string subject) const {
   entry.step = request.saga_step;
   entry.phase = request.saga_phase;
   entry.subject = std::move(subject);
-  entry.key = request.idempotency_key;
+  // A probe has no key of its own: it asks what became of the action's.
+  entry.key = request.saga_probes.empty() ? request.idempotency_key : request.saga_probes;
   entry.compensates = request.saga_compensates;
   entry.attempt = attempt_of(request);
   return entry;

@@ -392,6 +392,21 @@ TEST_CASE("a fault says which call of which step, what, and how often") {
     CHECK_MESSAGE(!parse_fault(bad), bad);
 }
 
+TEST_CASE("an answer with an empty body, or a page in place of it, is done and may be of no use") {
+  const auto saga = [](const std::string& read) {
+    return two_steps(
+        R"("action":{"service":"s","http":"PUT /b"},"compensation":{"http":"DELETE /b"},"output":{"id":")" +
+        read + R"("})");
+  };
+  for (const char* fault : {"b=empty-body", "b=html-body"}) {
+    CAPTURE(fault);
+    const Report report = run(saga("${response.body.id}"), fault);
+    CHECK(code(report) == "EXPRESSION_FAILED");
+    CHECK(left(report) == "a undone, b undone");
+  }
+  CHECK(run(saga("${response.body?.id ?? 'none'}"), "b=empty-body").completed());
+}
+
 TEST_CASE("what could never happen is refused before the rehearsal begins") {
   const auto reason = [](const std::string& text, Options options = {}) {
     options.input = order().input;

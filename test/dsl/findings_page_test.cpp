@@ -9,6 +9,8 @@
 #include <doctest/doctest.h>
 #include <nlohmann/json.hpp>
 
+#include <backstitch/dsl/codes.hpp>
+
 #include "rules.hpp"
 
 namespace backstitch::test {
@@ -137,6 +139,29 @@ TEST_CASE("every code of the table has a bad and a good example behind its link"
   }
   CHECK(rows >= 67);
   CHECK(rows == counts.size());
+}
+
+TEST_CASE("the codes that the language page lists as the engine's are reserved") {
+  const std::string page = read_file(docs + "language.md");
+  const auto begin = page.find("## Error codes");
+  REQUIRE(begin != std::string::npos);
+  std::istringstream lines(page.substr(begin, page.find("\n## ", begin) - begin));
+  std::size_t codes = 0;
+  for (std::string line; std::getline(lines, line);) {
+    if (!line.starts_with("| `")) continue;
+    const std::string cell = line.substr(0, line.find('|', 1));
+    for (auto at = cell.find('`'); at != std::string::npos; at = cell.find('`', at + 1)) {
+      const auto end = cell.find('`', at + 1);
+      const std::string code = cell.substr(at + 1, end - at - 1);
+      CAPTURE(code);
+      ++codes;
+      CHECK(dsl::is_engine_code(code));
+      at = end;
+    }
+  }
+  CHECK(codes == 17);
+  CHECK_FALSE(dsl::is_engine_code("OUT_OF_STOCK"));
+  CHECK_FALSE(dsl::is_engine_code("CHILDREN"));
 }
 
 }  // namespace

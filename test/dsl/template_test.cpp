@@ -23,8 +23,15 @@ std::string rendered_text(const std::string& source,
   const auto compiled = dsl::Template::compile_text(source);
   if (!compiled) return "refused";
   dsl::Budget budget;
-  const auto value = compiled->render_text(example_values(), budget, encode);
-  return value ? *value : "error";
+  if (encode == nullptr) {
+    const auto value = compiled->render_text(example_values(), budget);
+    return value ? *value : "error";
+  }
+  const auto parts = compiled->render_parts(example_values(), budget);
+  if (!parts) return "error";
+  std::string text;
+  for (const auto& part : *parts) text += part.inserted ? encode(part.text) : part.text;
+  return text;
 }
 
 TEST_CASE("a string that is one expression takes the expression's type, a longer one is text") {

@@ -59,7 +59,7 @@ class Service(harness.HttpService):
     def answer(self, method, path, headers):
         key = headers["Idempotency-Key"]
         if method == "GET":
-            return self.probed(urlsplit(path).path.rsplit("/by-key/", 1)[1].replace("%2F", "/"))
+            return self.probed(urlsplit(path).path.rsplit("/by-key/", 1)[1])
         if headers["Saga-Phase"] == "compensate":
             return self.undo(headers["Saga-Compensates"])
         return self.act(key, path)

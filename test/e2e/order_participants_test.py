@@ -58,7 +58,7 @@ class KeysAndUndo(Promises, OneProgram):
             "seq": 1, "service": "inventory", "saga": "s7", "step": "reserveStock",
             "phase": "forward", "key": "k1", "compensates": "", "attempt": 3, "effect": "done"})
         self.assertEqual(undone, undone | {
-            "seq": 2, "phase": "compensate", "key": "k1/undo", "compensates": "k1",
+            "seq": 2, "phase": "compensate", "key": "k1-undo", "compensates": "k1",
             "attempt": 1, "effect": "undone"})
 
     def test_benchmark_endpoints_answer_on_every_port_and_leave_no_record(self):

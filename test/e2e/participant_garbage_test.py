@@ -1,4 +1,5 @@
 """Whatever a participant answers, the outcome is one of the table and memory stays bounded."""
+import gzip
 import json
 import socket
 import threading
@@ -58,7 +59,18 @@ class Garbage:
 
     @staticmethod
     def nojson(connection):
-        connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 5\r\n\r\n{oops")
+        connection.sendall(b"HTTP/1.1 409 No\r\nContent-Type: application/json\r\nContent-Length: 5\r\n\r\n{oops")
+
+    @staticmethod
+    def gzip(connection):
+        body = gzip.compress(b'{"code": "SOLD_OUT"}')
+        connection.sendall(b"HTTP/1.1 409\r\nContent-Type: application/json\r\nContent-Encoding: gzip\r\n"
+                           b"Content-Length: " + str(len(body)).encode() + b"\r\n\r\n" + body)
+
+    @staticmethod
+    def latin(connection):
+        connection.sendall(b"HTTP/1.1 409 Nein\r\nContent-Type: text/plain; charset=ISO-8859-1\r\n"
+                           b"Content-Length: 11\r\n\r\nAusverkauft"[:-1] + b"\xfc")
 
     @staticmethod
     def silence(connection):
@@ -88,15 +100,32 @@ class ParticipantGarbage(unittest.TestCase):
         saga = self.world.server.start_saga(f"garbage.{path}", {})[1]["id"]
         return self.world.server.ended(saga, 40)
 
-    def test_an_answer_nobody_can_read_is_an_unknown_outcome_that_is_undone(self):
+    def test_an_answer_that_is_cut_short_or_is_not_http_is_an_unknown_outcome_that_is_undone(self):
         before = resident_kb(self.world.server.process.pid)
-        for path in ("noise", "gigabyte", "endless", "headers", "nojson", "silence"):
+        for path in ("noise", "headers", "silence"):
             with self.subTest(path):
                 saga = self.run_against(path)
                 self.assertEqual(saga["status"], "FAILED", saga)
                 self.assertEqual(step(saga, "call")["status"], "compensated")
                 self.assertEqual(step(saga, "call")["attempts"], 2)
         self.assertLess(resident_kb(self.world.server.process.pid) - before, 60 * 1024)
+
+    def test_an_answer_over_the_limit_is_judged_by_its_status(self):
+        before = resident_kb(self.world.server.process.pid)
+        for path in ("gigabyte", "endless"):
+            with self.subTest(path):
+                saga = self.run_against(path)
+                self.assertEqual(saga["status"], "COMPLETED", saga)
+                self.assertIsNone(step(saga, "call")["output"])
+        self.assertLess(resident_kb(self.world.server.process.pid) - before, 60 * 1024)
+
+    def test_a_refusal_whose_body_cannot_be_read_is_a_refusal(self):
+        for path in ("nojson", "gzip", "latin"):
+            with self.subTest(path):
+                saga = self.run_against(path)
+                self.assertEqual((saga["status"], saga["failure"]["code"]), ("FAILED", "HTTP_409"), saga)
+                self.assertIn("its body is unreadable", saga["failure"]["message"])
+                self.assertEqual((step(saga, "call")["status"], step(saga, "call")["attempts"]), ("failed", 1))
 
 
 if __name__ == "__main__":

@@ -66,14 +66,15 @@ class Participants:
             connection.close()
 
     def act(self, service, request, key, saga="s1", step=None, phase="forward", attempt=1, callback=None, **more):
-        headers = {"Idempotency-Key": key, "Saga-Id": saga, "Saga-Step": step or key,
+        # A probe has no key of its own: it names the action's.
+        headers = {"Saga-Probes" if phase == "probe" else "Idempotency-Key": key, "Saga-Id": saga, "Saga-Step": step or key,
                    "Saga-Phase": phase, "Saga-Attempt": str(attempt)}
         if callback:
             headers["Saga-Callback"] = callback
         return self.call(service, request, headers, **more)
 
     def undo(self, service, request, key, saga="s1", step=None, **more):
-        headers = {"Idempotency-Key": key + "/undo", "Saga-Compensates": key, "Saga-Id": saga,
+        headers = {"Idempotency-Key": key + "-undo", "Saga-Compensates": key, "Saga-Id": saga,
                    "Saga-Step": step or key, "Saga-Phase": "compensate", "Saga-Attempt": "1"}
         return self.call(service, request, headers, **more)
 

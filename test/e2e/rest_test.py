@@ -200,7 +200,7 @@ class Operators(Rest):
 
     def test_resolving_the_undo_counts_it_as_done(self):
         saga = self.suspended(2)
-        status, body, _ = self.api("POST", f"/v1/sagas/{saga}/steps/stuck/resolve", {"output": None, "reason": "by phone"})
+        status, body, _ = self.api("POST", f"/v1/sagas/{saga}/steps/stuck/resolve", {"as": "compensated", "reason": "by phone"})
         self.assertEqual(status, 200, body)
         ended = self.world.server.ended(saga)
         self.assertEqual(ended["status"], "FAILED")

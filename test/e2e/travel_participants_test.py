@@ -44,7 +44,7 @@ class KeysAndUndo(Promises, OneProgram):
     def test_a_charge_is_found_by_its_key_and_a_key_that_is_not_found_is_closed(self):
         _, charged = self.all.act("billing", "POST /charges", "k")
         self.assertEqual(self.all.act("billing", "GET /charges/by-key/k", "p"), (200, charged))
-        self.assertEqual(self.all.act("billing", "GET /charges/by-key/new", "p"), (404, {"error": "NOT_CHARGED"}))
+        self.assertEqual(self.all.act("billing", "GET /charges/by-key/new", "p"), (404, {"error": "NOT_SEEN"}))
         self.assertEqual(self.all.act("billing", "POST /charges", "new")[0], 409)
         self.assertEqual(self.all.outcomes(), ["captured", "probed", "closed", "refused"])
 

@@ -6,12 +6,6 @@
 
 namespace backstitch::fuzz {
 namespace {
-
-/// Marks what went through it, so that constant text can be told from what was filled in.
-std::string bracketed(std::string_view part) {
-  return "[" + std::string(part) + "]";
-}
-
 void require_refused_well(const Error& error, const Json& source) {
   require_sound(error);
   require(!error.details.empty(), "a compiler's error has its places");
@@ -58,10 +52,16 @@ void as_text(const std::string& source) {
   const auto text = compiled->render_text(FixedScope::instance(), budget);
   if (text) require(is_utf8(*text), "a text is UTF-8", *text);
   dsl::Budget other;
-  const auto marked = compiled->render_text(FixedScope::instance(), other, bracketed);
-  require(text.has_value() == marked.has_value(), "an encoding cannot fail");
-  const auto filled = compiled->expressions().size();
-  if (text) require(marked->size() == text->size() + 2 * filled, "each part is encoded once");
+  const auto parts = compiled->render_parts(FixedScope::instance(), other);
+  require(text.has_value() == parts.has_value(), "parts fail where the text fails");
+  std::string joined;
+  std::size_t inserted = 0;
+  for (const auto& part : parts ? *parts : std::vector<dsl::TextPart>{}) {
+    joined += part.text;
+    inserted += part.inserted ? 1 : 0;
+  }
+  if (text) require(joined == *text, "the parts are the text", joined);
+  if (text) require(inserted == compiled->expressions().size(), "each expression is a part");
   if (compiled->is_constant()) require(compiled->skeleton() == *text, "a constant is its skeleton");
 }
 

@@ -19,12 +19,12 @@ STEPS = ["a", "b", "all/left/l", "all/right/r"]
 
 
 def entry(step, effect, **more):
-    return {"saga": "s", "step": step, "effect": effect, "service": "x", "subject": step, "key": f"{step}/f",
+    return {"saga": "s", "step": step, "effect": effect, "service": "x", "subject": step, "key": f"{step}-f",
             "undoable": True, **more}
 
 
 def undone(step):
-    return entry(step, "undone", key=f"{step}/c", compensates=f"{step}/f")
+    return entry(step, "undone", key=f"{step}-c", compensates=f"{step}-f")
 
 
 def event(kind, path="", **data):
@@ -87,7 +87,7 @@ DISORDERS = [
     ("an effect that nobody asked for", "COMPLETED",
      lambda saga, logs, ledger: ledger.append(entry("stray", "done")), "an effect that no log knows"),
     ("an undo of what completed", "COMPLETED", lambda saga, logs, ledger: ledger.append(undone("b")), "undone although it completed"),
-    ("an effect left after a failure", "FAILED", lambda saga, logs, ledger: ledger.pop(), "left done: a/f"),
+    ("an effect left after a failure", "FAILED", lambda saga, logs, ledger: ledger.pop(), "left done: a-f"),
     ("an undo twice", "FAILED", lambda saga, logs, ledger: double(ledger, 5), "undone twice"),
     ("an effect after its undo", "FAILED", lambda saga, logs, ledger: swap(ledger, 3, 4), "an effect after its undo"),
     ("money taken though it failed", "FAILED",

@@ -249,6 +249,7 @@ TEST_CASE("what makes no sense is refused with a state and a hint") {
       {"select backstitch.guard('k', null)", "22023", "forward, compensate or probe"},
       {"select backstitch.guard('', 'forward')", "22023", "Idempotency-Key"},
       {"select backstitch.guard(null, 'compensate')", "22023", "Saga-Compensates"},
+      {"select backstitch.guard('', 'probe')", "22023", "Saga-Probes"},
       {"select backstitch.guard(repeat('k', 201), 'forward')", "22023", "Idempotency-Key"},
       {"select backstitch.guard_remember('never seen', '1')", "55000",
        "guard(key, 'forward') first"},

@@ -40,15 +40,20 @@ std::vector<std::string> signals_of(Json document) {
   return {names.begin(), names.end()};
 }
 
-/// Participants here know a sealed probe by its path. Where a refusal is not believed after an
-/// unknown attempt, what cannot fail is asked for again for days: here for minutes.
+/// Participants here know a sealed probe by its path.
 void adapt(Json& document) {
-  const bool natural = document["services"]["s"].contains("idempotency");
-  each_with(document, "action", [&](Json& step) {
-    if (step.contains("probe") && step["probe"].contains("sealed"))
+  each_with(document, "probe", [&](Json& step) {
+    if (step["probe"].contains("sealed"))
       step["probe"]["http"] = "GET /sealed/" + step["name"].get<std::string>();
+  });
+}
+
+/// Where a refusal is not believed, because an attempt before it was unknown, a step that cannot
+/// fail is asked for again for days: here for minutes.
+void shorten(Json& document) {
+  each_with(document, "action", [&](Json& step) {
     const Json kind = step.value("kind", Json());
-    if (natural && (kind == "pivot" || kind == "retryable"))
+    if (kind == "pivot" || kind == "retryable")
       step["retry"] = {{"maxAttempts", "unlimited"},
                        {"delay", "1s"},
                        {"maxDelay", "30s"},
@@ -56,8 +61,24 @@ void adapt(Json& document) {
   });
 }
 
-/// What the generator leaves out: calls that are answered later.
+/// What the generator leaves out: undos that tell why, in every part of a request.
+void explain(Json& document, test::Dice& dice) {
+  each_with(document, "compensation", [&](Json& step) {
+    if (!step["compensation"].is_object() || !dice.chance(40)) return;
+    Json& undo = step["compensation"];
+    undo["headers"] = {{"X-Why", "${failure.message}"}};
+    undo["query"] = {{"step", "${failure.step}"}};
+    undo["body"] = {{"reason", "${failure.details?.reason}"},
+                    {"first", "${failure.details?[0]?.reason ?? failure.details}"}};
+  });
+}
+
+/// What the generator leaves out: calls that are answered later, or wait for others to be.
 void enrich(Json& document, test::Dice& dice) {
+  if (dice.chance(40)) {
+    document["services"]["s"]["limits"] = {{"maxInFlight", dice.pick({1, 2, 4})},
+                                           {"maxQueue", dice.pick({0, 2, 100})}};
+  }
   each_with(document, "action", [&](Json& step) {
     const std::string name = step["name"];
     const bool reads = step["action"]["http"].get<std::string>().starts_with("GET");
@@ -73,7 +94,10 @@ void enrich(Json& document, test::Dice& dice) {
         {"http", "GET /polled/" + name},
         {"every", "5s"},
         {"outcomes",
-         Json::array({{{"when", "${response.body?.state == 'PENDING'}"}, {"is", "pending"}}})}};
+         Json::array({{{"when", "${response.body.state == 'PENDING'}"}, {"is", "pending"}},
+                      {{"when", "${response.body.state == 'REFUSED'}"},
+                       {"is", "failure"},
+                       {"code", "REFUSED"}}})}};
   });
 }
 
@@ -103,6 +127,30 @@ Json parent_of(const Json& child, const Json& input, const std::string& name, bo
           {"version", 1},
           {"services", {{"s", {{"baseUrl", "https://s.example"}}}}},
           {"steps", Json::array({before, step, behind, last})}};
+}
+
+/// Chains beside each other whose undos are given up at once: one is stuck while others go on.
+Json chains(const std::string& name) {
+  Json branches = Json::object();
+  for (const char* branch : {"a", "b", "c", "d"}) {
+    for (const char* number : {"1", "2", "3"}) {
+      const std::string step = std::string(branch) + number;
+      branches[branch].push_back(
+          {{"name", step},
+           {"action", {{"service", "s"}, {"http", "PUT /" + step + "/${saga.id}"}}},
+           {"compensation",
+            {{"http", "DELETE /" + step + "/${saga.id}"}, {"retry", {{"maxAttempts", 1}}}}}});
+    }
+  }
+  return {
+      {"dsl", 1},
+      {"name", name},
+      {"version", 1},
+      {"services", {{"s", {{"baseUrl", "https://s.example"}}}}},
+      {"steps",
+       Json::array(
+           {{{"name", "chains"}, {"parallel", {{"branches", branches}}}},
+            {{"name", "stop"}, {"when", "${uuid('stop') < '8'}"}, {"fail", {{"code", "STOP"}}}}})}};
 }
 
 }  // namespace
@@ -147,7 +195,8 @@ void Corpus::add_example(const std::vector<std::string>& files, const std::strin
   examples_.push_back(std::move(example));
 }
 
-std::unique_ptr<Specimen> Corpus::registered(const std::vector<Json>& documents, Json input) {
+std::unique_ptr<Specimen> Corpus::registered(std::vector<Json> documents, Json input) {
+  for (auto& document : documents) shorten(document);
   Workbench bench;
   using engine::Registration;
   for (const auto& service : services_)
@@ -171,10 +220,13 @@ std::unique_ptr<Specimen> Corpus::registered(const std::vector<Json>& documents,
 }
 
 std::unique_ptr<Specimen> Corpus::made(std::uint64_t number) {
+  if (number % 16 == 5)
+    return registered({chains("random.r" + std::to_string(number))}, Json::object());
   test::Dice dice(number);
   auto random = test::random_definition(number * 7919 + 1, 8);
   random.document["name"] = "random.r" + std::to_string(number);
   adapt(random.document);
+  explain(random.document, dice);
   const Json plain = random.document;
   enrich(random.document, dice);
   auto specimen = registered({random.document}, random.input);

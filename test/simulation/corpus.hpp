@@ -43,7 +43,7 @@ class Corpus {
   /// nullptr: this one did not pass.
   std::unique_ptr<Specimen> made(std::uint64_t number);
   std::unique_ptr<Specimen> family(std::uint64_t number);
-  std::unique_ptr<Specimen> registered(const std::vector<Json>& documents, Json input);
+  std::unique_ptr<Specimen> registered(std::vector<Json> documents, Json input);
 
   std::vector<std::unique_ptr<Specimen>> examples_;
   std::map<std::uint64_t, std::unique_ptr<Specimen>> random_;

@@ -11,6 +11,7 @@ const std::map<std::string, Rare>& rare_events() {
                                                   {"DeadlinePassed", Rare::deadline_passed},
                                                   {"Resumed", Rare::resumed},
                                                   {"SagaSuspended", Rare::suspended},
+                                                  {"CallbackRefused", Rare::callback_refused},
                                                   {"HandlersStarted", Rare::handlers_ran},
                                                   {"CatchStarted", Rare::try_caught},
                                                   {"SignalConsumed", Rare::signal_consumed},
@@ -47,7 +48,13 @@ class SagaCover {
     if (line.type == "SagaSuspended" &&
         line.data.value("reason", std::string{}) == "TAKEN_OVER_REPEATEDLY")
       coverage_.reached(Rare::suspended_by_take_overs);
+    if (line.type == "SagaSuspended" && line.data.value("phase", std::string{}) == "compensate")
+      stuck_.insert(line.path);
+    if (line.type == "OperatorActed") stuck_.erase(line.path);
     if (line.type == "StepWaiting") waiting_.insert(line.path);
+    if (line.type == "AttemptFailed" && waiting_.count(line.path) > 0 && stopping_at_ == line.at)
+      coverage_.reached(Rare::completion_given_up);
+    if (line.type == "CancelRequested" || line.type == "DeadlinePassed") stopping_at_ = line.at;
     if (line.type == "SignalConsumed" && waiting_.count(line.path) == 0)
       coverage_.reached(Rare::signal_before_wait);
     if (line.type == "SignalConsumed") waiting_.erase(line.path);
@@ -55,6 +62,9 @@ class SagaCover {
         line.data.at("failure").value("code", std::string{}) == "WAIT_TIMEOUT")
       coverage_.reached(Rare::wait_timed_out);
     if (line.type == "StepUnknown") unknown_.insert(line.path);
+    if (line.type == "AttemptFailed" && line.data.value("outcome", std::string{}) == "unknown" &&
+        line.data.at("failure").value("code", std::string{}).starts_with("HTTP_4"))
+      coverage_.reached(Rare::refusal_not_believed);
     if (line.type == "ChildScheduled") children_.insert(line.path);
     if (line.type == "StepSucceeded" && children_.count(line.path) > 0)
       coverage_.reached(Rare::child_completed);
@@ -70,6 +80,7 @@ class SagaCover {
  private:
   void undo(const LogLine& line) {
     if (unknown_.count(line.path) > 0) coverage_.reached(Rare::unknown_step_undone);
+    if (!stuck_.empty()) coverage_.reached(Rare::undone_beside_a_stuck_chain);
     if (line.path.find('[') != std::string::npos)
       coverage_.reached(Rare::iterations_undone);
     else if (line.path.find('/') != std::string::npos)
@@ -80,6 +91,8 @@ class SagaCover {
   Coverage& coverage_;
   std::set<std::string> waiting_;
   std::set<std::string> unknown_;
+  std::set<std::string> stuck_;
+  std::int64_t stopping_at_ = 0;
   std::set<std::string> children_;
   std::string polled_;
 };

@@ -43,6 +43,7 @@ bool holds_undo(const json& node, const DefinitionReader::Documents& documents) 
 
 DefinitionReader::DefinitionReader(const json& document, const Documents& documents) {
   static const json nothing;
+  goes_back_ = document.value("recovery", "backward") != "forward";
   for (const char* list : {"steps", "onFailure", "onSuspended"}) {
     if (document.contains(list))
       read_list(document.at(list), {}, Block::list, nothing, 0, std::string(list) != "steps");

@@ -40,6 +40,7 @@ class DefinitionReader {
   DefinitionReader(const nlohmann::json& document, const Documents& documents);
   /// The step that a path of the log ends with; nullptr: there is none.
   const StepSheet* step(const std::string& path) const;
+  bool goes_back() const { return goes_back_; }  ///< it recovers backward
 
   enum class Order { none, first_is_earlier, second_is_earlier };
   /// Which of two steps, as paths of the log, stands before the other, so that it has to be undone
@@ -52,6 +53,7 @@ class DefinitionReader {
                  const nlohmann::json& body, std::size_t arm, bool handler);
 
   std::map<std::string, StepSheet> steps_;
+  bool goes_back_ = true;
 };
 
 /// The iterations that a path stands in, from the outside in: `a[7]/b/c[2]/d` is 7, 2.

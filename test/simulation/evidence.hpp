@@ -35,7 +35,7 @@ struct StartTold {
 /// A command that was answered as done.
 struct CommandTold {
   std::string saga;
-  std::string what;  ///< signal, cancel, retry, skip, resolve
+  std::string what;  ///< signal, cancel, retry, suspend, skip, resolve
   std::string by;    ///< unique
 };
 
@@ -47,6 +47,7 @@ struct Evidence {
   std::vector<StartTold> starts;
   std::vector<CommandTold> commands;
   std::vector<std::pair<std::string, std::string>> audited;  ///< saga, who
+  bool timely = false;   ///< no fault that delays a node or its appends was planned
   bool drained = false;  ///< faults had stopped and nothing was on its way any more
 };
 

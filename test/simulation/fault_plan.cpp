@@ -63,14 +63,22 @@ FaultPlan FaultPlan::drawn(Dice& dice) {
                    dice.pick<std::size_t>({0, 50, 100})};
   plan.events = {draw.every(5'000, 30'000), draw.every(5'000, 30'000), draw.every(10'000, 40'000),
                  draw.every(8'000, 40'000), draw.every(8'000, 60'000), draw.every(5'000, 40'000)};
-  plan.network = {draw.rate(80), draw.rate(80), draw.rate(80),
-                  draw.rate(60), draw.rate(80), draw.rate(60)};
-  plan.participants = {draw.rate(150), draw.rate(80), draw.rate(80),
-                       dice.pick<std::size_t>({0, 500, 1'000}), draw.rate(200)};
+  plan.network = {draw.rate(80), draw.rate(80), draw.rate(80), draw.rate(60),
+                  draw.rate(80), draw.rate(60), draw.rate(60)};
+  plan.participants = {draw.rate(150), draw.rate(80),
+                       draw.rate(80),  dice.pick<std::size_t>({0, 500, 1'000}),
+                       draw.rate(200), draw.rate(80)};
   plan.outside = {dice.pick<std::size_t>({0, 0, 20, 50}), dice.pick<std::size_t>({30, 70, 100}),
                   dice.pick<std::size_t>({0, 20, 60}), dice.pick<std::size_t>({0, 30, 80}),
                   dice.chance(30)};
   return plan;
+}
+
+bool FaultPlan::is_timely() const {
+  const bool slow = database.slow + database.stuck + database.error + database.answer_error > 0;
+  const Duration disturbed =
+      events.kill + events.pause + events.stop + events.outage + events.clock_jump;
+  return !slow && disturbed.count() == 0;
 }
 
 std::string FaultPlan::text() const {
@@ -87,11 +95,11 @@ std::string FaultPlan::text() const {
   out += "; network:" + shown("refused", network.refused) +
          shown("request-lost", network.request_lost) + shown("answer-lost", network.answer_lost) +
          shown("reset", network.reset) + shown("twice", network.twice) +
-         shown("late", network.late);
+         shown("late", network.late) + shown("garbled", network.garbled);
   out += "; participants:" + shown("refuse", participants.refuses) +
          shown("unknown", participants.unknown) + shown("busy", participants.busy) +
          shown("pending", participants.pending) + shown("undo-fails", participants.undo_fails) +
-         shown("down", events.service_down);
+         shown("stray", participants.strays) + shown("down", events.service_down);
   out += "; outside:" + shown("cancel", outside.cancels) + shown("signal", outside.signals) +
          shown("operator", outside.operators) + shown("repeat", outside.repeats) +
          (outside.clumsy ? " clumsy" : "");

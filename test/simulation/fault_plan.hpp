@@ -44,6 +44,7 @@ struct FaultPlan {
     std::size_t reset = 0;         ///< at once, done or not
     std::size_t twice = 0;         ///< arrives twice
     std::size_t late = 0;          ///< arrives after the attempt was given up
+    std::size_t garbled = 0;       ///< the answer's body is replaced, its status kept
   } network;
   /// Of 1,000 calls, or actions where it says so.
   struct Participants {
@@ -52,6 +53,7 @@ struct FaultPlan {
     std::size_t busy = 0;     ///< answers 429 or 503
     std::size_t pending = 0;  ///< actions that can be answered later
     std::size_t undo_fails = 0;
+    std::size_t strays = 0;  ///< repeated calls and questions that an intermediary answers
   } participants;
   /// Percent of sagas.
   struct Outside {
@@ -62,6 +64,8 @@ struct FaultPlan {
     bool clumsy = false;        ///< signals, commands and callbacks that nobody waits for
   } outside;
 
+  /// Nothing delays a node or what it writes: times in the logs are those of the participants.
+  bool is_timely() const;
   static FaultPlan drawn(test::Dice& dice);
   std::string text() const;
 };

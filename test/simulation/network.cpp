@@ -4,6 +4,8 @@
 
 #include <nlohmann/json.hpp>
 
+#include <backstitch/engine/machine/answer_body.hpp>
+
 namespace backstitch::simulation {
 
 using namespace engine;
@@ -15,6 +17,7 @@ struct Network::Attempt {
   VirtualExecutor* reactor;
   std::function<void(CallResult)> done;
   TimerId timer = 0;
+  Duration timeout{};
   bool over = false;
   bool turned_away = false;  ///< "not done", which holds for every copy of the request
   bool let_in = false;       ///< a copy of it was handled
@@ -24,6 +27,16 @@ struct Network::Attempt {
     if (std::exchange(over, true)) return;
     reactor->cancel(timer);
     --life->calls_open;
+    // Who was given up on may be at work for one attempt timeout longer.
+    const auto* error = std::get_if<TransportError>(&result);
+    const bool held = error != nullptr && error->sent && error->kind == dsl::Transport::timeout;
+    const auto give_back = [life = life, service = message.service] {
+      --life->slots_taken[service];
+    };
+    if (held)
+      reactor->call_after(timeout, give_back);
+    else
+      give_back();
     auto told = std::exchange(done, nullptr);
     told(std::move(result));
   }
@@ -32,10 +45,10 @@ struct Network::Attempt {
 namespace {
 
 Message message_of(const Call& call) {
-  return {call.service_name,           call.saga.text(),     call.path,
-          engine::to_text(call.phase), call.attempt,         call.request.method,
-          call.request.target,         call.request.body,    call.request.key,
-          call.request.compensates,    call.request.callback};
+  return {call.service_name,           call.saga.text(),    call.path,
+          engine::to_text(call.phase), call.attempt,        call.request.method,
+          call.request.target,         call.request.body,   call.request.key,
+          call.request.compensates,    call.request.probes, call.request.callback};
 }
 
 TransportError failed(dsl::Transport kind, bool sent, const char* message) {
@@ -57,8 +70,12 @@ void Network::send(const std::shared_ptr<Life>& life, VirtualExecutor& reactor, 
   attempt->life = life;
   attempt->reactor = &reactor;
   attempt->done = std::move(done);
+  attempt->timeout = call.request.attempt_timeout;
   ++life->calls_open;
   const Message& message = attempt->message;
+  if (++life->slots_taken[message.service] > call.service->limits.in_flight_max.value_or(512))
+    scene_.violated("limit: " + life->who.node + " has more calls in flight to " + message.service +
+                    " than it may");
   if (services_.is_down(message.service) || scene_.strikes(plan.refused)) {
     attempt->timer = reactor.call_after(scene_.between(1, 20), [attempt] {
       attempt->end(failed(dsl::Transport::connect, false, "connection refused"));
@@ -112,7 +129,27 @@ void Network::arrive(const Shared& attempt) {
                       attempt->message.path);
     return;
   }
-  answer(attempt, Response{given.status, {}, std::move(given.body)}, way());
+  answer(attempt, response_of(attempt->message, std::move(given)), way());
+}
+
+/// An intermediary's page, a compressed or a broken body in place of the participant's own: the
+/// status line still says what happened.
+Response Network::response_of(const Message& message, Answer given) {
+  const bool says_it_all = message.phase == "forward" || message.phase == "compensate";
+  if (!says_it_all || given.status == 202 || !scene_.strikes(scene_.plan.network.garbled))
+    return {given.status, {}, std::move(given.body)};
+  scene_.coverage.reached(Rare::answer_garbled);
+  const bool says_json = scene_.dice.chance(50);
+  const std::string bytes = scene_.dice.pick<const char*>(
+      {"", " \r\n", "<html>Bad gateway</html>", "\x1f\x8b\x08",
+       "Stra\xdf"
+       "e",
+       "[1, 2]", "null", "{\"n\": 18446744073709551616}", "{\"n\": 1, \"n\": 2}"});
+  auto body = read_body(says_json ? "application/json" : "text/html; charset=ISO-8859-1",
+                        scene_.dice.chance(10) ? "gzip" : "", bytes);
+  scene_.trace.note("network", "garbles the answer to ", message.phase, " ", message.path, ": ",
+                    body.unreadable);
+  return {given.status, {}, std::move(body.value), std::move(body.unreadable)};
 }
 
 void Network::answer(const Shared& attempt, CallResult result, Duration back) {

@@ -10,7 +10,8 @@
 
 namespace backstitch::simulation {
 
-/// What lies between nodes and participants. It loses, delays and repeats; it never changes.
+/// What lies between nodes and participants. It loses, delays and repeats, and replaces bodies; it
+/// never changes a status.
 class Network {
  public:
   Network(Scene& scene, Services& services) : scene_(scene), services_(services) {}
@@ -26,6 +27,7 @@ class Network {
   void travel(const Shared& attempt, Duration there);
   void arrive(const Shared& attempt);
   void answer(const Shared& attempt, engine::CallResult result, Duration back);
+  engine::Response response_of(const Message& message, Answer given);
   Duration way();
 
   Scene& scene_;

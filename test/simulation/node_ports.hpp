@@ -19,6 +19,7 @@ struct Life {
   bool slept_past_lease = false;
   std::unique_ptr<VirtualExecutor> store_thread;  ///< on which the store answers
   std::size_t calls_open = 0;
+  std::map<std::string, std::uint32_t> slots_taken;  ///< by service: open calls, and given up ones
 };
 
 /// One process' way to the database, and everything that may go wrong on it: calls are slow, get

@@ -234,6 +234,7 @@ void OutsideWorld::command(SagaId saga, engine::Command what, const std::string&
     }
     commands_.push_back({saga.text(), name, by});
     if (name == "retry") scene_.coverage.reached(Rare::operator_retry);
+    if (name == "suspend") scene_.coverage.reached(Rare::operator_suspend);
     if (name == "skip") scene_.coverage.reached(Rare::operator_skip);
     if (name == "resolve") scene_.coverage.reached(Rare::operator_resolve);
   });
@@ -281,6 +282,7 @@ void OutsideWorld::look_around() {
       if (status.status() == "SUSPENDED" && scene_.dice.chance(scene_.plan.outside.operators))
         operate(saga);
       if (scene_.dice.chance(10)) look_at(saga);
+      if (status.status() == "RUNNING" || status.status() == "COMPENSATING") hurry(saga);
       if (!scene_.plan.outside.clumsy || !scene_.dice.chance(5)) continue;
       if (scene_.dice.chance(50)) operate(saga);
       if (const auto& signals = signals_of(status); !signals.empty())
@@ -290,7 +292,15 @@ void OutsideWorld::look_around() {
   });
 }
 
-/// Whatever a person finds in the view: the suspended step, and one of three things to do.
+/// A person who does not wait for the next attempt, or does not want it.
+void OutsideWorld::hurry(SagaId saga) {
+  if (!scene_.dice.chance(scene_.plan.outside.operators / 10)) return;
+  const std::string by = somebody();
+  if (scene_.dice.chance(70)) return command(saga, engine::Retry{by, "now"}, "retry", by, 3);
+  command(saga, engine::Suspend{"", by, "stop"}, "suspend", by, 3);
+}
+
+/// Whatever a person finds in the view: the step the saga is suspended at, and one thing to do.
 void OutsideWorld::operate(SagaId saga) {
   Process* node = cluster_.any();
   if (node == nullptr) return;
@@ -302,16 +312,28 @@ void OutsideWorld::operate(SagaId saga) {
       std::string step = "nothing";
       if (suspension != seen.end() && suspension->is_object())
         step = (*suspension)["step"].is_string() ? (*suspension)["step"].get<std::string>() : "";
-      switch (scene_.dice.below(4)) {
+      switch (scene_.dice.below(7)) {
         case 0:
           return command(saga, engine::Skip{step, by, "try"}, "skip", by, 3);
         case 1:
-          return command(saga, engine::Resolve{step, {{"n", 1}}, by, "seen"}, "resolve", by, 3);
+        case 2:
+        case 3:
+          return command(saga, resolution_of(step, by), "resolve", by, 3);
+        case 4:
+          return command(saga, engine::Suspend{"", by, "stop"}, "suspend", by, 3);
         default:
           return command(saga, engine::Retry{by, "again"}, "retry", by, 3);
       }
     });
   });
+}
+
+engine::Resolve OutsideWorld::resolution_of(const std::string& step, const std::string& by) {
+  using engine::Resolution;
+  engine::Resolve resolve{step, Resolution::done, {}, {}, by, "seen"};
+  resolve.as = scene_.dice.pick({Resolution::done, Resolution::not_done, Resolution::compensated});
+  if (resolve.as == Resolution::done && scene_.dice.chance(60)) resolve.output = Json{{"n", 1}};
+  return resolve;
 }
 
 /// What a reader is told is a status that the log has had since it asked.

@@ -55,6 +55,8 @@ class OutsideWorld {
                int tries);
   void look_around();
   void operate(SagaId saga);
+  void hurry(SagaId saga);
+  engine::Resolve resolution_of(const std::string& step, const std::string& by);
   void look_at(SagaId saga);
   void urge();
   std::string somebody() { return "user-" + std::to_string(++people_); }

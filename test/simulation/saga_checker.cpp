@@ -21,6 +21,20 @@ std::string sent(const json& request) {
   return text(request, "method") + " " + text(request, "target") + " " + text(request, "body");
 }
 
+/// From a cancellation or the saga's timeout to the first compensation: the attempt timeout of a
+/// call in flight, and of the poll that was sent just before its answer.
+constexpr std::int64_t stop_bound_ms = 2 * 12'000 + 1'000;
+
+/// A value inserted into a path stays one segment of it, for routers that decode `%2F`, too.
+bool leaves_its_path(const json& request) {
+  std::string path = text(request, "target");
+  path = path.substr(0, path.find('?')) + "/";
+  for (const char* part : {"//", "/../", "/./", "%2F", "%5C", "%2E"}) {
+    if (path.find(part) != std::string::npos) return true;
+  }
+  return false;
+}
+
 /// Its effect is there, may be there, or is just being taken back.
 bool may_stand(Stage stage) {
   return stage == Stage::running || stage == Stage::succeeded || stage == Stage::unknown ||
@@ -41,7 +55,8 @@ void SagaChecker::read(const std::vector<LogLine>& log) {
     last = line.sequence;
     if (line.sequence == 1 && line.type != "SagaStarted") wrong("I6", line, "a log begins so");
     if (line.sequence > 1 && line.type == "SagaStarted") wrong("I6", line, "a second start");
-    if (fold_.ended() && line.type != "SagaReopened") wrong("I9", line, "it had ended");
+    if (fold_.ended() && line.type != "SagaReopened" && line.type != "CallbackRefused")
+      wrong("I9", line, "it had ended");
     if (line.type == "SagaReopened" && fold_.status() != "COMPLETED")
       wrong("I9", line, "it was " + fold_.status());
     note(line);
@@ -53,7 +68,10 @@ void SagaChecker::note(const LogLine& line) {
   if (line.type == "SagaStarted") deadline_ = number(line.data, "deadline");
   if (line.type == "TryFailed") failed_tries_.insert(line.path);
   if (line.type == "CatchStarted") failed_tries_.erase(line.path);
+  if (line.type == "CompensationStarted" || line.type == "SagaReopened") going_back_ = true;
+  if (line.type == "SagaSuspended") stuck_.insert(line.path);
   if (line.type == "OperatorActed") {
+    if (text(line.data, "action") != "retry-child") stuck_.erase(line.path);
     const std::string by = text(line.data, "by");
     people_.insert(by);
     operator_at_ = line.path;
@@ -63,6 +81,7 @@ void SagaChecker::note(const LogLine& line) {
   if (line.type == "CancelRequested") people_.insert(text(line.data, "by"));
   if (line.type == "CompensationStarted" && pivot_passed_)
     wrong("I9", line, "the pivot was passed before");
+  completions(line);
   times(line);
   signals(line);
   forward(line);
@@ -76,6 +95,7 @@ void SagaChecker::scheduled(const LogLine& line) {
   Step& step = steps_[line.path];
   const std::string key = text(request, "key");
   if (key.empty()) wrong("I3", line, "a request without a key");
+  if (leaves_its_path(request)) wrong("path", line, "it is " + text(request, "target"));
   if (!step.key.empty() && step.key != key)
     wrong("I3", line, "its key was " + step.key + " and is " + key);
   if (!step.key.empty() && step.request != sent(request))
@@ -85,9 +105,36 @@ void SagaChecker::scheduled(const LogLine& line) {
   step.stage = Stage::running;
 }
 
+/// What only asks has no key of its own, and names that of the action.
+void SagaChecker::asked(const LogLine& line, const json& request) {
+  if (request.contains("key")) wrong("I3", line, "a question has a key of its own");
+  if (text(request, "probes") != steps_[line.path].key)
+    wrong("I3", line, "it asks for " + text(request, "probes"));
+}
+
+/// R1, as far as codes tell who refused: a code of the table is its status.
+void SagaChecker::refusals(const LogLine& line) {
+  if (line.type == "AttemptFailed" && text(line.data, "phase") == "forward" &&
+      text(line.data, "outcome") == "unknown")
+    steps_[line.path].unknown_attempt = true;
+  const StepSheet* sheet = definition_.step(line.path);
+  if (line.type != "StepFailed" || sheet == nullptr || sheet->is_readonly()) return;
+  const std::string code = text(line.data.at("failure"), "code");
+  if (!sheet->has("action") || !code.starts_with("HTTP_")) return;
+  const int status = std::stoi(code.substr(5));
+  const bool redirect = status >= 300 && status < 400 && status != 307 && status != 308;
+  if (redirect && !sheet->has("probe")) wrong("R1", line, "a redirect was taken for a refusal");
+  const bool judges_the_request = status == 402 || status == 422;
+  if (steps_[line.path].unknown_attempt && !judges_the_request && !sheet->has("probe"))
+    wrong("R1", line, "a refusal was believed although an attempt before it was unknown");
+}
+
 void SagaChecker::forward(const LogLine& line) {
+  refusals(line);
   const StepSheet* sheet = definition_.step(line.path);
   if (line.type == "StepScheduled") scheduled(line);
+  if (line.type == "ProbeScheduled") asked(line, line.data.at("request"));
+  if (line.type == "StepWaiting" && line.data.contains("poll")) asked(line, line.data.at("poll"));
   if (line.type == "ChildScheduled") {
     steps_[line.path].stage = Stage::running;
     steps_[line.path].child = text(line.data.at("child"), "saga");
@@ -100,10 +147,14 @@ void SagaChecker::forward(const LogLine& line) {
   if (line.type == "StepSucceeded") {
     Step& step = steps_[line.path];
     step.by_operator = operator_at_ == line.path;
+    step.without_output = line.data.contains("failure");
     step.stage = Stage::succeeded;
     if (sheet != nullptr && sheet->is_pivot()) pivot_passed_ = true;
   }
-  if (line.type == "StepFailed") steps_[line.path].stage = Stage::failed;
+  if (line.type == "StepFailed") {
+    steps_[line.path].stage = Stage::failed;
+    steps_[line.path].not_done_by_operator = operator_at_ == line.path;
+  }
   if (line.type == "StepUnknown") {
     steps_[line.path].stage = Stage::unknown;
     steps_[line.path].effect_unknown = true;
@@ -119,6 +170,12 @@ bool SagaChecker::in_failed_try(const std::string& path) const {
                      [&](const std::string& attempt) { return path.starts_with(attempt + "/"); });
 }
 
+bool SagaChecker::share_failed_try(const std::string& path, const std::string& other) const {
+  return std::any_of(failed_tries_.begin(), failed_tries_.end(), [&](const std::string& attempt) {
+    return path.starts_with(attempt + "/") && other.starts_with(attempt + "/");
+  });
+}
+
 /// The heart of I4.
 void SagaChecker::undo_begins(const LogLine& line) {
   Step& step = steps_[line.path];
@@ -128,6 +185,8 @@ void SagaChecker::undo_begins(const LogLine& line) {
   if (!back && !in_failed_try(line.path)) wrong("I4", line, "nothing has failed");
   for (const auto& [path, other] : steps_) {
     if (path == line.path || !may_stand(other.stage)) continue;
+    // Up to a save-point only what came after it is undone.
+    if (!back && !share_failed_try(line.path, path)) continue;
     const StepSheet* sheet = definition_.step(path);
     if (sheet == nullptr || !sheet->can_be_undone()) continue;
     if (definition_.order(line.path, path) == DefinitionReader::Order::first_is_earlier)
@@ -135,7 +194,17 @@ void SagaChecker::undo_begins(const LogLine& line) {
   }
 }
 
+/// R2. An output that could not be computed is nothing to render from.
+void SagaChecker::undo_not_rendered(const LogLine& line) {
+  const auto step = steps_.find(line.path);
+  if (step != steps_.end() && step->second.without_output) return;
+  wrong("R2", line, "the compensation cannot be rendered: " + text(line.data, "message"));
+}
+
 void SagaChecker::backward(const LogLine& line) {
+  if (line.type == "SagaSuspended" && text(line.data, "reason") == "EXPRESSION_FAILED" &&
+      text(line.data, "phase") == "compensate")
+    undo_not_rendered(line);
   Step* step = steps_.count(line.path) > 0 ? &steps_[line.path] : nullptr;
   const bool begins = line.type == "StepCompensationScheduled" || line.type == "ChildUndoScheduled";
   if (begins) undo_begins(line);
@@ -168,9 +237,90 @@ void SagaChecker::backward(const LogLine& line) {
   if (line.type == "StepCompensationSkipped") {
     const std::string reason = text(line.data, "reason");
     if (reason == "operator") incomplete_ = true;
+    if (reason == "not-done") {
+      step->by_operator = true;
+      if (!step->effect_unknown) wrong("I4", line, "the step is known to be done");
+    }
     if (reason == "when" || reason == "waived") undo_begins(line);
     step->stage = Stage::undo_skipped;
   }
+}
+
+/// What is pending when a saga is to stop is settled in the same moment, unless a poll is asking.
+void SagaChecker::completions(const LogLine& line) {
+  check_settled(line);
+  const std::string phase = text(line.data, "phase");
+  const StepSheet* sheet = definition_.step(line.path);
+  if (line.type == "StepWaiting" && sheet != nullptr && sheet->has("action") && !sheet->is_pivot())
+    pending_.insert(line.path);
+  const bool settles =
+      line.type == "StepSucceeded" || line.type == "StepFailed" || line.type == "StepUnknown" ||
+      line.type == "ProbeScheduled" ||
+      ((line.type == "AttemptFailed" || line.type == "AttemptStarted") && phase == "forward");
+  if (settles) pending_.erase(line.path);
+  if (phase == "poll" && line.type == "AttemptStarted") polling_.insert(line.path);
+  if (settles || (phase == "poll" && line.type == "AttemptFailed")) polling_.erase(line.path);
+  if (line.type == "CallbackRefused" && !refused_callbacks_.insert(line.path).second)
+    wrong("I6", line, "that a callback came too late is on record already");
+  if (line.type == "StepScheduled" && sheet != nullptr && sheet->is_pivot()) pivot_sent_ = true;
+  const bool stops =
+      line.type == "CancelRequested" || (line.type == "DeadlinePassed" && definition_.goes_back());
+  if (stops && !pivot_passed_ && !stop_at_) {
+    stop_at_ = line.at;
+    delayed_ = pivot_sent_ || fold_.status() != "RUNNING";
+  }
+  const bool is_child = line.type.starts_with("Child");
+  if (is_child || phase == "probe" || line.type == "ProbeScheduled" || line.type == "Resumed" ||
+      line.type == "SagaSuspended" || line.type == "StepCompensationScheduled")
+    delayed_ = true;
+  if (line.type == "CompensationStarted") check_stop_bound(line);
+  last_at_ = line.at;
+}
+
+void SagaChecker::check_settled(const LogLine& line) {
+  if (!stop_at_ || line.at == last_at_ || fold_.status() != "RUNNING") return;
+  for (const auto& path : pending_) {
+    if (polling_.count(path) > 0) continue;
+    wrong("I8", line, path + " still awaits its participant's answer after the stop");
+    pending_.erase(path);
+    return;
+  }
+}
+
+void SagaChecker::check_stop_bound(const LogLine& line) {
+  if (!timely_ || !stop_at_ || delayed_) return;
+  if (line.at - *stop_at_ > stop_bound_ms)
+    wrong("I8", line, "it took " + std::to_string(line.at - *stop_at_) + " ms to go back");
+}
+
+void SagaChecker::check_chains() {
+  if (stuck_.empty() || stuck_.count("") > 0) return;
+  const LogLine end{0, "at rest", "", json::object(), 0};
+  for (const auto& [path, step] : steps_) {
+    const StepSheet* sheet = definition_.step(path);
+    if (sheet == nullptr || sheet->handler || !sheet->can_be_undone()) continue;
+    const bool open =
+        step.stage == Stage::undoing ||
+        (going_back_ && (step.stage == Stage::succeeded || step.stage == Stage::unknown));
+    if (open && stuck_.count(path) == 0 && !waits_for_a_stuck_one(path))
+      wrong("I1", end, path + " is not undone, though only others are stuck");
+  }
+}
+
+/// Something that has to be undone before it is not; in a serial block, and beside other
+/// iterations, that may be anything.
+bool SagaChecker::waits_for_a_stuck_one(const std::string& path) const {
+  const StepSheet* sheet = definition_.step(path);
+  const bool in_turn =
+      std::any_of(sheet->levels.begin(), sheet->levels.end(), [](const Level& level) {
+        return level.block == Level::Block::for_each ||
+               (level.block == Level::Block::parallel &&
+                level.body->value("compensationOrder", "mirror") == "serial");
+      });
+  return in_turn || std::any_of(steps_.begin(), steps_.end(), [&](const auto& other) {
+           return other.first != path && may_stand(other.second.stage) &&
+                  definition_.order(path, other.first) == DefinitionReader::Order::first_is_earlier;
+         });
 }
 
 void SagaChecker::saga_ended(const LogLine& line) {

@@ -1,6 +1,7 @@
 #pragma once
 #include <functional>
 #include <map>
+#include <optional>
 #include <set>
 #include <string>
 #include <vector>
@@ -34,13 +35,22 @@ class SagaChecker {
     std::string undo_request;
     std::string child;
     bool by_operator = false;  ///< a person said what became of it
+    bool not_done_by_operator = false;
     bool effect_unknown = false;
+    bool without_output = false;   ///< it took effect, and its output could not be computed
+    bool unknown_attempt = false;  ///< an attempt of the action ended unknown
   };
   using Complain = std::function<void(const std::string&)>;
 
-  SagaChecker(std::string id, const DefinitionReader& definition, Complain complain)
-      : id_(std::move(id)), definition_(definition), complain_(std::move(complain)) {}
+  SagaChecker(std::string id, const DefinitionReader& definition, bool timely, Complain complain)
+      : id_(std::move(id)),
+        definition_(definition),
+        timely_(timely),
+        complain_(std::move(complain)) {}
   void read(const std::vector<LogLine>& log);
+  /// The saga is suspended and comes to rest: no chain of compensations waits but for one that is
+  /// stuck.
+  void check_chains();
 
   const std::map<std::string, Step>& steps() const { return steps_; }
   const std::string& status() const { return fold_.status(); }
@@ -56,18 +66,27 @@ class SagaChecker {
   };
   void note(const LogLine& line);
   void forward(const LogLine& line);
+  void refusals(const LogLine& line);
   void backward(const LogLine& line);
   void times(const LogLine& line);
   void signals(const LogLine& line);
   void scheduled(const LogLine& line);
+  void undo_not_rendered(const LogLine& line);
+  void asked(const LogLine& line, const nlohmann::json& request);
   void undo_begins(const LogLine& line);
   void wait_ended(const LogLine& line, bool succeeded);
   void saga_ended(const LogLine& line);
   void wrong(const std::string& promise, const LogLine& line, const std::string& what);
   bool in_failed_try(const std::string& path) const;
+  void completions(const LogLine& line);
+  void check_settled(const LogLine& line);
+  void check_stop_bound(const LogLine& line);
+  bool waits_for_a_stuck_one(const std::string& path) const;
+  bool share_failed_try(const std::string& path, const std::string& other) const;
 
   std::string id_;
   const DefinitionReader& definition_;
+  bool timely_;
   Complain complain_;
   StatusFold fold_;
   std::map<std::string, Step> steps_;
@@ -78,6 +97,15 @@ class SagaChecker {
   std::set<std::string> people_;
   std::set<std::string> signal_senders_;
   std::set<std::string> failed_tries_;
+  std::set<std::string> pending_;  ///< accepted by their participants, the answer is awaited
+  std::set<std::string> polling_;  ///< a poll is in flight
+  std::set<std::string> refused_callbacks_;
+  std::set<std::string> stuck_;          ///< a person is needed at their compensations
+  std::optional<std::int64_t> stop_at_;  ///< from when the saga is to stop
+  bool delayed_ = false;                 ///< since then something else than a call was awaited
+  std::int64_t last_at_ = 0;
+  bool pivot_sent_ = false;
+  bool going_back_ = false;
   std::string operator_at_;  ///< what the last event was an operator's doing for
   std::int64_t deadline_ = 0;
   bool pivot_passed_ = false;

@@ -1,5 +1,7 @@
 #include "service.hpp"
 
+#include <cctype>
+
 #include <nlohmann/json.hpp>
 
 namespace backstitch::simulation {
@@ -14,10 +16,14 @@ Dice dice_of(const std::string& key) {
   return Dice(mixed);
 }
 
+constexpr const char* by_key = "/by-key/";
+/// As the participant itself says it, and no router.
+const Answer not_seen{404, {{"error", "NOT_SEEN"}}};
+
 /// Who is asked there promises that "not seen" is for ever.
 bool is_sealed(const Message& probe) {
-  return probe.phase == "probe" && (probe.target.find("/by-key/") != std::string::npos ||
-                                    probe.target.starts_with("/sealed/"));
+  return probe.phase == "probe" &&
+         (probe.target.find(by_key) != std::string::npos || probe.target.starts_with("/sealed/"));
 }
 
 }  // namespace
@@ -61,8 +67,29 @@ std::optional<Answer> Services::turned_away() {
   return Answer{scene_.dice.chance(50) ? 429 : 503, nullptr};
 }
 
+/// A second copy, a question or an undo meets a proxy, an expired token or a login page. It does
+/// not for the first copy of an action: such a refusal is the truth.
+std::optional<Answer> Services::stray(const Message& message) {
+  const bool action = message.phase == "forward";
+  const auto known = effects_.find(message.key);
+  const bool is_seen = known != effects_.end() && known->second.stage != Stage::unseen;
+  if (action && (message.attempt == 1 || !is_seen)) return std::nullopt;
+  if (!scene_.strikes(scene_.plan.participants.strays)) return std::nullopt;
+  scene_.coverage.reached(Rare::stray_answer);
+  // The definitions of the corpus have rules for 404, 409 and 410.
+  const int status = scene_.dice.pick({302, 307, 400, 401, 403, 405, 413});
+  if (scene_.trace.kept())
+    scene_.trace.note(message.service, message.phase, " ", message.saga.substr(24), " ",
+                      message.path, " #", message.attempt, ": stray ", status);
+  return Answer{status, "<!doctype html>"};
+}
+
 Answer Services::handle(const Message& message) {
+  if (const auto other = stray(message)) return *other;
   const auto& plan = scene_.plan.participants;
+  // Routers decode `%2F` and find nothing there, or refuse it.
+  const std::string path = message.target.substr(0, message.target.find('?'));
+  if (path.find("%2F") != std::string::npos) return {404, "<h1>Not Found</h1>"};
   const bool lies_open = scene_.strikes(plan.unknown);
   if (lies_open && scene_.dice.chance(50)) return {500, nullptr};
   Answer answer;
@@ -76,8 +103,14 @@ Answer Services::handle(const Message& message) {
   return answer;
 }
 
+Services::Effect& Services::effect_of(const std::string& key) {
+  std::string column = key;
+  for (char& c : column) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
+  return effects_[column];
+}
+
 Answer Services::act(const Message& message) {
-  Effect& effect = effects_[message.key];
+  Effect& effect = effect_of(message.key);
   switch (effect.stage) {
     case Stage::undone:
     case Stage::closed:
@@ -117,7 +150,7 @@ Answer Services::act(const Message& message) {
 
 void Services::decide(const Message& message) {
   --undecided_;
-  Effect& effect = effects_[message.key];
+  Effect& effect = effect_of(message.key);
   if (effect.stage != Stage::accepted) return;
   const bool refused = refuses(message.key);
   effect.stage = refused ? Stage::refused : Stage::done;
@@ -131,7 +164,7 @@ void Services::decide(const Message& message) {
 }
 
 Answer Services::undo(const Message& message) {
-  Effect& effect = effects_[message.compensates];
+  Effect& effect = effect_of(message.compensates);
   const bool fails = scene_.strikes(scene_.plan.participants.undo_fails);
   if (fails && scene_.dice.chance(50)) return {scene_.dice.pick({409, 500, 503}), nullptr};
   const Stage before = effect.stage;
@@ -152,26 +185,32 @@ Answer Services::undo(const Message& message) {
 }
 
 Answer Services::look_up(const Message& message) {
-  Effect& effect = effects_[message.key];
+  // A participant reads the key where it likes: from the path, if it is there.
+  const auto in_path = message.target.find(by_key);
+  const std::string key = in_path == std::string::npos
+                              ? message.probes
+                              : message.target.substr(in_path + std::string_view(by_key).size());
+  Effect& effect = effect_of(key);
   switch (effect.stage) {
     case Stage::done:
       return effect.answer;
     case Stage::accepted:
       return {200, {{"state", message.phase == "poll" ? "PENDING" : "QUEUED"}}};
     case Stage::refused:
-      if (message.phase == "poll") return effect.answer;
-      return {404, {{"state", "REFUSED"}}};
+      // A poll is a question: that it is answered with a refusal would say nothing.
+      if (message.phase == "poll") return {200, {{"state", "REFUSED"}}};
+      return not_seen;
     case Stage::undone:
     case Stage::closed:
-      return {404, nullptr};
+      return not_seen;
     case Stage::unseen:
       break;
   }
-  if (!is_sealed(message)) return {404, nullptr};
+  if (!is_sealed(message)) return not_seen;
   effect.stage = Stage::closed;
-  note(What::sealed, message, message.key);
+  note(What::sealed, message, key);
   scene_.coverage.reached(Rare::sealed_probe_closed);
-  return {404, nullptr};
+  return not_seen;
 }
 
 bool Services::refuses(const std::string& key) const {
@@ -179,8 +218,25 @@ bool Services::refuses(const std::string& key) const {
 }
 
 Answer Services::refusal(const std::string& key) {
-  return {dice_of(key + "!").pick({409, 409, 422, 402, 410}),
-          {{"state", "REFUSED"}, {"error", "refused"}}};
+  Dice dice = dice_of(key + "!");
+  const int status = dice.pick({409, 409, 422, 402, 410});
+  // Error pages have every shape.
+  switch (dice.below(8)) {
+    case 0:
+      return {status, nullptr};
+    case 1:
+      return {status, "<html><body>Conflict\r\n</body></html>"};
+    case 2:
+      return {status, nlohmann::json::array({"refused", {{"reason", "none"}}})};
+    case 3:
+      return {status, 409};
+    case 4:
+      return {status, {{"reason", {{"code", 7}}}}};
+    default:
+      return {
+          status,
+          {{"state", "REFUSED"}, {"error", "refused"}, {"why", "taken"}, {"reason", "sold out"}}};
+  }
 }
 
 /// One body that every step of the corpus can read what it needs from.

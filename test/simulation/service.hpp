@@ -25,6 +25,7 @@ struct Message {
   std::string body;
   std::string key;          ///< `Idempotency-Key`
   std::string compensates;  ///< `Saga-Compensates`
+  std::string probes;       ///< `Saga-Probes`
   std::string callback;     ///< `Saga-Callback`
 };
 struct Answer {
@@ -34,7 +35,8 @@ struct Answer {
 
 /// All participants. They keep docs/participant-contract.md: one effect and one answer a key; an
 /// undo of what was never seen is remembered; an undo may be repeated; a sealed probe closes the
-/// key. Beyond that they refuse, are busy, fail, and answer later.
+/// key. Beyond that they refuse, are busy, fail, and answer later. In front of them is an ordinary
+/// router, which finds no route for an encoded slash; their key columns ignore case.
 class Services {
  public:
   /// Posts the answer of a call that was accepted.
@@ -60,6 +62,7 @@ class Services {
     std::string callback;
   };
 
+  std::optional<Answer> stray(const Message& message);
   Answer act(const Message& message);
   Answer undo(const Message& message);
   Answer look_up(const Message& message);
@@ -68,10 +71,11 @@ class Services {
   static Answer refusal(const std::string& key);
   static Answer success(const std::string& key);
   void note(LedgerEntry::What what, const Message& message, const std::string& key);
+  Effect& effect_of(const std::string& key);
 
   Scene& scene_;
   Post post_;
-  std::map<std::string, Effect> effects_;  ///< by the key of the action
+  std::map<std::string, Effect> effects_;  ///< by the key of the action, without its case
   Ledger ledger_;
   std::map<std::string, engine::SteadyTime> down_until_;
   std::size_t undecided_ = 0;

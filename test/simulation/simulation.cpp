@@ -40,6 +40,7 @@ class Simulation {
     const bool drained = scene_.plan.drain && drain();
     Evidence evidence = collect();
     evidence.drained = drained;
+    evidence.timely = scene_.plan.is_timely();
     for (auto& violation : check(evidence)) scene_.violated(violation);
     cover(evidence, scene_.coverage);
     return outcome();

@@ -84,28 +84,28 @@ struct MadeUp {
                         step("b"),
                         step("c")}}};
     add("SagaStarted", "", {{"definition", "t"}, {"version", 1}, {"labels", {{"start", "one"}}}});
-    add("StepScheduled", "a", request("a/f"));
+    add("StepScheduled", "a", request("a-f"));
     add("StepSucceeded", "a", json::object());
     add("StepWaiting", "w", {{"until", 1'000'000}});
     add("SignalReceived", "", {{"name", "go"}, {"by", "me"}});
     add("SignalConsumed", "w", {{"signal", 5}});
     add("StepSucceeded", "w", json::object());
-    add("StepScheduled", "b", request("b/f"));
+    add("StepScheduled", "b", request("b-f"));
     add("AttemptFailed", "b", {{"phase", "forward"}, {"attempt", 1}, {"retryAt", 12}});
     add("AttemptStarted", "b", {{"phase", "forward"}, {"attempt", 2}}, 12);
     add("StepSucceeded", "b", json::object());
-    add("StepScheduled", "c", request("c/f"));
+    add("StepScheduled", "c", request("c-f"));
     add("StepFailed", "c", {{"failure", {{"code", "NO"}}}});
     add("CompensationStarted", "", {{"failure", {{"code", "NO"}}}});
-    add("StepCompensationScheduled", "b", request("b/c", "b/f"));
+    add("StepCompensationScheduled", "b", request("b-c", "b-f"));
     add("StepCompensated", "b", json::object());
-    add("StepCompensationScheduled", "a", request("a/c", "a/f"));
+    add("StepCompensationScheduled", "a", request("a-c", "a-f"));
     add("StepCompensated", "a", json::object());
     add("SagaEnded", "", {{"status", "FAILED"}});
     for (const char* path : {"a", "b"}) {
       const std::string name = path;
-      ledger(LedgerEntry::What::done, name + "/f", name + "/f", name, "forward");
-      ledger(LedgerEntry::What::undone, name + "/f", name + "/c", name, "compensate");
+      ledger(LedgerEntry::What::done, name + "-f", name + "-f", name, "forward");
+      ledger(LedgerEntry::What::undone, name + "-f", name + "-c", name, "compensate");
     }
     evidence.documents = &documents;
     evidence.rows["saga"] = {"FAILED", ""};
@@ -162,7 +162,7 @@ TEST_CASE("the checker finds what is wrong, and says which promise it breaks") {
          m.evidence.rows["other"] = m.evidence.rows["saga"];
        }},
       {"two steps have one key",
-       "I3:", [](MadeUp& m) { m.line(8).data["request"]["key"] = "a/f"; }},
+       "I3:", [](MadeUp& m) { m.line(8).data["request"]["key"] = "a-f"; }},
       {"a request was not sent as it was stored",
        "I3:", [](MadeUp& m) { m.evidence.ledger[0].request = "PUT /y "; }},
       {"an undo before the undo of what stands behind", "I4:", [](MadeUp& m) { m.move(17, 15); }},
@@ -171,7 +171,7 @@ TEST_CASE("the checker finds what is wrong, and says which promise it breaks") {
       {"a step that was not done is undone",
        "I4:", [](MadeUp& m) { m.line(15).path = m.line(16).path = "c"; }},
       {"an undo names another action",
-       "I5:", [](MadeUp& m) { m.line(17).data["request"]["compensates"] = "b/f"; }},
+       "I5:", [](MadeUp& m) { m.line(17).data["request"]["compensates"] = "b-f"; }},
       {"what was undone is still there", "I5:", [](MadeUp& m) { m.evidence.ledger.pop_back(); }},
       {"a log with a gap", "I6:", [](MadeUp& m) { m.line(7).sequence = 8; }},
       {"a row that says something else",

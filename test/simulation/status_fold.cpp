@@ -13,7 +13,9 @@ void StatusFold::event(const std::string& type, const std::string& path, const s
 
 void StatusFold::fold(const std::string& type, const std::string& path, const std::string& data) {
   ++events_;
-  if (ended() && type != "SagaReopened") after_end_ = type + " after " + status_;
+  // A callback that came too late is put on record whenever it comes.
+  if (ended() && type != "SagaReopened" && type != "CallbackRefused")
+    after_end_ = type + " after " + status_;
   const auto member = [&](const char* name) {
     return nlohmann::json::parse(data).value(name, std::string{});
   };

@@ -8,7 +8,7 @@ namespace backstitch::test {
 namespace {
 
 using What = Observed::What;
-constexpr std::array<std::pair<What, std::string_view>, 13> words{
+constexpr std::array<std::pair<What, std::string_view>, 15> words{
     {{What::call, "call"},
      {What::retry, "retry"},
      {What::done, "done"},
@@ -20,6 +20,8 @@ constexpr std::array<std::pair<What, std::string_view>, 13> words{
      {What::cancelled, "cancel"},
      {What::deadline, "deadline"},
      {What::suspended, "suspended"},
+     {What::resumed, "resumed"},
+     {What::undo_left, "undo-left"},
      {What::together, "together"},
      {What::apart, "apart"}}};
 
@@ -49,6 +51,7 @@ Observed one(std::string_view line) {
     }
     if (!known) throw std::invalid_argument("no such thing to see: " + std::string(line));
     seen.path = cut_word(rest);
+    if (seen.what == What::suspended || seen.what == What::undo_left) seen.word = cut_word(rest);
     if (seen.what == What::refused) {
       seen.word = cut_word(rest);
       seen.failure_class = cut_word(rest);

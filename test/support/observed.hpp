@@ -20,7 +20,9 @@ namespace backstitch::test {
 ///     undo a, undone a        its compensation is called, and has succeeded
 ///     undo-failed a           … or was given up, and the rest goes on
 ///     cancel, deadline        a cancel was accepted, the saga's timeout passed
-///     suspended a             a person is needed at a
+///     suspended a             a person is needed at a; `suspended a OPERATOR`: one asked for it
+///     resumed a               a person has answered that
+///     undo-left a operator    a person went on without its compensation; `not-done`: it needs none
 ///     together, apart         what stands between happened at one moment, in no order
 ///     COMPLETED {"n": 1}      the end; FAILED CODE, FAILED_INCOMPLETE CODE
 struct Observed {
@@ -36,13 +38,15 @@ struct Observed {
     cancelled,
     deadline,
     suspended,
+    resumed,
+    undo_left,
     together,
     apart,
     ended
   };
   What what = What::call;
   std::string path;
-  std::string word;                           ///< the failure's code
+  std::string word;                           ///< the failure's code, the reason
   std::string failure_class{};                ///< empty: what its code usually has
   std::string status{};                       ///< of the end
   std::optional<Json> output = std::nullopt;  ///< unset: not seen

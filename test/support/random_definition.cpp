@@ -20,7 +20,8 @@ Json input_schema() {
 
 Json random_input(Dice& dice) {
   Json input{{"id", "o-17"}, {"n", dice.below(10)}, {"flag", dice.chance(50)}};
-  if (dice.chance(30)) input["note"] = "soon";
+  // Some of them do not fit into a segment of a path.
+  if (dice.chance(30)) input["note"] = dice.pick({"soon", "soon", "", "..", "a/b"});
   input["items"] = Json::array();
   const std::size_t count = dice.below(4);
   for (std::size_t i = 0; i < count; ++i)
@@ -110,6 +111,9 @@ RandomDefinition random_definition(std::uint64_t seed, std::size_t leaves,
                 {"input", input_schema()},
                 {"services", {{"s", {{"baseUrl", "https://s.example"}}}}}};
   if (dice.chance(15)) document["services"]["s"]["idempotency"] = "natural";
+  // It is written for actions, and must reach neither probes nor compensations.
+  if (dice.chance(12))
+    document["services"]["s"]["outcomes"] = Json::array({{{"status", 404}, {"is", "success"}}});
   if (dice.chance(20)) document["labels"] = {{"n", "${string(input.n)}"}};
   if (dice.chance(20)) document["businessKey"] = "${input.id}";
   if (dice.chance(15)) document["timeout"] = dice.pick({"2m", "12h"});

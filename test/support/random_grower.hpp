@@ -41,6 +41,9 @@ class Grower {
   GrownStep leaf(const Place& at);
   GrownStep call(const Place& at, const std::string& kind);
   Json compensation(const Place& at, const std::string& name, bool may_read_output);
+  Json probe(const std::string& name);
+  Json completion(const std::string& name);
+  static Json unreadable_is_unknown();
   void call_options(Json& step, const Place& at, const std::string& name, bool retryable);
   GrownStep value(const Place& at);
   GrownStep sleep(const Place& at);

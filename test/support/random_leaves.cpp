@@ -24,6 +24,9 @@ GrownStep Grower::call(const Place& at, const std::string& kind) {
   const std::string name = fresh("a");
   const bool reads = kind == "readonly";
   Json action{{"service", "s"}, {"http", (reads ? "GET /" : "PUT /") + name + "/${saga.id}"}};
+  const bool may_fail = !at.after_pivot && !at.forward && kind != "pivot";
+  if (may_fail && dice_.chance(8))
+    action["http"] = action["http"].get<std::string>() + "/${input?.note ?? 'none'}";
   if (!reads && dice_.chance(40))
     action["body"] = {{"n", braced(random_number(dice_, at))}, {"key", "${self.key}"}};
   if (dice_.chance(20)) action["query"] = {{"n", braced(random_number(dice_, at))}};
@@ -33,9 +36,10 @@ GrownStep Grower::call(const Place& at, const std::string& kind) {
   bool sealed = false;
   if (!reads && dice_.chance(25)) {
     sealed = dice_.chance(50);
-    step["probe"] = {{"http", "GET /" + name}, {"outcomes", Json::array({rule(404, "NOT_SEEN")})}};
+    step["probe"] = probe(name);
     if (sealed) step["probe"]["sealed"] = true;
   }
+  if (!reads && dice_.chance(12)) step["completion"] = completion(name);
   if (kind == "compensatable") step["compensation"] = compensation(at, name, sealed);
   GrownStep grown{std::move(step), at.reach};
   grown.reach.must.push_back({name, Shape::number});
@@ -46,9 +50,13 @@ void Grower::call_options(Json& step, const Place& at, const std::string& name, 
   if (dice_.chance(40)) {
     std::string code = name + "_TAKEN";
     code[0] = 'A';
-    step["outcomes"] = Json::array({rule(409, code)});
+    Json refused = rule(409, code);
+    // What a proxy says of a 409 has no reason that the condition could read.
+    if (dice_.chance(40)) refused["when"] = "${response.body.why == 'taken'}";
+    step["outcomes"] = Json::array({std::move(refused)});
     codes_.push_back(code);
   }
+  if (dice_.chance(15)) step["outcomes"].push_back(unreadable_is_unknown());
   if (retryable) {
     if (dice_.chance(30))
       step["retry"] = {{"maxAttempts", "unlimited"}, {"delay", "1s"}, {"maxElapsed", "72h"}};
@@ -61,11 +69,44 @@ void Grower::call_options(Json& step, const Place& at, const std::string& name, 
   if (dice_.chance(10)) step["capture"] = "${response.status}";
 }
 
+/// A page that somebody else answers is not taken for a success.
+Json Grower::unreadable_is_unknown() {
+  return {{"status", "2xx"}, {"when", "${response.body.n < 0}"}, {"is", "unknown"}};
+}
+
+Json Grower::probe(const std::string& name) {
+  Json not_seen = rule(404, "NOT_SEEN");
+  if (dice_.chance(50)) not_seen["when"] = "${response.body.error == 'NOT_SEEN'}";
+  Json outcomes = Json::array({std::move(not_seen)});
+  if (dice_.chance(50)) outcomes.push_back(unreadable_is_unknown());
+  return {{"http", "GET /" + name}, {"outcomes", std::move(outcomes)}};
+}
+
+Json Grower::completion(const std::string& name) {
+  Json pending{{"when", "${response.body.state == 'PENDING'}"}, {"is", "pending"}};
+  return {{"timeout", dice_.pick({"1m", "5m"})},
+          {"poll",
+           {{"http", "GET /polled/" + name},
+            {"every", "5s"},
+            {"outcomes", Json::array({std::move(pending)})}}}};
+}
+
 Json Grower::compensation(const Place& at, const std::string& name, bool may_read_output) {
   if (dice_.chance(12)) return "none";
   Json undo{{"http", "DELETE /" + name}};
   if (may_read_output && dice_.chance(50)) undo["http"] = "DELETE /" + name + "/${self.output.n}";
   if (dice_.chance(30)) undo["body"] = {{"why", "${failure.code}"}, {"key", "${self.key}"}};
+  if (dice_.chance(25)) {
+    undo["headers"] = {{"X-Why", "${failure.message}"}};
+    undo["query"] = {{"step", "${failure.step}"}};
+    undo["body"] = {{"reason", "${failure.details?.reason}"},
+                    {"first", "${failure.details?[0]?.reason ?? failure.details}"}};
+  }
+  // It can never be rendered, so the step must not be called.
+  if (!may_read_output && !at.forward && dice_.chance(4)) {
+    undo["body"] = "${div(1, input.n - input.n)}";
+    return undo;
+  }
   if (dice_.chance(15)) {
     // Only what certainly stood before the step may be read in its undo.
     Place certain = at;
@@ -76,6 +117,8 @@ Json Grower::compensation(const Place& at, const std::string& name, bool may_rea
   }
   if (dice_.chance(15)) {
     undo["onExhausted"] = "continue";
+    undo["retry"] = {{"maxAttempts", 2}, {"delay", "1s"}};
+  } else if (dice_.chance(15)) {
     undo["retry"] = {{"maxAttempts", 2}, {"delay", "1s"}};
   }
   return undo;
@@ -134,7 +177,7 @@ GrownStep Grower::wait(const Place& at) {
 GrownStep Grower::fail(const Place& at, bool conditional) {
   const std::string code = "F" + std::to_string(dice_.between(1, 3));
   Json how{{"code", code}};
-  if (dice_.chance(40)) how["message"] = "stopped at ${" + random_number(dice_, at) + "}";
+  if (dice_.chance(40)) how["message"] = "stopped\r\nat ${" + random_number(dice_, at) + "}";
   if (dice_.chance(20)) how["details"] = {{"n", braced(random_number(dice_, at))}};
   codes_.push_back(code);
   GrownStep grown{{{"name", fresh("f")}, {"fail", how}}, at.reach, false};

@@ -26,7 +26,7 @@ bool is_named(const Fault& fault, const std::string& code) {
 Reference::Reference(const dsl::Definition& definition, Json input)
     : definition_(definition),
       input_(std::move(input)),
-      saga_{{"id", ""}, {"name", definition.name}, {"version", definition.version}} {
+      saga_{{"id", "id"}, {"name", definition.name}, {"version", definition.version}} {
   main_ = make_lane(definition.steps, "", nullptr, &names_);
   follow();
 }
@@ -36,21 +36,41 @@ std::string Reference::observe(const Observed& seen) {
   ++clock_;
   if (seen.what == What::together || seen.what == What::apart) {
     together_ = seen.what == What::together;
-    if (!ended_ && !suspended_) follow();
+    undecided_ = order_matters();
+    failed_together_.clear();
+    if (!ended_) follow();
     return "";
   }
   if (ended_) return "the saga has ended";
-  // What stands beside the step that is stuck comes to its end, and notices go out.
-  if (suspended_) return seen.what == What::ended ? "the saga is suspended" : "";
+  if (seen.path.starts_with("onSuspended[")) return "";
+  // Calls in flight come to their ends, and what is undone elsewhere goes on; nothing else begins.
+  const bool begins = seen.what == What::call || seen.what == What::retry ||
+                      seen.what == What::cancelled || seen.what == What::ended;
+  if (begins && !suspended_at_.empty()) return "the saga is suspended at " + *suspended_at_.begin();
   std::string wrong = one_seen(seen);
   if (!wrong.empty() && together_) {
     // Of what happens at one moment this may be the consequence.
     together_ = false;
+    if (order_matters()) undecided_ = true;
     follow();
     wrong = one_seen(seen);
   }
   if (wrong.empty()) follow();
   return undecided_ ? "" : wrong;
+}
+
+/// Of two failures at one moment the one may stop the `try` around the other, or be too late for
+/// it.
+bool Reference::order_matters() const {
+  const auto in_try = [](const Run* run) {
+    const Run* block = run->lane->block;
+    for (; block != nullptr; block = block->lane->block) {
+      if (std::holds_alternative<dsl::Try>(block->step->body)) return true;
+    }
+    return false;
+  };
+  return failed_together_.size() > 1 &&
+         std::any_of(failed_together_.begin(), failed_together_.end(), in_try);
 }
 
 /// Changes nothing if it gives a reason.
@@ -100,8 +120,19 @@ std::string Reference::end_seen(const Observed& seen) {
 }
 
 std::string Reference::finish() {
-  if (undecided_ || suspended_ || ended_) return "";
+  if (undecided_ || ended_) return "";
+  if (!suspended_at_.empty()) return left_to_undo();
   return "the saga has not ended: " + left_to_do();
+}
+
+/// One stuck compensation does not stop those beside it.
+std::string Reference::left_to_undo() const {
+  for (const auto& [path, run] : runs_) {
+    const bool open = run->undo == UndoStand::allowed || run->undo == UndoStand::running;
+    if (open && suspended_at_.count(path) == 0)
+      return path + " is not undone, though only " + *suspended_at_.begin() + " is stuck";
+  }
+  return "";
 }
 
 std::string Reference::left_to_do() const {
@@ -119,6 +150,13 @@ std::string Reference::left_to_do() const {
 
 void Reference::follow() {
   forget_what_is_allowed();
+  if (!suspended_at_.empty() && !fault_) {
+    for (Run* block : tries_) {
+      const bool back = block->stand == Stand::running && block->lanes.size() == 1;
+      if (back) undo(*block->lanes[0], *block->fault);
+    }
+    return;
+  }
   if (!fault_) {
     advance(*main_);
     if (main_->progress == Progress::failed) fault_ = main_->fault;

@@ -64,10 +64,13 @@ std::string Reference::step_seen(Run& run, const Observed& seen) {
     case What::unknown:
       return unknown_seen(run);
     case What::suspended:
-      return suspended_seen(run);
+      return suspended_seen(run, seen.word);
+    case What::resumed:
+      return resumed_seen(run);
     case What::undo:
     case What::undone:
     case What::undo_failed:
+    case What::undo_left:
       return undo_seen(run, seen);
     case What::cancelled:
     case What::deadline:
@@ -97,6 +100,7 @@ bool Reference::may_fail(const Run& run) const {
 std::string Reference::call_seen(Run& run) {
   if (!std::holds_alternative<dsl::Action>(run.step->body)) return "the step calls nobody";
   if (run.stand != Stand::ready || !may_begin(run)) return not_ready(run);
+  if (!can_be_sent(run)) return "its request cannot be rendered, or not its undo";
   mark_begun(run);
   run.stand = Stand::running;
   pivot_sent_ = pivot_sent_ || is_pivot(*run.step);
@@ -134,7 +138,8 @@ std::string Reference::done_seen(Run& run, const Observed& seen) {
 
 std::string Reference::refused_seen(Run& run, const Observed& seen) {
   const auto& body = run.step->body;
-  const bool calls = std::holds_alternative<dsl::Action>(body);
+  // What cannot be sent fails without a call.
+  const bool calls = std::holds_alternative<dsl::Action>(body) && can_be_sent(run);
   if (ends_when_stopped(run)) return "";
   if (calls ? run.stand != Stand::running : run.stand != Stand::ready || !may_begin(run))
     return not_ready(run);
@@ -152,12 +157,13 @@ std::string Reference::refused_seen(Run& run, const Observed& seen) {
   if (std::holds_alternative<dsl::Sleep>(body)) return "a sleep cannot fail";
   mark_begun(run);
   run.stand = Stand::failed;
-  run.fault = Fault{seen.word,
+  note_failed(run, {seen.word,
                     seen.failure_class.empty() ? class_of(seen.word) : seen.failure_class,
                     run.path,
                     clock_,
-                    {}};
-  if (is_pivot(*run.step) && deadline_waits_)
+                    {}});
+  // An operator's word about the pivot is the reason by itself, however late it comes.
+  if (is_pivot(*run.step) && deadline_waits_ && seen.word != "RESOLVED_NOT_DONE")
     stop_ = Fault{"SAGA_TIMEOUT", "timeout", "", clock_, {*run.fault}};
   return "";
 }
@@ -167,8 +173,13 @@ std::string Reference::unknown_seen(Run& run) {
   if (!may_fail(run) || is_pivot(*run.step)) return "here a step is resolved, or a person is asked";
   run.stand = Stand::unknown;
   run.settled_at = clock_;
-  run.fault = Fault{"OUTCOME_UNKNOWN", "unknown", run.path, clock_, {}};
+  note_failed(run, {"OUTCOME_UNKNOWN", "unknown", run.path, clock_, {}});
   return "";
+}
+
+void Reference::note_failed(Run& run, Fault fault) {
+  run.fault = std::move(fault);
+  if (together_) failed_together_.push_back(&run);
 }
 
 std::string Reference::undo_seen(Run& run, const Observed& seen) {
@@ -183,25 +194,39 @@ std::string Reference::undo_seen(Run& run, const Observed& seen) {
   const bool given_up = seen.what == What::undo_failed;
   if (given_up && (undo == nullptr || undo->on_exhausted != dsl::OnExhausted::continue_))
     return "a person has to look at an undo that was given up";
+  if (seen.what == What::undo_left && suspended_at_.count(run.path) > 0)
+    return "only an operator who was asked goes on without an undo";
+  if (seen.what == What::undo_left && seen.word == "not-done" && run.stand != Stand::unknown)
+    return "the step is known to be done";
   run.undo = UndoStand::done;
-  incomplete_ = incomplete_ || given_up;
+  if (given_up || (seen.what == What::undo_left && seen.word != "not-done")) note_given_up();
+  return "";
+}
+
+void Reference::note_given_up() {
+  incomplete_ = true;
   // Whether there is another way from a save-point that was not reached is left open.
   const bool to_a_save_point = std::any_of(tries_.begin(), tries_.end(), [](const Run* block) {
     return block->stand == Stand::running && block->lanes.size() == 1;
   });
-  if (given_up && to_a_save_point) undecided_ = true;
-  return "";
+  if (to_a_save_point) undecided_ = true;
 }
 
-std::string Reference::suspended_seen(const Run& run) {
+std::string Reference::resumed_seen(const Run& run) {
+  if (suspended_at_.erase(run.path) > 0) return "";
+  return "the saga is not suspended there";
+}
+
+std::string Reference::suspended_seen(const Run& run, const std::string& word) {
   const bool undoing = run.undo == UndoStand::running;
   const auto* action = std::get_if<dsl::Action>(&run.step->body);
   // A probe may be unable to find out.
   const bool asks = action != nullptr && action->probe;
   const bool stuck = run.stand == Stand::running && (!may_fail(run) || is_pivot(*run.step) || asks);
-  if (!undoing && !stuck)
+  const bool wanted = word == "OPERATOR" && run.stand == Stand::running;
+  if (!undoing && !stuck && !wanted)
     return "nobody is needed at this step: it is " + std::string(to_text(run.stand));
-  suspended_ = true;
+  suspended_at_.insert(run.path);
   return "";
 }
 

@@ -5,6 +5,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -87,7 +88,11 @@ class Reference {
   std::string refused_seen(Run& run, const Observed& seen);
   std::string unknown_seen(Run& run);
   std::string undo_seen(Run& run, const Observed& seen);
-  std::string suspended_seen(const Run& run);
+  std::string suspended_seen(const Run& run, const std::string& word);
+  std::string resumed_seen(const Run& run);
+  void note_failed(Run& run, Fault fault);
+  bool order_matters() const;
+  void note_given_up();
   static std::string not_ready(const Run& run);
   bool may_fail(const Run& run) const;
 
@@ -96,6 +101,7 @@ class Reference {
   std::string stop_seen(const Observed& seen);
   std::string end_seen(const Observed& seen);
   std::string left_to_do() const;
+  std::string left_to_undo() const;
   /// Everything that follows from what was seen, up to what has to be seen next.
   void follow();
 
@@ -138,6 +144,10 @@ class Reference {
                 const Json* self = nullptr);
   bool holds(const dsl::Expression& source, const Lane& lane, const Json* failure = nullptr,
              const Json* self = nullptr);
+  /// The same of a catch: a condition that cannot be evaluated does not hold.
+  bool certainly_holds(const dsl::Expression& source, const Lane& lane, const Json& failure);
+  /// Whether the request of the action can be rendered, and its undo if the outcome were unknown.
+  bool can_be_sent(const Run& run);
   static Json failure_of(const Fault& fault);
 
   const dsl::Definition& definition_;
@@ -154,11 +164,12 @@ class Reference {
   bool pivot_sent_ = false;
   bool pivot_passed_ = false;
   bool incomplete_ = false;
-  bool suspended_ = false;
+  std::set<std::string> suspended_at_;
   bool ended_ = false;
   bool undecided_ = false;
-  bool together_ =
-      false;             ///< what is seen has no order: no failure stops what stands beside it yet
+  /// What is seen has no order: no failure stops what stands beside it yet.
+  bool together_ = false;
+  std::vector<const Run*> failed_together_;
   bool undone_ = false;  ///< all that had to be undone is, handlers included
   std::uint64_t clock_ = 0;
 };

@@ -66,7 +66,7 @@ std::optional<std::size_t> Reference::matching_catch(const Run& run, const dsl::
     const dsl::Catch& one = block.catches[i];
     const bool matches = is_named(one.codes, fault.code) &&
                          is_named(one.classes, fault.failure_class) &&
-                         (!one.when || holds(*one.when, *run.lane, &failure));
+                         (!one.when || certainly_holds(*one.when, *run.lane, failure));
     if (matches) return i;
   }
   return std::nullopt;

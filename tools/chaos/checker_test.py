@@ -15,7 +15,7 @@ A, B = "00000000-0000-7000-8000-000000000001", "00000000-0000-7000-8000-00000000
 
 def entry(seq, saga, step, effect, key=None, compensates="", undoable=True):
     return {"seq": seq, "service": "orders", "saga": saga, "step": step, "subject": f"{step}/{saga}", "effect": effect,
-            "key": key or f"{saga}/{step}/f", "compensates": compensates, "undoable": undoable}
+            "key": key or f"{saga}-{step}-f", "compensates": compensates, "undoable": undoable}
 
 
 def event(saga, sequence, kind, path="", **data):
@@ -23,7 +23,7 @@ def event(saga, sequence, kind, path="", **data):
 
 
 def scheduled(saga, sequence, step):
-    return event(saga, sequence, "StepScheduled", step, request={"method": "PUT", "key": f"{saga}/{step}/f"})
+    return event(saga, sequence, "StepScheduled", step, request={"method": "PUT", "key": f"{saga}-{step}-f"})
 
 
 def row(saga, status, last, key):
@@ -42,8 +42,8 @@ def good():
             event(B, 8, "StepCompensated", "reserve"), event(B, 9, "StepCompensated", "create"),
             event(B, 10, "SagaEnded", status="FAILED")]}
     ledger = [entry(1, A, "create", "done"), entry(2, B, "create", "done"), entry(3, B, "reserve", "done"),
-              entry(4, B, "reserve", "undone", f"{B}/reserve/c", f"{B}/reserve/f"),
-              entry(5, B, "create", "undone", f"{B}/create/c", f"{B}/create/f")]
+              entry(4, B, "reserve", "undone", f"{B}-reserve-c", f"{B}-reserve-f"),
+              entry(5, B, "create", "undone", f"{B}-create-c", f"{B}-create-f")]
     owned = [{"at": f"{at}", "shard": shard, "epoch": epoch, "node": owner[:1], "owner": owner, "clock": at}
              for at, shard, epoch, owner in ((1, 1, 1, "a.1"), (1, 2, 1, "a.1"), (5, 1, 2, "b.1"))]
     written = [{"at": f"{2 + (saga == A and e['sequence'] > 2) * 4}", "saga_id": saga, "sequence": e["sequence"], "shard": int(saga[-1]),
@@ -82,7 +82,7 @@ BREAKS = [
     ("what a saga calls done was done, and stands unless it was undone", lambda t, s, c: t.ledgers["order"].pop()),
     ("a saga that failed left nothing, one that completed keeps what it did", lambda t, s, c: t.ledgers["order"].pop()),
     ("a saga that failed left nothing, one that completed keeps what it did",
-     lambda t, s, c: t.ledgers["order"].append(entry(9, A, "create", "undone", "x", f"{A}/create/f"))),
+     lambda t, s, c: t.ledgers["order"].append(entry(9, A, "create", "undone", "x", f"{A}-create-f"))),
     ("a saga that failed left nothing, one that completed keeps what it did",
      lambda t, s, c: t.ledgers["order"].append(entry(9, B, "pay", "captured"))),
     ("a saga that failed left nothing, one that completed keeps what it did",
@@ -137,7 +137,7 @@ class Checker(unittest.TestCase):
         tables, starts, said = good()
         tables.log[A] += [event(A, 5, "SagaReopened"), event(A, 6, "SagaEnded", status="FAILED")]
         tables.sagas[0].update(status="FAILED", last_sequence=6)
-        tables.ledgers["order"].append(entry(6, A, "create", "undone", "x", f"{A}/create/f"))
+        tables.ledgers["order"].append(entry(6, A, "create", "undone", "x", f"{A}-create-f"))
         self.assertNotIn("one end, and nothing after it", self.found((tables, starts, said)))
 
     def test_a_cancel_that_meets_a_saga_on_its_way_back_need_not_be_noted(self):

@@ -6,16 +6,6 @@
 #include "../limits.hpp"
 
 namespace backstitch::engine {
-namespace {
-
-/// In the parent's shard, so that both are always run by the same node.
-SagaId child_id(const SagaState& parent, const StepPath& path, TimePoint now,
-                std::uint64_t random) {
-  const std::uint64_t place = std::hash<std::string>{}(parent.id.text() + "/" + path);
-  return SagaId::make(now, random, random ^ place * 0x9e3779b97f4a7c15ULL, parent.id.shard());
-}
-
-}  // namespace
 
 Progress Decider::begin_child(const Located& at, const dsl::SubSaga& saga) {
   const std::uint32_t depth = state().parent ? state().parent->depth + 1 : 1;
@@ -24,7 +14,7 @@ Progress Decider::begin_child(const Located& at, const dsl::SubSaga& saga) {
         at, {ErrorCode::invalid, "LIMIT_EXCEEDED",
              "sub-sagas are nested more than " + std::to_string(saga_depth_max) + " deep"});
   }
-  ChildScheduled scheduled{at.path, {}, std::nullopt};
+  ChildScheduled scheduled{at.path, {}, std::nullopt, action_key(at)};
   {
     const SagaScope scope = scope_of(at, Phase::forward);
     dsl::Budget budget;
@@ -70,14 +60,12 @@ void Decider::child_changed(const ChildChanged& changed) {
 
 /// The child's state is the step's: what suspends it suspends the parent until it goes on.
 void Decider::child_ended(const Located& at, const ChildChanged& changed) {
-  const Suspension* suspension = suspension_of(at.path);
+  const Suspension* suspension = suspension_at(at.path);
   const bool suspended = suspension != nullptr;
   // It failed where nothing may fail; told again, that is no news.
-  if (suspended && suspension->reason != "CHILD_SUSPENDED" &&
-      suspension->reason != child_incomplete)
-    return;
+  if (suspended && suspension->cause == SuspensionCause::step) return;
   const auto goes_on = [&] {
-    if (suspended) act({"child", at.path, "", "", nullptr});
+    if (suspended) act({"child", at.path, "", ""});
   };
   const std::string child = "the saga " + changed.child.text();
   switch (changed.status) {
@@ -98,7 +86,7 @@ void Decider::child_ended(const Located& at, const ChildChanged& changed) {
     case SagaStatus::failed: {
       goes_on();
       Failure why = changed.failure.value_or(failure("FAILED", "failure", "", at.path));
-      if (step_state(at.path).child_stopped && why.code == "CANCELLED") {
+      if (step_state(at.path).child_stopped && why.failure_class == "cancelled") {
         const auto& timeout = step_state(at.path).timeout_at;
         why = timeout && *timeout <= now()
                   ? failure("STEP_TIMEOUT", "timeout", "the step's timeout passed", at.path)
@@ -109,30 +97,32 @@ void Decider::child_ended(const Located& at, const ChildChanged& changed) {
       return known_not_done(at, std::move(why));
     }
     case SagaStatus::failed_incomplete:
-    case SagaStatus::suspended:
+    case SagaStatus::suspended: {
       if (suspended) return;
-      return suspend(
-          changed.status == SagaStatus::suspended ? "CHILD_SUSPENDED" : child_incomplete,
-          child +
-              (changed.status == SagaStatus::suspended ? " is suspended"
-                                                       : " could not be undone completely") +
-              (changed.failure ? ": " + changed.failure->code + ", " + changed.failure->message
-                               : ""),
-          at.path, Phase::forward);
+      const bool waits = changed.status == SagaStatus::suspended;
+      Suspension why;
+      why.reason = waits ? "CHILD_SUSPENDED" : child_incomplete;
+      why.message =
+          child + (waits ? " is suspended" : " could not be undone completely") +
+          (changed.failure ? ": " + changed.failure->code + ", " + changed.failure->message : "");
+      why.step = at.path;
+      why.cause = waits ? SuspensionCause::child_suspended : SuspensionCause::child_incomplete;
+      return suspend(std::move(why));
+    }
   }
 }
 
 void Decider::child_undone(const Located& at, const ChildChanged& changed) {
-  const bool suspended = suspension_of(at.path) != nullptr;
+  const bool suspended = suspension_at(at.path) != nullptr;
   switch (changed.status) {
     case SagaStatus::running:
     case SagaStatus::completed:
       return;
     case SagaStatus::compensating:
-      if (suspended) act({"child", at.path, "", "", nullptr});
+      if (suspended) act({"child", at.path, "", ""});
       return;
     case SagaStatus::failed:
-      if (suspended) act({"child", at.path, "", "", nullptr});
+      if (suspended) act({"child", at.path, "", ""});
       return emit(StepCompensated{at.path});
     case SagaStatus::failed_incomplete:
     case SagaStatus::suspended:

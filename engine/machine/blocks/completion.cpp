@@ -26,13 +26,14 @@ void Decider::wait_for_completion(const Located& at, const dsl::Completion& comp
     const auto every = duration_of(completion.poll->every, scope);
     auto request = render(
         program_, state(),
-        {at, Phase::poll, completion.poll->request, action_of(at).request.service, nullptr}, scope);
+        {at, Phase::poll, completion.poll->request, action_of(at).request.service, action_key(at)},
+        scope);
     if (!every || !request) {
       broken = every ? request.error() : every.error();
     } else {
       waiting.poll = std::move(*request);
       waiting.poll_at =
-          now() + std::max({*every, poll_every_min, verdict.retry_after.value_or(Duration{0})});
+          next_poll(std::max(*every, poll_every_min), verdict.retry_after, *waiting.until);
     }
   }
   if (!broken) return emit(std::move(waiting));
@@ -46,6 +47,13 @@ void Decider::wait_for_completion(const Located& at, const dsl::Completion& comp
   probe_or_unknown(at, last);
 }
 
+/// What the participant asks for is cut to the completion's timeout, for a last question there.
+TimePoint Decider::next_poll(Duration every, const std::optional<Duration>& asked_for,
+                             TimePoint until) const {
+  const TimePoint next = now() + std::max(every, asked_for.value_or(Duration{0}));
+  return asked_for && now() < until ? std::min(next, until) : next;
+}
+
 void Decider::poll_ended(const Located& at, const Verdict& verdict) {
   const CallState& call = step_state(at.path).poll;
   Failure why = failure(verdict.code, dsl::to_text(verdict.outcome), verdict.message, at.path);
@@ -56,10 +64,10 @@ void Decider::poll_ended(const Located& at, const Verdict& verdict) {
     return forward_ended(at, verdict);
   }
   const auto every = duration_of(action_of(at).completion->poll->every, scope_of(at, Phase::poll));
-  const Duration wait = std::max(
-      {every ? *every : poll_every_min, poll_every_min, verdict.retry_after.value_or(Duration{0})});
+  const TimePoint next = next_poll(every ? std::max(*every, poll_every_min) : poll_every_min,
+                                   verdict.retry_after, *step_state(at.path).wait_until);
   emit(AttemptFailed{at.path, Phase::poll, call.attempts, OutcomeClass::pending, std::move(why),
-                     now() + wait});
+                     next, verdict.lost});
 }
 
 void Decider::completion_timed_out(const Located& at) {
@@ -75,6 +83,19 @@ void Decider::completion_timed_out(const Located& at) {
   probe_or_unknown(at, late);
 }
 
+/// The saga, or a block around the step, is to stop: an answer that may take hours is not waited
+/// for.
+void Decider::settle_completion(const Located& at) {
+  Verdict last;
+  last.outcome = OutcomeClass::unknown;
+  last.code = stopped_failure(at.path).code;
+  last.message = "the participant's answer is not waited for, because the saga does not go on here";
+  emit(AttemptFailed{at.path, Phase::forward, step_state(at.path).forward.attempts,
+                     OutcomeClass::unknown, failure(last.code, "unknown", last.message, at.path),
+                     std::nullopt});
+  probe_or_unknown(at, last);
+}
+
 void Decider::callback(const Callback& callback) {
   const auto found = std::find_if(
       state().steps.begin(), state().steps.end(),
@@ -87,19 +108,27 @@ void Decider::callback(const Callback& callback) {
   const bool open = step.status == StepStatus::running || step.status == StepStatus::waiting;
   const auto at = locate(definition(), found->first);
   if (is_terminal(state().status) || !open || !at) {
-    return refuse("callback-too-late",
-                  "The step `" + found->first + "` does not wait for an answer any more.");
+    refuse("callback-too-late",
+           "The step `" + found->first + "` does not wait for an answer any more.");
+    if (!step.callback_refused) emit(CallbackRefused{StepPath(found->first)});
+    return;
   }
   SagaScope scope = scope_of(*at, Phase::forward);
-  const Verdict verdict = classify(callback.response, rules_of(*at, Phase::poll), scope);
-  if (verdict.outcome == OutcomeClass::pending) return;  // still at it: nothing has changed
+  const Verdict verdict = judge(*at, Question::callback, callback.response, scope);
+  if (verdict.outcome == OutcomeClass::pending) {
+    // Still at it: nothing has changed. One that cannot be judged is noted once a step.
+    if (!verdict.note.empty() && !step.callback_noted)
+      emit(CallbackReceived{at->path, verdict.note});
+    return;
+  }
+  note_attempt(at->path, {callback.response.unreadable});
   emit(CallbackReceived{at->path});
   // What an operator was waiting for has come.
   const bool settles =
       verdict.outcome == OutcomeClass::success || verdict.outcome == OutcomeClass::failure;
-  if (settles && suspension_of(at->path) != nullptr) act({"callback", at->path, "", "", nullptr});
+  if (settles && suspension_at(at->path) != nullptr) act({"callback", at->path, "", ""});
   if (verdict.outcome == OutcomeClass::success)
-    succeed_with(*at, action_of(*at).output, scope);
+    succeed_with(*at, action_of(*at).output, scope, verdict.note);
   else
     forward_ended(*at, verdict);
   advance();

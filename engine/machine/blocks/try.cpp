@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "../decider.hpp"
+#include "../limits.hpp"
 
 namespace backstitch::engine {
 namespace {
@@ -64,8 +65,8 @@ Progress Decider::choose_catch(const Located& at, const dsl::Try& block) {
     if (one.when) {
       dsl::Budget budget;
       const auto holds = one.when->evaluate_condition(scope, budget);
-      if (!holds) return fail_expression(at, holds.error());
-      if (!*holds) continue;
+      if (!holds) emit(CatchPassedOver{at.path, i, cut_message(holds.error().message)});
+      if (!holds || !*holds) continue;
     }
     emit(CatchStarted{at.path, i});
     return Progress::done;

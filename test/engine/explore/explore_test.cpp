@@ -150,7 +150,7 @@ TEST_CASE("a list may be empty, a divisor zero") {
 TEST_CASE("an undo that reads what is not there is found before it would be needed") {
   const auto found = explore::explore(program_of(saga(
       R"({"name":"a","action":{"service":"s","http":"PUT /a"},"capture":{"t":"${response.body?.token}"},
-        "compensation":{"http":"DELETE /a/${self.captured.t}"}})")));
+        "probe":{"http":"GET /a","sealed":true},"compensation":{"http":"DELETE /a/${self.captured.t}"}})")));
   REQUIRE_FALSE(found.violations.empty());
   CHECK(found.violations[0].promise == "expression");
   CHECK(found.violations[0].what.find("a: ") == 0);
@@ -223,4 +223,22 @@ TEST_CASE(
   CHECK(good.violations.empty());
   CHECK(endings_of(good) == std::set<std::string>{"COMPLETED", "FAILED WAIT_TIMEOUT at w",
                                                   "FAILED CANCELLED or SAGA_TIMEOUT"});
+}
+
+TEST_CASE(
+    "an empty body and a page are tried where the body is read, and such endings are marked") {
+  const auto with_output = [](const std::string& output) {
+    return saga(step("a", R"(,"output":{"id":")" + output + R"("})") + "," +
+                R"({"name":"b","action":{"service":"s","http":"PUT /b/${steps.a.output.id}"},)"
+                R"("compensation":{"http":"DELETE /b"}})");
+  };
+  const auto needy = explore::explore(program_of(with_output("${response.body.id}")));
+  CHECK(needy.violations.empty());
+  const auto& ending = ending_of(needy, SagaStatus::failed, "EXPRESSION_FAILED at a");
+  CHECK(ending.odd_body);
+  CHECK(ending.story.front() == "a: done, with an empty body");
+  CHECK_FALSE(ending_of(needy, SagaStatus::failed, "HTTP_400 at a").odd_body);
+  const auto careful = explore::explore(program_of(with_output("${response.body?.id ?? 'none'}")));
+  CHECK(careful.violations.empty());
+  CHECK(endings_of(careful).count("FAILED EXPRESSION_FAILED at a") == 0);
 }

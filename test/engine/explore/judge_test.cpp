@@ -42,24 +42,37 @@ class Trace {
     state().steps[path].status = status;
     return *this;
   }
-  std::string undo(const std::string& path, const std::string& compensates = "key of ") {
+  /// A key of this path: `key-of-both-l-x`.
+  static std::string key(std::string start, const std::string& path) {
+    for (const char c : path) start += c == '/' ? '-' : c;
+    return start;
+  }
+  std::string undo(const std::string& path, const std::string& compensates = "key-of-") {
     auto& undo = state().steps[path].undo;
     RenderedRequest request;
-    request.key = "undo of " + path;
-    request.compensates = compensates + path;
+    request.key = key("undo-of-", path);
+    request.compensates = key(compensates, path);
     undo.request = std::make_shared<const RenderedRequest>(request);
     undo.in_flight = true;
     return said(judge->judge({}, {}, {CallParticipant{path, Phase::compensate, 1}}));
   }
-  std::string call(const std::string& path, const std::string& key = "key of ") {
+  std::string call(const std::string& path, const std::string& start = "key-of-") {
     RenderedRequest request;
-    request.key = key + path;
+    request.key = key(start, path);
     state().steps[path].forward.request = std::make_shared<const RenderedRequest>(request);
     return said(judge->judge({}, {}, {CallParticipant{path, Phase::forward, 1}}));
   }
   std::string end(SagaStatus status) {
     state().status = status;
     return said(judge->judge_end());
+  }
+  std::string probe(const std::string& path, const std::string& probes,
+                    const std::string& own = "") {
+    RenderedRequest request;
+    request.key = own;
+    request.probes = probes;
+    state().steps[path].probe.request = std::make_shared<const RenderedRequest>(request);
+    return said(judge->judge({}, {}, {CallParticipant{path, Phase::probe, 1}}));
   }
   static std::string said(const std::optional<Breach>& breach) {
     return breach ? breach->promise + " " + breach->what : "";
@@ -124,9 +137,38 @@ TEST_CASE("keys belong to one step, and an undo names the key of its call") {
   trace.with("both/l/x", Deed::unseen, StepStatus::running);
   auto& request = trace.state().steps["both/l/x"].forward.request;
   CHECK(trace.call("both/l/x").empty());
-  CHECK(request->key == "key of both/l/x");
-  CHECK(trace.undo("both/l/x", "another key of ") ==
+  CHECK(request->key == "key-of-both-l-x");
+  CHECK(trace.undo("both/l/x", "another-key-of-") ==
         "I5 the undo of both/l/x names another key than its call had");
+}
+
+TEST_CASE("a key survives a URL, and two differ even without regard to case") {
+  Trace trace;
+  trace.state().failure.reset();
+  trace.state().status = SagaStatus::running;
+  trace.with("a", Deed::unseen, StepStatus::running);
+  CHECK(trace.call("a", "x/") == "I3 the key of a does not survive a URL: x/a");
+  CHECK(trace.call("a", "x.").starts_with("I3 the key of a does not survive a URL"));
+  CHECK(trace.call("a", std::string(128, 'x')).starts_with("I3 the key of a does not survive"));
+  CHECK(trace.call("a", "x-").empty());
+  trace.with("p", Deed::unseen, StepStatus::running);
+  RenderedRequest same;
+  same.key = "X-A";
+  trace.state().steps["p"].forward.request = std::make_shared<const RenderedRequest>(same);
+  CHECK(Trace::said(trace.judge->judge({}, {}, {CallParticipant{"p", Phase::forward, 1}})) ==
+        "I3 p is called with the key of another step");
+}
+
+TEST_CASE("a probe has no key of its own and names that of its call") {
+  Trace trace;
+  trace.state().failure.reset();
+  trace.state().status = SagaStatus::running;
+  trace.with("a", Deed::unseen, StepStatus::running);
+  trace.call("a");
+  const std::string wrong = "I3 a probe of a asks for another key than its call had";
+  CHECK(trace.probe("a", "key-of-a").empty());
+  CHECK(trace.probe("a", "key-of-b") == wrong);
+  CHECK(trace.probe("a", "key-of-a", "key-of-a") == wrong);
 }
 
 TEST_CASE("an end is judged by what participants know") {

@@ -64,7 +64,7 @@ TEST_CASE("the plan of a retry at a pivot is the rest of the way forward") {
   saga.answer("p", 500);
   REQUIRE(saga.state.status == SagaStatus::suspended);
   CHECK(saga.plan(Retry{"ann", ""}) == "run p (PUT /p), run b (PUT /b), COMPLETED");
-  CHECK(saga.plan(Resolve{"p", Json::object(), "ann", ""}) == "run b (PUT /b), COMPLETED");
+  CHECK(saga.plan(Resolve{"p", Resolution::done, Json::object()}) == "run b (PUT /b), COMPLETED");
 }
 
 TEST_CASE("the plan of a cancellation awaits what is on its way, then undoes in mirror order") {
@@ -89,7 +89,26 @@ TEST_CASE("the plan of a skipped undo goes on with the rest") {
 TEST_CASE("a plan goes through waits, and a command that is not possible has none") {
   Saga saga(retry_once("a") + R"(,{"name":"w","wait":{"signal":"go","timeout":"10m"}},)" +
             retry_once("b"));
-  CHECK(saga.plan(Retry{"ann", ""}) == "saga-not-suspended");
+  CHECK(saga.plan(Retry{"ann", ""}) == "nothing-to-retry");
   saga.answer("a", 200);
   CHECK(saga.plan(Signal{"go", nullptr, "ann", {"*"}}) == "run b (PUT /b), COMPLETED");
+}
+
+TEST_CASE("the plan of a pivot that was not done warns of a late copy, and names the request") {
+  Saga saga(retry_once("a") + "," + retry_once("p", "pivot"));
+  saga.answer("a", 200);
+  saga.answer("p", 500);
+  const auto plan =
+      explore::plan_of(saga.program, saga.state, Resolve{"p", Resolution::not_done}, t0);
+  REQUIRE(plan);
+  CHECK(plan->end == SagaStatus::failed);
+  REQUIRE(plan->warnings.size() == 3);
+  for (const std::string& part : {std::string("PUT https://s.example/p"), std::string("attempt 1"),
+                                  to_rfc3339(t0), saga.state.steps.at("p").forward.request->key})
+    CHECK(plan->warnings[0].find(part) != std::string::npos);
+  CHECK(plan->warnings[1].find("late copy") != std::string::npos);
+  CHECK(plan->warnings[2].find("afterFailed") != std::string::npos);
+  const auto done = explore::plan_of(saga.program, saga.state, Resolve{"p", Resolution::done}, t0);
+  REQUIRE(done);
+  CHECK(done->warnings.empty());
 }

@@ -52,7 +52,7 @@ class Walk {
         std::any_of(life.play.state.open.begin(), life.play.state.open.end(),
                     [](const std::string& path) { return last_name(path) == "w"; });
     if (listening) on(life, engine::Signal{"go", nullptr, "someone", {}});
-    const auto wake = engine::next_wake(*life.play.program.definition, life.play.state);
+    const auto wake = engine::next_wake(life.play.state);
     REQUIRE(wake);
     life.play.now = std::max(life.play.now, *wake);
     on(std::move(life), engine::Tick{});
@@ -73,7 +73,7 @@ class Walk {
     ++wrong.world.asked[call.path];
     const bool acted = life.world.done.count(call.path) > 0;
     if (may_go_wrong && (undo || !acted)) told(wrong, lost);
-    if (may_go_wrong && !acted && !undo) told(wrong, engine::Response{409, {}, nullptr});
+    if (may_go_wrong && !acted && !undo) told(wrong, engine::Response{422, {}, nullptr});
     ++life.world.asked[call.path];
     undo ? life.world.undo(call.path, order_)
          : life.world.act(call.path, last_name(call.path) == "p");

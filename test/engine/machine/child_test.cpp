@@ -125,6 +125,14 @@ TEST_CASE("a child that left something behind suspends, and the saga ends incomp
   CHECK(play.undo("a", 200) == "StepCompensated a, SagaEnded FAILED_INCOMPLETE");
 }
 
+TEST_CASE("a child that fails with a code that looks like the engine's has left nothing behind") {
+  auto play = with_child();
+  CHECK(play.child("sub", SagaStatus::failed, "null", "CHILD_INCOMPLETE") ==
+        "StepFailed sub CHILD_INCOMPLETE, CompensationStarted CHILD_INCOMPLETE, "
+        "StepCompensationScheduled a | call a compensate #1");
+  CHECK(play.undo("a", 200) == "StepCompensated a, SagaEnded FAILED");
+}
+
 TEST_CASE("a cancel is carried down, and the child's end decides") {
   auto play = with_child();
   CHECK(play.cancel() == "CancelRequested, ChildStopped sub | cancel child sub");

@@ -73,18 +73,19 @@ class DigestWriter {
 
 inline void write_digest(DigestWriter& out, const char* name, const engine::CallState& call) {
   out.line(name, call.attempts, call.attempts_before, call.in_flight, call.unknown_seen,
-           call.first_at, call.retry_at, call.last);
+           call.last_attempt, call.sent_at, call.first_at, call.retry_at, call.last);
   if (!call.request) return;
   const auto& request = *call.request;
   out.line("  request", request.service, request.method, request.target, request.headers,
-           request.body, request.key, request.compensates, request.callback,
+           request.body, request.key, request.compensates, request.probes, request.callback,
            request.attempt_timeout.count());
 }
 
 inline void write_digest(DigestWriter& out, const std::string& path,
                          const engine::StepState& step) {
-  out.line("step", path, step.status, step.output, step.captured, step.failure, step.undo_failure,
-           step.succeeded, step.effect_unknown, step.undo_given_up, step.callback_used,
+  out.line("step", path, step.key, step.status, step.output, step.captured, step.failure,
+           step.undo_failure, step.succeeded, step.effect_unknown, step.undo_given_up,
+           step.left_over, step.callback_used, step.callback_noted, step.callback_refused,
            step.child_stopped, step.callback_token, step.settled_sequence, step.undo_not_before,
            step.timeout_at, step.wait_until, step.started_at, step.ended_at, step.undo_started_at,
            step.undo_ended_at);
@@ -100,16 +101,17 @@ inline void write_digest(DigestWriter& out, const std::string& path,
 
 inline std::string digest(const engine::SagaState& state) {
   DigestWriter out;
-  out.line("saga", state.id.text(), state.definition, state.version, to_text(state.status),
-           state.input, state.labels, state.business_key, state.output, state.failure,
-           state.pivot_sent, state.pivot_passed, state.cancel_requested, state.deadline_passed,
-           state.handlers_started, state.started_at, state.ended_at, state.deadline,
-           state.sequence.get(), state.resumes_without_progress, state.suspended_times, state.open,
-           state.bytes, state.saga_view);
+  out.line("saga", state.id.text(), state.root, state.definition, state.version,
+           to_text(state.status), state.input, state.labels, state.business_key, state.output,
+           state.failure, state.pivot_sent, state.pivot_passed, state.cancel_requested,
+           state.deadline_passed, state.handlers_started, state.started_at, state.ended_at,
+           state.deadline, state.sequence.get(), state.resumes_without_progress,
+           state.suspended_times, state.open, state.bytes, state.saga_view);
   if (state.parent)
     out.line("parent", state.parent->saga.text(), state.parent->step, state.parent->depth);
   for (const auto& s : state.suspensions)
-    out.line("suspension", s.reason, s.message, s.step, to_text(s.phase), s.since, to_text(s.from));
+    out.line("suspension", s.reason, s.message, s.step, to_text(s.phase), s.since, to_text(s.from),
+             s.by_operator, to_text(s.cause));
   for (const auto& s : state.signals)
     out.line("signal", s.sequence, s.name, s.payload, s.by, s.roles, s.at);
   for (const auto& [path, step] : state.steps) write_digest(out, path, step);

@@ -108,7 +108,7 @@ class Drive {
     }
     if (speak()) return;
     if (play_.state.status == engine::SagaStatus::suspended) return on(engine::Retry{"me", "why"});
-    const auto wake = engine::next_wake(*play_.program.definition, play_.state);
+    const auto wake = engine::next_wake(play_.state);
     REQUIRE_MESSAGE(wake, story());
     play_.now = std::max(play_.now, *wake);
     on(engine::Tick{});
@@ -126,7 +126,7 @@ class Drive {
       }
       const std::string how = find(script_.forward, path);
       if (how == "late" || how == "late-no") {
-        on(engine::Callback{step.callback_token, {how == "late" ? 200 : 409, {}, path}});
+        on(engine::Callback{step.callback_token, {how == "late" ? 200 : 422, {}, path}});
         return true;
       }
     }
@@ -160,7 +160,7 @@ class Drive {
     }
     const std::string how = find(script_.forward, call.path);
     const bool first = ++world_.asked[call.path] == 1;
-    if (how == "refuse") return answer(engine::Response{409, {}, nullptr});
+    if (how == "refuse") return answer(engine::Response{422, {}, nullptr});
     if (how == "gone") return answer(lost);
     if (how == "late-no") return answer(engine::Response{202, {}, nullptr});
     if (how == "fixed" && first) return answer(engine::Response{404, {}, nullptr});
@@ -210,8 +210,9 @@ class Drive {
     }
     if (order == "cancel" && status == SagaStatus::suspended) status = SagaStatus::failed;
     const std::string code = order == "cancel" ? "CANCELLED" : "CHILD";
-    return engine::ChildChanged{id, status, path,
-                                engine::Failure{code, "failure", "", "", nullptr}};
+    return engine::ChildChanged{
+        id, status, path,
+        engine::Failure{code, code == "CANCELLED" ? "cancelled" : "failure", "", "", nullptr}};
   }
 
   static std::string find(const std::map<std::string, std::string>& how, const std::string& path) {

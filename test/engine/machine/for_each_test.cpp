@@ -1,3 +1,5 @@
+#include <backstitch/base/digest.hpp>
+
 #include "play.hpp"
 
 using namespace backstitch;
@@ -17,6 +19,11 @@ const char* const keyed_hold =
     R"({"name":"hold","action":{"service":"s","http":"PUT /h/${item.id}","body":{"n":"${n}"}},"output":"${response.body}",
        "compensation":{"http":"DELETE /h/${item.id}/${n}"}})";
 
+/// The key of a call in an iteration of `loop`: the item is named by a digest of its key.
+std::string of_item(const Play& play, const std::string& key, const std::string& rest) {
+  return play.state.id.text() + "-loop-" + sha256_hex(key).substr(0, 32) + rest;
+}
+
 std::size_t linear_events(Play& play, std::size_t calls) {
   // At most a request, an answer and the end of its iteration for every call.
   CHECK(play.log.size() <= 3 * calls + 20);
@@ -28,17 +35,17 @@ std::size_t linear_events(Play& play, std::size_t calls) {
 TEST_CASE("the list is evaluated once and stored; its items, index and key are seen inside") {
   Play play(loop(R"("key":"${item.id}","indexAs":"n","yield":"${steps.hold.output.price + n}",)",
                  keyed_hold),
-            R"({"list":[{"id":"x/1"},{"id":"y"}]})");
+            R"({"list":[{"id":"x 1"},{"id":"y"}]})");
   CHECK(play.start() ==
         "SagaStarted, BlockStarted loop 2 items, StepScheduled loop[0]/hold | call loop[0]/hold "
         "forward #1");
-  CHECK(play.request("loop[0]/hold").target == "/h/x%2F1");
-  CHECK(play.request("loop[0]/hold").key == play.state.id.text() + "/loop[x%2F1]/hold/f");
+  CHECK(play.request("loop[0]/hold").target == "/h/x%201");
+  CHECK(play.request("loop[0]/hold").key == of_item(play, "x 1", "-hold-f"));
   CHECK(play.answer("loop[0]/hold", 200, R"({"price":10})") ==
         "StepSucceeded loop[0]/hold, IterationEnded loop #0, StepScheduled loop[1]/hold | call "
         "loop[1]/hold forward #1");
   CHECK(play.request("loop[1]/hold").body == R"({"n":1})");
-  CHECK(play.request("loop[1]/hold").key == play.state.id.text() + "/loop[y]/hold/f");
+  CHECK(play.request("loop[1]/hold").key == of_item(play, "y", "-hold-f"));
   CHECK(play.answer("loop[1]/hold", 200, R"({"price":20})") ==
         "StepSucceeded loop[1]/hold, IterationEnded loop #1, StepSucceeded loop, StepScheduled "
         "after | call after forward #1");
@@ -52,11 +59,11 @@ TEST_CASE("the list is evaluated once and stored; its items, index and key are s
           "loop[1]/hold | call loop[1]/hold compensate #1");
     CHECK(play.request("loop[1]/hold", engine::Phase::compensate).target == "/h/y/1");
     CHECK(play.request("loop[1]/hold", engine::Phase::compensate).compensates ==
-          play.state.id.text() + "/loop[y]/hold/f");
+          of_item(play, "y", "-hold-f"));
     CHECK(play.undo("loop[1]/hold", 200) ==
           "StepCompensated loop[1]/hold, StepCompensationScheduled loop[0]/hold | call "
           "loop[0]/hold compensate #1");
-    CHECK(play.request("loop[0]/hold", engine::Phase::compensate).target == "/h/x%2F1/0");
+    CHECK(play.request("loop[0]/hold", engine::Phase::compensate).target == "/h/x%201/0");
     CHECK(play.undo("loop[0]/hold", 200) == "StepCompensated loop[0]/hold, SagaEnded FAILED");
   }
 }
@@ -64,7 +71,7 @@ TEST_CASE("the list is evaluated once and stored; its items, index and key are s
 TEST_CASE("without a key an item is known by its index") {
   Play play(loop(""), R"({"list":[7]})");
   play.start();
-  CHECK(play.request("loop[0]/hold").key == play.state.id.text() + "/loop[0]/hold/f");
+  CHECK(play.request("loop[0]/hold").key == play.state.id.text() + "-loop-0-hold-f");
 }
 
 TEST_CASE("a list that cannot be run fails the step before anything of it begins") {
@@ -200,7 +207,7 @@ TEST_CASE("a loop in a loop: both items are seen, and both keys stand in the req
         "loop[0]/seats[0]/hold | call loop[0]/seats[0]/hold forward #1");
   CHECK(play.request("loop[0]/seats[0]/hold").target == "/k/p");
   CHECK(play.request("loop[0]/seats[0]/hold").key ==
-        play.state.id.text() + "/loop[k]/seats[p]/hold/f");
+        of_item(play, "k", "-seats-" + sha256_hex("p").substr(0, 32) + "-hold-f"));
   play.answer("loop[0]/seats[0]/hold", 200);
   CHECK(play.answer("loop[0]/seats[1]/hold", 200) ==
         "StepSucceeded loop[0]/seats[1]/hold, IterationEnded loop[0]/seats #1, StepSucceeded "

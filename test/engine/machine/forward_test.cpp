@@ -21,18 +21,18 @@ TEST_CASE("a request carries its key, its encoded path and its bytes") {
     "steps":[{"name":"a","action":{"service":"s","http":"PUT /things/${input.id}","query":{"q":"${input.id}"},"headers":{"X-A":"${input.id}"},
       "body":{"key":"${self.key}"}},"compensation":{"http":"DELETE /things","body":{"k":"${self.key}","o":"${self.outcome}"}}},
       {"name":"f","fail":{"code":"STOP"}}]})",
-            R"({"id":"a/b c?"})");
+            R"({"id":"a b+c?"})");
   play.start();
   const auto request = play.request("a");
-  CHECK(request.target == "/things/a%2Fb%20c%3F?q=a%2Fb%20c%3F");
-  CHECK(request.key == play.state.id.text() + "/a/f");
+  CHECK(request.target == "/things/a%20b%2Bc%3F?q=a%20b%2Bc%3F");
+  CHECK(request.key == play.state.id.text() + "-a-f");
   CHECK(request.body == R"({"key":")" + request.key + "\"}");
   CHECK(request.headers == std::vector<std::pair<std::string, std::string>>{
-                               {"X-A", "a/b c?"}, {"Content-Type", "application/json"}});
+                               {"X-A", "a b+c?"}, {"Content-Type", "application/json"}});
   play.answer("a", 200);
   const auto& undo = play.request("a", engine::Phase::compensate);
   CHECK(undo.compensates == request.key);
-  CHECK(undo.key == play.state.id.text() + "/a/c");
+  CHECK(undo.key == play.state.id.text() + "-a-c");
   CHECK(undo.body == R"({"k":")" + request.key + R"(","o":"succeeded"})");
 }
 
@@ -55,8 +55,9 @@ TEST_CASE("what an answer means by default") {
   };
   const Row rows[] = {
       {200, "StepSucceeded c, SagaEnded COMPLETED"},
-      {302,
-       "StepFailed c HTTP_302, CompensationStarted HTTP_302, StepCompensationScheduled b | call b "
+      {302, "AttemptFailed c forward #1 unknown again in 250ms"},
+      {307,
+       "StepFailed c HTTP_307, CompensationStarted HTTP_307, StepCompensationScheduled b | call b "
        "compensate #1"},
       {409,
        "StepFailed c HTTP_409, CompensationStarted HTTP_409, StepCompensationScheduled b | call b "
@@ -137,12 +138,11 @@ TEST_CASE("a failure after an unknown attempt is believed only where answers are
     play.start();
     play.lost("a");
     play.wake();
-    const std::string sentence = play.answer("a", 409);
+    const std::string sentence = play.answer("a", 422);
     if (believed)
-      CHECK(sentence == "StepFailed a HTTP_409, CompensationStarted HTTP_409, SagaEnded FAILED");
+      CHECK(sentence == "StepFailed a HTTP_422, CompensationStarted HTTP_422, SagaEnded FAILED");
     else
-      CHECK(sentence.starts_with(
-          "AttemptFailed a forward #2 unknown, StepUnknown a OUTCOME_UNKNOWN"));
+      CHECK(sentence == "AttemptFailed a forward #2 unknown again in 500ms");
   }
 }
 
@@ -178,14 +178,44 @@ TEST_CASE("a broken output counts the call as done and undoes it") {
   CHECK(play.state.failure->details["response"]["body"] == Json::object());
 }
 
-TEST_CASE("an undo that could never be rendered fails the saga when its step completes") {
-  Play play(
-      R"({"dsl":1,"name":"t.u","version":1,"services":{"s":{"baseUrl":"https://s.example"}},"steps":[
-    {"name":"a","action":{"service":"s","http":"PUT /a"},"compensation":{"http":"DELETE /a/${self.output.id}"}}]})");
-  play.start();
-  CHECK(play.answer("a", 200, "{}") ==
-        "StepSucceeded a but EXPRESSION_FAILED, CompensationStarted EXPRESSION_FAILED, "
-        "SagaSuspended a EXPRESSION_FAILED");
+TEST_CASE("an unreadable body changes no outcome and is noted in the history") {
+  const auto unreadable = [](int status) {
+    return engine::Response{status, {}, "<html>", "not JSON: the media type is another one"};
+  };
+  const auto last_data = [](const Play& play) { return Json::parse(play.log.back().data); };
+  Play refused(test::saga(test::step("a") + "," + test::step("b")));
+  refused.start();
+  CHECK(refused.on(engine::CallEnded{"a", engine::Phase::forward, 1, unreadable(409)}) ==
+        "StepFailed a HTTP_409, CompensationStarted HTTP_409, SagaEnded FAILED");
+  CHECK(refused.state.failure->message.find("its body is unreadable: not JSON") !=
+        std::string::npos);
+  CHECK(refused.state.failure->details == "<html>");
+  Play done(test::saga(test::step("a")));
+  done.start();
+  CHECK(done.on(engine::CallEnded{"a", engine::Phase::forward, 1, unreadable(200)}) ==
+        "StepSucceeded a, SagaEnded COMPLETED");
+  CHECK(Json::parse(done.log[2].data)["unreadable"] == "not JSON: the media type is another one");
+  CHECK(last_data(done).contains("unreadable") == false);
+  Play lost(test::saga(test::step("a")));
+  lost.start();
+  CHECK(lost.on(engine::CallEnded{"a", engine::Phase::forward, 1, unreadable(500)})
+            .starts_with("AttemptFailed a forward #1 unknown"));
+  CHECK(last_data(lost).contains("unreadable"));
+}
+
+TEST_CASE("a rule can tell an unreadable body, and an output that needs the body names it") {
+  Play ruled(test::saga(
+      test::step("a", R"(,"outcomes":[{"when":"${response.unreadable}","is":"unknown"}])")));
+  ruled.start();
+  const engine::Response page{200, {}, "<html>", "not JSON"};
+  CHECK(ruled.on(engine::CallEnded{"a", engine::Phase::forward, 1, page})
+            .starts_with("AttemptFailed a forward #1 unknown"));
+  Play output(test::saga(test::step("a", R"(,"output":"${response.body.id}")")));
+  output.start();
+  CHECK(output.on(engine::CallEnded{"a", engine::Phase::forward, 1, page})
+            .starts_with("StepSucceeded a but EXPRESSION_FAILED"));
+  CHECK(output.state.failure->message.find("the answer's body is unreadable: not JSON") !=
+        std::string::npos);
 }
 
 TEST_CASE("a step's timeout makes an attempt in flight unknown") {

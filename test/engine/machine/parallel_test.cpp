@@ -276,7 +276,7 @@ TEST_CASE("branches after the pivot never fail; what is refused suspends, the ot
   CHECK(play.answer("p/b/z", 200) == "StepSucceeded p/b/z");
   CHECK(play.status() == "SUSPENDED");
   CHECK(play.resolve("x", "1") ==
-        "OperatorActed p/a/x resolve, StepSucceeded p/a/x, StepScheduled p/a/y | call p/a/y "
+        "OperatorActed p/a/x resolve done, StepSucceeded p/a/x, StepScheduled p/a/y | call p/a/y "
         "forward #1");
   CHECK(play.answer("p/a/y", 200) == "StepSucceeded p/a/y, StepSucceeded p, SagaEnded COMPLETED");
 }

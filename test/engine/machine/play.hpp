@@ -35,6 +35,12 @@ class Play {
     return on(engine::CallEnded{path, phase, attempt(path, phase),
                                 engine::Response{status, {}, Json::parse(body)}});
   }
+  /// An answer with headers, their names in lower case.
+  std::string answer_with(const std::string& path, engine::Phase phase, int status,
+                          const std::vector<std::pair<std::string, std::string>>& headers) {
+    return on(engine::CallEnded{path, phase, attempt(path, phase),
+                                engine::Response{status, headers, nullptr}});
+  }
   std::string undo(const std::string& path, int status) {
     return answer(path, status, "null", engine::Phase::compensate);
   }
@@ -52,7 +58,7 @@ class Play {
   }
   /// Goes to the moment the machine asked for, and ticks.
   std::string wake() {
-    const auto wanted = engine::next_wake(*program.definition, state);
+    const auto wanted = engine::next_wake(state);
     REQUIRE(wanted);
     now = std::max(now, *wanted);
     return on(engine::Tick{});
@@ -69,8 +75,17 @@ class Play {
   std::string cancel() { return on(engine::Cancel{"me", "why"}); }
   std::string retry() { return on(engine::Retry{"me", "why"}); }
   std::string skip(const std::string& step) { return on(engine::Skip{step, "me", "why"}); }
+  std::string suspend(const std::string& step = "") {
+    return on(engine::Suspend{step, "me", "why"});
+  }
   std::string resolve(const std::string& step, const std::string& output) {
-    return on(engine::Resolve{step, Json::parse(output), "me", "why"});
+    return on(
+        engine::Resolve{step, engine::Resolution::done, Json::parse(output), {}, "me", "why"});
+  }
+  std::string resolve_as(const std::string& step, engine::Resolution as,
+                         const std::optional<Json>& output = {},
+                         const std::optional<Json>& captured = {}) {
+    return on(engine::Resolve{step, as, output, captured, "me", "why"});
   }
 
   std::string signal(const std::string& name, const std::string& payload = "null",
@@ -85,7 +100,9 @@ class Play {
   std::string child(const std::string& path, engine::SagaStatus status,
                     const std::string& output = "null", const std::string& code = "") {
     engine::ChildChanged changed{state.steps.at(path).child->id, status, Json::parse(output), {}};
-    if (!code.empty()) changed.failure = engine::Failure{code, "failure", "why", "inner", nullptr};
+    const char* failure_class = code == "CANCELLED" ? "cancelled" : "failure";
+    if (!code.empty())
+      changed.failure = engine::Failure{code, failure_class, "why", "inner", nullptr};
     return on(std::move(changed));
   }
   std::string undone_by_parent(const std::string& code) {
@@ -99,7 +116,7 @@ class Play {
 
   std::string on(engine::StimulusBody body) {
     const engine::SagaState before = checks_fold ? state : engine::SagaState{};
-    last = engine::decide(program, std::move(state), {now, random, std::move(body)});
+    last = engine::decide(program, std::move(state), {now, random, std::move(body), queued});
     state = std::move(last.next);
     last.next = {};
     auto sequence = state.sequence.get() - static_cast<std::int64_t>(last.events.size());
@@ -137,7 +154,8 @@ class Play {
   std::vector<engine::EventRecord> log;  ///< of the whole saga, as stored
   bool checks_fold = true;               ///< off where it would take quadratic time
   TimePoint now{Duration{1'767'225'600'000}};
-  std::uint64_t random = 1ULL << 63;  ///< one half: full jitter waits half its base
+  std::vector<engine::QueuedCall> queued;  ///< in flight, and not sent yet
+  std::uint64_t random = 1ULL << 63;       ///< one half: full jitter waits half its base
 
  private:
   void check_fold(engine::SagaState folded, std::size_t known) {
@@ -150,8 +168,7 @@ class Play {
     }
     CHECK(digest(folded) == digest(state));
     CHECK(engine::view(*program.definition, folded) == engine::view(*program.definition, state));
-    CHECK(engine::next_wake(*program.definition, folded) ==
-          engine::next_wake(*program.definition, state));
+    CHECK(engine::next_wake(folded) == engine::next_wake(state));
   }
 
   /// Scripts are played hundreds of times, so each text is parsed once.

@@ -1,5 +1,6 @@
 #pragma once
 #include <map>
+#include <optional>
 #include <string>
 
 #include <backstitch/dsl/definition.hpp>
@@ -34,17 +35,31 @@ class RandomParticipants {
   std::string still_standing() const;
   std::uint64_t seed() const { return seed_; }
   bool has_effect(const std::string& path) const;
+  /// What the usual answer of the step's participant would say.
+  Json output(const std::string& path) const;
+  /// A person does the step's work, or undoes it.
+  void do_by_hand(const std::string& path) { effects_[path].there = true; }
+  void undo_by_hand(const std::string& path) { effects_[path] = {false, true}; }
 
  private:
   struct Effect {
     bool there = false;
-    bool undone = false;  ///< and any later call with that key is refused
+    bool undone = false;       ///< and any later call with that key is refused
+    bool lost = false;         ///< a call was under way when its node was lost
+    std::uint32_t asked = 0;   ///< polls so far
+    std::uint32_t strays = 0;  ///< answers of intermediaries so far
   };
 
   engine::CallResult forward(const engine::CallParticipant& call, Dice dice, Latitude latitude);
   engine::CallResult probe(const engine::CallParticipant& call, Dice dice);
   engine::CallResult undo(const engine::CallParticipant& call, Dice dice);
-  Json output(const std::string& path) const;
+  static bool is_stuck(const dsl::Compensation& undo, std::uint32_t attempt, std::size_t meant);
+  engine::CallResult poll(const engine::CallParticipant& call, Dice dice);
+  /// What a proxy, a router or a login page answers in place of the participant.
+  std::optional<engine::CallResult> stray(const engine::CallParticipant& call);
+  engine::CallResult not_seen() const;
+  Json definition_of(const std::string& path) const;
+  bool reads(const std::string& path) const;
   const dsl::Step& step(const std::string& path) const;
 
   const dsl::Definition& definition_;

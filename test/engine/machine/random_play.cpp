@@ -8,7 +8,7 @@ namespace backstitch::test {
 namespace {
 
 using What = Observed::What;
-constexpr std::size_t actions_max = 3'000;
+constexpr std::size_t actions_max = 5'000;
 constexpr Duration patience{10 * 60'000};
 
 void collect_signals(const Json& node, std::vector<std::string>& out) {
@@ -22,6 +22,16 @@ void collect_signals(const Json& node, std::vector<std::string>& out) {
   }
 }
 
+/// Registered before the engine's codes were reserved: a rule gives one of them, and nothing may be
+/// decided by that.
+Json with_engine_codes(Json node) {
+  if (node.is_object() && node.value("is", Json()) == "unknown") node["code"] = "OUTCOME_UNKNOWN";
+  for (auto& inner : node) {
+    if (inner.is_structured()) inner = with_engine_codes(std::move(inner));
+  }
+  return node;
+}
+
 bool is_block(const dsl::Step& step) {
   return std::holds_alternative<dsl::Parallel>(step.body) ||
          std::holds_alternative<dsl::Switch>(step.body) ||
@@ -32,25 +42,32 @@ bool is_block(const dsl::Step& step) {
 }  // namespace
 
 RandomPlay::RandomPlay(const RandomDefinition& random, std::uint64_t seed)
-    : play_(random.document.dump(), random.input.dump()),
+    : play_(with_engine_codes(random.document).dump(), random.input.dump()),
       dice_(seed),
       participants_(definition(), seed) {
   collect_signals(random.document["steps"], signals_);
   if (dice_.chance(15)) cancels_at_ = dice_.between(1, 20);
-  if (dice_.chance(20)) take_overs_left_ = dice_.between(1, 2);
+  if (dice_.chance(20)) take_overs_left_ = dice_.between(1, 6);
+  if (dice_.chance(60)) operator_acts_left_ = dice_.between(1, 6);
+  meddles_ = dice_.chance(20);
   play_.random = dice_.roll();
 }
 
 bool RandomPlay::over() const {
-  return engine::is_terminal(play_.state.status) ||
-         play_.state.status == engine::SagaStatus::suspended;
+  if (engine::is_terminal(play_.state.status)) return true;
+  const bool stands = under_way_.empty() && !engine::next_wake(play_.state);
+  return is_suspended() && stands && operator_acts_left_ == 0;
+}
+
+bool RandomPlay::is_suspended() const {
+  return play_.state.status == engine::SagaStatus::suspended;
 }
 
 std::string RandomPlay::run() {
   on(engine::Start{SagaId::make(play_.now, 1, 2, 3), play_.input(), {}, std::nullopt});
   while (!over()) {
     if (++actions_ > actions_max) return "the saga does not end";
-    if (under_way_.empty() && !engine::next_wake(definition(), play_.state))
+    if (under_way_.empty() && !is_suspended() && !engine::next_wake(play_.state))
       return std::string("the saga stands still: it is ") + to_text(play_.state.status);
     act();
   }
@@ -58,28 +75,90 @@ std::string RandomPlay::run() {
 }
 
 void RandomPlay::act() {
-  if (actions_ == cancels_at_) return on(engine::Cancel{"me", "why"});
-  if (take_overs_left_ > 0 && dice_.chance(10)) return take_over();
+  if (actions_ == cancels_at_ && !is_suspended()) return on(engine::Cancel{"me", "why"});
+  // A saga that brings down three nodes in a row is suspended, which is another story.
+  const bool may_take_over = take_overs_left_ > 0 && take_overs_in_a_row_ < 2;
+  if (may_take_over && dice_.chance(10 + 5 * take_overs_left_)) return take_over();
   if (!signals_.empty() && dice_.chance(8)) return signal();
+  if (interfere()) return;
   if (under_way_.empty()) return wake();
-  const auto next = engine::next_wake(definition(), play_.state);
+  const auto next = engine::next_wake(play_.state);
   // Nobody waits for hours while an answer is due in seconds.
   const bool soon = next && *next <= play_.now + patience;
   if (next && dice_.chance(soon ? 15 : 1)) return wake();
   answer();
 }
 
+/// An operator sees to what the saga is suspended at, or does what nobody asked for.
+bool RandomPlay::interfere() {
+  const bool stands = under_way_.empty() && !engine::next_wake(play_.state);
+  if (is_suspended()) {
+    if (operator_acts_left_ == 0 || (!stands && !dice_.chance(15))) return false;
+    operate();
+    return true;
+  }
+  if (!meddles_ || !dice_.chance(10)) return false;
+  if (dice_.chance(50))
+    on(engine::Retry{"me", "now"});
+  else
+    on(engine::Suspend{"", "me", "stop"});
+  return true;
+}
+
+void RandomPlay::operate() {
+  --operator_acts_left_;
+  const auto suspensions = play_.state.suspensions;
+  operate_at(dice_.pick(suspensions));
+}
+
+void RandomPlay::operate_at(const engine::Suspension& suspension) {
+  const std::size_t how = dice_.below(4);
+  // Without the step's output what stands behind it may not be possible: that is left open.
+  if (how == 0 && suspension.phase == engine::Phase::compensate)
+    return on(engine::Skip{suspension.step, "me", "leave it"});
+  if (how == 3) return on(engine::Retry{"me", "again"});
+  on(resolution_of(suspension));
+}
+
+/// The operator makes true what is said of the step.
+engine::Resolve RandomPlay::resolution_of(const engine::Suspension& suspension) {
+  using engine::Resolution;
+  const std::string& path = suspension.step;
+  engine::Resolve resolve{path, Resolution::done, {}, {}, "me", "seen"};
+  const bool back = suspension.phase == engine::Phase::compensate;
+  if (back && dice_.chance(50)) {
+    participants_.undo_by_hand(path);
+    resolve.as = Resolution::compensated;
+  } else if (!participants_.has_effect(path) && dice_.chance(70)) {
+    resolve.as = Resolution::not_done;
+  } else if (!back) {
+    participants_.do_by_hand(path);
+    resolve.output = participants_.output(path);
+  }
+  return resolve;
+}
+
 void RandomPlay::answer() {
   const std::size_t chosen = dice_.below(under_way_.size());
-  const engine::CallParticipant call = under_way_[chosen];
+  const UnderWay way = under_way_[chosen];
+  const engine::CallParticipant& call = way.call;
   under_way_.erase(under_way_.begin() + static_cast<std::ptrdiff_t>(chosen));
+  const TimePoint left = play_.now;
   play_.now += Duration{static_cast<std::int64_t>(dice_.between(1, 400))};
-  auto result = participants_.answer(call, latitude(call.path));
-  on(engine::CallEnded{call.path, call.phase, call.attempt, std::move(result)});
+  engine::CallEnded ended{call.path, call.phase, call.attempt, {}};
+  // The call leaves the queue now, or finds it full.
+  if (way.queued) ended.sent_at = left;
+  ended.unsent = way.queued && dice_.chance(10);
+  if (!ended.unsent) {
+    left_.insert(call.path);
+    ended.result = participants_.answer(call, latitude(call.path));
+  }
+  on(std::move(ended));
+  if (!play_.last.events.empty()) take_overs_in_a_row_ = 0;
 }
 
 void RandomPlay::wake() {
-  play_.now = std::max(play_.now, *engine::next_wake(definition(), play_.state));
+  play_.now = std::max(play_.now, *engine::next_wake(play_.state));
   on(engine::Tick{});
 }
 
@@ -90,7 +169,13 @@ void RandomPlay::signal() {
 
 void RandomPlay::take_over() {
   --take_overs_left_;
-  for (const auto& call : under_way_) participants_.lose(call);
+  ++take_overs_in_a_row_;
+  taken_over_ = true;
+  for (const auto& way : under_way_) {
+    // Who takes over cannot know that a call was still queued.
+    left_.insert(way.call.path);
+    if (!way.queued) participants_.lose(way.call);
+  }
   under_way_.clear();
   // Who takes over has nothing but the log.
   play_.state = play_.folded_log();
@@ -100,7 +185,12 @@ void RandomPlay::take_over() {
 void RandomPlay::on(engine::StimulusBody body) {
   const bool of_many =
       std::holds_alternative<engine::Tick>(body) || std::holds_alternative<engine::TakenOver>(body);
+  play_.queued.clear();
+  for (const auto& way : under_way_) {
+    if (way.queued) play_.queued.push_back({way.call.path, way.call.phase});
+  }
   play_.on(std::move(body));
+  withdraw();
   const auto before = static_cast<std::ptrdiff_t>(seen_.size());
   for (const auto& event : play_.last.events) note(event);
   if (of_many && ends_of_steps(before) > 1) {
@@ -109,9 +199,21 @@ void RandomPlay::on(engine::StimulusBody body) {
     seen_.push_back({What::apart, "", ""});
   }
   for (const auto& effect : play_.last.effects) {
-    if (const auto* call = std::get_if<engine::CallParticipant>(&effect))
-      under_way_.push_back(*call);
+    const auto* call = std::get_if<engine::CallParticipant>(&effect);
+    if (call == nullptr) continue;
+    under_way_.push_back({*call, dice_.chance(25)});
+    if (!under_way_.back().queued) left_.insert(call->path);
   }
+}
+
+/// What the saga does not wait for any more leaves the queue unsent.
+void RandomPlay::withdraw() {
+  std::erase_if(under_way_, [&](const UnderWay& way) {
+    const auto step = play_.state.steps.find(way.call.path);
+    if (!way.queued || step == play_.state.steps.end()) return false;
+    const engine::CallState& call = engine::call_of(step->second, way.call.phase);
+    return !call.in_flight || call.attempts != way.call.attempt;
+  });
 }
 
 std::size_t RandomPlay::ends_of_steps(std::ptrdiff_t first) const {
@@ -133,6 +235,7 @@ std::size_t RandomPlay::ends_of_steps(std::ptrdiff_t first) const {
 Latitude RandomPlay::latitude(const std::string& path) const {
   const bool pivot = step_of(definition(), path).kind == dsl::StepKind::pivot;
   const bool handler = path.starts_with("onFailure/");
+  if (path.starts_with("onSuspended[")) return Latitude::done;
   const bool forward = definition().recovery == dsl::Recovery::forward;
   if (!forward && !handler && !play_.state.pivot_passed)
     return pivot ? Latitude::settled : Latitude::any;
@@ -149,13 +252,28 @@ void RandomPlay::note(const engine::Event& event) {
                    },
                    [&](const engine::StepSucceeded& e) { note_success(e); },
                    [&](const engine::StepFailed& e) { note_failure(e); },
-                   [&](const engine::StepUnknown& e) { see(What::unknown, e.path); },
+                   [&](const engine::StepUnknown& e) {
+                     see(What::unknown, e.path);
+                     if (!left_.contains(e.path)) unsent_unknown_ = e.path;
+                   },
                    [&](const engine::StepCompensationScheduled& e) { see(What::undo, e.path); },
                    [&](const engine::StepCompensated& e) { see(What::undone, e.path); },
                    [&](const engine::StepCompensationFailed& e) { see(What::undo_failed, e.path); },
                    [&](const engine::CancelRequested&) { see(What::cancelled, ""); },
                    [&](const engine::DeadlinePassed&) { see(What::deadline, ""); },
-                   [&](const engine::SagaSuspended& e) { see(What::suspended, e.suspension.step); },
+                   [&](const engine::SagaSuspended& e) {
+                     see(What::suspended, e.suspension.step);
+                     if (e.suspension.by_operator) seen_.back().word = "OPERATOR";
+                   },
+                   [&](const engine::OperatorActed& e) {
+                     if (e.action != "retry-now" && e.action != "suspend")
+                       see(What::resumed, e.path);
+                   },
+                   [&](const engine::StepCompensationSkipped& e) {
+                     if (e.reason != "operator" && e.reason != "not-done") return;
+                     see(What::undo_left, e.path);
+                     seen_.back().word = e.reason;
+                   },
                    [&](const engine::SagaEnded& e) { note_end(e); }, [](const auto&) {}},
              event.body);
 }
@@ -185,9 +303,17 @@ void RandomPlay::note_failure(const engine::StepFailed& event) {
 
 std::string RandomPlay::wrong_at_the_end() const {
   const auto status = play_.state.status;
+  if (!unsent_unknown_.empty()) return unsent_unknown_ + " is unknown although it was never sent";
   if (status == engine::SagaStatus::failed) {
     const std::string standing = participants_.still_standing();
     if (!standing.empty()) return "the saga FAILED, and what " + standing + " did is still there";
+  }
+  for (const auto& suspension : play_.state.suspensions) {
+    // A node that is lost with the last attempt takes the end of the budget with it.
+    if (suspension.reason != "COMPENSATION_FAILED" || taken_over_ || meddles_) continue;
+    const auto* undo = std::get_if<dsl::Compensation>(&step_of(definition(), suspension.step).undo);
+    if (undo != nullptr && !undo->retry.attempts_max)
+      return suspension.step + " could have been undone, and was given up";
   }
   if (status != engine::SagaStatus::completed) return "";
   for (const auto& [path, step] : play_.state.steps) {

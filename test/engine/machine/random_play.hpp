@@ -1,4 +1,5 @@
 #pragma once
+#include <set>
 #include <string>
 #include <vector>
 
@@ -22,12 +23,22 @@ class RandomPlay {
   const dsl::Definition& definition() const { return *play_.program.definition; }
 
  private:
+  struct UnderWay {
+    engine::CallParticipant call;
+    bool queued = false;  ///< it has not left the node's own queue
+  };
+  void withdraw();
   bool over() const;
   void act();
   void answer();
   void wake();
   void signal();
   void take_over();
+  bool interfere();
+  void operate();
+  void operate_at(const engine::Suspension& suspension);
+  engine::Resolve resolution_of(const engine::Suspension& suspension);
+  bool is_suspended() const;
   void on(engine::StimulusBody body);
   std::size_t ends_of_steps(std::ptrdiff_t first) const;
   void note(const engine::Event& event);
@@ -40,11 +51,17 @@ class RandomPlay {
   Play play_;
   Dice dice_;
   RandomParticipants participants_;
-  std::vector<engine::CallParticipant> under_way_;
+  std::vector<UnderWay> under_way_;
+  std::set<std::string> left_;        ///< steps of which a call left the queue, or may have
+  std::string unsent_unknown_;        ///< a step that is unknown without that
   std::vector<std::string> signals_;  ///< that some wait listens to
   std::vector<Observed> seen_;
   std::size_t cancels_at_ = 0;  ///< the action that is a cancel; 0: none
   std::size_t take_overs_left_ = 0;
+  std::size_t operator_acts_left_ = 0;
+  bool meddles_ = false;  ///< an operator sends waiting attempts now, or suspends the saga there
+  std::size_t take_overs_in_a_row_ = 0;  ///< since an answer was taken
+  bool taken_over_ = false;
   std::size_t actions_ = 0;
 };
 

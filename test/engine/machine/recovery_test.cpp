@@ -78,7 +78,7 @@ TEST_CASE("after the pivot a failure suspends, and the operator decides") {
   }
   SUBCASE("resolve gives its output") {
     CHECK(play.resolve("r", R"({"x":1})") ==
-          "OperatorActed r resolve, StepSucceeded r, SagaEnded COMPLETED");
+          "OperatorActed r resolve done, StepSucceeded r, SagaEnded COMPLETED");
     CHECK(play.state.steps.at("r").output == Json{{"x", 1}});
   }
   SUBCASE("what does not fit is refused and changes nothing") {
@@ -136,7 +136,7 @@ TEST_CASE("a probe settles an unknown step") {
     CHECK(play.probe("c", 500) ==
           "AttemptFailed c probe #4 unknown, SagaSuspended c OUTCOME_UNKNOWN");
     CHECK(play.resolve("c", "{}") ==
-          "OperatorActed c resolve, StepSucceeded c, SagaEnded COMPLETED");
+          "OperatorActed c resolve done, StepSucceeded c, SagaEnded COMPLETED");
   }
 }
 
@@ -174,7 +174,7 @@ TEST_CASE(
     CHECK(play.undo("a", 200) == "StepCompensated a, SagaEnded FAILED_INCOMPLETE");
   }
   SUBCASE("resolved by an operator it counts as undone") {
-    play.resolve("b", "null");
+    play.resolve_as("b", engine::Resolution::compensated);
     CHECK(play.undo("a", 200) == "StepCompensated a, SagaEnded FAILED");
   }
 }

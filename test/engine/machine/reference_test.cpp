@@ -47,6 +47,28 @@ TEST_CASE("an undo that is given up is allowed where the definition says so, and
   ALLOWED(three, "call a|done a|call b|refused b X|undo a|suspended a");
 }
 
+TEST_CASE("one stuck undo does not stop the others, and nothing begins until it is seen to") {
+  const std::string both =
+      R"("steps": [{"name": "p", "parallel": {"branches": {"l": ["a"], "r": ["b", "c"]}}}, "d"])";
+  const std::string stuck =
+      "call p/l/a|done p/l/a|call p/r/b|done p/r/b|call p/r/c|done p/r/c|call d|refused d X|"
+      "undo p/l/a|undo p/r/c|suspended p/l/a|";
+  ALLOWED(both, stuck + "undone p/r/c|undo p/r/b|undone p/r/b");
+  REFUSED("is not undone, though only p/l/a is stuck", both, stuck + "undone p/r/c");
+  REFUSED("is not undone, though only p/l/a is stuck", both, stuck);
+  REFUSED("suspended at p/l/a", both, stuck + "undone p/r/c|undo p/r/b|undone p/r/b|FAILED X");
+  ALLOWED(both, stuck + "undone p/r/c|undo p/r/b|undone p/r/b|resumed p/l/a|undone p/l/a|FAILED X");
+  ALLOWED(both, stuck +
+                    "undone p/r/c|undo p/r/b|undone p/r/b|resumed p/l/a|undo-left p/l/a "
+                    "operator|FAILED_INCOMPLETE X");
+  REFUSED("known to be done", both, stuck + "resumed p/l/a|undo-left p/l/a not-done");
+  REFUSED("not suspended there", both, stuck + "resumed p/r/c");
+  REFUSED("suspended at a", three, "call a|suspended a OPERATOR|retry a");
+  ALLOWED(three,
+          "call a|suspended a OPERATOR|resumed a|refused a RESOLVED_NOT_DONE|FAILED "
+          "RESOLVED_NOT_DONE");
+}
+
 TEST_CASE("after the pivot nothing fails and nothing is undone") {
   const std::string saga = R"("steps": ["a", "b!", "c+"])";
   ALLOWED(saga, "call a|done a|call b|done b|call c|retry c|done c|COMPLETED");

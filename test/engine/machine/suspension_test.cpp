@@ -40,12 +40,13 @@ TEST_CASE("while one branch is suspended the answer of another one is recorded")
   SUBCASE("success") {
     CHECK(play.answer("both/r/y", 200) == "StepSucceeded both/r/y");
     CHECK(play.resolve("x", "1") ==
-          "OperatorActed both/l/x resolve, StepSucceeded both/l/x, StepScheduled both/l/x2 | call "
+          "OperatorActed both/l/x resolve done, StepSucceeded both/l/x, StepScheduled both/l/x2 | "
+          "call "
           "both/l/x2 forward #1");
   }
   SUBCASE("no answer: the next attempt waits for the operator, too") {
     CHECK(play.lost("both/r/y") == "AttemptFailed both/r/y forward #1 unknown again in 500ms");
-    CHECK_FALSE(engine::next_wake(*play.program.definition, play.state));
+    CHECK_FALSE(engine::next_wake(play.state));
     CHECK(play.tick(10s) == "");
     CHECK(play.skip("x") ==
           "OperatorActed both/l/x skip, StepSkipped both/l/x, StepScheduled both/l/x2 | call "
@@ -80,7 +81,8 @@ TEST_CASE("two steps may be suspended; the saga goes on when both are seen to") 
     CHECK(play.status() == "SUSPENDED");
     CHECK(play.skip("y") == "refused step-not-suspended");
     CHECK(play.resolve("both/l/x", "{}") ==
-          "OperatorActed both/l/x resolve, StepSucceeded both/l/x, StepScheduled both/l/x2 | call "
+          "OperatorActed both/l/x resolve done, StepSucceeded both/l/x, StepScheduled both/l/x2 | "
+          "call "
           "both/l/x2 forward #1");
     CHECK(play.answer("both/l/x2", 200).ends_with("StepSucceeded both, SagaEnded COMPLETED"));
   }
@@ -119,8 +121,9 @@ TEST_CASE("two undos may be suspended beside each other") {
     give_up_undo(play, "both/r/y");
     CHECK(play.skip("x") ==
           "OperatorActed both/l/x skip, StepCompensationSkipped both/l/x operator");
-    CHECK(play.resolve("y", "null") ==
-          "OperatorActed both/r/y resolve, StepCompensated both/r/y, StepCompensationScheduled a | "
+    CHECK(play.resolve_as("y", engine::Resolution::compensated) ==
+          "OperatorActed both/r/y resolve compensated, StepCompensated both/r/y, "
+          "StepCompensationScheduled a | "
           "call a compensate #1");
     CHECK(play.undo("a", 200) == "StepCompensated a, SagaEnded FAILED_INCOMPLETE");
   }
@@ -151,7 +154,7 @@ TEST_CASE("notices run when the saga is suspended, one after the other, and are 
     CHECK(play.answer("onSuspended[1]/page", 404) == "StepFailed onSuspended[1]/page HTTP_404");
     CHECK(play.status() == "SUSPENDED");
     CHECK(play.resolve("r", "1") ==
-          "OperatorActed r resolve, StepSucceeded r, SagaEnded COMPLETED");
+          "OperatorActed r resolve done, StepSucceeded r, SagaEnded COMPLETED");
   }
   SUBCASE("once a suspension, with a place of their own in the log") {
     play.answer("onSuspended[1]/page", 200);
@@ -197,7 +200,7 @@ TEST_CASE("after the pivot nothing fails: what cannot be rendered suspends, and 
   }
   SUBCASE("resolve") {
     CHECK(play.resolve("v", "5") ==
-          "OperatorActed v resolve, StepSucceeded v, SagaEnded COMPLETED");
+          "OperatorActed v resolve done, StepSucceeded v, SagaEnded COMPLETED");
   }
   SUBCASE("skip") {
     CHECK(play.skip("v") == "OperatorActed v skip, StepSkipped v, SagaEnded COMPLETED");
@@ -215,7 +218,7 @@ TEST_CASE("a suspended block is not skipped or resolved while steps inside it ar
   CHECK(play.resolve("loop", "[]") == "refused block-still-open");
   CHECK(play.answer("loop[1]/r", 200) == "StepSucceeded loop[1]/r");
   CHECK(play.resolve("loop", "[]") ==
-        "OperatorActed loop resolve, StepSucceeded loop, SagaEnded COMPLETED");
+        "OperatorActed loop resolve done, StepSucceeded loop, SagaEnded COMPLETED");
 }
 
 TEST_CASE("a probe that cannot be rendered suspends, and an operator's retry tries it again") {

@@ -1,3 +1,5 @@
+#include <algorithm>
+
 #include "play.hpp"
 
 using namespace backstitch;
@@ -134,10 +136,31 @@ TEST_CASE("the first catch that fits by code, class and condition is taken") {
           "CompensationStarted HTTP_400, StepCompensationScheduled before | call before compensate "
           "#1");
   }
-  SUBCASE("a condition that cannot be evaluated fails the try") {
-    auto play = at_a();
-    CHECK(play.answer("save/a", 400, R"({"n":"x"})").find("StepFailed save EXPRESSION_FAILED") !=
+}
+
+TEST_CASE("a catch whose condition cannot be evaluated does not match and hides no other catch") {
+  const std::string broken = catches(R"("when":"${failure.details.n > 3}",)", "byWhen");
+  SUBCASE("the next one runs") {
+    Play play(save(broken + "," + catches("", "other")));
+    play.start();
+    play.answer("before", 200);
+    CHECK(play.answer("save/a", 400, R"({"n":"x"})") ==
+          "StepFailed save/a HTTP_400, TryFailed save HTTP_400, CatchPassedOver save #0, "
+          "CatchStarted save #1, StepScheduled save/other | call save/other forward #1");
+    const auto noted = std::find_if(play.log.begin(), play.log.end(), [](const auto& record) {
+      return record.type == "CatchPassedOver";
+    });
+    CHECK(Json::parse(noted->data)["message"].get<std::string>().find("failure.details.n") !=
           std::string::npos);
+  }
+  SUBCASE("without another one the failure goes on outward as it was") {
+    Play play(save(broken));
+    play.start();
+    play.answer("before", 200);
+    CHECK(play.answer("save/a", 400, R"({"n":"x"})") ==
+          "StepFailed save/a HTTP_400, TryFailed save HTTP_400, CatchPassedOver save #0, "
+          "StepFailed save HTTP_400, CompensationStarted HTTP_400, StepCompensationScheduled "
+          "before | call before compensate #1");
   }
 }
 

@@ -59,7 +59,7 @@ struct Walk {
     const bool was_done = node.world.done.size() == done.world.done.size();
     if (!was_done) {
       Node refused = node;
-      refused.play.answer(path, 409);
+      refused.play.answer(path, 422);
       branch(refused);
     }
     Node answered = done;

@@ -1,4 +1,6 @@
 // One node: what is promised for the life of a saga.
+#include <algorithm>
+
 #include "nodes.hpp"
 
 namespace backstitch::test {
@@ -263,6 +265,44 @@ TEST_CASE("what is sensitive is hidden from readers wherever it went") {
   // The participant got what it needs.
   CHECK(Json::parse(nodes.sent.at(0).request.body) ==
         Json({{"card", "41\"11 secret"}, {"pin", 987654}}));
+}
+
+TEST_CASE("a registered version is taken again unchanged when the checker has gained rules") {
+  Nodes nodes;
+  TestNode& node = nodes.add("a");
+  const std::string text =
+      R"({"dsl":1,"name":"t.old","version":1,"services":{"s":{"baseUrl":"https://s.example"}},"steps":[
+        {"name":"pay","action":{"service":"s","http":"PUT /pay"},"compensation":"none"},
+        {"name":"paY","action":{"service":"s","http":"PUT /paY"},"compensation":"none"}]})";
+  const auto registered = [&](const std::string& definition) {
+    std::optional<Result<engine::Registration>> answer;
+    node.engine->registry().register_definition(definition, true,
+                                                [&](const auto& done) { answer = done; });
+    REQUIRE(nodes.world.run_until([&] { return answer.has_value(); }));
+    REQUIRE(*answer);
+    return **answer;
+  };
+  CHECK(has_errors(registered(text).findings));
+  // As it was stored before there was the rule.
+  const auto definition = dsl::parse_definition(text).definition;
+  engine::StoredDefinition old;
+  old.name = "t.old";
+  old.version = 1;
+  old.hash = definition->hash;
+  old.document = definition->document.dump();
+  old.findings = "[]";
+  bool stored = false;
+  nodes.database.store.put_definition(std::move(old), true, [&](const auto&) { stored = true; });
+  REQUIRE(nodes.world.run_until([&] { return stored; }));
+  bool refreshed = false;
+  node.engine->registry().refresh([&](const auto&) { refreshed = true; });
+  REQUIRE(nodes.world.run_until([&] { return refreshed; }));
+  const auto again = registered(text);
+  CHECK(again.outcome == engine::PutOutcome::same);
+  CHECK_FALSE(has_errors(again.findings));
+  CHECK(std::any_of(again.findings.begin(), again.findings.end(),
+                    [](const auto& finding) { return finding.code == "E108"; }));
+  CHECK(nodes.start(node, "t.old").has_value());
 }
 
 TEST_CASE("a service that is registered anew is used by the next call of a running saga") {

@@ -68,8 +68,16 @@ class Client {
   };
   Result<Json> cancel(const Order& order);
   Result<Json> retry(const Order& order);
+  /// `step`: empty means every step that waits for its next attempt.
+  Result<Json> suspend(const Order& order, const std::string& step);
   Result<Json> skip(const Order& order, const std::string& step);
-  Result<Json> resolve(const Order& order, const std::string& step, const Json& output);
+  /// What became of the step that the saga is suspended at.
+  struct Resolution {
+    std::string as;  ///< `done`, `not-done`, `compensated`
+    std::optional<Json> output{};
+    std::optional<Json> captured{};
+  };
+  Result<Json> resolve(const Order& order, const std::string& step, const Resolution& resolution);
 
   Result<Json> validate(const std::string& definition);
   Result<Json> register_definition(const std::string& definition, bool activate);

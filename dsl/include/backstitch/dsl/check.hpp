@@ -35,6 +35,13 @@ std::vector<Finding> check_definition(const Definition& definition, const Source
                                       const CheckContext& context = {},
                                       const std::vector<Finding>& parsed = {});
 
+/// The rules for a service that is registered by itself, beyond its grammar (E307).
+std::vector<Finding> check_service(const Service& service);
+/// What a registered service would change for a definition that uses it under that name: the
+/// compensations that rely on a success rule of the service, which does not reach them (W307).
+std::vector<Finding> check_service_use(const Definition& definition, const std::string& name,
+                                       const Service& service);
+
 /// parse_definition and check_definition, with all findings of both. What `validate` and
 /// registration use.
 Parsed parse_and_check(std::string_view text, const CheckContext& context = {},

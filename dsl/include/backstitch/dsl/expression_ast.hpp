@@ -61,6 +61,11 @@ struct Node {
   std::vector<Node> children;
 };
 
+/// `path(…)` as a whole `${ }`: what it gives may be several segments of a path.
+inline bool is_path_call(const Node& node) {
+  return node.kind == NodeKind::call && node.text == "path";
+}
+
 /// One function or macro of the library: its name and what the checker needs to know.
 struct FunctionInfo {
   std::string name;

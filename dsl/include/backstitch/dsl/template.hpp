@@ -15,6 +15,13 @@ struct TemplateExpression {
   bool interpolated = false;  ///< part of a longer text, so null, arrays and objects are errors
 };
 
+/// A piece of a rendered text.
+struct TextPart {
+  std::string text;
+  bool inserted = false;  ///< by `${ }`; else constant text
+  bool segments = false;  ///< by `${path(…)}`: several segments of a path
+};
+
 /// A JSON value whose strings may hold `${ … }`. Immutable, cheap to copy, thread-safe.
 class Template {
  public:
@@ -26,9 +33,10 @@ class Template {
 
   /// @return invalid/EXPRESSION_FAILED. An `omit` at the very top is an error.
   Result<Json> render(const Scope& scope, Budget& budget) const;
-  /// For compile_text templates. `encode` is applied to each `${ }` part, not to constant text.
-  Result<std::string> render_text(const Scope& scope, Budget& budget,
-                                  std::string (*encode)(std::string_view) = nullptr) const;
+  /// For compile_text templates.
+  Result<std::string> render_text(const Scope& scope, Budget& budget) const;
+  /// The same piece by piece, for what has to treat inserted text differently: paths.
+  Result<std::vector<TextPart>> render_parts(const Scope& scope, Budget& budget) const;
 
   bool is_constant() const;  ///< no expression inside
   const Json& source() const;

@@ -63,9 +63,10 @@ inline const char* to_text(Phase phase) {
 
 /// Takes the key until the transaction ends; whoever else asks for it waits, and is then answered
 /// by how it ended. So call it first, and commit the work with it. `key` is that of the action in
-/// every phase: `Idempotency-Key`, in an undo `Saga-Compensates`. Throws what libpqxx throws: a key
-/// that is empty or longer than 200 characters is pqxx::sql_error 22023; under REPEATABLE READ and
-/// SERIALIZABLE a concurrent transaction with the key is 40001, to be tried again as always.
+/// every phase: `Idempotency-Key`, in an undo `Saga-Compensates`, in a probe `Saga-Probes`. Throws
+/// what libpqxx throws: a key that is empty or longer than 200 characters is pqxx::sql_error 22023;
+/// under REPEATABLE READ and SERIALIZABLE a concurrent transaction with the key is 40001, to be
+/// tried again as always.
 inline Verdict guard(pqxx::transaction_base& tx, std::string_view key, Phase phase) {
   const pqxx::result rows =
       detail::run(tx, "select backstitch.guard($1, $2)", std::string(key), detail::to_text(phase));

@@ -18,8 +18,6 @@ struct Options {
   std::shared_ptr<const EgressPolicy> egress;  ///< never null
   const engine::Secrets* secrets = nullptr;    ///< null: there are none
   std::string version = "0";                   ///< for User-Agent
-  std::size_t connections_max = 256;           ///< to one service, from this reactor
-  std::size_t waiting_max = 10'000;            ///< calls waiting for a connection to one service
   Duration idle_max{30'000};                   ///< an unused connection is closed after
   Duration connect_max{5'000};                 ///< unless the service says otherwise
   /// Closes the connection when the request has left, and reports what that looks like: for whoever
@@ -27,8 +25,9 @@ struct Options {
   bool cut_after_sending = false;
 };
 
-/// Calls participants over HTTP/1.1, on kept connections, with one deadline an attempt. Follows no
-/// redirect, decompresses nothing, and never sends a request a second time.
+/// Calls participants over HTTP/1.1, on kept connections (a fresh one for a service whose
+/// idempotency is none), with one deadline an attempt. How many calls are in flight is the caller's
+/// business. Follows no redirect, decompresses nothing, and never sends a request a second time.
 /// Threads: the reactor's only. Lifetime: the reactor outlives it; calls in flight are dropped with
 /// it and their `done` is not called.
 class HttpParticipants : public engine::Participants {

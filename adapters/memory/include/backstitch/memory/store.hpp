@@ -81,6 +81,7 @@ class MemoryStore final : public engine::Store,
     std::optional<SagaId> parent;
     std::vector<engine::EventRecord> log;
     bool active() const;
+    bool goes_on() const;  ///< though it is suspended
     bool has_had_child() const;
   };
   struct Key {

@@ -19,7 +19,9 @@ enum class Trouble {
   unknown_done,  ///< done, but the answer is lost
   unknown_lost,  ///< lost on the way there: not done, and no answer
   down,          ///< cannot be connected to
-  unanswered     ///< accepted, and never answered; for steps with a `completion`
+  unanswered,    ///< accepted, and never answered; for steps with a `completion`
+  empty_body,    ///< done and answered, with an empty body
+  html_body      ///< done and answered, with a page in place of the body
 };
 /// Which calls of a step a fault meets.
 enum class Target { action, undo, probe, poll };

@@ -36,7 +36,8 @@ struct Options {
 /// One way a saga can end. Ends with the same status for the same reason are one.
 struct Ending {
   SagaStatus status = SagaStatus::completed;
-  std::string why;  ///< `CARD_DECLINED at authorise`; empty when completed
+  std::string why;        ///< `CARD_DECLINED at authorise`; empty when completed
+  bool odd_body = false;  ///< after an answer with an empty body, or a page in place of it
   std::uint64_t count = 0;
   std::vector<std::string> story;  ///< the shortest
 };

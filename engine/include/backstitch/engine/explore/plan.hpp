@@ -30,6 +30,8 @@ struct Plan {
   std::vector<PlannedStep> steps;  ///< in the order in which they begin
   SagaStatus end = SagaStatus::completed;
   bool complete = true;  ///< false: there would be more, but this is where the plan stops
+  /// What the operator has to be certain of; not empty: ask before the command is given.
+  std::vector<std::string> warnings;
 };
 
 /// Answers whose data matters are made up as for `verify`, so a condition on them may choose

@@ -20,6 +20,7 @@ struct SagaStarted {
   std::optional<std::string> business_key;
   std::optional<TimePoint> deadline;
   std::optional<ParentLink> parent{};
+  std::string root{};  ///< what the idempotency keys of the saga begin with
 };
 /// The step's request is rendered and its first attempt is being sent after this commit. For steps
 /// without a call (`value`, `fail`) it is left out: they begin and end in one event.
@@ -34,6 +35,7 @@ struct ChildScheduled {
   StepPath path;
   ChildSaga child;
   std::optional<TimePoint> timeout_at;
+  std::string key{};  ///< the step's; no call carries it but the step's own compensation
 };
 /// The child has been asked to stop.
 struct ChildStopped {
@@ -63,6 +65,12 @@ struct CatchStarted {
   StepPath path;
   std::uint32_t index = 0;
 };
+/// The `when` of this catch could not be evaluated, so the catch does not match.
+struct CatchPassedOver {
+  StepPath path;
+  std::uint32_t index = 0;
+  std::string message;
+};
 /// A `sleep`, a `wait`, or a call that was accepted and will be answered later.
 struct StepWaiting {
   StepPath path;
@@ -84,6 +92,13 @@ struct SignalConsumed {
 /// The participant's answer came by callback; what it means follows.
 struct CallbackReceived {
   StepPath path;
+  /// It cannot be judged, because of these rules: the step goes on waiting, and the callback may be
+  /// used again. Empty: it can.
+  std::string note{};
+};
+/// An answer came by callback that the step does not wait for any more. Recorded once a step.
+struct CallbackRefused {
+  StepPath path;
 };
 struct StepSkipped {
   StepPath path;
@@ -102,6 +117,8 @@ struct AttemptFailed {
   dsl::OutcomeClass outcome = dsl::OutcomeClass::transient;
   Failure failure;
   std::optional<TimePoint> retry_at;  ///< unset: no further attempt in this phase
+  bool lost = false;                  ///< with the node that had sent the request
+  bool next_is_last = false;          ///< the attempt at `retry_at` ends the budget
 };
 struct StepSucceeded {
   StepPath path;
@@ -109,17 +126,23 @@ struct StepSucceeded {
   Json captured;
   /// It took effect, but what came of it cannot be used: the step fails and has to be undone.
   std::optional<Failure> failure{};
+  std::string note{};  ///< which outcome rules could not be evaluated, and why
 };
 /// Known not done.
 struct StepFailed {
   StepPath path;
   Failure failure;
+  bool left_over = false;  ///< the child failed, and could not undo all of what it had done
 };
 /// May or may not have been done; no further attempt will find out.
 struct StepUnknown {
   StepPath path;
   Failure failure;
   std::optional<TimePoint> undo_not_before;
+};
+/// The quiet period of an unknown step is over, and it is not yet the turn of its compensation.
+struct QuietPeriodEnded {
+  StepPath path;
 };
 struct ProbeScheduled {
   StepPath path;
@@ -139,6 +162,7 @@ struct ChildUndoScheduled {
 };
 struct StepCompensated {
   StepPath path;
+  std::string note{};  ///< which outcome rules could not be evaluated, and why
 };
 /// The undo's budget ended and the definition says to go on.
 struct StepCompensationFailed {
@@ -147,7 +171,7 @@ struct StepCompensationFailed {
 };
 struct StepCompensationSkipped {
   StepPath path;
-  std::string reason;  ///< `when`, `waived`, `operator`
+  std::string reason;  ///< `when`, `waived`, `operator`, `not-done`
 };
 struct HandlersStarted {
   std::string handler;  ///< `onFailure`, `onSuspended`
@@ -163,13 +187,17 @@ struct SagaSuspended {
   Suspension suspension;
 };
 /// An operator's answer to the suspension of a step; `child`: its child goes on again, `callback`:
-/// its participant has answered after all.
+/// its participant has answered after all. Not answers to a suspension: `retry-child`, a retry
+/// handed on to the child; `retry-now`, a waiting attempt is sent now; `suspend`.
 struct OperatorActed {
-  std::string action;  ///< as above, or retry, skip, resolve, cancel; retry-child: handed on to it
+  std::string action;  ///< as above, or retry, skip, resolve, cancel
   StepPath path;
   std::string by;
   std::string reason;
-  Json output;  ///< of resolve
+  std::optional<Phase> renewed{};  ///< the call that was given up and gets a new budget
+  std::string resolution{};        ///< of resolve: `done`, `not-done`, `compensated`
+  Json output{};                   ///< of resolve as done
+  Json captured{};                 ///< of resolve as done
 };
 /// A node took the saga over; attempts in flight have become unknown.
 struct Resumed {
@@ -186,16 +214,26 @@ struct SagaEnded {
 
 using EventBody =
     std::variant<SagaStarted, StepScheduled, ChildScheduled, ChildStopped, BlockStarted,
-                 IterationEnded, TryFailed, CatchStarted, StepWaiting, SignalReceived,
-                 SignalConsumed, CallbackReceived, StepSkipped, AttemptStarted, AttemptFailed,
-                 StepSucceeded, StepFailed, StepUnknown, ProbeScheduled, CompensationStarted,
-                 StepCompensationScheduled, ChildUndoScheduled, StepCompensated,
-                 StepCompensationFailed, StepCompensationSkipped, HandlersStarted, CancelRequested,
-                 DeadlinePassed, SagaSuspended, OperatorActed, Resumed, SagaReopened, SagaEnded>;
+                 IterationEnded, TryFailed, CatchStarted, CatchPassedOver, StepWaiting,
+                 SignalReceived, SignalConsumed, CallbackReceived, CallbackRefused, StepSkipped,
+                 AttemptStarted, AttemptFailed, StepSucceeded, StepFailed, StepUnknown,
+                 QuietPeriodEnded, ProbeScheduled, CompensationStarted, StepCompensationScheduled,
+                 ChildUndoScheduled, StepCompensated, StepCompensationFailed,
+                 StepCompensationSkipped, HandlersStarted, CancelRequested, DeadlinePassed,
+                 SagaSuspended, OperatorActed, Resumed, SagaReopened, SagaEnded>;
+
+/// What is worth a note about the attempt that an event ends.
+struct AttemptNote {
+  std::string unreadable;  ///< why the answer's body is not JSON; empty: it is, or there is none
+  std::optional<TimePoint> sent_at{};  ///< when it left the node's own queue, if it waited there
+  bool unsent = false;  ///< it never left the queue, or found it full: it is no attempt
+  bool operator==(const AttemptNote&) const = default;
+};
 
 struct Event {
   TimePoint at;
   EventBody body;
+  AttemptNote attempt{};
 };
 
 /// The stored name: `StepSucceeded`.

@@ -32,7 +32,8 @@ struct Transition {
   SagaState next;               ///< `state` with `events` applied
   std::vector<Event> events;    ///< to be appended as one unit
   std::vector<Effect> effects;  ///< to be performed after the append
-  /// The stimulus is not possible now (an operator's command); nothing changed then.
+  /// The stimulus is not possible now (an operator's command, a late callback). Then nothing
+  /// changed but what `events` put on record.
   std::optional<Error> refused;
 };
 
@@ -48,7 +49,7 @@ void apply(const dsl::Definition& definition, SagaState& state, const Event& eve
 
 /// When the machine wants a Tick: the earliest retry, step timeout or saga deadline that matters
 /// now. Unset: only an answer or a command can move this saga.
-std::optional<TimePoint> next_wake(const dsl::Definition& definition, const SagaState& state);
+std::optional<TimePoint> next_wake(const SagaState& state);
 /// Attempts that have been sent and not answered.
 bool has_call_in_flight(const SagaState& state);
 /// What was asked of other sagas and may have been lost on the way: to be performed again whenever
@@ -57,11 +58,22 @@ std::vector<Effect> effects_to_repeat(const SagaState& state);
 /// What the undo of a step is told: why it is undone.
 std::optional<Failure> failure_of_undo(const dsl::Definition& definition, const SagaState& state,
                                        const StepPath& path);
-/// Whether anything can still happen without a person: running, compensating, or suspended with a
-/// notice on its way.
+/// Whether anything can still happen without a person: running, compensating, or suspended while a
+/// notice or a compensation goes on.
 bool is_active(const SagaState& state);
+/// Whether an open step goes on while the saga is suspended: notices do, and compensations that are
+/// not themselves what the saga is suspended at.
+bool goes_on_while_suspended(const SagaState& state, const StepPath& path);
 /// The saga that a callback's token belongs to.
 std::optional<SagaId> saga_of_callback(std::string_view token);
+
+/// What an open step waits for: `the answer to attempt 3`, and until when if that is known.
+struct Awaited {
+  StepPath step;
+  std::string what;
+  std::optional<TimePoint> until;
+};
+std::vector<Awaited> awaited(const SagaState& state);
 
 /// Validates and renders what a start needs: input against the schema, defaults filled in.
 /// @return invalid/INPUT_INVALID with pointers

@@ -31,8 +31,9 @@ enum class StepStatus {
   compensation_failed,
   compensation_skipped
 };
-/// The conversations a step can have with a participant. Forward and compensate have a key each;
-/// a probe asks what became of the forward key, a poll whether a pending answer has come.
+/// The conversations a step can have with a participant. The action and the compensation have an
+/// idempotency key each; a probe asks what became of the action's key, a poll whether its pending
+/// answer has come.
 enum class Phase { forward, probe, poll, compensate };
 inline constexpr Phase all_phases[] = {Phase::forward, Phase::probe, Phase::poll,
                                        Phase::compensate};
@@ -64,8 +65,9 @@ struct RenderedRequest {
   std::string target;   ///< path and query below the service's base URL; or the operation's name
   std::vector<std::pair<std::string, std::string>> headers;
   std::string body;         ///< the exact bytes; empty: none
-  std::string key;          ///< the idempotency key of this phase
-  std::string compensates;  ///< in an undo: the forward key
+  std::string key;          ///< the idempotency key; a probe and a poll have none
+  std::string compensates;  ///< in a compensation: the key of the action
+  std::string probes;       ///< in a probe or poll: the key of the action
   std::string callback;     ///< where a pending answer is to be posted
   Duration attempt_timeout{10'000};
   bool operator==(const RenderedRequest&) const = default;
@@ -78,7 +80,9 @@ struct CallState {
   std::uint32_t attempts_before = 0;  ///< of these, before an operator gave a new budget
   bool in_flight = false;             ///< the last attempt has no outcome yet
   bool unknown_seen = false;          ///< an attempt ended unknown
-  std::optional<TimePoint> first_at;
+  TimePoint sent_at{};                ///< the last attempt
+  bool last_attempt = false;          ///< the wait before it was cut to the end of the budget
+  std::optional<TimePoint> first_at;  ///< when the first attempt of the present budget was sent
   std::optional<TimePoint> retry_at;  ///< the next attempt is due then
   std::optional<Failure> last;        ///< why the last attempt did not succeed
 };
@@ -94,6 +98,9 @@ struct ChildSaga {
 
 struct StepState {
   StepStatus status = StepStatus::pending;
+  /// The idempotency key of the action, from the event that scheduled the step. Every later call
+  /// of the step names it; it is never computed again.
+  std::string key;
   CallState forward;
   CallState probe;
   CallState poll;
@@ -105,12 +112,15 @@ struct StepState {
   bool succeeded = false;       ///< at some time; its output may be read from then on
   bool effect_unknown = false;  ///< the undo must go by key: self.outcome is 'unknown'
   bool undo_given_up = false;   ///< an operator went on without it
+  bool left_over = false;       ///< its child failed, and could not undo all of what it had done
   std::optional<TimePoint>
       undo_not_before;                  ///< the service's quiet period after an unknown attempt
   std::optional<TimePoint> timeout_at;  ///< `timeout` of the step
   std::optional<TimePoint> wait_until;  ///< status waiting: when a sleep, wait or completion ends
   std::string callback_token;           ///< of a step with a callback
   bool callback_used = false;
+  bool callback_refused = false;  ///< one came too late, which is on record
+  bool callback_noted = false;    ///< one that could not be judged is in the log
   std::shared_ptr<const ChildSaga> child;
   bool child_stopped = false;  ///< its cancellation has been asked for
   std::optional<TimePoint> started_at;
@@ -164,6 +174,16 @@ struct ParentLink {
   bool operator==(const ParentLink&) const = default;
 };
 
+/// What a suspension is about. The machine decides by this, never by the reason, because a reason
+/// may be a code that a user chose.
+enum class SuspensionCause {
+  step,             ///< the saga, a step, or the undo of one
+  child_suspended,  ///< the child of a step is suspended
+  child_incomplete  ///< the child of a step failed, and could not undo all of what it had done
+};
+const char* to_text(SuspensionCause cause);
+std::optional<SuspensionCause> parse_suspension_cause(std::string_view text);
+
 /// Why a person is needed.
 struct Suspension {
   std::string reason;  ///< a code: RETRIES_EXHAUSTED, OUTCOME_UNKNOWN, COMPENSATION_FAILED, …
@@ -172,10 +192,13 @@ struct Suspension {
   Phase phase = Phase::forward;
   TimePoint since{};
   SagaStatus from = SagaStatus::running;  ///< where the saga goes back to
+  bool by_operator = false;               ///< an operator suspended it: no notice is sent
+  SuspensionCause cause = SuspensionCause::step;
 };
 
 struct SagaState {
   SagaId id;
+  std::string root;  ///< what the idempotency keys of the saga begin with
   std::string definition;
   std::int64_t version = 0;
   SagaStatus status = SagaStatus::running;

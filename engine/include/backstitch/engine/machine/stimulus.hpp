@@ -2,6 +2,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <variant>
 #include <vector>
 
@@ -9,11 +10,13 @@
 
 namespace backstitch::engine {
 
-/// What a participant answered. `body` is null for none, a string for text that is not JSON.
+/// What a participant answered. `body` is null for none, a string for text that is not JSON; see
+/// answer_body.hpp.
 struct Response {
   int status = 0;
   std::vector<std::pair<std::string, std::string>> headers;  ///< lower-case names
   Json body;
+  std::string unreadable{};  ///< why the body is not JSON; empty: it is, or there is none
 };
 /// No usable answer.
 struct TransportError {
@@ -37,6 +40,10 @@ struct CallEnded {
   Phase phase = Phase::forward;
   std::uint32_t attempt = 0;
   CallResult result;
+  std::optional<TimePoint> sent_at{};  ///< when it left the node's own queue, if it waited there
+  /// The node's queue was full, or the node gives the saga away: it was not made, and is no
+  /// attempt.
+  bool unsent = false;
 };
 /// Time passed: `next_wake` was reached.
 struct Tick {};
@@ -48,21 +55,39 @@ struct Cancel {
   std::string by;
   std::string reason;
 };
-/// Operator actions; possible while suspended.
+/// An operator's action. A suspended saga tries again what it stopped at, with a new budget; of any
+/// other the attempts that wait are sent now, once, within their budget.
 struct Retry {
   std::string by;
   std::string reason;
 };
+/// Ends the waiting schedule of a step and suspends the saga there.
+struct Suspend {
+  std::string step;  ///< empty: every step that waits for its next attempt
+  std::string by;
+  std::string reason;
+};
+/// Operator actions; possible while suspended.
 struct Skip {
   std::string step;
   std::string by;
   std::string reason;
 };
+/// What an operator has found out about the step that a saga is suspended at.
+enum class Resolution {
+  done,        ///< its action took effect
+  not_done,    ///< its action did not take effect, and will not
+  compensated  ///< its compensation took effect
+};
+const char* to_text(Resolution resolution);  ///< `done`, `not-done`, `compensated`
+std::optional<Resolution> parse_resolution(std::string_view text);
 struct Resolve {
   std::string step;
-  Json output;
-  std::string by;
-  std::string reason;
+  Resolution as = Resolution::done;
+  std::optional<Json> output{};    ///< of `done`
+  std::optional<Json> captured{};  ///< of `done`
+  std::string by{};
+  std::string reason{};
 };
 
 /// From outside, for a `wait` step of that name.
@@ -90,14 +115,23 @@ struct UndoneByParent {
   Failure failure;
 };
 
-using StimulusBody = std::variant<Start, CallEnded, Tick, TakenOver, Cancel, Retry, Skip, Resolve,
-                                  Signal, Callback, ChildChanged, UndoneByParent>;
+using StimulusBody = std::variant<Start, CallEnded, Tick, TakenOver, Cancel, Retry, Suspend, Skip,
+                                  Resolve, Signal, Callback, ChildChanged, UndoneByParent>;
 
 /// Everything from outside comes with a stimulus, time and chance included.
+/// A call that has not left the node's own queue.
+struct QueuedCall {
+  StepPath path;
+  Phase phase = Phase::forward;
+};
+
 struct Stimulus {
   TimePoint now;
   std::uint64_t random = 0;  ///< for jitter
   StimulusBody body;
+  /// Calls in flight of which nothing was sent yet. One that is not in flight any more after the
+  /// decision is withdrawn.
+  std::vector<QueuedCall> queued{};
 };
 
 }  // namespace backstitch::engine

@@ -123,7 +123,8 @@ class Store {
   /// Sagas that do not exist are left out.
   virtual void load(std::vector<SagaId> sagas,
                     std::function<void(Result<std::vector<StoredSaga>>)> done) = 0;
-  /// Active (RUNNING, COMPENSATING) sagas whose wake_at is due, ordered by id.
+  /// Active (RUNNING, COMPENSATING) sagas whose wake_at is due, and suspended ones that have a
+  /// wake_at, because they go on all the same; ordered by id.
   virtual void due(DueQuery query, std::function<void(Result<std::vector<SagaId>>)> done) = 0;
   /// Removes at most `limit` sagas of these shards whose time to be kept is over, with their
   /// children, logs and keys. @return how many
@@ -186,7 +187,8 @@ class Leases {
 struct InboxItem {
   std::int64_t id = 0;
   SagaId saga{};
-  std::string kind{};  ///< `start`, `signal`, `callback`, `cancel`, `retry`, `skip`, `resolve`
+  /// `start`, `signal`, `callback`, `cancel`, `retry`, `suspend`, `skip`, `resolve`
+  std::string kind{};
   std::string node{};  ///< who wants the answer; empty: nobody, it came by SQL
   std::string data{};  ///< JSON text of an object
 };

@@ -20,6 +20,7 @@
 #include <backstitch/engine/runtime/compatibility.hpp>
 #include <backstitch/engine/runtime/options.hpp>
 #include <backstitch/engine/runtime/registry.hpp>
+#include <backstitch/engine/runtime/service_use.hpp>
 
 namespace backstitch::engine {
 
@@ -53,7 +54,7 @@ struct StartReply {
   SagaId id;
   bool created = true;  ///< false: the key was known, this is the saga it named
 };
-using Command = std::variant<Cancel, Retry, Skip, Resolve, Signal, Callback>;
+using Command = std::variant<Cancel, Retry, Suspend, Skip, Resolve, Signal, Callback>;
 
 /// Totals since the start of the process, and what is there now.
 struct Counters {
@@ -103,6 +104,9 @@ class Engine {
 
   /// See compare_running.
   void compare(CompatibilityQuery query, std::function<void(Result<CompatibilityPage>)> done);
+
+  /// See count_service_use.
+  void service_use(const std::string& service, std::function<void(Result<ServiceUse>)> done);
 
   /// Every node of this database, by name.
   void nodes(std::function<void(Result<std::vector<NodeInfo>>)> done);

@@ -51,6 +51,9 @@ class Registry {
   std::vector<StoredDefinition> definitions() const;
   std::vector<StoredService> services() const;
 
+  /// Called once, with the name of the first definition that asks for callbacks: of those known
+  /// already, or when one becomes known. Set it before the engine opens.
+  void on_first_callback(std::function<void(const std::string& definition)> told);
   /// Where participants post the answers of pending calls; instead of Options::callback_base, where
   /// the port is known only after listening. Before anything is started.
   void set_callback_base(std::string url);

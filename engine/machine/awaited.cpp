@@ -1,0 +1,55 @@
+/// What an open step waits for, as people are told.
+#include <backstitch/engine/machine/machine.hpp>
+
+namespace backstitch::engine {
+namespace {
+
+std::string named(Phase phase) {
+  switch (phase) {
+    case Phase::forward:
+      return "";
+    case Phase::probe:
+      return " of its probe";
+    case Phase::poll:
+      return " of its poll";
+    case Phase::compensate:
+      return " of its compensation";
+  }
+  return "";
+}
+
+Awaited awaited_by(const StepPath& path, const StepState& step) {
+  for (const Phase phase : all_phases) {
+    const CallState& call = call_of(step, phase);
+    if (!call.in_flight) continue;
+    const std::string what =
+        "the answer to attempt " + std::to_string(call.attempts) + named(phase);
+    return {
+        path, what,
+        call.request ? std::optional(call.sent_at + call.request->attempt_timeout) : std::nullopt};
+  }
+  if (step.child) return {path, "the sub-saga " + step.child->id.text(), step.timeout_at};
+  if (step.status == StepStatus::waiting)
+    return {path, step.forward.request ? "its participant's answer" : "a signal or its time",
+            step.wait_until};
+  if (step.status == StepStatus::unknown)
+    return {path, "the end of its quiet period", step.undo_not_before};
+  for (const Phase phase : all_phases) {
+    const CallState& call = call_of(step, phase);
+    if (call.retry_at)
+      return {path, "its attempt " + std::to_string(call.attempts + 1) + named(phase),
+              call.retry_at};
+  }
+  return {path, "an operator", std::nullopt};
+}
+
+}  // namespace
+
+std::vector<Awaited> awaited(const SagaState& state) {
+  std::vector<Awaited> all;
+  for (const auto& path : state.open)
+    all.push_back(awaited_by(path, state.steps.find(path)->second));
+  return all;
+}
+
+}  // namespace backstitch::engine

@@ -1,0 +1,102 @@
+#pragma once
+/// The queue of one node in front of one service, and how many calls to it may be in flight.
+///
+/// The number in flight adapts to the service (additive increase, multiplicative decrease: Chiu and
+/// Jain 1989, RFC 5681): one more for every answer until attempts first time out, from then on one
+/// more for every window of answers; halved at most once an attempt timeout when attempts time out.
+/// It stops growing while answers take a quarter of the attempt timeout longer than the fastest one
+/// (as TCP Vegas, Brakmo 1994), so that a service with a queue of its own is not driven into
+/// timeouts. A quarter of the slots, at least one, is kept for calls that let sagas end.
+///
+/// Threads: any. A call takes and returns its slot without a lock while nobody waits and fewer than
+/// half of the slots are taken. Bounds: `in_flight_max` slots, `queue_max` waiting calls; in memory
+/// only.
+#include <array>
+#include <atomic>
+#include <cstdint>
+#include <functional>
+#include <list>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include <backstitch/base/time.hpp>
+#include <backstitch/dsl/definition.hpp>
+#include <backstitch/engine/ports/executor.hpp>
+
+namespace backstitch::engine {
+
+class CallQueue {
+ public:
+  /// `ending` is for compensations, probes and what comes after the pivot.
+  enum class Lane : std::uint8_t { ordinary, ending };
+  struct Waiting;
+  using Ticket = std::shared_ptr<Waiting>;
+
+  explicit CallQueue(const dsl::ServiceLimits& limits) { set_limits(limits); }
+
+  /// A service may be registered anew with other limits.
+  void set_limits(const dsl::ServiceLimits& limits);
+
+  /// Takes a slot unless the lane has none, or has calls that wait for one.
+  bool try_take(Lane lane);
+  /// Waits for a slot: `on_slot` is posted to `executor` with the slot taken. First come, first
+  /// served within a lane.
+  /// @return null if the queue is full
+  Ticket wait(Lane lane, Executor& executor, Task on_slot);
+  /// The call will not be made.
+  /// @return false: it has left the queue, and `on_slot` is to return the slot
+  bool withdraw(const Ticket& ticket);
+  /// Returns a slot.
+  void release();
+  /// Nothing of this will run again: lets go of what waits.
+  void abandon();
+
+  /// An answer came after `latency`; its slot is still taken.
+  void on_answer(Duration latency, Duration attempt_timeout, SteadyTime now);
+  /// An attempt timed out.
+  void on_timeout(Duration attempt_timeout, SteadyTime now);
+
+  std::uint32_t limit() const { return limit_.load(std::memory_order_relaxed); }
+  std::uint32_t in_flight() const { return in_flight_.load(std::memory_order_relaxed); }
+  std::uint32_t waiting() const { return waiting_.load(std::memory_order_relaxed); }
+
+ private:
+  using Granted = std::vector<Ticket>;
+
+  bool take(Lane lane);
+  std::uint32_t slots_of(Lane lane) const;
+  void pump();
+  void grow(Duration latency, Duration attempt_timeout, SteadyTime now);
+
+  std::atomic<std::uint32_t> in_flight_{0};
+  std::atomic<std::uint32_t> limit_{0};
+  std::atomic<std::uint32_t> waiting_{0};  ///< in both lanes
+  std::atomic<std::uint32_t> ending_waiting_{0};
+  std::atomic<std::int64_t> fastest_ms_{INT64_MAX};  ///< answer since it was last forgotten
+  std::atomic<std::uint32_t> in_flight_max_{0};
+  std::atomic<std::uint32_t> queue_max_{0};
+
+  std::mutex mutex_;  ///< of what follows
+  std::array<std::list<Ticket>, 2> lanes_;
+  SteadyTime window_began_{};
+  std::uint32_t answers_ = 0;  ///< since the limit last grew
+  bool probing_ = true;        ///< no attempt has timed out yet
+  SteadyTime halved_at_{};
+};
+
+/// The queues of a node, by the name of the service. Any thread.
+class CallQueues {
+ public:
+  std::shared_ptr<CallQueue> of(const std::string& service, const dsl::ServiceLimits& limits);
+  /// See CallQueue::abandon.
+  void abandon();
+
+ private:
+  std::mutex mutex_;
+  std::unordered_map<std::string, std::shared_ptr<CallQueue>> queues_;
+};
+
+}  // namespace backstitch::engine

@@ -1,0 +1,165 @@
+/// Calls on their way to participants: into the queue of the service, out of it, and their answers.
+#include <algorithm>
+
+#include "reactor.hpp"
+
+namespace backstitch::engine {
+namespace {
+
+/// A quarter of the slots is kept for what lets sagas end.
+CallQueue::Lane lane_of(const SagaState& state, Phase phase) {
+  const bool ending = phase == Phase::compensate || phase == Phase::probe || state.pivot_passed;
+  return ending ? CallQueue::Lane::ending : CallQueue::Lane::ordinary;
+}
+
+/// Whether the call is still the one that the saga waits for.
+bool is_wanted(const SagaState& state, const CallParticipant& effect) {
+  const auto step = state.steps.find(effect.path);
+  if (step == state.steps.end()) return false;
+  const CallState& call = call_of(step->second, effect.phase);
+  return call.in_flight && call.attempts == effect.attempt && call.request != nullptr;
+}
+
+}  // namespace
+
+/// Without a service if it is not registered.
+Call Reactor::call_of_effect(const SagaActor& actor, const CallParticipant& effect) const {
+  const StepState& step = actor.state.steps.find(effect.path)->second;
+  const CallState& state = call_of(step, effect.phase);
+  Call call{actor.id, effect.path, effect.phase, effect.attempt, *state.request, nullptr, {}};
+  const auto& definition = *actor.program.definition;
+  const auto inline_service = definition.services.find(call.request.service);
+  if (inline_service == definition.services.end()) return call;
+  const dsl::Service& service = inline_service->second;
+  if (service.use.empty()) {
+    call.service = std::shared_ptr<const dsl::Service>(actor.program.definition, &service);
+    call.service_name = actor.state.definition + "/" + call.request.service;
+    return call;
+  }
+  call.service_name = service.use;
+  const auto& registered = *actor.program.services;
+  if (const auto found = registered.find(service.use); found != registered.end())
+    call.service = found->second;
+  return call;
+}
+
+std::shared_ptr<CallQueue> Reactor::queue_of(const Call& call) {
+  auto& queue = queues_[call.service_name];
+  if (!queue) queue = node_.call_queues.of(call.service_name, call.service->limits);
+  queue->set_limits(call.service->limits);
+  return queue;
+}
+
+void Reactor::call(const Actor& actor, const CallParticipant& effect) {
+  // A node that has lost its lease sends nothing more; whoever takes over sends it again.
+  if (!may_act()) return;
+  Call call = call_of_effect(*actor, effect);
+  if (!call.service) return call_nobody(actor, effect, call.service_name);
+  const auto queue = queue_of(call);
+  const auto lane = lane_of(actor->state, effect.phase);
+  if (queue->try_take(lane)) return send(actor, effect, std::move(call), queue, std::nullopt);
+  // A shard that is being given away waits for what was sent, not for what was not.
+  if (leaving_.test(actor->id.shard())) return tell_unsent(actor, effect);
+  const auto ticket = queue->wait(lane, executor_, [weak = weak_from_this(), actor, effect, queue] {
+    const auto self = weak.lock();
+    if (!self || !self->leave_queue(actor, effect, queue)) queue->release();
+  });
+  if (!ticket) return tell_unsent(actor, effect);
+  actor->queued.push_back({effect, queue, ticket});
+}
+
+void Reactor::tell_unsent(const Actor& actor, const CallParticipant& effect) {
+  executor_.post([weak = weak_from_this(), actor, effect] {
+    const auto self = weak.lock();
+    if (!self) return;
+    CallEnded ended{effect.path, effect.phase, effect.attempt, {}};
+    ended.unsent = true;
+    self->stimulate(actor, std::move(ended));
+  });
+}
+
+void Reactor::call_nobody(const Actor& actor, const CallParticipant& effect,
+                          const std::string& service) {
+  executor_.post([weak = weak_from_this(), actor, effect, service] {
+    const auto self = weak.lock();
+    if (!self) return;
+    self->stimulate(actor,
+                    CallEnded{effect.path, effect.phase, effect.attempt,
+                              TransportError{dsl::Transport::connect, false,
+                                             "the service `" + service + "` is not registered"}});
+  });
+}
+
+/// It has a slot. @return whether it uses it: not if it was withdrawn meanwhile, or the lease lost
+bool Reactor::leave_queue(const Actor& actor, const CallParticipant& effect,
+                          const std::shared_ptr<CallQueue>& queue) {
+  const auto erased =
+      std::erase_if(actor->queued, [&](const auto& call) { return call.effect == effect; });
+  const bool held = may_act() && epochs_[actor->id.shard()] == actor->epoch;
+  if (erased == 0 || actor->dropped || !held || !is_wanted(actor->state, effect)) return false;
+  // The service as it is registered now: the call may have waited for long.
+  actor->program.services = registry_.services_by_name();
+  Call call = call_of_effect(*actor, effect);
+  if (!call.service) {
+    call_nobody(actor, effect, call.service_name);
+    return false;
+  }
+  send(actor, effect, std::move(call), queue, now());
+  return true;
+}
+
+void Reactor::send(const Actor& actor, const CallParticipant& effect, Call call,
+                   const std::shared_ptr<CallQueue>& queue, std::optional<TimePoint> sent_at) {
+  counters.calls.fetch_add(1, std::memory_order_relaxed);
+  const Duration timeout = call.request.attempt_timeout;
+  participants_.call(std::move(call), [weak = weak_from_this(), actor, effect, queue, sent_at,
+                                       timeout, began = executor_.now()](CallResult result) {
+    const auto self = weak.lock();
+    if (!self) return queue->release();
+    self->return_slot(queue, result, timeout, began);
+    CallEnded ended{effect.path, effect.phase, effect.attempt, std::move(result)};
+    ended.sent_at = sent_at;
+    self->stimulate(actor, std::move(ended));
+  });
+}
+
+/// A participant that was given up on may be at work on the call for as long again.
+void Reactor::return_slot(const std::shared_ptr<CallQueue>& queue, const CallResult& result,
+                          Duration timeout, SteadyTime began) {
+  const SteadyTime at = executor_.now();
+  const auto* error = std::get_if<TransportError>(&result);
+  const bool timed_out = error != nullptr && error->kind == dsl::Transport::timeout;
+  if (timed_out) queue->on_timeout(timeout, at);
+  if (error == nullptr)
+    queue->on_answer(std::chrono::duration_cast<Duration>(at - began), timeout, at);
+  if (!timed_out || !error->sent) return queue->release();
+  executor_.call_after(timeout, [queue] { queue->release(); });
+}
+
+/// After a decision: what the saga does not wait for any more leaves the queue unsent.
+void Reactor::withdraw_unwanted(SagaActor& actor) {
+  std::erase_if(actor.queued, [&](const SagaActor::Queued& call) {
+    if (is_wanted(actor.state, call.effect)) return false;
+    call.queue->withdraw(call.ticket);
+    return true;
+  });
+}
+
+/// The next owner sends them, and knows that this one did not.
+void Reactor::withdraw_leaving() {
+  for (const auto& [id, actor] : actors_) {
+    if (!leaving_.test(id.shard())) continue;
+    std::erase_if(actor->queued, [&, &actor = actor](const SagaActor::Queued& call) {
+      const bool withdrawn = call.queue->withdraw(call.ticket);
+      if (withdrawn) tell_unsent(actor, call.effect);
+      return withdrawn;
+    });
+  }
+}
+
+void Reactor::withdraw_all(SagaActor& actor) {
+  for (const auto& call : actor.queued) call.queue->withdraw(call.ticket);
+  actor.queued.clear();
+}
+
+}  // namespace backstitch::engine

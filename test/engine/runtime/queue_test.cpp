@@ -1,0 +1,265 @@
+// Calls wait in the node's own queue, in virtual time, at participants that serve few at a time.
+#include <algorithm>
+#include <chrono>
+#include <map>
+#include <string>
+
+#include "nodes.hpp"
+
+namespace backstitch::test {
+namespace {
+
+using engine::Call;
+using engine::Phase;
+
+/// A definition with these steps on the service `s` with the given limits, and another one, `f`.
+std::string limited(const std::string& limits, const std::string& steps) {
+  return R"({"dsl":1,"name":"t.q","version":1,"services":{"s":{"baseUrl":"https://s.example","limits":)" +
+         limits + R"(},"f":{"baseUrl":"https://f.example"}},"steps":[)" + steps + "]}";
+}
+std::string undoable(const std::string& name, const std::string& more = "") {
+  return R"({"name":")" + name + R"(","action":{"service":"s","http":"PUT /)" + name +
+         R"("},"compensation":{"http":"DELETE /)" + name + "\"}" + more + "}";
+}
+
+/// One request at a time, in the order in which they came, whether or not anybody still waits.
+class QueueingParticipant {
+ public:
+  QueueingParticipant(VirtualWorld& world, Duration each) : world_(world), each_(each) {}
+
+  Reaction serve(const Call& call) {
+    ++served[call.phase];
+    free_at_ = std::max(free_at_, world_.now()) + each_;
+    const auto wait = std::chrono::ceil<Duration>(free_at_ - world_.now());
+    const Duration timeout = call.request.attempt_timeout;
+    if (wait <= timeout) return {engine::Response{200, {}, nullptr}, wait};
+    ++timeouts;
+    return {engine::TransportError{dsl::Transport::timeout, true, "no answer"}, timeout};
+  }
+
+  std::map<Phase, int> served;
+  int timeouts = 0;
+
+ private:
+  VirtualWorld& world_;
+  Duration each_;
+  engine::SteadyTime free_at_{};
+};
+
+std::size_t sent_to(const Nodes& nodes, const std::string& target) {
+  return static_cast<std::size_t>(
+      std::count_if(nodes.sent.begin(), nodes.sent.end(),
+                    [&](const Call& call) { return call.request.target == target; }));
+}
+
+TEST_CASE("two thousand sagas at a participant that serves 25 calls a second all complete") {
+  constexpr int sagas = 2'000;
+  Nodes nodes;
+  TestNode& node = nodes.add("a");
+  nodes.define(node, limited("{}", undoable("a") + "," + undoable("b")));
+  QueueingParticipant participant(nodes.world, Duration{40});
+  nodes.script = [&](const Call& call) { return participant.serve(call); };
+  engine::StartRequest request;
+  request.definition = "t.q";
+  for (int i = 0; i < sagas; ++i) node.engine->start(0, request, [](const auto&) {});
+  REQUIRE(nodes.world.run_until([&] { return node.engine->counters().ended == sagas; },
+                                Duration{300'000}));
+  CHECK(participant.timeouts == 0);
+  CHECK(participant.served[Phase::forward] == 2 * sagas);
+  CHECK(participant.served[Phase::compensate] == 0);
+}
+
+TEST_CASE("a service that slows down is given fewer calls and no saga fails") {
+  constexpr int sagas = 600;
+  Nodes nodes;
+  TestNode& node = nodes.add("a");
+  nodes.define(node, limited("{}", undoable("a") + "," + undoable("b")));
+  QueueingParticipant fast(nodes.world, Duration{2});
+  QueueingParticipant slow(nodes.world, Duration{200});
+  nodes.script = [&](const Call& call) {
+    return (fast.served[Phase::forward] < 800 ? fast : slow).serve(call);
+  };
+  engine::StartRequest request;
+  request.definition = "t.q";
+  for (int i = 0; i < sagas; ++i) node.engine->start(0, request, [](const auto&) {});
+  REQUIRE(nodes.world.run_until([&] { return node.engine->counters().ended == sagas; },
+                                Duration{1'200'000}));
+  CHECK(fast.served[Phase::compensate] + slow.served[Phase::compensate] == 0);
+}
+
+TEST_CASE("sagas at other services do not wait for a slow one") {
+  Nodes nodes;
+  TestNode& node = nodes.add("a");
+  nodes.define(
+      node,
+      limited(
+          "{}",
+          R"({"name":"which","switch":{"cases":[{"when":"${input.slow}","steps":[)" +
+              undoable("a") +
+              R"(]}],"otherwise":{"steps":[{"name":"b","action":{"service":"f","http":"GET /b"}}]}}})"));
+  QueueingParticipant participant(nodes.world, Duration{1'000});
+  nodes.script = [&](const Call& call) {
+    return call.path == "which/a" ? participant.serve(call) : answers(200);
+  };
+  for (int i = 0; i < 100; ++i) REQUIRE(nodes.start(node, "t.q", {{"slow", true}}).has_value());
+  const auto began = nodes.world.now();
+  const auto started = nodes.start(node, "t.q", {{"slow", false}});
+  REQUIRE(started.has_value());
+  CHECK(status_of(nodes.await_end(node, started->id, Duration{10'000})) == "COMPLETED");
+  CHECK(nodes.world.now() - began < Duration{100});
+}
+
+TEST_CASE("a call that is still queued when its step times out was not sent: nothing is undone") {
+  Nodes nodes;
+  TestNode& node = nodes.add("a");
+  nodes.define(node, limited(R"({"maxInFlight":1})", undoable("a", R"(,"timeout":"12s")")));
+  nodes.script = [](const Call&) {
+    return Reaction{engine::Response{200, {}, nullptr}, Duration{9'000}};
+  };
+  const auto first = nodes.start(node, "t.q");
+  const auto second = nodes.start(node, "t.q");
+  const auto third = nodes.start(node, "t.q");
+  REQUIRE((first && second && third));
+  CHECK(status_of(nodes.await_end(node, first->id, Duration{60'000})) == "COMPLETED");
+  const auto failed = nodes.await_end(node, third->id, Duration{60'000});
+  CHECK(status_of(failed) == "FAILED");
+  CHECK((*failed)["failure"]["code"] == "STEP_TIMEOUT");
+  CHECK((*failed)["steps"][0]["status"] == "failed");
+  // The second was sent, and is undone.
+  CHECK(status_of(nodes.await_end(node, second->id, Duration{60'000})) == "FAILED");
+  CHECK(nodes.calls() == "forward /a | forward /a | compensate /a");
+}
+
+TEST_CASE("a cancelled saga does not wait for a call that has not left the queue") {
+  Nodes nodes;
+  TestNode& node = nodes.add("a");
+  nodes.define(node,
+               limited(R"({"maxInFlight":1})",
+                       R"({"name":"p","kind":"pivot","action":{"service":"s","http":"POST /p"}})"));
+  nodes.script = [](const Call&) {
+    return Reaction{engine::Response{200, {}, nullptr}, Duration{9'000}};
+  };
+  const auto first = nodes.start(node, "t.q");
+  const auto second = nodes.start(node, "t.q");
+  REQUIRE((first && second));
+  nodes.world.run_for(Duration{1'000});
+  const auto began = nodes.world.now();
+  REQUIRE(nodes.command(node, second->id, engine::Cancel{"me", "why"}).has_value());
+  CHECK(status_of(nodes.await_end(node, second->id, Duration{60'000})) == "FAILED");
+  CHECK(nodes.world.now() - began < Duration{1'000});
+  CHECK(status_of(nodes.await_end(node, first->id, Duration{60'000})) == "COMPLETED");
+  nodes.world.run_for(Duration{60'000});
+  CHECK(sent_to(nodes, "/p") == 1);
+}
+
+TEST_CASE("a call that was given up keeps its slot for one attempt timeout longer") {
+  Nodes nodes;
+  TestNode& node = nodes.add("a");
+  nodes.define(node,
+               limited(R"({"maxInFlight":1})", undoable("a", R"(,"retry":{"maxAttempts":1})")));
+  nodes.script = [&](const Call& call) {
+    return call.phase == Phase::forward && nodes.sent.size() == 1 ? stays_silent() : answers(200);
+  };
+  const auto began = nodes.world.now();
+  const auto first = nodes.start(node, "t.q");
+  const auto second = nodes.start(node, "t.q");
+  REQUIRE((first && second));
+  REQUIRE(nodes.world.run_until([&] { return nodes.sent.size() == 2; }, Duration{60'000}));
+  CHECK(nodes.world.now() - began >= Duration{20'000});
+  CHECK(nodes.world.now() - began < Duration{21'000});
+  CHECK(status_of(nodes.await_end(node, second->id, Duration{60'000})) == "COMPLETED");
+}
+
+TEST_CASE("the attempt and its budget begin when the call leaves the queue") {
+  Nodes nodes;
+  TestNode& node = nodes.add("a");
+  nodes.define(
+      node,
+      limited(R"({"maxInFlight":1})",
+              undoable(
+                  "a",
+                  R"(,"retry":{"maxAttempts":9,"maxElapsed":"5s","delay":"1s","jitter":"none"})")));
+  std::map<std::string, int> tries;
+  nodes.script = [&](const Call& call) {
+    if (nodes.sent.size() == 1)
+      return Reaction{engine::Response{200, {}, nullptr}, Duration{9'000}};
+    return answers(++tries[call.saga.text()] < 2 ? 429 : 200);
+  };
+  const auto first = nodes.start(node, "t.q");
+  const auto second = nodes.start(node, "t.q");
+  REQUIRE((first && second));
+  const auto ended = nodes.await_end(node, second->id, Duration{60'000});
+  CHECK(status_of(ended) == "COMPLETED");
+  CHECK((*ended)["steps"][0]["attempts"] == 2);
+  std::optional<Result<std::vector<engine::EventRecord>>> history;
+  node.engine->history(second->id, engine::Sequence{0}, 100,
+                       [&](const auto& events) { history = events; });
+  REQUIRE(nodes.world.run_until([&] { return history.has_value(); }));
+  const auto failed = std::find_if((*history)->begin(), (*history)->end(),
+                                   [](const auto& event) { return event.type == "AttemptFailed"; });
+  REQUIRE(failed != (*history)->end());
+  CHECK(Json::parse(failed->data).contains("sentAt"));
+}
+
+TEST_CASE("a full queue is no attempt") {
+  Nodes nodes;
+  TestNode& node = nodes.add("a");
+  nodes.define(node, limited(R"({"maxInFlight":1,"maxQueue":0})",
+                             undoable("a", R"(,"retry":{"maxAttempts":1})")));
+  nodes.script = [](const Call&) {
+    return Reaction{engine::Response{200, {}, nullptr}, Duration{9'000}};
+  };
+  const auto first = nodes.start(node, "t.q");
+  const auto second = nodes.start(node, "t.q");
+  REQUIRE((first && second));
+  const auto ended = nodes.await_end(node, second->id, Duration{60'000});
+  CHECK(status_of(ended) == "COMPLETED");
+  CHECK((*ended)["steps"][0]["attempts"] == 1);
+}
+
+TEST_CASE("compensations do not wait behind actions") {
+  Nodes nodes;
+  TestNode& node = nodes.add("a");
+  nodes.define(node, limited(R"({"maxInFlight":4})",
+                             undoable("a") +
+                                 R"(,{"name":"stop","when":"${input.no}","fail":{"code":"NO"}})"));
+  nodes.script = [](const Call&) {
+    return Reaction{engine::Response{200, {}, nullptr}, Duration{5'000}};
+  };
+  const auto failing = nodes.start(node, "t.q", {{"no", true}});
+  REQUIRE(failing.has_value());
+  for (int i = 0; i < 50; ++i) REQUIRE(nodes.start(node, "t.q", {{"no", false}}).has_value());
+  const auto began = nodes.world.now();
+  CHECK(status_of(nodes.await_end(node, failing->id, Duration{60'000})) == "FAILED");
+  CHECK(nodes.world.now() - began < Duration{11'000});
+}
+
+TEST_CASE("a node that loses its lease sends nothing of its queue") {
+  Nodes nodes;
+  TestNode& sleepy = nodes.add("a");
+  nodes.define(sleepy, limited(R"({"maxInFlight":1})", undoable("a")));
+  nodes.script = [](const Call&) {
+    return Reaction{engine::Response{200, {}, nullptr}, Duration{9'000}};
+  };
+  std::vector<SagaId> sagas;
+  for (int i = 0; i < 3; ++i) {
+    const auto started = nodes.start(sleepy, "t.q");
+    REQUIRE(started.has_value());
+    sagas.push_back(started->id);
+  }
+  nodes.world.run_for(Duration{100});
+  CHECK(nodes.sent.size() == 1);
+  sleepy.executor.pause(true);
+  nodes.script = [](const Call&) { return answers(200); };
+  TestNode& heir = nodes.add("b");
+  REQUIRE(
+      nodes.world.run_until([&] { return heir.engine->counters().ended == 3; }, Duration{60'000}));
+  CHECK(nodes.sent.size() == 4);
+  sleepy.executor.pause(false);
+  nodes.world.run_for(Duration{60'000});
+  CHECK(nodes.sent.size() == 4);
+  for (const auto& saga : sagas) CHECK(status_of(nodes.view(heir, saga)) == "COMPLETED");
+}
+
+}  // namespace
+}  // namespace backstitch::test
