@@ -4,6 +4,8 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <cstdint>
+#include <limits>
 #include <optional>
 #include <utility>
 #include <vector>
@@ -226,7 +228,8 @@ struct Connection::State {
   void read_on(const Self& self) {
     parser.emplace();
     parser->header_limit(header_bytes_max);
-    parser->body_limit(boost::none);
+    // Not none: Beast 1.74 takes every stated length for larger than none.
+    parser->body_limit(std::numeric_limits<std::uint64_t>::max());
     parser->get().body().bytes_max = exchange->call.service->response_bytes_max;
     if (exchange->call.request.method == "HEAD") parser->skip(true);
     with_stream([&](auto& stream) {

@@ -119,9 +119,8 @@ class Maker {
     const dsl::Request* request;
   };
 
-  Meant meant_by(const Asked& asked, const CallResult& result, bool unknown_seen) const {
-    const auto meant =
-        engine::meaning_of(program_, asked.step, asked.question, result, unknown_seen);
+  Meant meant_by(const Asked& asked, const CallResult& result) const {
+    const auto meant = engine::meaning_of(program_, asked.step, asked.question, result, false);
     return {meaning_of(meant.outcome), meant.code};
   }
 
@@ -163,7 +162,7 @@ class Maker {
       Response response{200, {}, std::move(body.value), std::move(body.unreadable)};
       if (!makes_a_difference(action, response, usual)) continue;
       CallResult result = std::move(response);
-      const Meant meant = meant_by(asked, result, false);
+      const Meant meant = meant_by(asked, result);
       if (meant.meaning == Meaning::success)
         answers.push_back({std::move(result), meant.meaning, false, true, said});
     }
@@ -216,8 +215,9 @@ class Maker {
     }
     if (action != nullptr && action->completion)
       results.emplace_back(Response{202, {}, bodies.front()});
-    // A refusal that is believed after an unknown attempt, one that is not, and what a proxy says.
-    for (const int status : {400, 422, 404}) results.emplace_back(Response{status, {}, nullptr});
+    // First the one that is believed after an unknown attempt, too: what is not believed there is
+    // as good as no answer, which is tried anyway.
+    for (const int status : {422, 400, 404}) results.emplace_back(Response{status, {}, nullptr});
     results.emplace_back(TransportError{dsl::Transport::connect, false, "no connection"});
     results.emplace_back(Response{429, {}, nullptr});
     results.emplace_back(TransportError{dsl::Transport::timeout, true, "no answer"});
@@ -226,24 +226,18 @@ class Maker {
   }
 
   /// One answer of each meaning; of success one for each body, of refusals one for each code that
-  /// something depends on, and of the others one that is believed after an unknown attempt and one
-  /// that is not.
+  /// something depends on, and one of the others.
   std::vector<Answer> calls(const Asked& asked, const std::vector<Json>& bodies) {
     const bool output_read = asked.question != Question::compensation;
     std::vector<Answer> answers;
-    std::set<bool> others;
     std::set<std::string> seen;
     for (const auto& result : results_of(asked, bodies)) {
-      const Meant meant = meant_by(asked, result, false);
+      const Meant meant = meant_by(asked, result);
       const bool matters = readings_.codes.count(meant.code) > 0;
       std::string key = std::to_string(static_cast<int>(meant.meaning));
       if (meant.meaning == Meaning::success)
         key += output_read ? std::get<Response>(result).body.dump() : "";
-      if (meant.meaning == Meaning::refused) {
-        const bool believed = meant_by(asked, result, true).meaning == Meaning::refused;
-        if (!matters && !others.insert(believed).second) continue;
-        key += meant.code;
-      }
+      if (meant.meaning == Meaning::refused && matters) key += meant.code;
       if (seen.insert(key).second) add(answers, result, meant);
     }
     if (!output_read) keep_one_last(answers);

@@ -11,6 +11,14 @@ namespace {
 /// So many that no budget has any left.
 constexpr std::uint32_t attempts_beyond_budgets = 1'000'000;
 
+/// What was in the way is in the way still: an undo that cannot be rendered, for one.
+bool suspends_again(const Move& move, const std::vector<Event>& events) {
+  return move.kind == MoveKind::retry &&
+         std::any_of(events.begin(), events.end(), [](const Event& event) {
+           return std::holds_alternative<SagaSuspended>(event.body);
+         });
+}
+
 }  // namespace
 
 Made Moves::make(const Move& move) {
@@ -26,7 +34,7 @@ Made Moves::make(const Move& move) {
     return made;
   }
   try {
-    Transition transition = decide(program_, std::move(state), stimulus);
+    Transition transition = decided(move, stimulus);
     state = std::move(transition.next);
     made.events = std::move(transition.events);
     made.effects = std::move(transition.effects);
@@ -40,6 +48,16 @@ Made Moves::make(const Move& move) {
   touch_changed(move, made.events);
   note_after(made.events);
   return made;
+}
+
+/// How often it was suspended before must not matter, or retries would never come to an end.
+Transition Moves::decided(const Move& move, const Stimulus& stimulus) {
+  SagaState& state = positions_.state();
+  if (move.kind != MoveKind::retry) return decide(program_, std::move(state), stimulus);
+  Transition transition = decide(program_, state, stimulus);
+  if (!suspends_again(move, transition.events)) return transition;
+  positions_.forget_notices();
+  return decide(program_, std::move(state), stimulus);
 }
 
 bool Moves::need_not_be_followed(const Move& move, const Made& made) const {
@@ -62,6 +80,7 @@ bool Moves::fold(const Move& move, const std::vector<Event>& events) {
   SagaState& state = positions_.state();
   note_before(move);
   prepare(move);
+  if (suspends_again(move, events)) positions_.forget_notices();
   Sequence sequence = state.sequence;
   for (const auto& event : events) {
     sequence = Sequence{sequence.get() + 1};

@@ -19,6 +19,18 @@ bool leads_nowhere_else(const Answer& answer, Phase phase) {
   return again && !answer.last;
 }
 
+/// No call has failed or is unknown, nothing is to stop, and no unusual body has come.
+bool went_well(const SagaState& state) {
+  if (state.failure || state.cancel_requested || state.deadline_passed || !state.suspensions.empty())
+    return false;
+  return std::none_of(state.steps.begin(), state.steps.end(), [](const auto& entry) {
+    const StepState& step = entry.second;
+    return step.failure || step.undo_failure || step.forward.unknown_seen ||
+           step.poll.unknown_seen || step.status == StepStatus::failed ||
+           step.status == StepStatus::unknown;
+  });
+}
+
 /// Lists of answers have a few dozen entries at most.
 std::uint16_t variants_of(const auto& answers) {
   return static_cast<std::uint16_t>(answers.size());
@@ -93,13 +105,14 @@ void Moves::add_open(const StepPath& path, std::vector<Move>& moves) {
 void Moves::add_calls(Slot slot, const StepState& step, std::vector<Move>& moves) {
   const StepAnswers& answers = answers_at(slot);
   const bool alone = positions_.state().open.size() == 1;
+  const bool odd_too = !positions_.odd_body_seen && went_well(positions_.state());
   for (const Phase phase : all_phases) {
     if (!call_of(step, phase).in_flight) continue;
     const auto& list = answers.of(phase);
     for (std::uint16_t i = 0; i < variants_of(list); ++i) {
       if (!alone && leads_nowhere_else(list[i], phase)) continue;
       // One unusual body a way: each is tried at every step, and not all of them together.
-      if (list[i].odd && positions_.odd_body_seen) continue;
+      if (list[i].odd && !odd_too) continue;
       moves.push_back({MoveKind::answer, phase, i, slot});
     }
   }

@@ -76,6 +76,7 @@ class Moves {
   std::string told(const Move& move) const;
 
  private:
+  Transition decided(const Move& move, const Stimulus& stimulus);
   void add_open(const StepPath& path, std::vector<Move>& moves);
   void add_calls(Slot slot, const StepState& step, std::vector<Move>& moves);
   void add_timers(Slot slot, const StepState& step, std::vector<Move>& moves);

@@ -179,7 +179,7 @@ void Positions::restore_whole(std::uint32_t id) {
 }
 
 const Ids& Positions::settle() {
-  forget_notices();
+  if (state_.status != SagaStatus::suspended) forget_notices();
   touch_what_failure_settles();
   forget_walks();
   for (const Slot slot : touched_) {
@@ -199,10 +199,9 @@ void Positions::forget_walks() {
   }
 }
 
-/// The notices of a suspension that is over do not matter any more, nor how often there was one.
 void Positions::forget_notices() {
   constexpr std::string_view prefix = "onSuspended[";
-  if (state_.suspended_times == 0 || state_.status == SagaStatus::suspended) return;
+  if (state_.suspended_times == 0) return;
   auto step = state_.steps.lower_bound(prefix);
   for (auto one = step; one != state_.steps.end() && one->first.starts_with(prefix); ++one) {
     if (state_.open.count(one->first) > 0) return;

@@ -69,6 +69,8 @@ class Positions {
   void touch(Slot slot);
   /// Brings what was touched into its symbolic form. @return the position at hand
   const Ids& settle();
+  /// The notices of a suspension that is over do not matter any more, nor how often there was one.
+  void forget_notices();
   /// Nothing at hand can be trusted: a decision was broken off.
   void lose();
   /// The step of the part `id` at `slot`; nullptr: none.
@@ -112,7 +114,6 @@ class Positions {
   void normalise(Ledger& ledger, const StepPath& path) const;
   void normalise(std::optional<Failure>& failure) const;
   void normalise(Failure& failure) const;
-  void forget_notices();
   void forget_walks();
 
   bool failure_matters_;  ///< something reads `failure`

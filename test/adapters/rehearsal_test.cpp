@@ -166,7 +166,7 @@ TEST_CASE("the travel saga ends as its definition says, whatever goes wrong") {
       {
           {"", "COMPLETED", "", all},
           {"holdSeats[1]/holdSeat=refuse", "FAILED", "FLIGHT_FULL",
-           "carFromA undone, holdSeat undone, holdRoom undone"},
+           "carFromA undone, holdSeat undone, holdRoom closed"},
           {"holdRoom=refuse", "FAILED", "HOTEL_FULL",
            "carFromA undone, holdSeat undone, holdSeat undone"},
           {"holdRoom=unanswered", "FAILED", "OUTCOME_UNKNOWN",

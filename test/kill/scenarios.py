@@ -94,7 +94,8 @@ SCENARIOS = [
     Scenario("order-undone", "order", order, ORDER, refuse("payments", "/authorisations"), "FAILED"),
     Scenario("parallel", "order", parallel, {"id": "p-1"}, [], "COMPLETED"),
     Scenario("parallel-undone", "order", parallel, {"id": "p-1"},
-             [{"service": "orders", "match": "/state", "phase": "forward", "mode": "refuse", "times": 0}], "FAILED"),
+             # Believed although a node was lost with an earlier copy.
+             [{"service": "orders", "match": "/state", "phase": "forward", "mode": "refuse", "status": 422, "times": 0}], "FAILED"),
     Scenario("travel", "travel", travel, TRIP, [], "COMPLETED"),
     Scenario("travel-undone", "travel", travel, TRIP, refuse("billing", "/charges"), "FAILED"),
     Scenario("transfer", "transfer", transfer, TRANSFER, [], "COMPLETED"),

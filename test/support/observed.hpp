@@ -46,7 +46,7 @@ struct Observed {
   };
   What what = What::call;
   std::string path;
-  std::string word;                           ///< the failure's code, the reason
+  std::string word;                           ///< the failure's code, the reason, or `pivot-unsent`
   std::string failure_class{};                ///< empty: what its code usually has
   std::string status{};                       ///< of the end
   std::optional<Json> output = std::nullopt;  ///< unset: not seen

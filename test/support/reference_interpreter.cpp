@@ -91,9 +91,10 @@ std::string Reference::stop_seen(const Observed& seen) {
   if (stop_ || fault_) return "";
   if (definition_.recovery == dsl::Recovery::forward)
     return cancel ? "a saga that only recovers forward cannot be cancelled" : "";
-  if (cancel && pivot_sent_) return "the pivot was sent";
+  const bool pivot_sent = pivot_sent_ && seen.word != "pivot-unsent";
+  if (cancel && pivot_sent) return "the pivot was sent";
   if (pivot_passed_) return "";
-  if (pivot_sent_) {
+  if (pivot_sent) {
     deadline_waits_ = true;
     return "";
   }

@@ -103,7 +103,7 @@ TEST_CASE("every way of the travel saga keeps every promise") {
        {"COMPLETED", "FAILED CANCELLED or SAGA_TIMEOUT", "FAILED CARD_DECLINED at charge",
         "FAILED FLIGHT_FULL at reserve/flight/holdSeats[1]/holdSeat",
         "FAILED HOTEL_FULL at reserve/hotel/holdRoom",
-        "FAILED HTTP_400 at reserve/car/holdCar/carFromB", "SUSPENDED OUTCOME_UNKNOWN at charge",
+        "FAILED HTTP_422 at reserve/car/holdCar/carFromB", "SUSPENDED OUTCOME_UNKNOWN at charge",
         "SUSPENDED COMPENSATION_FAILED at the undo of reserve/car/holdCar/carFromA"})
     CHECK_MESSAGE(endings.count(expected) == 1, expected);
 }
@@ -178,7 +178,7 @@ TEST_CASE("a list of none, one and two items is gone through") {
            "", input)));
   CHECK(found.complete);
   CHECK(found.violations.empty());
-  CHECK(endings_of(found).count("FAILED HTTP_400 at each[1]/a") == 1);
+  CHECK(endings_of(found).count("FAILED HTTP_422 at each[1]/a") == 1);
 }
 
 TEST_CASE("a bound ends the search and says so") {
@@ -237,7 +237,7 @@ TEST_CASE(
   const auto& ending = ending_of(needy, SagaStatus::failed, "EXPRESSION_FAILED at a");
   CHECK(ending.odd_body);
   CHECK(ending.story.front() == "a: done, with an empty body");
-  CHECK_FALSE(ending_of(needy, SagaStatus::failed, "HTTP_400 at a").odd_body);
+  CHECK_FALSE(ending_of(needy, SagaStatus::failed, "HTTP_422 at a").odd_body);
   const auto careful = explore::explore(program_of(with_output("${response.body?.id ?? 'none'}")));
   CHECK(careful.violations.empty());
   CHECK(endings_of(careful).count("FAILED EXPRESSION_FAILED at a") == 0);

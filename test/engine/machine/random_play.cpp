@@ -201,6 +201,7 @@ void RandomPlay::on(engine::StimulusBody body) {
   for (const auto& effect : play_.last.effects) {
     const auto* call = std::get_if<engine::CallParticipant>(&effect);
     if (call == nullptr) continue;
+    if (wrong_call_.empty()) wrong_call_ = calls_.look_at(*call, play_.state);
     under_way_.push_back({*call, dice_.chance(25)});
     if (!under_way_.back().queued) left_.insert(call->path);
   }
@@ -259,8 +260,8 @@ void RandomPlay::note(const engine::Event& event) {
                    [&](const engine::StepCompensationScheduled& e) { see(What::undo, e.path); },
                    [&](const engine::StepCompensated& e) { see(What::undone, e.path); },
                    [&](const engine::StepCompensationFailed& e) { see(What::undo_failed, e.path); },
-                   [&](const engine::CancelRequested&) { see(What::cancelled, ""); },
-                   [&](const engine::DeadlinePassed&) { see(What::deadline, ""); },
+                   [&](const engine::CancelRequested&) { note_stop(What::cancelled); },
+                   [&](const engine::DeadlinePassed&) { note_stop(What::deadline); },
                    [&](const engine::SagaSuspended& e) {
                      see(What::suspended, e.suspension.step);
                      if (e.suspension.by_operator) seen_.back().word = "OPERATOR";
@@ -276,6 +277,15 @@ void RandomPlay::note(const engine::Event& event) {
                    },
                    [&](const engine::SagaEnded& e) { note_end(e); }, [](const auto&) {}},
              event.body);
+}
+
+/// A pivot that has not left the node's queue is withdrawn by a stop.
+void RandomPlay::note_stop(Observed::What what) {
+  const auto is_pivot = [&](const std::string& path) {
+    return step_of(definition(), path).kind == dsl::StepKind::pivot;
+  };
+  seen_.push_back({what, "", ""});
+  if (std::none_of(left_.begin(), left_.end(), is_pivot)) seen_.back().word = "pivot-unsent";
 }
 
 void RandomPlay::note_end(const engine::SagaEnded& event) {
@@ -303,6 +313,7 @@ void RandomPlay::note_failure(const engine::StepFailed& event) {
 
 std::string RandomPlay::wrong_at_the_end() const {
   const auto status = play_.state.status;
+  if (!wrong_call_.empty()) return wrong_call_;
   if (!unsent_unknown_.empty()) return unsent_unknown_ + " is unknown although it was never sent";
   if (status == engine::SagaStatus::failed) {
     const std::string standing = participants_.still_standing();

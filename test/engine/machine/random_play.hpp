@@ -8,6 +8,7 @@
 #include "../../support/random_definition.hpp"
 #include "play.hpp"
 #include "random_participants.hpp"
+#include "watched_calls.hpp"
 
 namespace backstitch::test {
 
@@ -42,6 +43,7 @@ class RandomPlay {
   void on(engine::StimulusBody body);
   std::size_t ends_of_steps(std::ptrdiff_t first) const;
   void note(const engine::Event& event);
+  void note_stop(Observed::What what);
   void note_end(const engine::SagaEnded& event);
   void note_success(const engine::StepSucceeded& event);
   void note_failure(const engine::StepFailed& event);
@@ -53,6 +55,8 @@ class RandomPlay {
   RandomParticipants participants_;
   std::vector<UnderWay> under_way_;
   std::set<std::string> left_;        ///< steps of which a call left the queue, or may have
+  WatchedCalls calls_;
+  std::string wrong_call_;            ///< the first one
   std::string unsent_unknown_;        ///< a step that is unknown without that
   std::vector<std::string> signals_;  ///< that some wait listens to
   std::vector<Observed> seen_;
