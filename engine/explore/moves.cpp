@@ -21,7 +21,8 @@ bool leads_nowhere_else(const Answer& answer, Phase phase) {
 
 /// No call has failed or is unknown, nothing is to stop, and no unusual body has come.
 bool went_well(const SagaState& state) {
-  if (state.failure || state.cancel_requested || state.deadline_passed || !state.suspensions.empty())
+  if (state.failure || state.cancel_requested || state.deadline_passed ||
+      !state.suspensions.empty())
     return false;
   return std::none_of(state.steps.begin(), state.steps.end(), [](const auto& entry) {
     const StepState& step = entry.second;

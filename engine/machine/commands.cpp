@@ -123,8 +123,9 @@ std::optional<Suspension> Decider::suspension_named(const std::string& step) {
 void Decider::act(OperatorActed acted) {
   const bool suspended = state().status == SagaStatus::suspended;
   emit(std::move(acted));
-  if (suspended && state().status != SagaStatus::suspended && state().parent)
-    out_.effects.push_back(TellParent{});
+  if (!suspended || state().status == SagaStatus::suspended) return;
+  resumed_ = true;
+  if (state().parent) out_.effects.push_back(TellParent{});
 }
 
 void Decider::cancel(const Cancel& cancel) {
@@ -206,6 +207,7 @@ void Decider::retry_suspended(const Retry& retry) {
     else
       begin_again(suspension);
   }
+  see_what_failed();
   tick();
 }
 

@@ -144,6 +144,7 @@ void Decider::start(const Start& start) {
 }
 
 void Decider::advance() {
+  see_what_failed();
   if (state().status == SagaStatus::running) run_main_line();
   if (state().status == SagaStatus::compensating) recover();
   if (state().status != SagaStatus::suspended) return;

@@ -89,6 +89,8 @@ class Decider {
   // forward.cpp
   /// `because`: why the saga goes back, whatever else there is to say.
   void run_main_line(const Failure* because = nullptr);
+  /// What failed while the saga stood still stops what is beside it before anything begins.
+  void see_what_failed();
   void run_suspension_handlers();
   Progress run_steps(const ListPlace& list);
   Progress run_step(const Located& at);
@@ -245,6 +247,8 @@ class Decider {
   Transition& out_;
   const Stimulus& stimulus_;
   std::optional<std::pair<StepPath, AttemptNote>> noted_;
+  bool resumed_ = false;              ///< the saga stood still until this decision
+  bool begins_nothing_ = false;       ///< only what is open is looked at
   std::optional<TimePoint> sent_at_;  ///< of the call that has ended, if it waited in the queue
 };
 

@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <utility>
 
 #include <backstitch/base/digest.hpp>
 #include <backstitch/base/match.hpp>
@@ -115,6 +116,13 @@ void Decider::run_main_line(const Failure* because) {
   }
 }
 
+void Decider::see_what_failed() {
+  if (!std::exchange(resumed_, false) || state().status != SagaStatus::running) return;
+  begins_nothing_ = true;
+  run_main_line();
+  begins_nothing_ = false;
+}
+
 void Decider::run_suspension_handlers() {
   const auto& suspensions = state().suspensions;
   const bool asked_for = std::all_of(suspensions.begin(), suspensions.end(),
@@ -135,8 +143,8 @@ Progress Decider::run_step(const Located& at) {
   const auto found = state().steps.find(at.path);
   if (found == state().steps.end() || found->second.status == StepStatus::pending) {
     // A suspended saga begins nothing but the notice of it.
-    if (state().status == SagaStatus::suspended && at.area != Area::on_suspended)
-      return Progress::waiting;
+    const bool stands = state().status == SagaStatus::suspended || begins_nothing_;
+    if (stands && at.area != Area::on_suspended) return Progress::waiting;
     return stopping(at) ? Progress::failed : begin(at);
   }
   const StepStatus status = found->second.status;

@@ -148,10 +148,10 @@ engine::CallResult RandomParticipants::not_seen() const {
   return response(404, {{"error", "NOT_SEEN"}});
 }
 
-void RandomParticipants::lose(const engine::CallParticipant& call) {
+void RandomParticipants::lose(const engine::CallParticipant& call, bool left) {
   Effect& effect = effects_[call.path];
   effect.lost = true;
-  if (Dice(mixed(seed_, call.path + "lost")).chance(50)) return;
+  if (!left || Dice(mixed(seed_, call.path + "lost")).chance(50)) return;
   if (call.phase == engine::Phase::forward && !effect.undone) effect.there = true;
   if (call.phase == engine::Phase::compensate) effect = {false, true};
 }
@@ -186,7 +186,9 @@ engine::CallResult RandomParticipants::forward(const engine::CallParticipant& ca
   }
   if (refuses && !effect.there) {
     // Only a rule makes 409 a refusal that is believed after an unknown attempt.
-    const bool rule = !action.outcomes.empty() && action.outcomes.front().code != "";
+    const bool rule = std::any_of(
+        action.outcomes.begin(), action.outcomes.end(),
+        [](const dsl::OutcomeRule& one) { return one.is == dsl::OutcomeClass::failure; });
     const bool says_409 = (rule || latitude == Latitude::any) && dice.chance(60);
     if (!says_409) return response(422, error_page(dice));
     return response(409, rule ? Json{{"why", "taken"}} : error_page(dice));

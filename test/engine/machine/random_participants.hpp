@@ -27,8 +27,9 @@ class RandomParticipants {
 
   /// One attempt is made, and this becomes of it.
   engine::CallResult answer(const engine::CallParticipant& call, Latitude latitude);
-  /// One attempt was under way when the node that made it was lost.
-  void lose(const engine::CallParticipant& call);
+  /// One attempt was in flight when the node that made it was lost.
+  /// @param left  it had left the node's own queue, so that it may have arrived
+  void lose(const engine::CallParticipant& call, bool left);
 
   /// The first step whose effect is there and that was to be undone; empty: none. A waived undo, or
   /// one whose condition may not hold, is not asked for.

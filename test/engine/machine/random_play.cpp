@@ -174,7 +174,7 @@ void RandomPlay::take_over() {
   for (const auto& way : under_way_) {
     // Who takes over cannot know that a call was still queued.
     left_.insert(way.call.path);
-    if (!way.queued) participants_.lose(way.call);
+    participants_.lose(way.call, !way.queued);
   }
   under_way_.clear();
   // Who takes over has nothing but the log.
@@ -234,11 +234,12 @@ std::size_t RandomPlay::ends_of_steps(std::ptrdiff_t first) const {
 /// beside it would still come, which the language says nothing about. What has to be resolved is
 /// asked about for three days if nobody answers: not here.
 Latitude RandomPlay::latitude(const std::string& path) const {
-  const bool pivot = step_of(definition(), path).kind == dsl::StepKind::pivot;
+  const dsl::StepKind kind = step_of(definition(), path).kind;
+  const bool pivot = kind == dsl::StepKind::pivot;
   const bool handler = path.starts_with("onFailure/");
   if (path.starts_with("onSuspended[")) return Latitude::done;
   const bool forward = definition().recovery == dsl::Recovery::forward;
-  if (!forward && !handler && !play_.state.pivot_passed)
+  if (!forward && !handler && !play_.state.pivot_passed && kind != dsl::StepKind::retryable)
     return pivot ? Latitude::settled : Latitude::any;
   const bool main_line = path.find('/') == std::string::npos;
   return main_line && participants_.seed() % 4 == 0 ? Latitude::settled : Latitude::done;
