@@ -151,6 +151,7 @@ void RandomPlay::answer() {
   ended.unsent = way.queued && dice_.chance(10);
   if (!ended.unsent) {
     left_.insert(call.path);
+    if (call.phase == engine::Phase::forward) ++sent_[call.path];
     ended.result = participants_.answer(call, latitude(call.path));
   }
   on(std::move(ended));
@@ -174,6 +175,7 @@ void RandomPlay::take_over() {
   for (const auto& way : under_way_) {
     // Who takes over cannot know that a call was still queued.
     left_.insert(way.call.path);
+    if (way.call.phase == engine::Phase::forward) ++sent_[way.call.path];
     participants_.lose(way.call, !way.queued);
   }
   under_way_.clear();
@@ -307,9 +309,21 @@ void RandomPlay::note_failure(const engine::StepFailed& event) {
   const dsl::Step& step = step_of(definition(), event.path);
   // A block fails with a step inside; a sleep that was stopped has nothing to tell.
   if (is_block(step) || std::holds_alternative<dsl::Sleep>(step.body)) return;
+  note_giving_up(event, step);
   Observed seen{What::refused, event.path, event.failure.code};
   seen.failure_class = event.failure.failure_class;
   seen_.push_back(std::move(seen));
+}
+
+/// What waits in the node's own queue uses up no attempts.
+void RandomPlay::note_giving_up(const engine::StepFailed& event, const dsl::Step& step) {
+  const auto* action = std::get_if<dsl::Action>(&step.body);
+  if (action == nullptr || event.failure.code != "RETRIES_EXHAUSTED" || !wrong_call_.empty())
+    return;
+  const auto& wanted = action->retry.attempts_max;
+  if (wanted && sent_[event.path] < *wanted)
+    wrong_call_ = event.path + " was given up after " + std::to_string(sent_[event.path]) + " of " +
+                  std::to_string(*wanted) + " attempts";
 }
 
 std::string RandomPlay::wrong_at_the_end() const {

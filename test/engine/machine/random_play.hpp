@@ -1,4 +1,5 @@
 #pragma once
+#include <map>
 #include <set>
 #include <string>
 #include <vector>
@@ -46,6 +47,7 @@ class RandomPlay {
   void note_stop(Observed::What what);
   void note_end(const engine::SagaEnded& event);
   void note_success(const engine::StepSucceeded& event);
+  void note_giving_up(const engine::StepFailed& event, const dsl::Step& step);
   void note_failure(const engine::StepFailed& event);
   Latitude latitude(const std::string& path) const;
   std::string wrong_at_the_end() const;
@@ -54,9 +56,10 @@ class RandomPlay {
   Dice dice_;
   RandomParticipants participants_;
   std::vector<UnderWay> under_way_;
-  std::set<std::string> left_;        ///< steps of which a call left the queue, or may have
+  std::set<std::string> left_;  ///< steps of which a call left the queue, or may have
+  std::map<std::string, std::uint32_t> sent_;  ///< forward attempts of a step that may have arrived
   WatchedCalls calls_;
-  std::string wrong_call_;            ///< the first one
+  std::string wrong_call_;            ///< the first one, or a step given up too soon
   std::string unsent_unknown_;        ///< a step that is unknown without that
   std::vector<std::string> signals_;  ///< that some wait listens to
   std::vector<Observed> seen_;

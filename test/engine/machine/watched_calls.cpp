@@ -62,6 +62,11 @@ std::string WatchedCalls::look_at(const engine::CallParticipant& call,
   const engine::StepState& step = state.steps.find(call.path)->second;
   const engine::RenderedRequest& request = *engine::call_of(step, call.phase).request;
   const std::string name = call.path + " (" + to_text(call.phase) + ")";
+  for (const auto& [header, value] : request.headers) {
+    const bool breaks = std::any_of(value.begin(), value.end(),
+                                    [](unsigned char c) { return c < 0x20 || c == 0x7F; });
+    if (breaks) return name + " has a control character in its header " + header;
+  }
   const std::string segment = bad_segment_of(request.target);
   if (!segment.empty()) return name + " goes to " + request.target + ": " + segment;
   const auto action = keys_.find(call.path + " (" + to_text(Phase::forward) + ")");
