@@ -132,7 +132,8 @@ class Maker {
     add_odd_bodies(answers.forward, asked, action, bodies);
     if (action.probe) {
       answers.probe =
-          calls({step, Question::probe, &action.probe->outcomes, &action.probe->request}, bodies);
+          calls({step, Question::probe, &action.probe->outcomes, &action.probe->request},
+                bodies_of(readings_.probed[step.name]));
     }
     if (!action.completion) return;
     const auto& poll = action.completion->poll;
@@ -238,7 +239,7 @@ class Maker {
       if (meant.meaning == Meaning::success)
         key += output_read ? std::get<Response>(result).body.dump() : "";
       if (meant.meaning == Meaning::refused && matters) key += meant.code;
-      if (seen.insert(key).second) add(answers, result, meant);
+      if (seen.insert(key).second) add(answers, result, meant, output_read);
     }
     if (!output_read) keep_one_last(answers);
     return answers;
@@ -251,7 +252,8 @@ class Maker {
                   [&](const Answer& answer) { return answer.last && std::exchange(kept, true); });
   }
 
-  static void add(std::vector<Answer>& answers, const CallResult& result, const Meant& meant) {
+  static void add(std::vector<Answer>& answers, const CallResult& result, const Meant& meant,
+                  bool body_matters) {
     const auto put = [&](bool last, std::string said) {
       answers.push_back({result, meant.meaning, last, false, std::move(said)});
     };
@@ -260,7 +262,8 @@ class Maker {
         const auto& response = std::get<Response>(result);
         std::string said = "done";
         if (response.status != 200) said += " (" + std::to_string(response.status) + ")";
-        if (!response.body.empty() && response.body.is_object()) said += " " + response.body.dump();
+        if (body_matters && !response.body.empty() && response.body.is_object())
+          said += " " + response.body.dump();
         return put(false, std::move(said));
       }
       case Meaning::refused:

@@ -96,15 +96,21 @@ class Reader {
     if (action.attempt_timeout) duration(*action.attempt_timeout);
     retry(action.retry);
     const Names outer = names_;
-    names_["response"] = response_of(body);
+    names_["response"] = response_of({&body});
     rules(action.outcomes);
-    Origin output = action.output ? value(*action.output) : Origin{{&body}, {}, nullptr};
+    // What a probe finds becomes the output as the action's own answer does, unless it says how.
+    std::vector<Shape*> bodies{&body};
+    if (action.probe && !action.probe->output) bodies.push_back(&out_.probed[step.name]);
+    names_["response"] = response_of(bodies);
+    Origin output = action.output ? value(*action.output) : Origin{bodies, {}, nullptr};
     captured_ = action.capture ? value(*action.capture) : Origin{};
     if (action.probe) {
       request(action.probe->request);
+      names_["response"] = response_of({&out_.probed[step.name]});
       rules(action.probe->outcomes);
       retry(action.probe->retry);
       if (action.probe->output) output.add(value(*action.probe->output));
+      names_["response"] = response_of({&body});
     }
     if (action.completion) {
       duration(action.completion->timeout);
@@ -127,7 +133,7 @@ class Reader {
     if (undo->when) condition(*undo->when);
     request(undo->request);
     retry(undo->retry);
-    names_["response"] = response_of(out_.undone[step.name]);
+    names_["response"] = response_of({&out_.undone[step.name]});
     rules(undo->outcomes);
     names_ = outer;
   }
@@ -190,9 +196,9 @@ class Reader {
     return output;
   }
 
-  static Origin response_of(Shape& body) {
+  static Origin response_of(std::vector<Shape*> bodies) {
     Origin response;
-    response.members["body"] = {{&body}, {}, nullptr};
+    response.members["body"] = {std::move(bodies), {}, nullptr};
     return response;
   }
 

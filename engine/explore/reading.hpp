@@ -14,6 +14,7 @@ namespace backstitch::engine::explore {
 struct Readings {
   Shape input;
   std::map<std::string, Shape> answers;   ///< bodies of what a step's participant answers
+  std::map<std::string, Shape> probed;    ///< bodies of what its probe is answered
   std::map<std::string, Shape> undone;    ///< bodies of what its undo is answered
   std::map<std::string, Shape> signals;   ///< payloads
   std::map<std::string, Shape> children;  ///< outputs

@@ -119,7 +119,7 @@ bool Decider::pivot_is_queued() const {
       stimulus_.queued.begin(), stimulus_.queued.end(), [this](const QueuedCall& call) {
         const auto at = locate(definition(), call.path);
         return call.phase == Phase::forward && at && at->step->kind == dsl::StepKind::pivot &&
-               !state().steps.find(call.path)->second.forward.unknown_seen;
+               state().steps.find(call.path)->second.forward.attempts == 1;
       });
 }
 

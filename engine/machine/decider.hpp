@@ -166,7 +166,7 @@ class Decider {
 
   // attempts.cpp
   bool is_queued(const StepPath& path, Phase phase) const;
-  /// Nothing of the pivot was sent that may have taken effect.
+  /// The pivot's first attempt has not left the node's queue.
   bool pivot_is_queued() const;
   /// The call in flight was never sent, and is not going to be unless `again` says when.
   void not_sent(const Located& at, Phase phase, Failure why, std::optional<TimePoint> again);
