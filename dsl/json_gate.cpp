@@ -19,6 +19,7 @@ std::string well_formed(const std::string& text) {
   return Json::parse(Json(text).dump(-1, ' ', false, replace)).get<std::string>();
 }
 
+constexpr int number_overflow = 406;  ///< the library's id of a number that no double holds
 constexpr const char* place_begins = " (line ";
 
 /// Builds the value while it refuses. The library's parser is iterative, so depth costs no stack.
@@ -67,10 +68,13 @@ class Gate : public nlohmann::json_sax<Json> {
                    const nlohmann::detail::exception& failure) override {
     const std::string what = failure.what();
     const bool encoding = what.find("UTF-8") != std::string::npos;
+    const bool range = failure.id == number_overflow;
     const auto detail = what.find(": ");
     const auto message = well_formed(detail == std::string::npos ? what : what.substr(detail + 2));
-    error_ =
-        make(encoding ? "json-encoding" : "json-syntax", message, position == 0 ? 0 : position - 1);
+    error_ = make(encoding ? "json-encoding"
+                  : range  ? "json-number-range"
+                           : "json-syntax",
+                  message, position == 0 ? 0 : position - 1);
     return false;
   }
 

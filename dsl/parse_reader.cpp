@@ -61,7 +61,7 @@ std::string hint_of(const Error& gate_error) {
   if (reason == "json-encoding") return "save the file as UTF-8";
   if (reason == "json-nul") return "leave the character out";
   if (reason == "json-duplicate-key") return "keep one of them";
-  if (reason == "json-integer-range") return "send it as a string";
+  if (reason == "json-integer-range" || reason == "json-number-range") return "send it as a string";
   if (reason == "json-too-deep") return "move inner steps into a sub-saga";
   if (reason == "json-too-large") return "cut it into sub-sagas";
   return "correct the JSON where the message points";

@@ -147,8 +147,12 @@ std::string to_text(const Moment& moment) {
   if (type == "SagaEnded") return with(text_in(data, "status"), value_in(data, "output"));
   if (type == "Refused")
     return "refused: " + text_in(data, "what") + ": " + text_in(data, "message");
-  return with(step_text(moment), text_in(data, "unreadable"),
-              "; the answer's body is unreadable: ");
+  // A failure for that reason says so itself.
+  const std::string said = step_text(moment);
+  const std::string why = text_in(data, "unreadable");
+  return said.find(why) != std::string::npos
+             ? said
+             : with(said, why, "; the answer's body is unreadable: ");
 }
 
 }  // namespace backstitch::rehearsal

@@ -54,7 +54,8 @@ int status_of(const Error& error) {
     // A document that was read but breaks a rule is 422; a request that could not be read is 400.
     case ErrorCode::invalid:
       return error.reason == "INPUT_INVALID" || error.reason == "signal-refused" ||
-                     error.reason == "compensation-not-renderable"
+                     error.reason == "compensation-not-renderable" ||
+                     error.reason == "output-missing"
                  ? 422
                  : 400;
     case ErrorCode::not_found:
@@ -93,9 +94,8 @@ Reply problem(int status, std::string_view code, std::string_view message) {
 }
 
 Reply findings_problem(const std::vector<dsl::Finding>& findings) {
-  Json body = document(
-      422, "definition-invalid",
-      "The definition has " + std::to_string(findings.size()) + " finding(s); nothing was stored.");
+  Json body = document(422, "definition-invalid",
+                       std::to_string(findings.size()) + " finding(s); nothing was stored.");
   body["findings"] = Json::array();
   for (const auto& finding : findings) body["findings"].push_back(to_json(finding));
   return reply_with(422, body);

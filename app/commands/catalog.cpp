@@ -24,6 +24,13 @@ std::string registered_line(const Global& global, const Json& done) {
          (done.value("active", false) ? " (active)" : "");
 }
 
+void print_warnings(const Global& global, const Json& answer) {
+  for (const auto& finding : answer.value("findings", Json::array())) {
+    std::printf("%s %s: %s\n", global.terminal.paint(Style::warn, "warning").c_str(),
+                finding.value("code", "").c_str(), finding.value("message", "").c_str());
+  }
+}
+
 int register_files(const Global& global, const RegisterOptions& options) {
   auto client = global.client();
   Json results = Json::array();
@@ -38,7 +45,10 @@ int register_files(const Global& global, const RegisterOptions& options) {
       code = std::max(code, report(global, done.error()));
       continue;
     }
-    if (!global.json) std::printf("%s\n", registered_line(global, *done).c_str());
+    if (!global.json) {
+      std::printf("%s\n", registered_line(global, *done).c_str());
+      print_warnings(global, *done);
+    }
     results.push_back(std::move(*done));
   }
   if (global.json && code == exit_done) print_json(results);
@@ -95,10 +105,7 @@ int put_service(const Global& global, const std::string& name, const std::string
   }
   std::printf("%s service %s%s\n", global.terminal.paint(Style::good, "stored").c_str(),
               name.c_str(), concerned(*answer).c_str());
-  for (const auto& finding : answer->value("findings", Json::array())) {
-    std::printf("%s %s: %s\n", global.terminal.paint(Style::warn, "warning").c_str(),
-                finding.value("code", "").c_str(), finding.value("message", "").c_str());
-  }
+  print_warnings(global, *answer);
   return exit_done;
 }
 

@@ -180,9 +180,9 @@ void add_operator(CLI::App& app, Global& global) {
       ->required()
       ->check(CLI::IsMember({"done", "not-done", "compensated"}));
   command->add_option("--output", options->output,
-                      "Of a step that is done: output as JSON, a file, or - for standard input");
+                      "Of a step that is done: its output, a file of JSON or - for standard input");
   command->add_option("--captured", options->captured,
-                      "Of a step that is done: captured data as JSON, a file, or -");
+                      "Of a step that is done: what it captured, a file of JSON or -");
   command->add_flag("--yes", options->certain, "Do it although it may be wrong: see --dry-run");
   command->callback([&global, options] {
     global.run = [&global, options] { return resolve(global, *options); };

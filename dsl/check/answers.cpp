@@ -83,6 +83,15 @@ bool has_failure_rule(const std::vector<OutcomeRule>& rules) {
                      [](const auto& rule) { return rule.is == OutcomeClass::failure; });
 }
 
+/// A range counts as the table does; see the participant contract.
+bool has_believed_rule(const std::vector<OutcomeRule>& rules) {
+  return std::any_of(rules.begin(), rules.end(), [](const OutcomeRule& rule) {
+    const bool single = std::all_of(rule.status.begin(), rule.status.end(),
+                                    [](const auto& range) { return range.first == range.last; });
+    return rule.is == OutcomeClass::failure && (rule.when || (!rule.status.empty() && single));
+  });
+}
+
 /// Whether the service's rules call something a success that is none for the compensation, and
 /// that the compensation's own rules say nothing about.
 bool relies_on_success_rule(const Compensation& undo, const Service& service) {
@@ -134,11 +143,13 @@ class AnswerRules {
     const Service* service = check_.service(action.request.service);
     const bool known = service != nullptr && !check_.unread.below(step.pointer);
     if (step.kind == StepKind::pivot && !action.probe && known &&
-        !has_failure_rule(action.outcomes) && !has_failure_rule(service->outcomes)) {
+        !has_believed_rule(action.outcomes) && !has_believed_rule(service->outcomes)) {
+      const bool by_key = service->idempotency == Idempotency::key;
       check_.warning("W305", step.pointer,
                      "the pivot `" + step.name +
-                         "` has neither a probe nor a failure rule: after an attempt of unknown "
-                         "outcome no refusal but 402 and 422 is believed",
+                         "` has neither a probe nor a failure rule for a single status: after an "
+                         "attempt of unknown outcome no refusal" +
+                         (by_key ? " but 402 and 422" : "") + " is believed",
                      "add a probe, or a rule for each status with which the participant refuses");
     }
     if (action.probe && !check_.unread.below(step.pointer + "/probe"))

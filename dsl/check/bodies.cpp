@@ -52,6 +52,12 @@ std::vector<const Expression*> expressions_of(const Field& field) {
   return all;
 }
 
+/// As it stands in the definition; a node ends where the next begins.
+std::string text_of(const Node& node, const Expression& expression) {
+  const std::string text = expression.source().substr(node.begin, node.end - node.begin);
+  return text.substr(0, text.find_last_not_of(' ') + 1);
+}
+
 bool undo_needs_answer(const std::vector<Field>& fields) {
   return std::any_of(fields.begin(), fields.end(), [](const Field& field) {
     const auto all = expressions_of(field);
@@ -74,7 +80,7 @@ void check_body_reads(const Check& check, const Step& step, bool cannot_go_back)
       const Node* found = unguarded_read(expression->root());
       if (found == nullptr) continue;
       check.warning("W425", field.pointer,
-                    "`" + expression->source().substr(found->begin, found->end - found->begin) +
+                    "`" + text_of(*found, *expression) +
                         "` fails when the answer's body is empty or has another shape, and `" +
                         step.name +
                         (cannot_go_back ? "` cannot be taken back" : "` needs it for its undo"),

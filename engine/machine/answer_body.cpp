@@ -94,6 +94,7 @@ AnswerBody as_text(const std::string& text, std::string reason) {
 std::string reason_of(const Error& error) {
   static constexpr std::pair<std::string_view, const char*> reasons[] = {
       {"json-integer-range", "a number outside the domain"},
+      {"json-number-range", "a number outside the domain"},
       {"json-encoding", "not JSON: it is not UTF-8"},
       {"json-too-deep", "not JSON: nested deeper than 64"},
       {"json-duplicate-key", "not JSON: a key is duplicated"},

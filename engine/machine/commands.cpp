@@ -187,9 +187,24 @@ void Decider::retry(const Retry& retry) {
   return state().status == SagaStatus::suspended ? retry_suspended(retry) : retry_waiting(retry);
 }
 
+/// Its action took effect, and its answer was of no use: there is nothing to send again.
+bool Decider::lacks_output(const Suspension& suspension) const {
+  const auto step = state().steps.find(suspension.step);
+  return suspension.phase == Phase::forward && step != state().steps.end() &&
+         step->second.status == StepStatus::succeeded;
+}
+
 void Decider::retry_suspended(const Retry& retry) {
   const auto suspensions = state().suspensions;
+  if (std::all_of(suspensions.begin(), suspensions.end(),
+                  [this](const Suspension& one) { return lacks_output(one); })) {
+    return refuse("output-missing",
+                  "`" + suspensions.front().step +
+                      "` was done, and its output could not be computed: there is "
+                      "nothing to send again. Resolve it as done, with an output.");
+  }
   for (const auto& suspension : suspensions) {
+    if (lacks_output(suspension)) continue;
     const auto step = state().steps.find(suspension.step);
     const bool child_suspended = step != state().steps.end() && step->second.child &&
                                  !step->second.undo.request &&
@@ -399,6 +414,14 @@ std::optional<Error> Decider::impossible_as_done(const Resolve& resolve,
     return not_resolvable(at.path,
                           "has a compensation that was rendered before: it is sent again as it is. "
                           "Leave output and captured data out.");
+  }
+  if (suspension.cause == SuspensionCause::child_suspended)
+    return not_resolvable(at.path, "is a sub-saga: resolve the step that the sub-saga stopped at.");
+  if (lacks_output(suspension) && !resolve.output) {
+    return Error{ErrorCode::invalid, "output-missing",
+                 "The output of `" + at.path +
+                     "` could not be computed from its answer: say what it is, null if nothing "
+                     "reads it."};
   }
   const StepSucceeded succeeded = as_resolved(resolve, at);
   if (resolve.output) {

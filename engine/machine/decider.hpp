@@ -215,6 +215,7 @@ class Decider {
   const Suspension* suspension_at(const StepPath& path) const;
   std::optional<Suspension> suspension_named(const std::string& step);
   void retry_suspended(const Retry& retry);
+  bool lacks_output(const Suspension& suspension) const;
   void retry_waiting(const Retry& retry);
   bool is_sealed_probe(const Suspension& suspension) const;
   void begin_again(const Suspension& suspension);

@@ -80,21 +80,24 @@ void Decider::succeed_with(const Located& at, const std::optional<dsl::Template>
   const Json* response = scope.find("response");
   StepSucceeded succeeded{at.path, response != nullptr ? (*response)["body"] : Json(), nullptr};
   succeeded.note = std::move(note);
-  std::optional<Error> broken;
   dsl::Budget budget;
-  const auto render = [&](const dsl::Template& source, Json& into) {
+  const auto render = [&](const dsl::Template& source, Json& into) -> std::optional<Error> {
     auto rendered = source.render(scope, budget);
-    if (rendered)
-      into = std::move(*rendered);
-    else
-      broken = rendered.error();
+    if (!rendered) return rendered.error();
+    into = std::move(*rendered);
+    return std::nullopt;
   };
-  if (output) render(*output, succeeded.output);
-  if (!broken && action.capture) render(*action.capture, succeeded.captured);
+  std::optional<Error> broken;
+  if (output) broken = render(*output, succeeded.output);
   if (!broken) broken = over_limit(succeeded.output);
-  if (!broken && json_size(succeeded.captured) > captured_bytes_max)
-    broken = too_large("the captured data is larger than 64 KiB");
-  if (broken) succeeded.output = succeeded.captured = nullptr;
+  if (broken) succeeded.output = nullptr;
+  // Captured all the same: the compensation may need nothing else.
+  std::optional<Error> lost;
+  if (action.capture) lost = render(*action.capture, succeeded.captured);
+  if (!lost && json_size(succeeded.captured) > captured_bytes_max)
+    lost = too_large("the captured data is larger than 64 KiB");
+  if (lost) succeeded.captured = nullptr;
+  if (!broken) broken = lost;
   const auto* undo = std::get_if<dsl::Compensation>(&at.step->undo);
   if (!broken && undo != nullptr && (is_outcome_known(action) || depends_on_answer(*undo)))
     broken = trial_of_undo(at, state_after(succeeded), std::nullopt);

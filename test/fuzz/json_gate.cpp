@@ -26,9 +26,9 @@ void require_admissible(const Json& value, std::size_t depth) {
 }
 
 void require_refused_well(const Error& error, bool library_accepts) {
-  static constexpr std::array<std::string_view, 7> reasons{
-      "json-syntax",        "json-encoding", "json-too-large",    "json-too-deep",
-      "json-duplicate-key", "json-nul",      "json-integer-range"};
+  static constexpr std::array<std::string_view, 8> reasons{
+      "json-syntax",        "json-encoding", "json-too-large",     "json-too-deep",
+      "json-duplicate-key", "json-nul",      "json-integer-range", "json-number-range"};
   require_sound(error);
   require(std::find(reasons.begin(), reasons.end(), error.reason) != reasons.end(),
           "a refusal has a known reason", error.reason);

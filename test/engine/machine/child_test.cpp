@@ -82,6 +82,7 @@ TEST_CASE("a suspended child suspends its parent, until it goes on") {
   CHECK(play.child("sub", SagaStatus::suspended, "null", "RETRIES_EXHAUSTED") ==
         "SagaSuspended sub CHILD_SUSPENDED");
   CHECK(play.child("sub", SagaStatus::suspended, "null", "RETRIES_EXHAUSTED") == "");
+  CHECK(play.resolve_as("sub", engine::Resolution::done) == "refused step-not-resolvable");
   SUBCASE("by itself") {
     CHECK(play.child("sub", SagaStatus::running) == "OperatorActed sub child");
     CHECK(play.status() == "RUNNING");

@@ -34,6 +34,16 @@ TEST_CASE("where a sealed probe decides, the undo is tried when its step succeed
         "SagaSuspended a EXPRESSION_FAILED");
 }
 
+TEST_CASE("what was captured is kept for the undo although the output could not be computed") {
+  Play play(
+      saga(calls_a(R"("output":{"id":"${response.body.id}"},"capture":{"c":"${response.body.c}"},)",
+                   R"("http":"DELETE /a/${self.captured?.c ?? self.key}")")));
+  play.start();
+  CHECK(play.answer("a", 200, R"({"c":"hold-7"})")
+            .starts_with("StepSucceeded a but EXPRESSION_FAILED"));
+  CHECK(play.request("a", engine::Phase::compensate).target == "/a/hold-7");
+}
+
 TEST_CASE("an undo whose condition does not hold without an output needs none") {
   Play play(saga(calls_a(
       "", R"("when":"${self.outcome == 'succeeded'}","http":"DELETE /a/${self.output.id}")")));

@@ -166,6 +166,19 @@ TEST_CASE("a pivot that is known to be done cannot be found not done") {
         "OperatorActed p resolve done, StepSucceeded p, SagaEnded COMPLETED");
 }
 
+TEST_CASE(
+    "what was done without usable output is not sent again, and goes on with an output only") {
+  Play play(saga(step("a") + "," + pivot("p", R"(,"output":{"x":"${response.body.x}"})")));
+  play.start();
+  play.answer("a", 200);
+  play.answer("p", 200);
+  REQUIRE(play.status() == "SUSPENDED");
+  CHECK(play.retry() == "refused output-missing");
+  CHECK(play.resolve_as("p", Resolution::done) == "refused output-missing");
+  CHECK(play.resolve_as("p", Resolution::done, Json()) ==
+        "OperatorActed p resolve done, StepSucceeded p, SagaEnded COMPLETED");
+}
+
 TEST_CASE("a retryable step that an operator found not done is sent again with its key") {
   Play play(saga(pivot("p") + "," +
                  R"({"name":"r","kind":"retryable","retry":{"maxAttempts":2},

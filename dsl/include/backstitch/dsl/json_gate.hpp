@@ -18,8 +18,8 @@ struct GateLimits {
 /// keys, U+0000, integers outside signed 64 bits, nesting over the bound, invalid UTF-8.
 /// Iterative: 100,000 levels of nesting cost nothing. Thread-safe.
 /// @return invalid with reason one of json-syntax, json-encoding, json-too-large, json-too-deep,
-///         json-duplicate-key, json-nul, json-integer-range; details[0].pointer is the place; the
-///         message of a syntax error has line and column too.
+///         json-duplicate-key, json-nul, json-integer-range, json-number-range; details[0].pointer
+///         is the place; the message of a syntax error has line and column too.
 Result<Json> parse_json(std::string_view text, const GateLimits& limits = {});
 
 /// Line and column of an error of the gate; {0, 0}: it has only a pointer.
