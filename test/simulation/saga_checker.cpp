@@ -278,7 +278,8 @@ void SagaChecker::completions(const LogLine& line) {
 }
 
 void SagaChecker::check_settled(const LogLine& line) {
-  if (!stop_at_ || line.at == last_at_ || fold_.status() != "RUNNING") return;
+  // A stop that came while the pivot was in flight is over once the pivot took effect.
+  if (!stop_at_ || pivot_passed_ || line.at == last_at_ || fold_.status() != "RUNNING") return;
   for (const auto& path : pending_) {
     if (polling_.count(path) > 0) continue;
     wrong("I8", line, path + " still awaits its participant's answer after the stop");
