@@ -225,6 +225,9 @@ Result<Json> Client::activate(const std::string& name, std::int64_t version) {
 Result<Json> Client::put_service(const std::string& name, const std::string& document) {
   return impl_->json(methods::PUT, "/v1/services" + segment(name), &document);
 }
+Result<Json> Client::service(const std::string& name) {
+  return impl_->get("/v1/services" + segment(name));
+}
 Result<Json> Client::nodes() {
   return impl_->get("/v1/nodes");
 }

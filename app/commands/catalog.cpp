@@ -85,13 +85,23 @@ int list_services(const Global& global) {
   return exit_done;
 }
 
-/// Who calls the service as it is now: `; 12 running sagas call it from now on`.
-std::string concerned(const Json& answer) {
+/// Who calls the service as it is now: `12 running sagas call it`.
+std::string callers(const Json& answer) {
+  if (!answer.contains("runningSagas")) return "how many running sagas call it is not known";
   const auto sagas = answer.value("runningSagas", std::size_t{0});
-  if (sagas == 0) return "";
-  return std::string("; ") + (answer.value("moreSagas", false) ? "more than " : "") +
-         std::to_string(sagas) + " running saga" + (sagas == 1 ? " calls" : "s call") +
-         " it from now on";
+  return (answer.value("moreSagas", false) ? "more than " : "") + std::to_string(sagas) +
+         " running saga" + (sagas == 1 ? " calls it" : "s call it");
+}
+
+int show_service(const Global& global, const std::string& name) {
+  const auto answer = global.client().service(name);
+  if (!answer) return report(global, answer.error());
+  if (global.json) {
+    print_json(*answer);
+    return exit_done;
+  }
+  std::printf("%s\n%s\n", (*answer)["service"].dump(2).c_str(), callers(*answer).c_str());
+  return exit_done;
 }
 
 int put_service(const Global& global, const std::string& name, const std::string& file) {
@@ -103,8 +113,8 @@ int put_service(const Global& global, const std::string& name, const std::string
     print_json(*answer);
     return exit_done;
   }
-  std::printf("%s service %s%s\n", global.terminal.paint(Style::good, "stored").c_str(),
-              name.c_str(), concerned(*answer).c_str());
+  std::printf("%s service %s; %s\n", global.terminal.paint(Style::good, "stored").c_str(),
+              name.c_str(), callers(*answer).c_str());
   print_warnings(global, *answer);
   return exit_done;
 }
@@ -132,7 +142,7 @@ void add_definitions(CLI::App& app, Global& global) {
 
 void add_services(CLI::App& app, Global& global) {
   auto* command =
-      app.add_subcommand("services", "List the services of this environment, or store one");
+      app.add_subcommand("services", "List the services of this environment, show or store one");
   add_client_options(*command, global);
   auto* put = command->add_subcommand("put", "Store a service under a name");
   struct Put {
@@ -142,10 +152,16 @@ void add_services(CLI::App& app, Global& global) {
   put->add_option("NAME", options->name, "Name that definitions refer to with `use`")->required();
   put->add_option("FILE", options->file, "Service as JSON, - for standard input")->required();
   put->fallthrough();
-  command->callback([&global, put, options] {
+  auto* show = command->add_subcommand("show", "Show a service and how many running sagas call it");
+  show->add_option("NAME", options->name, "Name of the service")->required();
+  show->fallthrough();
+  command->require_subcommand(0, 1);
+  command->callback([&global, put, show, options] {
     const bool storing = put->parsed();
-    global.run = [&global, storing, options] {
-      return storing ? put_service(global, options->name, options->file) : list_services(global);
+    const bool showing = show->parsed();
+    global.run = [&global, storing, showing, options] {
+      if (storing) return put_service(global, options->name, options->file);
+      return showing ? show_service(global, options->name) : list_services(global);
     };
   });
 }

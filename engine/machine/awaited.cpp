@@ -1,4 +1,6 @@
 /// What an open step waits for, as people are told.
+#include <algorithm>
+
 #include <backstitch/engine/machine/machine.hpp>
 
 namespace backstitch::engine {
@@ -18,10 +20,20 @@ std::string named(Phase phase) {
   return "";
 }
 
-Awaited awaited_by(const StepPath& path, const StepState& step) {
+Awaited awaited_by(const StepPath& path, const StepState& step,
+                   const std::vector<QueuedCall>& queued) {
   for (const Phase phase : all_phases) {
     const CallState& call = call_of(step, phase);
     if (!call.in_flight) continue;
+    const bool waits = std::any_of(queued.begin(), queued.end(), [&](const QueuedCall& one) {
+      return one.path == path && one.phase == phase;
+    });
+    if (waits) {
+      return {path,
+              "its turn among the calls to its service, for attempt " +
+                  std::to_string(call.attempts) + named(phase),
+              std::nullopt};
+    }
     const std::string what =
         "the answer to attempt " + std::to_string(call.attempts) + named(phase);
     return {
@@ -45,10 +57,10 @@ Awaited awaited_by(const StepPath& path, const StepState& step) {
 
 }  // namespace
 
-std::vector<Awaited> awaited(const SagaState& state) {
+std::vector<Awaited> awaited(const SagaState& state, const std::vector<QueuedCall>& queued) {
   std::vector<Awaited> all;
   for (const auto& path : state.open)
-    all.push_back(awaited_by(path, state.steps.find(path)->second));
+    all.push_back(awaited_by(path, state.steps.find(path)->second, queued));
   return all;
 }
 

@@ -57,9 +57,10 @@ std::vector<Waiting> waiting_attempts(const SagaState& state) {
 }
 
 /// What stands in the way of a cancellation once the pivot was sent.
-std::string what_the_pivot_awaits(const dsl::Definition& definition, const SagaState& state) {
+std::string what_the_pivot_awaits(const dsl::Definition& definition, const SagaState& state,
+                                  const std::vector<QueuedCall>& queued) {
   std::string text;
-  for (const auto& one : awaited(state)) {
+  for (const auto& one : awaited(state, queued)) {
     const auto at = locate(definition, one.step);
     if (!at || at->area != Area::main || at->step->kind != dsl::StepKind::pivot) continue;
     text += "; `" + one.step + "` awaits " + one.what;
@@ -143,7 +144,7 @@ void Decider::cancel(const Cancel& cancel) {
     return refuse("pivot-passed",
                   "The saga cannot be cancelled any more: its pivot was sent, or it only recovers "
                   "forward" +
-                      what_the_pivot_awaits(definition(), state()) + ".");
+                      what_the_pivot_awaits(definition(), state(), stimulus_.queued) + ".");
   }
   emit(CancelRequested{cancel.by, cancel.reason});
   // A suspended saga waits for nobody: what is in the way is given up.

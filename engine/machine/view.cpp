@@ -105,9 +105,9 @@ Json suspension_json(const Suspension& suspension) {
           {"byOperator", suspension.by_operator}};
 }
 
-Json awaited_json(const SagaState& state) {
+Json awaited_json(const SagaState& state, const std::vector<QueuedCall>& queued) {
   Json all = Json::array();
-  for (const auto& one : awaited(state))
+  for (const auto& one : awaited(state, queued))
     all.push_back({{"step", one.step}, {"what", one.what}, {"until", time_json(one.until)}});
   return all;
 }
@@ -199,7 +199,8 @@ void mask(const Masking& masking, Json& view) {
 
 }  // namespace
 
-Json view(const dsl::Definition& definition, const SagaState& state) {
+Json view(const dsl::Definition& definition, const SagaState& state,
+          const std::vector<QueuedCall>& queued) {
   StepList list(state);
   list.add(main_line(definition));
   // Handlers are of interest only once they run.
@@ -222,7 +223,7 @@ Json view(const dsl::Definition& definition, const SagaState& state) {
             {"suspensions", std::move(suspensions)},
             {"pivotPassed", state.pivot_passed},
             {"cancelRequested", state.cancel_requested},
-            {"awaits", awaited_json(state)},
+            {"awaits", awaited_json(state, queued)},
             {"startedAt", to_rfc3339(state.started_at)},
             {"endedAt", time_json(state.ended_at)},
             {"deadline", time_json(state.deadline)},

@@ -72,8 +72,7 @@ void Reactor::decide_next(const Actor& actor) {
       // Services may be registered anew under a running saga.
       actor->program.services = registry_.services_by_name();
       Stimulus stimulus = stimulus_of(std::move(next.body));
-      for (const auto& call : actor->queued)
-        stimulus.queued.push_back({call.effect.path, call.effect.phase});
+      stimulus.queued = actor->queued_calls();
       Transition transition = decide(actor->program, std::move(actor->state), stimulus);
       decided(actor, std::move(transition), std::move(next));
     } catch (const InvariantViolation& bug) {

@@ -25,7 +25,8 @@ bool at_rest(SagaStatus status) {
 std::optional<Json> Reactor::resident_view(SagaId saga) const {
   const auto found = actors_.find(saga);
   if (found == actors_.end() || found->second->appending || !may_act()) return std::nullopt;
-  return engine::view(*found->second->program.definition, found->second->state);
+  const SagaActor& actor = *found->second;
+  return engine::view(*actor.program.definition, actor.state, actor.queued_calls());
 }
 
 void Reactor::view(SagaId saga, ViewDone done) {
@@ -125,7 +126,7 @@ void Reactor::answer_waiters(const SagaActor& actor) {
   const auto waiting = std::move(found->second);
   waiters_.erase(found);
   waiter_count_ -= waiting.size();
-  const Json view = engine::view(*actor.program.definition, actor.state);
+  const Json view = engine::view(*actor.program.definition, actor.state, actor.queued_calls());
   for (const auto& [number, waiter] : waiting) {
     executor_.cancel(waiter.timer);
     waiter.done(view);

@@ -58,6 +58,12 @@ struct SagaActor {
   bool ended = false;        ///< it is counted among the ended
 
   static constexpr std::size_t pending_max = 1'000;
+
+  std::vector<QueuedCall> queued_calls() const {
+    std::vector<QueuedCall> calls;
+    for (const auto& call : queued) calls.push_back({call.effect.path, call.effect.phase});
+    return calls;
+  }
 };
 
 /// What a transition changes in the saga's row; nothing if the row stays as it is.

@@ -78,6 +78,10 @@ class CommandLine(unittest.TestCase):
         path = self.file("service.json", {"baseUrl": self.world.participants.urls["mail"]})
         self.cli("services", "put", "cli-service", path)
         self.assertIn("cli-service", self.cli("services"))
+        shown = self.cli("services", "show", "cli-service")
+        self.assertIn("baseUrl", shown)
+        self.assertIn("0 running sagas call it", shown)
+        self.assertIn("not-there", self.cli("services", "show", "not-there", code=1))
 
     def test_register_says_what_is_wrong_and_exits_1(self):
         path = self.file("bad.json", BAD)

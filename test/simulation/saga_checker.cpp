@@ -251,7 +251,9 @@ void SagaChecker::completions(const LogLine& line) {
   check_settled(line);
   const std::string phase = text(line.data, "phase");
   const StepSheet* sheet = definition_.step(line.path);
-  if (line.type == "StepWaiting" && sheet != nullptr && sheet->has("action") && !sheet->is_pivot())
+  const bool handler = line.path.starts_with("onSuspended[") || line.path.starts_with("onFailure/");
+  if (line.type == "StepWaiting" && sheet != nullptr && sheet->has("action") &&
+      !sheet->is_pivot() && !handler)
     pending_.insert(line.path);
   const bool settles =
       line.type == "StepSucceeded" || line.type == "StepFailed" || line.type == "StepUnknown" ||

@@ -179,6 +179,10 @@ TEST_CASE("at the pivot a cancel is refused, and says what is awaited and until 
   };
   CHECK(said().find("`p` awaits the answer to attempt 1 until " + to_rfc3339(play.now + 10s)) !=
         std::string::npos);
+  const auto queued =
+      engine::view(*play.program.definition, play.state, {{"p", engine::Phase::forward}});
+  CHECK(queued["awaits"][0]["what"] == "its turn among the calls to its service, for attempt 1");
+  CHECK(queued["awaits"][0]["until"] == nullptr);
   play.answer("p", 202);
   const std::string until = to_rfc3339(play.now + 4h);
   CHECK(said().find("`p` awaits its participant's answer until " + until) != std::string::npos);

@@ -88,6 +88,8 @@ class Client {
   Result<Json> activate(const std::string& name, std::int64_t version);
   Result<Json> put_service(const std::string& name, const std::string& document);
   Result<Json> nodes();
+  /// `{"name", "service", "runningSagas", "moreSagas"}`: how many running sagas call it.
+  Result<Json> service(const std::string& name);
   Result<Json> services();
 
   Result<Json> ready();

@@ -73,7 +73,9 @@ struct Awaited {
   std::string what;
   std::optional<TimePoint> until;
 };
-std::vector<Awaited> awaited(const SagaState& state);
+/// @param queued  calls that have not left the node's own queue, if that is known: those of the
+///                saga's owner
+std::vector<Awaited> awaited(const SagaState& state, const std::vector<QueuedCall>& queued = {});
 
 /// Validates and renders what a start needs: input against the schema, defaults filled in.
 /// @return invalid/INPUT_INVALID with pointers
@@ -84,6 +86,8 @@ Result<std::optional<std::string>> business_key_of(const dsl::Definition& defini
 
 /// The saga in JSON as the API shows it: every step of the definition in order, pending ones too.
 /// Values marked x-sensitive in the input schema are masked, see Masking.
-Json view(const dsl::Definition& definition, const SagaState& state);
+/// @param queued  as for awaited()
+Json view(const dsl::Definition& definition, const SagaState& state,
+          const std::vector<QueuedCall>& queued = {});
 
 }  // namespace backstitch::engine

@@ -118,13 +118,13 @@ struct UndoneByParent {
 using StimulusBody = std::variant<Start, CallEnded, Tick, TakenOver, Cancel, Retry, Suspend, Skip,
                                   Resolve, Signal, Callback, ChildChanged, UndoneByParent>;
 
-/// Everything from outside comes with a stimulus, time and chance included.
 /// A call that has not left the node's own queue.
 struct QueuedCall {
   StepPath path;
   Phase phase = Phase::forward;
 };
 
+/// Everything from outside comes with a stimulus, time and chance included.
 struct Stimulus {
   TimePoint now;
   std::uint64_t random = 0;  ///< for jitter
