@@ -93,6 +93,20 @@ void Reactor::all_scanned(InboxScan& scan) {
   scan.from = std::exchange(scan.settled, scan.seen);
 }
 
+/// Its number may be below where the usual scan begins.
+void Reactor::give_back(const InboxItem& item) {
+  taken_.erase(item.id);
+  inbox_scans_[item.kind == "start" ? 1 : 0].all_at = {};
+}
+
+/// For appends that only settle an item.
+void Reactor::settled(const InboxItem& item, const AppendResult& result) {
+  if (result.outcome == AppendOutcome::fenced || result.outcome == AppendOutcome::abandoned)
+    give_back(item);
+  else
+    taken_.erase(item.id);
+}
+
 void Reactor::take(const InboxItem& item) {
   // It may have been read before it was settled: then its append is refused, and nothing is lost.
   if (!epochs_[item.saga.shard()] || !taken_.insert(item.id).second) return;
@@ -106,7 +120,9 @@ void Reactor::take(const InboxItem& item) {
             const bool gone = !done && done.error().code == ErrorCode::not_found;
             if (gone) return self->refuse_command(item, done.error());
             // Refused or done it has left the inbox; anything else, and it is still there.
-            self->taken_.erase(item.id);
+            const bool left = done || done.error().code == ErrorCode::conflict ||
+                              done.error().code == ErrorCode::invalid;
+            left ? static_cast<void>(self->taken_.erase(item.id)) : self->give_back(item);
           },
           {item.id, item.node.empty()});
 }
@@ -119,8 +135,8 @@ void Reactor::refuse_command(const InboxItem& item, const Error& why) {
   append.saga = item.saga;
   append.epoch = epochs_[item.saga.shard()].value_or(Epoch{});
   append.inbox = InboxSettled{item.id, written_error(why)};
-  journal_.append(std::move(append), [weak = weak_from_this(), id = item.id](const AppendResult&) {
-    if (const auto self = weak.lock()) self->taken_.erase(id);
+  journal_.append(std::move(append), [weak = weak_from_this(), item](const AppendResult& result) {
+    if (const auto self = weak.lock()) self->settled(item, result);
   });
 }
 
@@ -133,7 +149,7 @@ void Reactor::take_start(const InboxItem& item) {
   if (!prepared) {
     // Registered a moment ago, and not known here yet.
     if (prepared.error().code == ErrorCode::not_found)
-      taken_.erase(item.id);
+      give_back(item);
     else
       refuse_start(item, prepared.error());
     return;
@@ -172,7 +188,7 @@ void Reactor::start_taken(const Actor& actor, const InboxItem& item, const Appen
     case AppendOutcome::conflict:
     case AppendOutcome::fenced:
     case AppendOutcome::abandoned:
-      taken_.erase(item.id);  // it is still in the inbox, or somebody else has taken it
+      give_back(item);  // it is still in the inbox, or somebody else has taken it
   }
 }
 
@@ -194,8 +210,8 @@ void Reactor::refuse_start(const InboxItem& item, const Error& why) {
   const Prepared prepared{*program, request.input, request.input.dump(), std::nullopt};
   Append append = first_append(actor, transition, request, prepared);
   append.inbox = InboxSettled{item.id, {}};
-  append_first(std::move(append), [weak = weak_from_this(), id = item.id](const AppendResult&) {
-    if (const auto self = weak.lock()) self->taken_.erase(id);
+  append_first(std::move(append), [weak = weak_from_this(), item](const AppendResult& result) {
+    if (const auto self = weak.lock()) self->settled(item, result);
   });
 }
 

@@ -173,6 +173,8 @@ class Reactor : public std::enable_shared_from_this<Reactor> {
   // inbox.cpp: commands from other nodes and from SQL
   void scan_inbox(bool starts, std::int64_t after);
   void take(const InboxItem& item);
+  void give_back(const InboxItem& item);
+  void settled(const InboxItem& item, const AppendResult& result);
   void take_start(const InboxItem& item);
   void start_taken(const Actor& actor, const InboxItem& item, const AppendResult& result,
                    const std::vector<Effect>& effects);

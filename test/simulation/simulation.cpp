@@ -64,7 +64,7 @@ class Simulation {
     cluster_.heal();
     outside_.finish();
     const auto at_rest = [this] {
-      return outside_.quiet() && services_.quiet() && network_.quiet() &&
+      return outside_.quiet() && services_.quiet() && network_.quiet() && all_taken_up() &&
              std::all_of(database_.sagas().begin(), database_.sagas().end(), [](const auto& saga) {
                return saga.second.ended() || saga.second.status() == "SUSPENDED";
              });
@@ -85,8 +85,20 @@ class Simulation {
       scene_.violated(std::string("I10: not everything came to rest:") +
                       (outside_.quiet() ? "" : " the outside world waits") +
                       (services_.quiet() ? "" : " a participant is undecided") +
-                      (network_.quiet() ? "" : " something is on its way"));
+                      (network_.quiet() ? "" : " something is on its way") +
+                      (all_taken_up() ? "" : " a start by SQL was not taken up"));
     return false;
+  }
+
+  /// What was started by SQL waits in the inbox until a node takes it up.
+  bool all_taken_up() const {
+    const auto& starts = outside_.starts();
+    return std::all_of(starts.begin(), starts.end(), [&](const StartTold& start) {
+      return !start.by_sql ||
+             std::all_of(start.sagas.begin(), start.sagas.end(), [&](const auto& id) {
+               return database_.sagas().count(*SagaId::parse(id)) > 0;
+             });
+    });
   }
 
   Evidence collect() {
