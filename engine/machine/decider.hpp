@@ -193,6 +193,7 @@ class Decider {
   // settling.cpp
   /// The idempotency key of the step's action: the stored one, or the one that it will get.
   std::string action_key(const Located& at) const;
+  SagaScope scope_without_self(const Located& at, Phase phase) const;
   SagaScope scope_of(const Located& at, Phase phase) const;
   void succeed_with(const Located& at, const std::optional<dsl::Template>& output,
                     const SagaScope& scope, std::string note);
@@ -200,15 +201,20 @@ class Decider {
   /// the saga goes back for, if that is known.
   std::optional<Error> trial_of_undo(const Located& at, const StepState& then,
                                      const std::optional<Failure>& why) const;
+  /// @param scope  of the step; its `self` and `failure` become those of the compensation
+  std::optional<Error> trial_of_undo(const Located& at, const StepState& then,
+                                     const std::optional<Failure>& why, const std::string& key,
+                                     SagaScope& scope) const;
   /// The same before the action is sent, for an unknown outcome.
-  std::optional<Error> trial_before_sending(const Located& at) const;
+  std::optional<Error> trial_before_sending(const Located& at, const std::string& key,
+                                            SagaScope& scope) const;
   void probe_or_unknown(const Located& at, const Verdict& last);
   void stays_unknown(const Located& at, const Failure& why);
   /// Whether the step's compensation, as that of an unknown outcome, reads neither output nor
   /// captured data.
   bool undo_needs_only_the_key(const Located& at) const;
   std::optional<Error> trial_render(const Located& at, const dsl::Compensation& undo,
-                                    const SagaScope& scope) const;
+                                    const std::string& key, const SagaScope& scope) const;
   void known_not_done(const Located& at, Failure why);
 
   // commands.cpp

@@ -228,9 +228,9 @@ Progress Decider::begin_action(const Located& at, const dsl::Action& action) {
   if (action.completion && action.completion->callback)
     token = callback_token(state().id, at.path, stimulus_.random);
   const std::string url = callback_url(program_, token);
-  SagaScope scope = scope_of(at, Phase::forward);
   const std::string key = action_key(at);
-  if (!url.empty()) scope.set_self(forward_self(key, url));
+  SagaScope scope = scope_without_self(at, Phase::forward);
+  scope.set_self(forward_self(key, url));
   auto request = render(program_, state(),
                         {at, Phase::forward, action.request, action.request.service, key,
                          action.attempt_timeout ? &*action.attempt_timeout : nullptr},
@@ -239,7 +239,7 @@ Progress Decider::begin_action(const Located& at, const dsl::Action& action) {
   request->callback = url;
   const auto timeout_at = timeout_of(at, scope);
   if (!timeout_at) return fail_expression(at, timeout_at.error());
-  if (const auto error = trial_before_sending(at)) return fail_expression(at, *error);
+  if (const auto error = trial_before_sending(at, key, scope)) return fail_expression(at, *error);
   emit(StepScheduled{at.path, std::move(*request), *timeout_at, std::move(token)});
   call(at.path, Phase::forward);
   return Progress::waiting;

@@ -26,11 +26,12 @@ std::string percent_decoded(std::string_view text) {
 }
 
 /// What is wrong with a segment that a router reads like this.
-std::optional<std::string> flaw_of(const std::string& segment) {
+std::optional<std::string> flaw_of(std::string_view segment) {
   if (segment.empty()) return "is empty: it would address the collection";
-  if (segment.find_first_not_of(' ') == std::string::npos) return "is blank";
-  if (segment == "." || segment == "..") return "is `" + segment + "`: it leads elsewhere";
-  if (segment.find_first_of("/\\") != std::string::npos)
+  if (segment.find_first_not_of(' ') == std::string_view::npos) return "is blank";
+  if (segment == "." || segment == "..")
+    return "is `" + std::string(segment) + "`: it leads elsewhere";
+  if (segment.find_first_of("/\\") != std::string_view::npos)
     return "holds a `/` or `\\`; `${path(…)}` inserts several segments";
   const bool control = std::any_of(segment.begin(), segment.end(),
                                    [](unsigned char c) { return c < 0x20 || c == 0x7F; });
@@ -89,9 +90,11 @@ class PathWriter {
   }
 
   static std::optional<std::string> judge(std::string_view segment) {
-    const std::string once = percent_decoded(segment);
-    auto flaw = flaw_of(once);
-    if (!flaw) flaw = flaw_of(percent_decoded(once));
+    // Most segments hold no escape and read the same however often they are decoded.
+    const bool plain = segment.find('%') == std::string_view::npos;
+    const std::string once = plain ? std::string{} : percent_decoded(segment);
+    auto flaw = flaw_of(plain ? segment : std::string_view(once));
+    if (!flaw && !plain) flaw = flaw_of(percent_decoded(once));
     if (!flaw) return std::nullopt;
     return "the path segment \"" + std::string(segment) + "\" " + *flaw;
   }

@@ -139,6 +139,22 @@ std::optional<Failure> failure_of_undo(const dsl::Definition& definition, const 
   return at ? failure_seen(state, *at, Phase::compensate) : state.failure;
 }
 
+std::optional<Error> cannot_render(const Program& program, const RenderTarget& target,
+                                   const SagaScope& scope) {
+  dsl::Budget budget;
+  const dsl::Request& request = target.request;
+  if (auto where = render_target(request, scope, budget); !where) return where.error();
+  if (request.body) {
+    if (auto body = request.body->render(scope, budget); !body) return body.error();
+  }
+  RenderedRequest unused;
+  if (auto done = render_headers(request, nullptr, scope, budget, unused); !done)
+    return done.error();
+  const auto& service = request.service.empty() ? target.service : request.service;
+  const auto timeout = attempt_timeout_of(program, program.service(service), target, scope);
+  return timeout ? std::nullopt : std::optional(timeout.error());
+}
+
 Result<RenderedRequest> render(const Program& program, const SagaState& state,
                                const RenderTarget& target, const SagaScope& scope) {
   RenderedRequest out;

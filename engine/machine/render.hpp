@@ -26,6 +26,9 @@ struct RenderTarget {
   const std::string& action_key;  ///< the idempotency key of the step's action
   const dsl::DurationField* attempt_timeout = nullptr;  ///< of the step; nullptr: not stated
 };
+/// Why it cannot be rendered, if it cannot. The same templates as render(), and nothing is kept.
+std::optional<Error> cannot_render(const Program& program, const RenderTarget& target,
+                                   const SagaScope& scope);
 /// @return invalid/EXPRESSION_FAILED
 Result<RenderedRequest> render(const Program& program, const SagaState& state,
                                const RenderTarget& target, const SagaScope& scope);

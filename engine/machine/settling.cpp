@@ -57,8 +57,14 @@ std::string Decider::action_key(const Located& at) const {
   return scheduled ? found->second.key : key_of(state(), at, Phase::forward);
 }
 
-SagaScope Decider::scope_of(const Located& at, Phase phase) const {
+SagaScope Decider::scope_without_self(const Located& at, Phase phase) const {
   SagaScope scope(definition(), state(), at.frames, at.indexes);
+  if (const auto why = failure_seen(state(), at, phase)) scope.set_failure(*why);
+  return scope;
+}
+
+SagaScope Decider::scope_of(const Located& at, Phase phase) const {
+  SagaScope scope = scope_without_self(at, phase);
   const std::string key = action_key(at);
   const auto found = state().steps.find(at.path);
   if (phase == Phase::compensate) {
@@ -68,7 +74,6 @@ SagaScope Decider::scope_of(const Located& at, Phase phase) const {
         found == state().steps.end() ? std::string{} : found->second.callback_token;
     scope.set_self(forward_self(key, callback_url(program_, token)));
   }
-  if (const auto why = failure_seen(state(), at, phase)) scope.set_failure(*why);
   return scope;
 }
 
@@ -115,22 +120,30 @@ void Decider::succeed_with(const Located& at, const std::optional<dsl::Template>
   emit(std::move(succeeded));
 }
 
-std::optional<Error> Decider::trial_before_sending(const Located& at) const {
+std::optional<Error> Decider::trial_before_sending(const Located& at, const std::string& key,
+                                                   SagaScope& scope) const {
   if (is_outcome_known(action_of(at))) return std::nullopt;
   StepState then;
   then.effect_unknown = true;
-  return trial_of_undo(at, then, std::nullopt);
+  return trial_of_undo(at, then, std::nullopt, key, scope);
 }
 
 std::optional<Error> Decider::trial_of_undo(const Located& at, const StepState& then,
                                             const std::optional<Failure>& why) const {
+  if (!std::holds_alternative<dsl::Compensation>(at.step->undo)) return std::nullopt;
+  SagaScope scope = scope_without_self(at, Phase::forward);
+  return trial_of_undo(at, then, why, action_key(at), scope);
+}
+
+std::optional<Error> Decider::trial_of_undo(const Located& at, const StepState& then,
+                                            const std::optional<Failure>& why,
+                                            const std::string& key, SagaScope& scope) const {
   const auto* undo = std::get_if<dsl::Compensation>(&at.step->undo);
   if (undo == nullptr || state().pivot_passed) return std::nullopt;
-  SagaScope scope = scope_of(at, Phase::forward);
-  scope.set_self(undo_self(then, action_key(at)));
+  scope.set_self(undo_self(then, key));
   // Where the real failure is not known yet, one of the same shape stands in for it.
   scope.set_failure(why.value_or(Failure{"TRIAL", "failure", "", at.path, nullptr}));
-  return trial_render(at, *undo, scope);
+  return trial_render(at, *undo, key, scope);
 }
 
 bool Decider::undo_needs_only_the_key(const Located& at) const {
@@ -141,11 +154,11 @@ bool Decider::undo_needs_only_the_key(const Located& at) const {
   // Without output and captured data: a template that reads them fails.
   scope.set_self({{"key", action_key(at)}, {"outcome", "unknown"}});
   scope.set_failure(stopped_failure(at.path));
-  return !trial_render(at, *undo, scope);
+  return !trial_render(at, *undo, action_key(at), scope);
 }
 
 std::optional<Error> Decider::trial_render(const Located& at, const dsl::Compensation& undo,
-                                           const SagaScope& scope) const {
+                                           const std::string& key, const SagaScope& scope) const {
   if (undo.when) {
     dsl::Budget budget;
     const auto holds = undo.when->evaluate_condition(scope, budget);
@@ -155,10 +168,8 @@ std::optional<Error> Decider::trial_render(const Located& at, const dsl::Compens
   }
   const auto* action = std::get_if<dsl::Action>(&at.step->body);
   const std::string service = action != nullptr ? action->request.service : std::string{};
-  const std::string key = action_key(at);
-  auto request = render(program_, state(),
-                        {at, Phase::compensate, undo.request, service, key, nullptr}, scope);
-  return request ? std::nullopt : std::optional(request.error());
+  return cannot_render(program_, {at, Phase::compensate, undo.request, service, key, nullptr},
+                       scope);
 }
 
 void Decider::probe_or_unknown(const Located& at, const Verdict& last) {

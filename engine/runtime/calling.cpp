@@ -20,44 +20,41 @@ bool is_wanted(const SagaState& state, const CallParticipant& effect) {
   return call.in_flight && call.attempts == effect.attempt && call.request != nullptr;
 }
 
-}  // namespace
-
-/// Without a service if it is not registered.
-Call Reactor::call_of_effect(const SagaActor& actor, const CallParticipant& effect) const {
-  const StepState& step = actor.state.steps.find(effect.path)->second;
-  const CallState& state = call_of(step, effect.phase);
-  Call call{actor.id, effect.path, effect.phase, effect.attempt, *state.request, nullptr, {}};
-  const auto& definition = *actor.program.definition;
-  const auto inline_service = definition.services.find(call.request.service);
-  if (inline_service == definition.services.end()) return call;
-  const dsl::Service& service = inline_service->second;
-  if (service.use.empty()) {
-    call.service = std::shared_ptr<const dsl::Service>(actor.program.definition, &service);
-    call.service_name = actor.state.definition + "/" + call.request.service;
-    return call;
-  }
-  call.service_name = service.use;
-  const auto& registered = *actor.program.services;
-  if (const auto found = registered.find(service.use); found != registered.end())
-    call.service = found->second;
-  return call;
+const RenderedRequest& request_of(const SagaActor& actor, const CallParticipant& effect) {
+  return *call_of(actor.state.steps.find(effect.path)->second, effect.phase).request;
 }
 
-std::shared_ptr<CallQueue> Reactor::queue_of(const Call& call) {
-  auto& queue = queues_[call.service_name];
-  if (!queue) queue = node_.call_queues.of(call.service_name, call.service->limits);
-  queue->set_limits(call.service->limits);
+}  // namespace
+
+Reactor::Called Reactor::called_by(const SagaActor& actor, const CallParticipant& effect) const {
+  const std::string& name = request_of(actor, effect).service;
+  const auto& definition = *actor.program.definition;
+  const auto inline_service = definition.services.find(name);
+  if (inline_service == definition.services.end()) return {name, nullptr};
+  const dsl::Service& service = inline_service->second;
+  if (service.use.empty())
+    return {actor.state.definition + "/" + name,
+            std::shared_ptr<const dsl::Service>(actor.program.definition, &service)};
+  const auto& registered = *actor.program.services;
+  const auto found = registered.find(service.use);
+  return {service.use, found == registered.end() ? nullptr : found->second};
+}
+
+std::shared_ptr<CallQueue> Reactor::queue_of(const Called& called) {
+  auto& queue = queues_[called.name];
+  if (!queue) queue = node_.call_queues.of(called.name, called.service->limits);
+  queue->set_limits(called.service->limits);
   return queue;
 }
 
 void Reactor::call(const Actor& actor, const CallParticipant& effect) {
   // A node that has lost its lease sends nothing more; whoever takes over sends it again.
   if (!may_act()) return;
-  Call call = call_of_effect(*actor, effect);
-  if (!call.service) return call_nobody(actor, effect, call.service_name);
-  const auto queue = queue_of(call);
+  Called called = called_by(*actor, effect);
+  if (!called.service) return call_nobody(actor, effect, called.name);
+  const auto queue = queue_of(called);
   const auto lane = lane_of(actor->state, effect.phase);
-  if (queue->try_take(lane)) return send(actor, effect, std::move(call), queue, std::nullopt);
+  if (queue->try_take(lane)) return send(actor, effect, std::move(called), queue, std::nullopt);
   // A shard that is being given away waits for what was sent, not for what was not.
   if (leaving_.test(actor->id.shard())) return tell_unsent(actor, effect);
   const auto ticket = queue->wait(lane, executor_, [weak = weak_from_this(), actor, effect, queue] {
@@ -99,18 +96,25 @@ bool Reactor::leave_queue(const Actor& actor, const CallParticipant& effect,
   if (erased == 0 || actor->dropped || !held || !is_wanted(actor->state, effect)) return false;
   // The service as it is registered now: the call may have waited for long.
   actor->program.services = registry_.services_by_name();
-  Call call = call_of_effect(*actor, effect);
-  if (!call.service) {
-    call_nobody(actor, effect, call.service_name);
+  Called called = called_by(*actor, effect);
+  if (!called.service) {
+    call_nobody(actor, effect, called.name);
     return false;
   }
-  send(actor, effect, std::move(call), queue, now());
+  send(actor, effect, std::move(called), queue, now());
   return true;
 }
 
-void Reactor::send(const Actor& actor, const CallParticipant& effect, Call call,
+void Reactor::send(const Actor& actor, const CallParticipant& effect, Called called,
                    const std::shared_ptr<CallQueue>& queue, std::optional<TimePoint> sent_at) {
   counters.calls.fetch_add(1, std::memory_order_relaxed);
+  Call call{actor->id,
+            effect.path,
+            effect.phase,
+            effect.attempt,
+            request_of(*actor, effect),
+            std::move(called.service),
+            std::move(called.name)};
   const Duration timeout = call.request.attempt_timeout;
   participants_.call(std::move(call), [weak = weak_from_this(), actor, effect, queue, sent_at,
                                        timeout, began = executor_.now()](CallResult result) {

@@ -156,12 +156,16 @@ class Reactor : public std::enable_shared_from_this<Reactor> {
 
   // calling.cpp: calls to participants
   void call(const Actor& actor, const CallParticipant& effect);
-  Call call_of_effect(const SagaActor& actor, const CallParticipant& effect) const;
+  struct Called {
+    std::string name;                             ///< as in Call::service_name
+    std::shared_ptr<const dsl::Service> service;  ///< null: it is not registered
+  };
+  Called called_by(const SagaActor& actor, const CallParticipant& effect) const;
   void call_nobody(const Actor& actor, const CallParticipant& effect, const std::string& service);
-  std::shared_ptr<CallQueue> queue_of(const Call& call);
+  std::shared_ptr<CallQueue> queue_of(const Called& called);
   bool leave_queue(const Actor& actor, const CallParticipant& effect,
                    const std::shared_ptr<CallQueue>& queue);
-  void send(const Actor& actor, const CallParticipant& effect, Call call,
+  void send(const Actor& actor, const CallParticipant& effect, Called called,
             const std::shared_ptr<CallQueue>& queue, std::optional<TimePoint> sent_at);
   void return_slot(const std::shared_ptr<CallQueue>& queue, const CallResult& result,
                    Duration timeout, SteadyTime began);
