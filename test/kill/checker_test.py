@@ -109,6 +109,16 @@ class Checker(unittest.TestCase):
     def test_branches_may_be_undone_in_any_order(self):
         self.assertEqual(self.judge("FAILED", lambda saga, logs, ledger: swap(ledger, 4, 5)), [])
 
+    def test_a_callback_that_came_too_late_is_noted_after_the_end_once_a_step(self):
+        def late(times):
+            def change(saga, logs, _):
+                log = logs[saga["id"]]
+                for _ in range(times):
+                    log.append({**event("CallbackRefused", "a"), "sequence": len(log) + 1})
+            return change
+        self.assertEqual(self.judge("COMPLETED", late(1)), [])
+        self.assertNotEqual(self.judge("COMPLETED", late(2)), [])
+
     def test_each_disorder_is_found(self):
         for name, status, change, says in DISORDERS:
             with self.subTest(name):

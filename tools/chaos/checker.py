@@ -185,6 +185,11 @@ def participants_agree(world):
         yield f"{found['example']}: {found['promise']} {found['code']} {found['saga']}: {found['message']}"
 
 
+def without_late_callbacks(log):
+    """That a callback came too late is noted once a step, also after the end."""
+    return [row for row in log if row["type"] != "CallbackRefused"]
+
+
 @check("I6", "every log is without gaps and agrees with its saga's row")
 def log_is_whole(world):
     for saga in world.tables.sagas:
@@ -196,7 +201,8 @@ def log_is_whole(world):
             yield f"{saga['id']} begins with {log[0]['type']}"
         if saga["last_sequence"] > len(log):
             yield f"{saga['id']} has {len(log)} events, its row knows of {saga['last_sequence']}"
-        ended = log[-1]["data"].get("status") if log[-1]["type"] == "SagaEnded" else None
+        last = without_late_callbacks(log)[-1]
+        ended = last["data"].get("status") if last["type"] == "SagaEnded" else None
         if saga["status"] in ENDED and ended != saga["status"]:
             yield f"{saga['id']} is {saga['status']}, its log says {ended}"
         if ended and saga["status"] != ended:
@@ -207,7 +213,11 @@ def log_is_whole(world):
 
 @check("I9", "one end, and nothing after it")
 def terminal_is_terminal(world):
-    for saga_id, log in world.tables.log.items():
+    for saga_id, whole_log in world.tables.log.items():
+        late = [row["path"] for row in whole_log if row["type"] == "CallbackRefused"]
+        if len(late) != len(set(late)):
+            yield f"{saga_id}: that a callback came too late is noted twice at a step"
+        log = without_late_callbacks(whole_log)
         for before, row in zip(log, log[1:]):
             # A parent may take back what its child completed: the child ends once more.
             if before["type"] == "SagaEnded" and row["type"] != "SagaReopened":

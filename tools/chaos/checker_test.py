@@ -140,6 +140,17 @@ class Checker(unittest.TestCase):
         tables.ledgers["order"].append(entry(6, A, "create", "undone", "x", f"{A}-create-f"))
         self.assertNotIn("one end, and nothing after it", self.found((tables, starts, said)))
 
+    def test_a_callback_that_came_too_late_is_noted_after_the_end_once_a_step(self):
+        tables, starts, said = good()
+        tables.log[A].append(event(A, 5, "CallbackRefused"))
+        tables.sagas[0].update(last_sequence=5)
+        found = self.found((tables, starts, said))
+        self.assertNotIn("one end, and nothing after it", found)
+        self.assertNotIn("every log is without gaps and agrees with its saga's row", found)
+        tables.log[A].append(event(A, 6, "CallbackRefused"))
+        tables.sagas[0].update(last_sequence=6)
+        self.assertIn("one end, and nothing after it", self.found((tables, starts, said)))
+
     def test_a_cancel_that_meets_a_saga_on_its_way_back_need_not_be_noted(self):
         for code, accepted in (("NOT_APPROVED", True), ("CANCELLED", False)):
             with self.subTest(code=code):
