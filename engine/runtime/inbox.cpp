@@ -96,7 +96,7 @@ void Reactor::all_scanned(InboxScan& scan) {
 /// Its number may be below where the usual scan begins.
 void Reactor::give_back(const InboxItem& item) {
   taken_.erase(item.id);
-  inbox_scans_[item.kind == "start" ? 1 : 0].all_at = {};
+  inbox_scans_[item.kind == "start" ? 1 : 0].scan_all_again();
 }
 
 /// For appends that only settle an item.

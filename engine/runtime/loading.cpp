@@ -218,10 +218,7 @@ void Reactor::scan_due_page(SagaId after) {
 void Reactor::scan_all_again() {
   scanning_all_ = false;
   full_scan_at_ = {};
-  for (auto& scan : inbox_scans_) {
-    scan.all = false;
-    scan.all_at = {};
-  }
+  for (auto& scan : inbox_scans_) scan.scan_all_again();
 }
 
 }  // namespace backstitch::engine

@@ -93,6 +93,12 @@ class Reactor : public std::enable_shared_from_this<Reactor> {
     std::int64_t seen = 0;     ///< the highest number met
     std::int64_t settled = 0;  ///< the same when everything was last scanned
     SteadyTime all_at{};       ///< when everything is to be scanned again
+
+    /// Also if a scan of everything is running: it may have passed what is meant.
+    void scan_all_again() {
+      all = false;
+      all_at = {};
+    }
   };
   struct Reading {
     SagaStatus status;
