@@ -106,14 +106,13 @@ void Moves::add_open(const StepPath& path, std::vector<Move>& moves) {
 void Moves::add_calls(Slot slot, const StepState& step, std::vector<Move>& moves) {
   const StepAnswers& answers = answers_at(slot);
   const bool alone = positions_.state().open.size() == 1;
-  const bool odd_too = !positions_.odd_body_seen && went_well(positions_.state());
   for (const Phase phase : all_phases) {
     if (!call_of(step, phase).in_flight) continue;
     const auto& list = answers.of(phase);
     for (std::uint16_t i = 0; i < variants_of(list); ++i) {
       if (!alone && leads_nowhere_else(list[i], phase)) continue;
       // One unusual body a way: each is tried at every step, and not all of them together.
-      if (list[i].odd && !odd_too) continue;
+      if (list[i].odd && (positions_.odd_body_seen || !went_well(positions_.state()))) continue;
       moves.push_back({MoveKind::answer, phase, i, slot});
     }
   }

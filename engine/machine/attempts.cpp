@@ -102,9 +102,7 @@ void Decider::call_ended(const CallEnded& ended) {
 }
 
 bool Decider::is_queued(const StepPath& path, Phase phase) const {
-  return std::any_of(stimulus_.queued.begin(), stimulus_.queued.end(), [&](const QueuedCall& call) {
-    return call.path == path && call.phase == phase;
-  });
+  return engine::is_queued(stimulus_.queued, path, phase);
 }
 
 void Decider::not_sent(const Located& at, Phase phase, Failure why,

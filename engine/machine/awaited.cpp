@@ -25,10 +25,7 @@ Awaited awaited_by(const StepPath& path, const StepState& step,
   for (const Phase phase : all_phases) {
     const CallState& call = call_of(step, phase);
     if (!call.in_flight) continue;
-    const bool waits = std::any_of(queued.begin(), queued.end(), [&](const QueuedCall& one) {
-      return one.path == path && one.phase == phase;
-    });
-    if (waits) {
+    if (is_queued(queued, path, phase)) {
       return {path,
               "its turn among the calls to its service, for attempt " +
                   std::to_string(call.attempts) + named(phase),
@@ -56,6 +53,12 @@ Awaited awaited_by(const StepPath& path, const StepState& step,
 }
 
 }  // namespace
+
+bool is_queued(const std::vector<QueuedCall>& queued, const StepPath& path, Phase phase) {
+  return std::any_of(queued.begin(), queued.end(), [&](const QueuedCall& call) {
+    return call.path == path && call.phase == phase;
+  });
+}
 
 std::vector<Awaited> awaited(const SagaState& state, const std::vector<QueuedCall>& queued) {
   std::vector<Awaited> all;

@@ -67,6 +67,9 @@ bool goes_on_while_suspended(const SagaState& state, const StepPath& path);
 /// The saga that a callback's token belongs to.
 std::optional<SagaId> saga_of_callback(std::string_view token);
 
+/// Whether that call has not left the node's own queue.
+bool is_queued(const std::vector<QueuedCall>& queued, const StepPath& path, Phase phase);
+
 /// What an open step waits for: `the answer to attempt 3`, and until when if that is known.
 struct Awaited {
   StepPath step;
