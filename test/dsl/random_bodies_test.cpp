@@ -9,6 +9,7 @@
 
 #include <backstitch/dsl/check.hpp>
 
+#include "../support/answer_scope.hpp"
 #include "../support/dice.hpp"
 #include "../support/random_definition.hpp"
 
@@ -20,25 +21,10 @@ constexpr std::uint64_t body_seeds = 1'000;
 /// What a success may have as body in place of the usual object.
 const Json odd_bodies[] = {nullptr, "<!doctype html><title>Sign in</title>", Json::object(), 7};
 
-class AnswerScope : public dsl::Scope {
- public:
-  explicit AnswerScope(const Json& body)
-      : response_{
-            {"status", 200}, {"headers", Json::object()}, {"body", body}, {"unreadable", false}} {}
-  const Json* find(std::string_view name) const override {
-    return name == "response" ? &response_ : nullptr;
-  }
-  const Json* step(std::string_view) const override { return nullptr; }
-  const Json* step_output(std::string_view) const override { return nullptr; }
-
- private:
-  Json response_;
-};
-
 bool fails_for_some_body(const dsl::Template& output) {
   return std::any_of(std::begin(odd_bodies), std::end(odd_bodies), [&](const Json& body) {
     dsl::Budget budget;
-    return !output.render(AnswerScope(body), budget);
+    return !output.render(AnswerScope(200, body), budget);
   });
 }
 

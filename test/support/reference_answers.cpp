@@ -5,24 +5,12 @@
 
 #include <backstitch/dsl/expression.hpp>
 
+#include "answer_scope.hpp"
+
 namespace backstitch::test {
 namespace {
 
 using Word = std::string;
-
-class AnswerNames : public dsl::Scope {
- public:
-  AnswerNames(int status, const Json& body)
-      : response_{{"status", status}, {"headers", Json::object()}, {"body", body}} {}
-  const Json* find(std::string_view name) const override {
-    return name == "response" ? &response_ : nullptr;
-  }
-  const Json* step(std::string_view) const override { return nullptr; }
-  const Json* step_output(std::string_view) const override { return nullptr; }
-
- private:
-  Json response_;
-};
 
 /// `404`, `"4xx"` or `"400-499"`, or a list of them. Alone: the status itself is written.
 struct Named {
@@ -145,7 +133,7 @@ class Rules {
     const auto expression = dsl::Expression::compile(text.substr(2, text.size() - 3));
     dsl::Budget budget;
     const auto holds =
-        expression->evaluate_condition(AnswerNames(asked_.status, asked_.body), budget);
+        expression->evaluate_condition(AnswerScope(asked_.status, asked_.body), budget);
     return holds ? std::optional<bool>(*holds) : std::nullopt;
   }
 
