@@ -107,10 +107,9 @@ def measure(options, store, reference):
     return results
 
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--ended", type=int, default=1_000_000)
-    parser.add_argument("--removed", type=int, default=300_000)
+def compare(parser, measure):
+    """Adds what every comparison takes, opens two stores with the same participants, and writes what
+    `measure(options, store, reference)` returns."""
     parser.add_argument("--seconds", type=float, default=10)
     parser.add_argument("--runs", type=int, default=3)
     parser.add_argument("--json", help="also write the result there")
@@ -122,6 +121,13 @@ def main():
     if options.json:
         with open(options.json, "w", encoding="utf-8") as file:
             json.dump(result, file, indent=1)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--ended", type=int, default=1_000_000)
+    parser.add_argument("--removed", type=int, default=300_000)
+    compare(parser, measure)
 
 
 if __name__ == "__main__":

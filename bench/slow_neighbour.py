@@ -7,7 +7,6 @@ All N slow sagas are started at once and wait in the node's queue for their serv
 speed of a machine drifts; printed are medians, their ratio, and what became of the slow sagas.
 """
 import argparse
-import contextlib
 import http.server
 import json
 import os
@@ -81,19 +80,11 @@ def measure(options, store, reference, slow):
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--sagas", type=int, default=2_000)
-    parser.add_argument("--seconds", type=float, default=10)
-    parser.add_argument("--runs", type=int, default=3)
-    parser.add_argument("--json", help="also write the result there")
-    options = parser.parse_args()
-    harness.require_build()
-    with contextlib.ExitStack() as stack:
-        participants = stack.enter_context(harness.Participants())
-        slow = SlowService()
-        stack.callback(slow.stop)
-        result = measure(options, beside.Store(stack, participants), beside.Store(stack, participants), slow)
-    if options.json:
-        with open(options.json, "w", encoding="utf-8") as file:
-            json.dump(result, file, indent=1)
+    slow = SlowService()
+    try:
+        beside.compare(parser, lambda *stores: measure(*stores, slow))
+    finally:
+        slow.stop()
 
 
 if __name__ == "__main__":
