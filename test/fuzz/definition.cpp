@@ -1,6 +1,7 @@
 /// Definitions: arbitrary bytes through the parser and the checker.
 #include <backstitch/dsl/check.hpp>
 #include <backstitch/dsl/json_gate.hpp>
+#include <backstitch/dsl/parse.hpp>
 
 #include "fuzz.hpp"
 
@@ -34,7 +35,7 @@ dsl::CheckContext environment() {
 }
 
 std::vector<dsl::Finding> without_places(std::vector<dsl::Finding> findings) {
-  for (auto& finding : findings) finding.line = finding.column = 0;
+  for (auto& finding : findings) dsl::put(finding, {});
   const auto key = [](const dsl::Finding& f) { return std::tie(f.pointer, f.code, f.message); };
   std::stable_sort(findings.begin(), findings.end(),
                    [&](const auto& a, const auto& b) { return key(a) < key(b); });
