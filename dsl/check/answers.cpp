@@ -83,12 +83,13 @@ bool has_failure_rule(const std::vector<OutcomeRule>& rules) {
                      [](const auto& rule) { return rule.is == OutcomeClass::failure; });
 }
 
-/// A range counts as the table does; see the participant contract.
+/// Of a list, the statuses named one by one are believed; a range counts as the table does; see the
+/// participant contract.
 bool has_believed_rule(const std::vector<OutcomeRule>& rules) {
   return std::any_of(rules.begin(), rules.end(), [](const OutcomeRule& rule) {
-    const bool single = std::all_of(rule.status.begin(), rule.status.end(),
+    const bool single = std::any_of(rule.status.begin(), rule.status.end(),
                                     [](const auto& range) { return range.first == range.last; });
-    return rule.is == OutcomeClass::failure && (rule.when || (!rule.status.empty() && single));
+    return rule.is == OutcomeClass::failure && (rule.when || single);
   });
 }
 

@@ -64,23 +64,17 @@ void FieldReader::segments(const Template& path, const std::vector<Type>& parts,
     std::size_t source = next;
     for (const char c : segment) {
       const bool inserted = c == '\x01' && next < parts.size();
-      may_be_empty = may_be_empty && inserted && takes_empty_text(parts[next]);
+      may_be_empty = may_be_empty && inserted && schemas_.may_be_empty_text(parts[next]);
       if (inserted) ++next;
     }
     if (may_be_empty) {
       check_.warning("W424", pointer,
                      "`" + path.expressions()[source].expression.source() +
                          "` may be an empty text, and the path would then address the collection",
-                     "give its schema \"minLength\": 1");
+                     "give its schema \"minLength\": 1, and no empty default");
     }
     begin = end + 1;
   }
-}
-
-bool FieldReader::takes_empty_text(const Type& type) {
-  if (type.schema == nullptr || !type.may_be(string_kind)) return false;
-  const PayloadSchema* schema = schemas_.compiled(*type.schema);
-  return schema != nullptr && schema->validate("").empty();
 }
 
 Type FieldReader::expression(const Expression& source, const std::string& pointer,

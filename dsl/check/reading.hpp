@@ -29,7 +29,6 @@ class FieldReader {
   void wanted(const Type& type, const Field& field);
   void sent_whole(const TemplateExpression& part, const std::string& pointer);
   void segments(const Template& path, const std::vector<Type>& parts, const std::string& pointer);
-  bool takes_empty_text(const Type& type);
 
   const Check& check_;
   Schemas& schemas_;

@@ -138,6 +138,13 @@ const PayloadSchema* Schemas::compiled(const Json& schema) {
   return known->second.get();
 }
 
+bool Schemas::may_be_empty_text(const Type& type) {
+  if (type.empty_text) return true;
+  if (type.schema == nullptr || !type.may_be(string_kind)) return false;
+  const PayloadSchema* schema = compiled(*type.schema);
+  return schema != nullptr && schema->validate("").empty();
+}
+
 bool Schemas::holds_sensitive(const Json& schema) {
   if (!schema.is_object()) return false;
   const auto [known, added] = sensitive_.try_emplace(&schema, false);

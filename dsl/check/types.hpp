@@ -45,6 +45,7 @@ struct Type {
   Origin origin = Origin::other;
   bool missing = false;          ///< perhaps null, because it was read with `?.` and was not there
   bool sensitive = false;        ///< is, or holds, what is marked x-sensitive
+  bool empty_text = false;       ///< is made of what may be an empty text, and may be one, too
   const Json* schema = nullptr;  ///< of a payload
   std::shared_ptr<const Shape> shape;  ///< of what the definition makes; never beside a schema
 
@@ -76,6 +77,8 @@ class Schemas {
   bool requires_member(const Json& schema, const std::string& name);
   /// To validate with; nullptr: it is none.
   const PayloadSchema* compiled(const Json& schema);
+  /// Whether it may be an empty text, as far as that is promised.
+  bool may_be_empty_text(const Type& type);
 
  private:
   bool holds_sensitive(const Json& schema);

@@ -31,6 +31,12 @@ bool is_partial(std::string_view function) {
          function.starts_with("date");
 }
 
+/// Functions of one text that give an empty one for an empty one.
+bool keeps_emptiness(std::string_view function) {
+  return function == "lower" || function == "upper" || function == "trim" || function == "string" ||
+         function == "path";
+}
+
 Type sensitive_if(Type type, bool sensitive) {
   type.sensitive = sensitive;
   return type;
@@ -108,8 +114,11 @@ void Typing::not_missing(const Type& type, const std::string& what) {
 
 Type Typing::of(const Node& node) {
   switch (node.kind) {
-    case NodeKind::literal:
-      return of_kinds(kind_of(node.literal));
+    case NodeKind::literal: {
+      Type type = of_kinds(kind_of(node.literal));
+      type.empty_text = node.literal == "";
+      return type;
+    }
     case NodeKind::omit:
       return {};
     case NodeKind::name:
@@ -125,7 +134,7 @@ Type Typing::of(const Node& node) {
     case NodeKind::conditional: {
       require(of(node.children[0]), boolean_kind, "the condition of `? :`");
       const Type yes = of(node.children[1]);
-      return either(yes, of(node.children[2]));
+      return one_of(yes, of(node.children[2]));
     }
     case NodeKind::call:
       return call(node);
@@ -143,6 +152,12 @@ Type Typing::of(const Node& node) {
       return object(node);
   }
   return {};
+}
+
+Type Typing::one_of(const Type& one, const Type& other) {
+  Type type = either(one, other);
+  type.empty_text = schemas_.may_be_empty_text(one) || schemas_.may_be_empty_text(other);
+  return type;
 }
 
 Type Typing::object(const Node& node) {
@@ -269,7 +284,7 @@ Type Typing::binary(const Node& node) {
     present.missing = false;
     // Null alone says nothing of what else would be there.
     present.kinds = static_cast<Kinds>(left.kinds & ~null_kind);
-    return present.kinds == 0 ? right : either(present, right);
+    return present.kinds == 0 ? right : one_of(present, right);
   }
   if (op == Operator::logical_and || op == Operator::logical_or) {
     require(left, boolean_kind, "what `&&` and `||` take");
@@ -306,6 +321,7 @@ Type Typing::arithmetic(const Node& node, const Type& left, const Type& right) {
                    left.origin == Origin::failure ? left : right);
   if (ordering) return of_kinds(boolean_kind);
   Type result = of_a_failure ? of_failure(common) : of_kinds(common == 0 ? wanted : common);
+  result.empty_text = schemas_.may_be_empty_text(left) && schemas_.may_be_empty_text(right);
   return sensitive_if(std::move(result), left.sensitive || right.sensitive);
 }
 
@@ -329,10 +345,11 @@ Type Typing::call(const Node& node) {
   }
   if (!known) return {};
   if (node.text == "distinct") return last;
-  const Type type = of_kinds(kinds_of_names(info->result));
+  Type type = of_kinds(kinds_of_names(info->result));
+  type.empty_text = keeps_emptiness(node.text) && schemas_.may_be_empty_text(last);
   // A length or an answer of yes or no gives nothing away.
   const bool tells = node.text != "len" && type.kinds != boolean_kind;
-  return sensitive_if(type, sensitive && tells);
+  return sensitive_if(std::move(type), sensitive && tells);
 }
 
 Type Typing::macro(const Node& node) {

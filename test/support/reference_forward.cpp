@@ -37,6 +37,14 @@ bool may_have_begun(const Lane& lane) {
   return false;
 }
 
+/// Steps without a sign are over, and nothing else of the lane was seen: whether they came before a
+/// failure beside them the language does not say.
+bool has_passed_unseen(const Lane& lane) {
+  return !lane.begun && std::any_of(lane.runs.begin(), lane.runs.end(), [](const auto& run) {
+    return run->stand == Stand::done;
+  });
+}
+
 /// The earliest by when its own step failed; what the language calls first in time may also be the
 /// first branch to fail, and the two differ where a block in a branch fails late.
 void note_earlier(Fault& first, const Fault& other) {
@@ -220,7 +228,10 @@ void Reference::advance_lanes(Run& run, dsl::OnBranchFailure on_failure) {
                        !run.lanes[0]->stopped;
     if (!stops) break;
     // No new step starts in the others; what has not begun will not.
-    for (const auto& lane : run.lanes) lane->stopped = true;
+    for (const auto& lane : run.lanes) {
+      undecided_ = undecided_ || has_passed_unseen(*lane);
+      lane->stopped = true;
+    }
   }
   const auto in = [&](Progress progress) {
     return std::any_of(run.lanes.begin(), run.lanes.end(),

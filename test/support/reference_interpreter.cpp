@@ -42,7 +42,8 @@ std::string Reference::observe(const Observed& seen) {
     return "";
   }
   if (ended_) return "the saga has ended";
-  if (seen.path.starts_with("onSuspended[")) return "";
+  if (seen.path.starts_with("onSuspended["))
+    return may_notify_ ? "" : "nobody is told of what an operator asked for";
   // Calls in flight come to their ends, and what is undone elsewhere goes on; nothing else begins.
   const bool begins = seen.what == What::call || seen.what == What::retry ||
                       seen.what == What::cancelled || seen.what == What::ended;

@@ -227,6 +227,7 @@ std::string Reference::suspended_seen(const Run& run, const std::string& word) {
   if (!undoing && !stuck && !wanted)
     return "nobody is needed at this step: it is " + std::string(to_text(run.stand));
   suspended_at_.insert(run.path);
+  may_notify_ = may_notify_ || word != "OPERATOR";
   return "";
 }
 

@@ -165,6 +165,7 @@ class Reference {
   bool pivot_passed_ = false;
   bool incomplete_ = false;
   std::set<std::string> suspended_at_;
+  bool may_notify_ = false;  ///< a person was needed, not only asked for by another
   bool ended_ = false;
   bool undecided_ = false;
   /// What is seen has no order: no failure stops what stands beside it yet.

@@ -172,10 +172,13 @@ engine::CallResult RandomParticipants::forward(const engine::CallParticipant& ca
       disturbed ? 1 + static_cast<std::uint32_t>(dice.below(disturbances_max)) : 0;
   if (effect.undone) return response(410);
   Dice of_attempt(mixed(seed_, call.path + std::to_string(call.attempt)));
+  // Somebody in between shows a page of his own for a while.
+  const bool pages = is_guarded(definition_of(call.path)) && dice.chance(40);
   if (call.attempt <= disturbances || stays_silent) {
     const bool arrives = of_attempt.chance(50) && !refuses;
     if (arrives) effect.there = true;
     const std::size_t how = of_attempt.below(4);
+    if (!stays_silent && !arrives && pages) return response(200, page);
     if (!stays_silent && !arrives && how == 0) return response(429);
     if (!stays_silent && !arrives && how == 1)
       return engine::TransportError{dsl::Transport::connect, false, "refused"};

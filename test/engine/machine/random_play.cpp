@@ -50,6 +50,8 @@ RandomPlay::RandomPlay(const RandomDefinition& random, std::uint64_t seed)
   if (dice_.chance(20)) take_overs_left_ = dice_.between(1, 6);
   if (dice_.chance(60)) operator_acts_left_ = dice_.between(1, 6);
   meddles_ = dice_.chance(20);
+  dies_often_ = dice_.chance(15);
+  if (dies_often_) take_overs_left_ = 6;
   play_.random = dice_.roll();
 }
 
@@ -78,7 +80,8 @@ void RandomPlay::act() {
   if (actions_ == cancels_at_ && !is_suspended()) return on(engine::Cancel{"me", "why"});
   // A saga that brings down three nodes in a row is suspended, which is another story.
   const bool may_take_over = take_overs_left_ > 0 && take_overs_in_a_row_ < 2;
-  if (may_take_over && dice_.chance(10 + 5 * take_overs_left_)) return take_over();
+  const bool answered = dies_often_ && take_overs_in_a_row_ == 0 && !under_way_.empty();
+  if (may_take_over && dice_.chance(answered ? 60 : 10 + 5 * take_overs_left_)) return take_over();
   if (!signals_.empty() && dice_.chance(8)) return signal();
   if (interfere()) return;
   if (under_way_.empty()) return wake();
@@ -149,9 +152,10 @@ void RandomPlay::answer() {
   // The call leaves the queue now, or finds it full.
   if (way.queued) ended.sent_at = left;
   ended.unsent = way.queued && dice_.chance(10);
-  if (!ended.unsent) {
+  if (ended.unsent) {
+    give_back(call);
+  } else {
     left_.insert(call.path);
-    if (call.phase == engine::Phase::forward) ++sent_[call.path];
     ended.result = participants_.answer(call, latitude(call.path));
   }
   on(std::move(ended));
@@ -175,7 +179,6 @@ void RandomPlay::take_over() {
   for (const auto& way : under_way_) {
     // Who takes over cannot know that a call was still queued.
     left_.insert(way.call.path);
-    if (way.call.phase == engine::Phase::forward) ++sent_[way.call.path];
     participants_.lose(way.call, !way.queued);
   }
   under_way_.clear();
@@ -204,6 +207,7 @@ void RandomPlay::on(engine::StimulusBody body) {
     const auto* call = std::get_if<engine::CallParticipant>(&effect);
     if (call == nullptr) continue;
     if (wrong_call_.empty()) wrong_call_ = calls_.look_at(*call, play_.state);
+    spend(*call);
     under_way_.push_back({*call, dice_.chance(25)});
     if (!under_way_.back().queued) left_.insert(call->path);
   }
@@ -215,7 +219,9 @@ void RandomPlay::withdraw() {
     const auto step = play_.state.steps.find(way.call.path);
     if (!way.queued || step == play_.state.steps.end()) return false;
     const engine::CallState& call = engine::call_of(step->second, way.call.phase);
-    return !call.in_flight || call.attempts != way.call.attempt;
+    const bool gone = !call.in_flight || call.attempts != way.call.attempt;
+    if (gone) give_back(way.call);
+    return gone;
   });
 }
 
@@ -270,6 +276,7 @@ void RandomPlay::note(const engine::Event& event) {
                      if (e.suspension.by_operator) seen_.back().word = "OPERATOR";
                    },
                    [&](const engine::OperatorActed& e) {
+                     if (e.renewed == engine::Phase::forward) spent_.erase(e.path);
                      if (e.action != "retry-now" && e.action != "suspend")
                        see(What::resumed, e.path);
                    },
@@ -315,14 +322,29 @@ void RandomPlay::note_failure(const engine::StepFailed& event) {
   seen_.push_back(std::move(seen));
 }
 
+/// A pivot of unknown outcome is asked about beyond its budget.
+void RandomPlay::spend(const engine::CallParticipant& call) {
+  if (call.phase != engine::Phase::forward) return;
+  const dsl::Step& step = step_of(definition(), call.path);
+  const std::uint32_t spent = ++spent_[call.path];
+  const auto& allowed = std::get<dsl::Action>(step.body).retry.attempts_max;
+  if (step.kind == dsl::StepKind::compensatable && allowed && spent > *allowed && wrong_call_.empty())
+    wrong_call_ = call.path + " has attempt " + std::to_string(spent) + " of " +
+                  std::to_string(*allowed) + ", and nobody gave it a new budget";
+}
+
+void RandomPlay::give_back(const engine::CallParticipant& call) {
+  if (call.phase == engine::Phase::forward) --spent_[call.path];
+}
+
 /// What waits in the node's own queue uses up no attempts.
 void RandomPlay::note_giving_up(const engine::StepFailed& event, const dsl::Step& step) {
   const auto* action = std::get_if<dsl::Action>(&step.body);
   if (action == nullptr || event.failure.code != "RETRIES_EXHAUSTED" || !wrong_call_.empty())
     return;
   const auto& wanted = action->retry.attempts_max;
-  if (wanted && sent_[event.path] < *wanted)
-    wrong_call_ = event.path + " was given up after " + std::to_string(sent_[event.path]) + " of " +
+  if (wanted && spent_[event.path] < *wanted)
+    wrong_call_ = event.path + " was given up after " + std::to_string(spent_[event.path]) + " of " +
                   std::to_string(*wanted) + " attempts";
 }
 

@@ -47,6 +47,8 @@ class RandomPlay {
   void note_stop(Observed::What what);
   void note_end(const engine::SagaEnded& event);
   void note_success(const engine::StepSucceeded& event);
+  void spend(const engine::CallParticipant& call);
+  void give_back(const engine::CallParticipant& call);
   void note_giving_up(const engine::StepFailed& event, const dsl::Step& step);
   void note_failure(const engine::StepFailed& event);
   Latitude latitude(const std::string& path) const;
@@ -57,7 +59,8 @@ class RandomPlay {
   RandomParticipants participants_;
   std::vector<UnderWay> under_way_;
   std::set<std::string> left_;  ///< steps of which a call left the queue, or may have
-  std::map<std::string, std::uint32_t> sent_;  ///< forward attempts of a step that may have arrived
+  /// Forward attempts of a step that have left the queue or still may, since it has the budget.
+  std::map<std::string, std::uint32_t> spent_;
   WatchedCalls calls_;
   std::string wrong_call_;            ///< the first one, or a step given up too soon
   std::string unsent_unknown_;        ///< a step that is unknown without that
@@ -66,6 +69,7 @@ class RandomPlay {
   std::size_t cancels_at_ = 0;  ///< the action that is a cancel; 0: none
   std::size_t take_overs_left_ = 0;
   std::size_t operator_acts_left_ = 0;
+  bool dies_often_ = false;  ///< nodes are lost after one answer each
   bool meddles_ = false;  ///< an operator sends waiting attempts now, or suspends the saga there
   std::size_t take_overs_in_a_row_ = 0;  ///< since an answer was taken
   bool taken_over_ = false;
