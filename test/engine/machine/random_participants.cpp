@@ -8,6 +8,7 @@ namespace {
 
 constexpr std::uint32_t disturbances_max = 3;
 constexpr std::uint32_t strays_max = 2;
+constexpr std::uint32_t pages_shown = 8;
 constexpr const char* page = "<!doctype html><title>Sign in</title>";
 
 std::uint64_t mixed(std::uint64_t seed, const std::string& text) {
@@ -168,17 +169,19 @@ engine::CallResult RandomParticipants::forward(const engine::CallParticipant& ca
   const bool stays_silent = meant >= 14 && meant < 24 && latitude == Latitude::any;
   const bool undisturbed = forgets && refuses && latitude == Latitude::settled;
   const bool disturbed = dice.chance(30) && !undisturbed;
+  // Somebody in between shows a page of his own for a while.
+  const bool pages = disturbed && is_guarded(definition_of(call.path)) && dice.chance(40);
   const std::uint32_t disturbances =
-      disturbed ? 1 + static_cast<std::uint32_t>(dice.below(disturbances_max)) : 0;
+      pages       ? pages_shown
+      : disturbed ? 1 + static_cast<std::uint32_t>(dice.below(disturbances_max))
+                  : 0;
   if (effect.undone) return response(410);
   Dice of_attempt(mixed(seed_, call.path + std::to_string(call.attempt)));
-  // Somebody in between shows a page of his own for a while.
-  const bool pages = is_guarded(definition_of(call.path)) && dice.chance(40);
   if (call.attempt <= disturbances || stays_silent) {
     const bool arrives = of_attempt.chance(50) && !refuses;
     if (arrives) effect.there = true;
     const std::size_t how = of_attempt.below(4);
-    if (!stays_silent && !arrives && pages) return response(200, page);
+    if (!stays_silent && pages) return response(200, page);
     if (!stays_silent && !arrives && how == 0) return response(429);
     if (!stays_silent && !arrives && how == 1)
       return engine::TransportError{dsl::Transport::connect, false, "refused"};
@@ -264,7 +267,7 @@ engine::CallResult RandomParticipants::undo(const engine::CallParticipant& call,
 bool RandomParticipants::is_stuck(const dsl::Compensation& undo, std::uint32_t attempt,
                                   std::size_t meant) {
   return undo.on_exhausted == dsl::OnExhausted::suspend && undo.retry.attempts_max &&
-         attempt <= *undo.retry.attempts_max && meant < 50;
+         attempt <= *undo.retry.attempts_max + 1 && meant < 50;
 }
 
 std::string RandomParticipants::still_standing() const {

@@ -271,12 +271,9 @@ void RandomPlay::note(const engine::Event& event) {
                    [&](const engine::StepCompensationFailed& e) { see(What::undo_failed, e.path); },
                    [&](const engine::CancelRequested&) { note_stop(What::cancelled); },
                    [&](const engine::DeadlinePassed&) { note_stop(What::deadline); },
-                   [&](const engine::SagaSuspended& e) {
-                     see(What::suspended, e.suspension.step);
-                     if (e.suspension.by_operator) seen_.back().word = "OPERATOR";
-                   },
+                   [&](const engine::SagaSuspended& e) { note_suspension(e.suspension); },
                    [&](const engine::OperatorActed& e) {
-                     if (e.renewed == engine::Phase::forward) spent_.erase(e.path);
+                     if (e.renewed) spent_.erase({e.path, *e.renewed});
                      if (e.action != "retry-now" && e.action != "suspend")
                        see(What::resumed, e.path);
                    },
@@ -324,9 +321,9 @@ void RandomPlay::note_failure(const engine::StepFailed& event) {
 
 /// A pivot of unknown outcome is asked about beyond its budget.
 void RandomPlay::spend(const engine::CallParticipant& call) {
-  if (call.phase != engine::Phase::forward) return;
   const dsl::Step& step = step_of(definition(), call.path);
-  const std::uint32_t spent = ++spent_[call.path];
+  const std::uint32_t spent = ++spent_[{call.path, call.phase}];
+  if (call.phase != engine::Phase::forward) return;
   const auto& allowed = std::get<dsl::Action>(step.body).retry.attempts_max;
   if (step.kind == dsl::StepKind::compensatable && allowed && spent > *allowed && wrong_call_.empty())
     wrong_call_ = call.path + " has attempt " + std::to_string(spent) + " of " +
@@ -334,7 +331,7 @@ void RandomPlay::spend(const engine::CallParticipant& call) {
 }
 
 void RandomPlay::give_back(const engine::CallParticipant& call) {
-  if (call.phase == engine::Phase::forward) --spent_[call.path];
+  --spent_[{call.path, call.phase}];
 }
 
 /// What waits in the node's own queue uses up no attempts.
@@ -343,9 +340,22 @@ void RandomPlay::note_giving_up(const engine::StepFailed& event, const dsl::Step
   if (action == nullptr || event.failure.code != "RETRIES_EXHAUSTED" || !wrong_call_.empty())
     return;
   const auto& wanted = action->retry.attempts_max;
-  if (wanted && spent_[event.path] < *wanted)
-    wrong_call_ = event.path + " was given up after " + std::to_string(spent_[event.path]) + " of " +
+  const std::uint32_t spent = spent_[{event.path, engine::Phase::forward}];
+  if (wanted && spent < *wanted)
+    wrong_call_ = event.path + " was given up after " + std::to_string(spent) + " of " +
                   std::to_string(*wanted) + " attempts";
+}
+
+void RandomPlay::note_suspension(const engine::Suspension& suspension) {
+  seen_.push_back({What::suspended, suspension.step, suspension.by_operator ? "OPERATOR" : ""});
+  if (suspension.by_operator || suspension.reason != "COMPENSATION_FAILED" || !wrong_call_.empty())
+    return;
+  const auto* undo = std::get_if<dsl::Compensation>(&step_of(definition(), suspension.step).undo);
+  const std::uint32_t spent = spent_[{suspension.step, engine::Phase::compensate}];
+  if (undo != nullptr && undo->retry.attempts_max && spent < *undo->retry.attempts_max)
+    wrong_call_ = "the undo of " + suspension.step + " was given up after " +
+                  std::to_string(spent) + " of " + std::to_string(*undo->retry.attempts_max) +
+                  " attempts";
 }
 
 std::string RandomPlay::wrong_at_the_end() const {

@@ -50,6 +50,7 @@ class RandomPlay {
   void spend(const engine::CallParticipant& call);
   void give_back(const engine::CallParticipant& call);
   void note_giving_up(const engine::StepFailed& event, const dsl::Step& step);
+  void note_suspension(const engine::Suspension& suspension);
   void note_failure(const engine::StepFailed& event);
   Latitude latitude(const std::string& path) const;
   std::string wrong_at_the_end() const;
@@ -59,8 +60,8 @@ class RandomPlay {
   RandomParticipants participants_;
   std::vector<UnderWay> under_way_;
   std::set<std::string> left_;  ///< steps of which a call left the queue, or may have
-  /// Forward attempts of a step that have left the queue or still may, since it has the budget.
-  std::map<std::string, std::uint32_t> spent_;
+  /// Attempts that have left the queue or still may, since the call has its budget.
+  std::map<std::pair<std::string, engine::Phase>, std::uint32_t> spent_;
   WatchedCalls calls_;
   std::string wrong_call_;            ///< the first one, or a step given up too soon
   std::string unsent_unknown_;        ///< a step that is unknown without that
