@@ -8,7 +8,7 @@ namespace {
 
 constexpr std::uint32_t disturbances_max = 3;
 constexpr std::uint32_t strays_max = 2;
-constexpr std::uint32_t pages_shown = 8;
+constexpr std::uint32_t unsure_attempts = 8;
 constexpr const char* page = "<!doctype html><title>Sign in</title>";
 
 std::uint64_t mixed(std::uint64_t seed, const std::string& text) {
@@ -169,10 +169,10 @@ engine::CallResult RandomParticipants::forward(const engine::CallParticipant& ca
   const bool stays_silent = meant >= 14 && meant < 24 && latitude == Latitude::any;
   const bool undisturbed = forgets && refuses && latitude == Latitude::settled;
   const bool disturbed = dice.chance(30) && !undisturbed;
-  // Somebody in between shows a page of his own for a while.
-  const bool pages = disturbed && is_guarded(definition_of(call.path)) && dice.chance(40);
+  // For a while somebody in between shows a page of his own, or the participant does not know.
+  const bool unsure = disturbed && is_guarded(definition_of(call.path)) && dice.chance(40);
   const std::uint32_t disturbances =
-      pages       ? pages_shown
+      unsure      ? unsure_attempts
       : disturbed ? 1 + static_cast<std::uint32_t>(dice.below(disturbances_max))
                   : 0;
   if (effect.undone) return response(410);
@@ -181,7 +181,8 @@ engine::CallResult RandomParticipants::forward(const engine::CallParticipant& ca
     const bool arrives = of_attempt.chance(50) && !refuses;
     if (arrives) effect.there = true;
     const std::size_t how = of_attempt.below(4);
-    if (!stays_silent && pages) return response(200, page);
+    if (!stays_silent && unsure)
+      return response(200, of_attempt.chance(50) ? Json{{"n", -1}} : Json(page));
     if (!stays_silent && !arrives && how == 0) return response(429);
     if (!stays_silent && !arrives && how == 1)
       return engine::TransportError{dsl::Transport::connect, false, "refused"};
