@@ -209,7 +209,8 @@ engine::CallResult RandomParticipants::forward(const engine::CallParticipant& ca
   effect.there = true;
   if (echoes && latitude == Latitude::any && dice.chance(30)) return response(409);
   if (action.completion) return response(202, {{"n", 0}, {"state", "PENDING"}});
-  return response(200, output(call.path));
+  // Accepted is done where nothing more is waited for.
+  return response(dice.chance(8) ? 202 : 200, output(call.path));
 }
 
 engine::CallResult RandomParticipants::probe(const engine::CallParticipant& call, Dice dice) {
@@ -261,7 +262,7 @@ engine::CallResult RandomParticipants::undo(const engine::CallParticipant& call,
   }
   if (auto other = goes_on ? std::nullopt : stray(call)) return *other;
   effects_[call.path] = {false, true};
-  return response(200);
+  return response(dice.chance(8) ? 202 : 200);
 }
 
 /// Until an operator looks at it.
