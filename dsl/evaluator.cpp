@@ -1,6 +1,8 @@
 #include <algorithm>
 #include <cmath>
 
+#include <backstitch/dsl/number.hpp>
+
 #include "evaluation.hpp"
 #include "excerpt.hpp"
 
@@ -51,7 +53,7 @@ Json floating_arithmetic(const Node& node, double a, double b) {
                         : node.op == Operator::multiply ? a * b
                                                         : a / b;
   if (!std::isfinite(result)) fail(node, "the result is not a finite number");
-  return result;
+  return number(result);
 }
 
 bool is_arithmetic(Operator op) {
@@ -126,16 +128,16 @@ Operand Evaluation::evaluate(const Node& node, const Frame* frame) {
       if (node.op == Operator::logical_not)
         return Operand::own(!condition(node.children[0], frame));
       const Operand operand = value(node.children[0], frame);
-      const Json& number = operand.get();
-      if (!number.is_number()) fail(node, std::string("`-` takes a number, not ") + shown(number));
-      if (is_integer(number)) {
+      const Json& given = operand.get();
+      if (!given.is_number()) fail(node, std::string("`-` takes a number, not ") + shown(given));
+      if (is_integer(given)) {
         std::int64_t negated = 0;
-        if (__builtin_sub_overflow(std::int64_t{0}, number.get<std::int64_t>(), &negated)) {
+        if (__builtin_sub_overflow(std::int64_t{0}, given.get<std::int64_t>(), &negated)) {
           fail(node, "the integer result does not fit in 64 bits");
         }
         return Operand::own(negated);
       }
-      return Operand::own(-number.get<double>());
+      return Operand::own(number(-given.get<double>()));
     }
     case NodeKind::binary:
       return binary(node, frame);

@@ -2,6 +2,9 @@
 
 #include <array>
 #include <charconv>
+#include <utility>
+
+#include <backstitch/dsl/number.hpp>
 
 #include "excerpt.hpp"
 
@@ -73,18 +76,9 @@ Token Lexer::number() {
   const char* last = source_.data() + at_;
   Token token{TokenKind::number, std::string(first, last), nullptr,
               static_cast<std::uint32_t>(begin), here()};
-  if (fraction) {
-    double value = 0;
-    if (std::from_chars(first, last, value).ec != std::errc{})
-      throw SyntaxError{token.begin, "number out of range"};
-    token.value = value;
-  } else {
-    std::int64_t value = 0;
-    if (std::from_chars(first, last, value).ec != std::errc{}) {
-      throw SyntaxError{token.begin, "integer outside 64 bits"};
-    }
-    token.value = value;
-  }
+  auto value = number_of(token.text);
+  if (!value) throw SyntaxError{token.begin, fraction ? "number out of range" : "integer outside 64 bits"};
+  token.value = std::move(*value);
   return token;
 }
 

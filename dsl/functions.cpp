@@ -4,6 +4,8 @@
 #include <cmath>
 #include <map>
 
+#include <backstitch/dsl/number.hpp>
+
 namespace backstitch::dsl {
 namespace {
 
@@ -22,9 +24,9 @@ const std::map<std::string, Function, std::less<>>& functions() {
 Json rounded(const Arguments& a, double (*round)(double)) {
   const Json& value = a.number(0);
   if (value.is_number_integer()) return value;
-  const double result = round(value.get<double>());
-  if (!(std::abs(result) < 9.2e18)) a.fail("gives an integer that does not fit in 64 bits");
-  return static_cast<std::int64_t>(result);
+  Json result = dsl::number(round(value.get<double>()));
+  if (!result.is_number_integer()) a.fail("gives an integer that does not fit in 64 bits");
+  return result;
 }
 
 /// The least or greatest of the arguments, or of one array.
@@ -58,7 +60,7 @@ Json integer_division(const Arguments& a) {
 
 Json absolute(const Arguments& a) {
   const Json& value = a.number(0);
-  if (!value.is_number_integer()) return std::abs(value.get<double>());
+  if (!value.is_number_integer()) return dsl::number(std::abs(value.get<double>()));
   const auto integer = value.get<std::int64_t>();
   if (integer == INT64_MIN) a.fail("overflows 64 bits");
   return integer < 0 ? -integer : integer;

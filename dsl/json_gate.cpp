@@ -1,11 +1,16 @@
 #include <backstitch/dsl/json_gate.hpp>
 
+#include <cmath>
+#include <cstdint>
 #include <cstdio>
+#include <stdexcept>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include <nlohmann/json.hpp>
+
+#include <backstitch/dsl/number.hpp>
 
 #include "json_pointer.hpp"
 
@@ -16,16 +21,20 @@ namespace {
 /// message is stored and sent as JSON.
 std::string well_formed(const std::string& text) {
   const auto replace = Json::error_handler_t::replace;
-  return Json::parse(Json(text).dump(-1, ' ', false, replace)).get<std::string>();
+  return stored_json(Json(text).dump(-1, ' ', false, replace)).get<std::string>();
 }
 
 constexpr int number_overflow = 406;  ///< the library's id of a number that no double holds
 constexpr const char* place_begins = " (line ";
+constexpr const char* integer_range = "an integer does not fit in 64 bits; send it as a string";
 
 /// Builds the value while it refuses. The library's parser is iterative, so depth costs no stack.
 class Gate : public nlohmann::json_sax<Json> {
  public:
-  Gate(std::string_view text, const GateLimits& limits) : text_(text), limits_(limits) {}
+  /// Whose numbers are taken: anybody's, or those that were in the domain when they were stored.
+  enum class Numbers { any, stored };
+  Gate(std::string_view text, const GateLimits& limits, Numbers numbers = Numbers::any)
+      : text_(text), limits_(limits), numbers_(numbers) {}
 
   Json& result() { return root_; }
   const Error& error() const { return error_; }
@@ -34,14 +43,11 @@ class Gate : public nlohmann::json_sax<Json> {
   bool boolean(bool value) override { return put(value); }
   bool number_integer(number_integer_t value) override { return put(value); }
   bool number_unsigned(number_unsigned_t value) override {
-    if (value > static_cast<number_unsigned_t>(INT64_MAX)) return refuse_range();
+    if (value > static_cast<number_unsigned_t>(INT64_MAX)) return number(std::to_string(value));
     return put(static_cast<std::int64_t>(value));
   }
-  bool number_float(number_float_t value, const string_t& text) override {
-    // The library turns integers that are too large into floating point without a word.
-    if (text.find_first_of(".eE") == std::string::npos) return refuse_range();
-    return put(value);
-  }
+  /// The library turns integers that are too large into floating point without a word.
+  bool number_float(number_float_t, const string_t& text) override { return number(text); }
   bool string(string_t& value) override {
     if (value.find('\0') != string_t::npos)
       return refuse("json-nul", "the character U+0000 cannot be stored");
@@ -85,6 +91,12 @@ class Gate : public nlohmann::json_sax<Json> {
     return true;
   }
 
+  bool number(std::string_view text) {
+    if (numbers_ == Numbers::stored) return put(stored_number(text));
+    auto value = number_of(text);
+    return value ? put(std::move(*value)) : refuse_range();
+  }
+
   /// Where the next value goes.
   Json* place() {
     if (open_.empty()) return &root_;
@@ -110,7 +122,7 @@ class Gate : public nlohmann::json_sax<Json> {
   }
 
   bool refuse_range() {
-    return refuse("json-integer-range", "an integer does not fit in 64 bits; send it as a string");
+    return refuse("json-integer-range", integer_range);
   }
 
   bool refuse(const char* reason, const std::string& message) {
@@ -159,25 +171,123 @@ class Gate : public nlohmann::json_sax<Json> {
 
   std::string_view text_;
   const GateLimits& limits_;
+  Numbers numbers_;
   Json root_;
   std::vector<Json*> open_;
   Json* member_ = nullptr;
   Error error_;
 };
 
+/// A value that was built by a program: what its text could not hold, or hold otherwise.
+class Admission {
+ public:
+  explicit Admission(std::size_t depth_max) : depth_max_(depth_max) {}
+
+  bool look(Json& value, std::size_t depth) {
+    switch (value.type()) {
+      case Json::value_t::number_unsigned:
+        return unsigned_integer(value);
+      case Json::value_t::number_float:
+        if (!std::isfinite(value.get_ref<double&>()))
+          return refuse("json-number-range", "a number is not finite");
+        value = number(value.get_ref<double&>());
+        return true;
+      case Json::value_t::string:
+        return text(value.get_ref<const std::string&>());
+      case Json::value_t::array:
+      case Json::value_t::object:
+        return depth < depth_max_ ? inside(value, depth + 1)
+                                  : refuse("json-too-deep",
+                                           "nested deeper than " + std::to_string(depth_max_));
+      case Json::value_t::binary:
+      case Json::value_t::discarded:
+        return refuse("json-syntax", "binary values are not JSON");
+      case Json::value_t::null:
+      case Json::value_t::boolean:
+      case Json::value_t::number_integer:
+        return true;
+    }
+    return true;
+  }
+
+  Error error() && {
+    return {ErrorCode::invalid, reason_, message_, {{pointer_, reason_, message_}}};
+  }
+
+ private:
+  bool unsigned_integer(Json& value) {
+    auto taken = number_of(std::to_string(value.get_ref<std::uint64_t&>()));
+    if (!taken) return refuse("json-integer-range", integer_range);
+    value = std::move(*taken);
+    return true;
+  }
+
+  bool text(const std::string& value) {
+    return value.find('\0') == std::string::npos ||
+           refuse("json-nul", "the character U+0000 cannot be stored");
+  }
+
+  bool inside(Json& value, std::size_t depth) {
+    std::size_t index = 0;
+    for (auto it = value.begin(); it != value.end(); ++it, ++index) {
+      const bool good = (!value.is_object() || text(it.key())) && look(*it, depth);
+      if (good) continue;
+      const std::string name =
+          value.is_object() ? escaped_pointer(it.key()) : std::to_string(index);
+      pointer_.insert(0, "/" + name);
+      return false;
+    }
+    return true;
+  }
+
+  bool refuse(const char* reason, std::string message) {
+    reason_ = reason;
+    message_ = std::move(message);
+    return false;
+  }
+
+  std::size_t depth_max_;
+  std::string reason_, message_, pointer_;
+};
+
+Error too_large(std::size_t bytes, std::size_t most) {
+  return {ErrorCode::invalid,
+          "json-too-large",
+          "The text has " + std::to_string(bytes) + " bytes; at most " + std::to_string(most) +
+              " are taken.",
+          {{"", "json-too-large", "too large"}}};
+}
+
 }  // namespace
 
 Result<Json> parse_json(std::string_view text, const GateLimits& limits) {
-  if (text.size() > limits.bytes_max) {
-    return Error{ErrorCode::invalid,
-                 "json-too-large",
-                 "The text has " + std::to_string(text.size()) + " bytes; at most " +
-                     std::to_string(limits.bytes_max) + " are taken.",
-                 {{"", "json-too-large", "too large"}}};
-  }
+  if (text.size() > limits.bytes_max) return too_large(text.size(), limits.bytes_max);
   Gate gate(text, limits);
   if (Json::sax_parse(text.begin(), text.end(), &gate)) return std::move(gate.result());
   return gate.error();
+}
+
+Result<Json> admit(Json value, const GateLimits& limits) {
+  Admission admission(limits.depth_max);
+  if (!admission.look(value, 0)) return std::move(admission).error();
+  try {
+    const std::size_t bytes = value.dump().size();
+    if (bytes > limits.bytes_max) return too_large(bytes, limits.bytes_max);
+  } catch (const Json::type_error&) {
+    return Error{ErrorCode::invalid,
+                 "json-encoding",
+                 "A text is not UTF-8.",
+                 {{"", "json-encoding", "a text is not UTF-8"}}};
+  }
+  return value;
+}
+
+Json stored_json(std::string_view text) {
+  const GateLimits none{.bytes_max = SIZE_MAX, .depth_max = SIZE_MAX};
+  Gate gate(text, none, Gate::Numbers::stored);
+  if (!Json::sax_parse(text.begin(), text.end(), &gate))
+    throw std::invalid_argument("stored text is not JSON: " + gate.error().message);
+  return std::move(gate.result());
 }
 
 std::pair<std::uint32_t, std::uint32_t> line_and_column(const Error& gate_error) {

@@ -6,6 +6,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include <backstitch/dsl/json_gate.hpp>
 #include <backstitch/dsl/parse.hpp>
 
 #include "excerpt.hpp"
@@ -149,8 +150,8 @@ bool is_key(std::string_view quoted, std::string_view name) {
   if (quoted.size() < 2) return false;
   if (quoted.find('\\') == std::string_view::npos)
     return quoted.substr(1, quoted.size() - 2) == name;
-  const Json key = Json::parse(quoted, nullptr, false);
-  return key.is_string() && key.get_ref<const std::string&>() == name;
+  const auto key = parse_json(quoted);
+  return key && key->is_string() && key->get_ref<const std::string&>() == name;
 }
 
 std::uint32_t characters(std::string_view text) {

@@ -1,9 +1,9 @@
 #include <algorithm>
 #include <charconv>
-#include <cmath>
 #include <cstring>
 
 #include <backstitch/dsl/json_gate.hpp>
+#include <backstitch/dsl/number.hpp>
 
 #include "excerpt.hpp"
 #include "functions.hpp"
@@ -36,35 +36,27 @@ Json to_string_value(const Arguments& a) {
   a.fail("takes a string, number or boolean, not " + shown(value) + "; for others there is json()");
 }
 
-std::optional<Json> parse_number(const std::string& text) {
+bool is_number(const std::string& text) {
   if (text.empty() || text.front() == '+' || text.find_first_of("xXnN") != std::string::npos)
-    return std::nullopt;
-  const char* end = text.data() + text.size();
-  std::int64_t integer = 0;
-  if (const auto [rest, error] = std::from_chars(text.data(), end, integer);
-      error == std::errc{} && rest == end) {
-    return integer;
-  }
-  double real = 0;
-  const auto [rest, error] = std::from_chars(text.data(), end, real);
-  if (error == std::errc{} && rest == end && std::isfinite(real)) return real;
-  return std::nullopt;
+    return false;
+  const char* const end = text.data() + text.size();
+  double ignored = 0;
+  return std::from_chars(text.data(), end, ignored).ptr == end;
 }
 
 Json to_number(const Arguments& a) {
   if (a[0].is_number()) return a[0];
-  if (auto value = parse_number(a.text(0))) return *value;
+  if (is_number(a.text(0))) {
+    if (auto value = number_of(a.text(0))) return *value;
+  }
   a.fail("cannot read a number from " + shown(a[0]));
 }
 
 /// Exact or an error: nothing is cut off silently.
 Json to_integer(const Arguments& a) {
   Json value = to_number(a);
-  if (value.is_number_integer()) return value;
-  const auto real = value.get<double>();
-  if (std::trunc(real) != real || !(std::abs(real) < 9.2e18))
-    a.fail("needs a whole number, not " + shown(value));
-  return static_cast<std::int64_t>(real);
+  if (!value.is_number_integer()) a.fail("needs a whole number of 64 bits, not " + shown(value));
+  return value;
 }
 
 /// ASCII only: what upper case is elsewhere depends on the language.

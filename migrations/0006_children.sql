@@ -171,6 +171,13 @@ begin
          and (cardinality(p_inbox_item) = 0
               or not exists (select 1 from backstitch.saga_key s
                               where s.scope = e.scope and s.key = e.key and s.saga_id = p_item_saga[e.item]));
+    -- A start that was promised and cannot be kept gives its key back.
+    if cardinality(p_inbox_item) > 0 then
+      delete from backstitch.saga_key s
+       using (select unnest(p_start_item) as item) e
+       where s.saga_id = p_item_saga[e.item] and s.hash = ''
+         and (out_item is null or e.item <> all (out_item));
+    end if;
   end if;
 
   insert into backstitch.saga_log (saga_id, sequence, at, type, path, data)

@@ -66,6 +66,50 @@ create function backstitch.shard_of(p_saga uuid) returns smallint language sql i
   select get_byte(uuid_send(p_saga), 15)::smallint
 $$;
 
+-- What no saga can hold, as the engine's own gates judge it (docs/language.md, Limits): null, or what is
+-- wrong with the value. An integral number outside 64 bits is taken if the shortest text of its double
+-- says the same number; larger than every double is 2^1024 - 2^970, from where on binary64 rounds up.
+create function backstitch.flaw_of(value jsonb, bytes_max integer) returns text
+language plpgsql immutable set search_path = pg_catalog, pg_temp set extra_float_digits = 1 as $$
+declare
+  number numeric;
+begin
+  if octet_length(value::text) > bytes_max then
+    return format('has %s bytes; at most %s are taken', octet_length(value::text), bytes_max);
+  end if;
+  if jsonb_path_exists(value, 'strict $.**{64 to last} ? (@.type() == "object" || @.type() == "array")') then
+    return 'is nested deeper than 64';
+  end if;
+  for number in
+    select n::numeric from jsonb_path_query(value, 'strict $.** ? (@.type() == "number")') n
+  loop
+    continue when number <> trunc(number) and abs(number) < 1e300;
+    continue when number between -9223372036854775808 and 9223372036854775807;
+    if abs(number) >= power(2::numeric, 1024) - power(2::numeric, 970) then
+      return 'holds a number that is larger than every double; send it as a string';
+    end if;
+    if number::float8::text::numeric <> number then
+      return format('holds %s, an integer that does not fit in 64 bits; send it as a string', number);
+    end if;
+  end loop;
+  return null;
+end $$;
+create function backstitch.flaw_of_labels(labels jsonb) returns text
+language plpgsql immutable set search_path = pg_catalog, pg_temp as $$
+declare
+  flaw text;
+begin
+  if jsonb_typeof(labels) <> 'object' then return 'labels are a JSON object of texts'; end if;
+  if (select count(*) from jsonb_object_keys(labels)) > 16 then return 'a saga has at most 16 labels'; end if;
+  select case when jsonb_typeof(l.value) <> 'string' then 'labels are a JSON object of texts'
+              when octet_length(l.key) > 64 then 'the name of a label has at most 64 bytes'
+              when octet_length(l.value #>> '{}') > 1024 then 'a label has at most 1024 bytes' end
+    into flaw
+    from jsonb_each(labels) l
+   order by 1 limit 1;
+  return flaw;
+end $$;
+
 -- Starts a saga in the caller's own transaction: it begins when that commits, and only then. With a
 -- business key the call may be repeated: same key and input, same saga; other input is refused. What
 -- the definition's schema refuses cannot be known here: such a saga ends FAILED at once, nothing done.
@@ -82,17 +126,21 @@ declare
   chosen bigint;
   known uuid;
   asked text := md5(input::text);
+  flaw text;
 begin
   if jsonb_typeof(input) is distinct from 'object' then
     raise exception 'the input of a saga is a JSON object' using errcode = 'BS422';
   end if;
-  if octet_length(input::text) > 262144 then
-    raise exception 'the input has % bytes; at most 262144 are taken', octet_length(input::text)
-      using errcode = 'BS422';
+  flaw := backstitch.flaw_of(input, 262144);
+  if flaw is not null then
+    raise exception 'the input %', flaw using errcode = 'BS422';
   end if;
-  if jsonb_typeof(coalesce(labels, '{}')) <> 'object'
-     or exists (select 1 from jsonb_each(coalesce(labels, '{}')) l where jsonb_typeof(l.value) <> 'string') then
-    raise exception 'labels are a JSON object of texts' using errcode = 'BS422';
+  flaw := backstitch.flaw_of_labels(coalesce(labels, '{}'));
+  if flaw is not null then
+    raise exception '%', flaw using errcode = 'BS422';
+  end if;
+  if octet_length(business_key) > 255 then
+    raise exception 'a business key has at most 255 bytes' using errcode = 'BS422';
   end if;
   select d.version into chosen from backstitch.definition d
    where d.name = start_saga.name
@@ -135,13 +183,16 @@ language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
 #variable_conflict use_variable
 declare
   status text;
+  flaw text := backstitch.flaw_of(payload, 65536);
 begin
   if name is null or name = '' then
     raise exception 'a signal has a name' using errcode = 'BS422';
   end if;
-  if octet_length(payload::text) > 262144 then
-    raise exception 'the payload has % bytes; at most 262144 are taken', octet_length(payload::text)
-      using errcode = 'BS422';
+  if octet_length(name) > 128 then
+    raise exception 'the name of a signal has at most 128 bytes' using errcode = 'BS422';
+  end if;
+  if flaw is not null then
+    raise exception 'the payload %', flaw using errcode = 'BS422';
   end if;
   select s.status into status from backstitch.saga s where s.id = signal.saga_id;
   if not found and not exists (select 1 from backstitch.inbox i

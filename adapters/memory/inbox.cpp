@@ -1,5 +1,6 @@
 #include <algorithm>
 
+#include <backstitch/dsl/json_gate.hpp>
 #include <backstitch/memory/store.hpp>
 #include <nlohmann/json.hpp>
 
@@ -67,7 +68,7 @@ SagaId MemoryStore::start_by_sql(SagaId saga, const std::string& definition, std
   const Json data{{"definition", definition},
                   {"version", version},
                   {"stated", nullptr},
-                  {"input", Json::parse(input)},
+                  {"input", dsl::stored_json(input)},
                   {"businessKey", business_key ? Json(*business_key) : Json()},
                   {"labels", Json::object()}};
   const std::int64_t number = ++inbox_last_;

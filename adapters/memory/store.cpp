@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <set>
 
+#include <backstitch/dsl/json_gate.hpp>
 #include <backstitch/memory/store.hpp>
 #include <nlohmann/json.hpp>
 
@@ -81,8 +82,13 @@ void MemoryStore::create(Saga& saga, const Append& item) {
   saga.summary.labels = start.labels.empty() ? "{}" : start.labels;
   saga.summary.started_at = start.started_at;
   saga.parent = start.parent;
-  saga.labels = Json::parse(saga.summary.labels).get<std::map<std::string, std::string>>();
+  saga.labels = dsl::stored_json(saga.summary.labels).get<std::map<std::string, std::string>>();
   for (const StartKey& key : start.keys) keys_[{key.scope, key.key}] = {item.saga, key.hash};
+  // A start that was promised and cannot be kept gives its key back.
+  if (item.inbox)
+    std::erase_if(keys_, [&](const auto& key) {
+      return key.second.saga == item.saga && key.second.hash.empty();
+    });
 }
 
 void MemoryStore::load(std::vector<SagaId> sagas,

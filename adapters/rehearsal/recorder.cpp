@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include <backstitch/dsl/json_gate.hpp>
+
 namespace backstitch::rehearsal {
 namespace {
 
@@ -87,7 +89,7 @@ Moment Recorder::moment_of(const Saga& saga, SagaId id, const EventRecord& recor
           record.path,
           saga.depth + place.depth,
           std::move(place.label),
-          Json::parse(shown.data)};
+          dsl::stored_json(shown.data)};
 }
 
 void Recorder::refused(SagaId saga, TimePoint at, const std::string& what, const Error& why) {

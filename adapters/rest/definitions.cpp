@@ -3,6 +3,8 @@
 
 #include <nlohmann/json.hpp>
 
+#include <backstitch/dsl/json_gate.hpp>
+
 #include "params.hpp"
 #include "problem.hpp"
 #include "resources.hpp"
@@ -22,8 +24,8 @@ Json version_json(const engine::StoredDefinition& stored, bool with_document) {
             {"hash", stored.hash},
             {"active", stored.active},
             {"registeredAt", to_rfc3339(stored.registered_at)},
-            {"findings", stored.findings.empty() ? Json::array() : Json::parse(stored.findings)}};
-  if (with_document) json["definition"] = Json::parse(stored.document);
+            {"findings", stored.findings.empty() ? Json::array() : dsl::stored_json(stored.findings)}};
+  if (with_document) json["definition"] = dsl::stored_json(stored.document);
   return json;
 }
 

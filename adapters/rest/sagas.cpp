@@ -2,6 +2,8 @@
 
 #include <nlohmann/json.hpp>
 
+#include <backstitch/dsl/json_gate.hpp>
+
 #include "params.hpp"
 #include "problem.hpp"
 #include "resources.hpp"
@@ -83,8 +85,8 @@ Json summary_json(const engine::SagaSummary& saga) {
           {"version", saga.version},
           {"status", saga.status},
           {"businessKey", saga.business_key ? Json(*saga.business_key) : Json()},
-          {"labels", saga.labels.empty() ? Json::object() : Json::parse(saga.labels)},
-          {"failure", saga.failure.empty() ? Json() : Json::parse(saga.failure)},
+          {"labels", saga.labels.empty() ? Json::object() : dsl::stored_json(saga.labels)},
+          {"failure", saga.failure.empty() ? Json() : dsl::stored_json(saga.failure)},
           {"pivotPassed", saga.pivot_passed},
           {"startedAt", to_rfc3339(saga.started_at)},
           {"endedAt", saga.ended_at ? Json(to_rfc3339(*saga.ended_at)) : Json()}};
@@ -108,7 +110,7 @@ Json event_json(const engine::EventRecord& event) {
           {"type", event.type},
           {"path", event.path.empty() ? Json() : Json(event.path)},
           {"at", to_rfc3339(event.at)},
-          {"data", event.data.empty() ? Json::object() : Json::parse(event.data)}};
+          {"data", event.data.empty() ? Json::object() : dsl::stored_json(event.data)}};
 }
 
 void read_history(engine::Engine& engine, const Request& request, const std::string& saga,

@@ -2,6 +2,8 @@
 
 #include <nlohmann/json.hpp>
 
+#include <backstitch/dsl/json_gate.hpp>
+
 #include "problem.hpp"
 #include "resources.hpp"
 
@@ -9,7 +11,7 @@ namespace backstitch::rest {
 namespace {
 
 Json service_json(const engine::StoredService& stored) {
-  return {{"name", stored.name}, {"service", Json::parse(stored.document)}};
+  return {{"name", stored.name}, {"service", dsl::stored_json(stored.document)}};
 }
 
 /// With how many running sagas call the service from now on; without it where that is not known.

@@ -15,15 +15,13 @@ namespace backstitch::rest {
 namespace {
 
 constexpr std::size_t key_bytes_max = 255;
-constexpr std::size_t labels_max = 16;
 
 Result<std::map<std::string, std::string>> labels_of(const Json& body) {
   std::map<std::string, std::string> labels;
   const auto found = body.find("labels");
   if (found == body.end()) return labels;
-  if (!found->is_object() || found->size() > labels_max) {
-    return invalid("body-invalid", "`labels` is an object of at most 16 strings.", "/labels");
-  }
+  if (!found->is_object())
+    return invalid("body-invalid", "`labels` is an object of strings.", "/labels");
   for (const auto& [name, value] : found->items()) {
     if (!value.is_string())
       return invalid("body-invalid", "A label is a string.", "/labels/" + name);

@@ -2,6 +2,7 @@
 #include <cstdio>
 #include <memory>
 
+#include <backstitch/dsl/json_gate.hpp>
 #include <backstitch/rehearsal/rehearsal.hpp>
 
 #include "../rehearsal_text.hpp"
@@ -23,8 +24,8 @@ struct RehearseOptions {
 Result<Json> json_of(const std::string& text) {
   const bool is_json = !text.empty() && (text[0] == '{' || text[0] == '[' || text[0] == '"');
   if (!is_json) return read_json(text);
-  Json json = Json::parse(text, nullptr, false);
-  if (json.is_discarded()) return invalid_option("`" + text + "` is not JSON.");
+  auto json = dsl::parse_json(text);
+  if (!json) return invalid_option("`" + text + "` is not taken: " + json.error().message);
   return json;
 }
 

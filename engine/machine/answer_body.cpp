@@ -147,6 +147,13 @@ AnswerBody read_body(std::string_view content_type, std::string_view content_enc
   return as_text(body, std::move(reason));
 }
 
+AnswerBody admitted_body(Json value, std::string unreadable) {
+  auto taken = dsl::admit(std::move(value), {.bytes_max = std::numeric_limits<std::size_t>::max(),
+                                             .depth_max = body_depth_max});
+  if (taken) return {std::move(*taken), std::move(unreadable)};
+  return {nullptr, reason_of(taken.error())};
+}
+
 AnswerBody oversized_body(std::size_t bytes_max) {
   return {nullptr, "larger than maxResponseBytes, which is " + std::to_string(bytes_max)};
 }

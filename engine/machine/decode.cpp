@@ -1,5 +1,6 @@
 #include <utility>
 
+#include <backstitch/dsl/json_gate.hpp>
 #include <backstitch/engine/machine/event.hpp>
 
 namespace backstitch::engine {
@@ -242,7 +243,7 @@ std::optional<EventBody> body_from(const std::string& type, const StepPath& path
 
 Result<Event> decode(const EventRecord& record) {
   try {
-    const Json data = record.data.empty() ? Json::object() : Json::parse(record.data);
+    const Json data = record.data.empty() ? Json::object() : dsl::stored_json(record.data);
     if (auto body = body_from(record.type, record.path, record.at, data))
       return Event{record.at, std::move(*body), note_from(data)};
     return Error{

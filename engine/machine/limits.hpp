@@ -1,6 +1,6 @@
 #pragma once
-/// What one saga may take up. docs/language.md lists these; beyond them a step fails with
-/// LIMIT_EXCEEDED.
+/// What one saga may take up. docs/language.md lists these; beyond them a start or signal is refused,
+/// and a step fails with LIMIT_EXCEEDED.
 #include <cstddef>
 #include <cstdint>
 #include <string>
@@ -9,6 +9,12 @@
 
 namespace backstitch::engine {
 
+inline constexpr std::size_t definition_name_bytes_max = 128;
+inline constexpr std::size_t start_key_bytes_max = 255;  ///< business keys and idempotency keys
+inline constexpr std::size_t labels_max = 16;
+inline constexpr std::size_t label_name_bytes_max = 64;
+inline constexpr std::size_t label_bytes_max = 1024;
+inline constexpr std::size_t signal_name_bytes_max = 128;
 inline constexpr std::size_t output_bytes_max = 256 * 1024;
 inline constexpr std::size_t captured_bytes_max = 64 * 1024;
 /// Of the message of a failure, which headers and bodies of compensations may carry.

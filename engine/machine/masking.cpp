@@ -1,3 +1,4 @@
+#include <backstitch/dsl/json_gate.hpp>
 #include <backstitch/engine/machine/masking.hpp>
 
 #include <algorithm>
@@ -45,7 +46,7 @@ void Masking::collect(const Json& part) {
 
 EventRecord Masking::masked(const dsl::Definition& definition, EventRecord event) const {
   if (event.data.empty() || !definition.input) return event;
-  Json data = Json::parse(event.data);
+  Json data = dsl::stored_json(event.data);
   if (const auto input = data.find("input"); event.type == "SagaStarted" && input != data.end())
     *input = definition.input->masked(*input);
   apply(data);

@@ -1,6 +1,8 @@
 /// Calls on their way to participants: into the queue of the service, out of it, and their answers.
 #include <algorithm>
 
+#include <backstitch/engine/machine/answer_body.hpp>
+
 #include "reactor.hpp"
 
 namespace backstitch::engine {
@@ -121,6 +123,11 @@ void Reactor::send(const Actor& actor, const CallParticipant& effect, Called cal
     const auto self = weak.lock();
     if (!self) return queue->release();
     self->return_slot(queue, result, timeout, began);
+    if (auto* answer = std::get_if<Response>(&result)) {
+      AnswerBody body = admitted_body(std::move(answer->body), std::move(answer->unreadable));
+      answer->body = std::move(body.value);
+      answer->unreadable = std::move(body.unreadable);
+    }
     CallEnded ended{effect.path, effect.phase, effect.attempt, std::move(result)};
     ended.sent_at = sent_at;
     self->stimulate(actor, std::move(ended));

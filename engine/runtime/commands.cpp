@@ -4,6 +4,7 @@
 #include <nlohmann/json.hpp>
 
 #include <backstitch/base/match.hpp>
+#include <backstitch/dsl/json_gate.hpp>
 
 #include "saga_actor.hpp"
 
@@ -77,9 +78,8 @@ std::optional<WrittenCommand> written_command(const StimulusBody& body) {
       body);
 }
 
-Result<StimulusBody> read_command(const std::string& kind, const std::string& data) {
+Result<StimulusBody> read_command(const std::string& kind, const Json& json) {
   try {
-    const Json json = Json::parse(data);
     const auto text = [&](const char* name) { return json.at(name).get<std::string>(); };
     if (kind == "cancel") return StimulusBody(Cancel{text("by"), text("reason")});
     if (kind == "retry") return StimulusBody(Retry{text("by"), text("reason")});
@@ -113,14 +113,14 @@ std::string written_error(const Error& error) {
 }
 
 Error read_error(const std::string& text) {
-  const Json json = Json::parse(text, nullptr, false);
+  const auto json = dsl::parse_json(text);
   Error error{ErrorCode::internal, "internal", "the answer of the other node cannot be read"};
-  if (!json.is_object()) return error;
+  if (!json || !json->is_object()) return error;
   for (const auto& [code, spelled] : codes) {
-    if (json.value("code", "") == spelled) error.code = code;
+    if (json->value("code", "") == spelled) error.code = code;
   }
-  error.reason = json.value("reason", error.reason);
-  error.message = json.value("message", error.message);
+  error.reason = json->value("reason", error.reason);
+  error.message = json->value("message", error.message);
   return error;
 }
 

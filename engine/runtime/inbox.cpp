@@ -4,36 +4,13 @@
 
 #include <nlohmann/json.hpp>
 
+#include "admission.hpp"
 #include "reactor.hpp"
 
 namespace backstitch::engine {
 namespace {
 
 constexpr std::size_t inbox_page = 200;
-
-/// A start as SQL wrote it down: the version was chosen then, whether it was asked for or not.
-struct WrittenStart {
-  StartRequest request;
-  std::int64_t version = 0;
-};
-
-Result<WrittenStart> read_start(const std::string& data) {
-  try {
-    const Json json = Json::parse(data);
-    WrittenStart start;
-    StartRequest& request = start.request;
-    request.definition = json.at("definition").get<std::string>();
-    start.version = json.at("version").get<std::int64_t>();
-    if (!json.at("stated").is_null()) request.version = start.version;
-    request.input = json.at("input");
-    if (!json.at("businessKey").is_null())
-      request.business_key = json.at("businessKey").get<std::string>();
-    request.labels = json.at("labels").get<std::map<std::string, std::string>>();
-    return start;
-  } catch (const Json::exception& error) {
-    return Error{ErrorCode::invalid, "inbox-corrupt", error.what()};
-  }
-}
 
 }  // namespace
 
@@ -111,7 +88,7 @@ void Reactor::take(const InboxItem& item) {
   // It may have been read before it was settled: then its append is refused, and nothing is lost.
   if (!epochs_[item.saga.shard()] || !taken_.insert(item.id).second) return;
   if (item.kind == "start") return take_start(item);
-  auto body = read_command(item.kind, item.data);
+  auto body = read_command(item);
   if (!body) return refuse_command(item, body.error());
   command(item.saga, std::move(*body),
           [weak = weak_from_this(), item](const Result<Done>& done) {
@@ -141,8 +118,8 @@ void Reactor::refuse_command(const InboxItem& item, const Error& why) {
 }
 
 void Reactor::take_start(const InboxItem& item) {
-  auto start = read_start(item.data);
-  if (!start) return refuse_command(item, start.error());
+  auto start = read_start(item);
+  if (!start) return refuse_start(item, start.error());
   StartRequest chosen = start->request;
   chosen.version = start->version;
   auto prepared = prepare(chosen);
@@ -194,7 +171,7 @@ void Reactor::start_taken(const Actor& actor, const InboxItem& item, const Appen
 
 /// Its transaction was told the saga's id, so the saga has to be: it FAILED, and nothing was done.
 void Reactor::refuse_start(const InboxItem& item, const Error& why) {
-  auto written = read_start(item.data);
+  auto written = read_promised_start(item);
   if (!written) return refuse_command(item, written.error());
   const StartRequest& request = written->request;
   const auto program = registry_.program(request.definition, written->version);
@@ -203,12 +180,13 @@ void Reactor::refuse_start(const InboxItem& item, const Error& why) {
   actor->id = item.saga;
   actor->epoch = epochs_[item.saga.shard()].value_or(Epoch{});
   actor->program = *program;
-  // A key that SQL has reserved stays with this saga.
   Start start{item.saga, request.input, request.labels, request.business_key};
-  start.refusal = Failure{why.reason, "failure", why.message, "", nullptr};
+  start.refusal = Failure{why.reason, "failure", why.message, "", failure_details(why)};
   Transition transition = decide(actor->program, {}, stimulus_of(std::move(start)));
   const Prepared prepared{*program, request.input, request.input.dump(), std::nullopt};
   Append append = first_append(actor, transition, request, prepared);
+  // The business key that SQL has reserved is free again.
+  append.start->keys.clear();
   append.inbox = InboxSettled{item.id, {}};
   append_first(std::move(append), [weak = weak_from_this(), item](const AppendResult& result) {
     if (const auto self = weak.lock()) self->settled(item, result);

@@ -1,4 +1,5 @@
 /// Sagas into memory: by take-over, when they are due, and for a command.
+#include "admission.hpp"
 #include "forwarder.hpp"
 #include "reactor.hpp"
 
@@ -11,6 +12,12 @@ constexpr std::size_t load_page = 200;
 }  // namespace
 
 void Reactor::command(SagaId saga, StimulusBody body, Settled settled, InboxRef inbox) {
+  // What lies in the inbox has passed the gate.
+  if (inbox.id == 0) {
+    auto admitted = admit_command(std::move(body));
+    if (!admitted) return settled(std::move(admitted).error());
+    body = std::move(*admitted);
+  }
   if (!epochs_[saga.shard()] || !may_act()) {
     if (inbox.id == 0) return node_.forwarder->forward(saga, body, std::move(settled));
     return settled(Error{ErrorCode::unavailable, "saga-owned-elsewhere",

@@ -3,6 +3,7 @@
 #include <nlohmann/json.hpp>
 
 #include <backstitch/base/match.hpp>
+#include <backstitch/dsl/json_gate.hpp>
 
 namespace backstitch::engine {
 namespace {
@@ -52,7 +53,7 @@ std::string pins_of(const dsl::Definition& definition, const FindDefinition& fin
 
 std::shared_ptr<const dsl::Definition> with_pins(std::shared_ptr<const dsl::Definition> definition,
                                                  const std::string& pins) {
-  const Json known = pins.empty() ? Json::object() : Json::parse(pins);
+  const Json known = pins.empty() ? Json::object() : dsl::stored_json(pins);
   if (!definition || known.empty()) return definition;
   auto pinned = std::make_shared<dsl::Definition>(*definition);
   for_each_child(pinned->steps, [&](dsl::Step& step, dsl::SubSaga& saga) {

@@ -1,3 +1,4 @@
+#include <backstitch/dsl/json_gate.hpp>
 #include <backstitch/engine/runtime/registry.hpp>
 
 #include <algorithm>
@@ -106,7 +107,7 @@ struct Registry::Impl : std::enable_shared_from_this<Registry::Impl> {
   }
 
   void tell_of_callback(const StoredDefinition& stored) {
-    if (first_callback && asks_for_callback(Json::parse(stored.document, nullptr, false)))
+    if (first_callback && asks_for_callback(dsl::stored_json(stored.document)))
       std::exchange(first_callback, nullptr)(stored.name);
   }
 
@@ -168,7 +169,7 @@ struct Registry::Impl : std::enable_shared_from_this<Registry::Impl> {
     const auto known = current();
     auto findings = dsl::check_service(service);
     const auto stored = known->services.find(name);
-    if (stored != known->services.end() && Json::parse(stored->second.document) == document)
+    if (stored != known->services.end() && dsl::stored_json(stored->second.document) == document)
       as_warnings(findings);
     for (const auto& [definition, versions] : known->definitions) {
       for (const auto& [number, version] : versions) {

@@ -83,13 +83,13 @@ std::optional<AuditEntry> audit_of(const StimulusBody& body);
 /// What a signal from SQL leaves there when it is refused.
 std::optional<AuditEntry> audit_of_refused(const StimulusBody& body);
 /// A command as it lies in the inbox: its kind and the JSON text of its data; nothing for what no
-/// inbox carries. And back: invalid/inbox-corrupt.
+/// inbox carries. And back, from the JSON of its data: invalid/inbox-corrupt.
 struct WrittenCommand {
   std::string kind;
   std::string data;
 };
 std::optional<WrittenCommand> written_command(const StimulusBody& body);
-Result<StimulusBody> read_command(const std::string& kind, const std::string& data);
+Result<StimulusBody> read_command(const std::string& kind, const Json& json);
 /// An error as an answer in the inbox, and back.
 std::string written_error(const Error& error);
 Error read_error(const std::string& text);

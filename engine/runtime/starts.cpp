@@ -2,6 +2,7 @@
 
 #include <backstitch/base/digest.hpp>
 
+#include "admission.hpp"
 #include "reactor.hpp"
 
 namespace backstitch::engine {
@@ -121,6 +122,9 @@ void Reactor::start(StartRequest request, StartDone done, bool up_to_date) {
     done(std::move(error));
   };
   if (auto error = not_admitted()) return refuse(std::move(*error));
+  auto admitted = admit_start(std::move(request));
+  if (!admitted) return refuse(std::move(admitted).error());
+  request = std::move(*admitted);
   auto prepared = prepare(request);
   if (!prepared && !up_to_date && prepared.error().reason == "definition-not-found")
     return start_up_to_date(std::move(request), std::move(done));

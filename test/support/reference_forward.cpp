@@ -37,11 +37,11 @@ bool may_have_begun(const Lane& lane) {
   return false;
 }
 
-/// Steps without a sign are over, and nothing else of the lane was seen: whether they came before a
-/// failure beside them the language does not say.
-bool has_passed_unseen(const Lane& lane) {
-  return !lane.begun && std::any_of(lane.runs.begin(), lane.runs.end(), [](const auto& run) {
-    return run->stand == Stand::done;
+/// Steps without a sign were over at the moment of the failure beside them, and nothing else of the
+/// lane was seen: which of the two came first the language does not say.
+bool has_passed_unseen(const Lane& lane, const Fault& beside) {
+  return !lane.begun && std::any_of(lane.runs.begin(), lane.runs.end(), [&](const auto& run) {
+    return run->stand == Stand::done && run->settled_at + 1 >= beside.at;
   });
 }
 
@@ -229,7 +229,7 @@ void Reference::advance_lanes(Run& run, dsl::OnBranchFailure on_failure) {
     if (!stops) break;
     // No new step starts in the others; what has not begun will not.
     for (const auto& lane : run.lanes) {
-      undecided_ = undecided_ || has_passed_unseen(*lane);
+      undecided_ = undecided_ || has_passed_unseen(*lane, *run.fault);
       lane->stopped = true;
     }
   }

@@ -15,12 +15,23 @@ struct GateLimits {
 };
 
 /// Untrusted text to JSON: the only way in. Refuses what the JSON library would let pass: duplicate
-/// keys, U+0000, integers outside signed 64 bits, nesting over the bound, invalid UTF-8.
+/// keys, U+0000, numbers outside the domain of number.hpp, nesting over the bound, invalid UTF-8.
+/// Numbers have the form of that domain.
 /// Iterative: 100,000 levels of nesting cost nothing. Thread-safe.
 /// @return invalid with reason one of json-syntax, json-encoding, json-too-large, json-too-deep,
 ///         json-duplicate-key, json-nul, json-integer-range, json-number-range; details[0].pointer
 ///         is the place; the message of a syntax error has line and column too.
 Result<Json> parse_json(std::string_view text, const GateLimits& limits = {});
+
+/// The same for a value that a program has built: what is taken is what parse_json would give for its
+/// text. Integers without a sign and doubles get the form of the domain; NaN and infinities, for which
+/// JSON has no text, are refused as json-number-range.
+Result<Json> admit(Json value, const GateLimits& limits = {});
+
+/// Text that passed the gate before it was stored. Its numbers are never refused; PostgreSQL may have
+/// written them otherwise (12000000000000000000 for 1.2e19) and they are the same as before.
+/// @throws std::invalid_argument if it is no JSON text all the same
+Json stored_json(std::string_view text);
 
 /// Line and column of an error of the gate; {0, 0}: it has only a pointer.
 std::pair<std::uint32_t, std::uint32_t> line_and_column(const Error& gate_error);

@@ -8,6 +8,8 @@
 #include <variant>
 #include <vector>
 
+#include <nlohmann/json.hpp>
+
 #include <backstitch/base/json.hpp>
 #include <backstitch/base/result.hpp>
 #include <backstitch/engine/explore/plan.hpp>
@@ -45,7 +47,7 @@ struct Ports {
 struct StartRequest {
   std::string definition;
   std::optional<std::int64_t> version;
-  Json input;
+  Json input = Json::object();
   std::optional<std::string> business_key;
   std::map<std::string, std::string> labels;
   std::optional<std::string> idempotency_key;

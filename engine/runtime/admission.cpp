@@ -1,0 +1,179 @@
+#include "admission.hpp"
+
+#include <cstdint>
+#include <exception>
+#include <utility>
+
+#include <nlohmann/json.hpp>
+
+#include <backstitch/base/match.hpp>
+#include <backstitch/dsl/json_gate.hpp>
+
+#include "../machine/limits.hpp"
+#include "saga_actor.hpp"
+
+namespace backstitch::engine {
+namespace {
+
+/// Sizes of inputs and payloads have limits of their own.
+constexpr dsl::GateLimits any_size{.bytes_max = SIZE_MAX};
+/// An item wraps a value once.
+constexpr dsl::GateLimits any_item{.bytes_max = SIZE_MAX,
+                                   .depth_max = dsl::GateLimits{}.depth_max + 1};
+
+Error refused(const char* reason, std::string message, std::string pointer) {
+  Error error{ErrorCode::invalid, reason, message};
+  error.details.push_back({std::move(pointer), reason, std::move(message)});
+  return error;
+}
+
+/// Texts become rows and log data: UTF-8 without U+0000, of some bytes at most.
+std::optional<Error> flaw(const char* reason, const std::string& text, std::size_t most,
+                          const char* what, const std::string& pointer) {
+  if (text.size() > most) {
+    return refused(reason, std::string(what) + " has at most " + std::to_string(most) + " bytes.",
+                   pointer);
+  }
+  const auto taken = dsl::admit(Json(text), any_size);
+  if (taken) return std::nullopt;
+  return refused(reason, std::string(what) + ": " + taken.error().details.at(0).message + ".",
+                 pointer);
+}
+
+std::optional<Error> label_flaw(const StartRequest& request) {
+  constexpr const char* reason = "start-invalid";
+  if (request.labels.size() > labels_max) {
+    return refused(reason, "A saga has at most " + std::to_string(labels_max) + " labels.",
+                   "/labels");
+  }
+  for (const auto& [name, value] : request.labels) {
+    const std::string pointer = "/labels/" + name;
+    if (auto error = flaw(reason, name, label_name_bytes_max, "The name of a label", "/labels"))
+      return error;
+    if (auto error = flaw(reason, value, label_bytes_max, "A label", pointer)) return error;
+  }
+  return std::nullopt;
+}
+
+/// The pointer of an error of a value is that of the request.
+Error inside(Error error, const std::string& member) {
+  for (auto& detail : error.details) detail.pointer = member + detail.pointer;
+  return error;
+}
+
+std::optional<Error> admit_value(Json& value, const std::string& member) {
+  auto taken = dsl::admit(std::move(value), any_size);
+  if (!taken) return inside(std::move(taken).error(), member);
+  value = std::move(*taken);
+  return std::nullopt;
+}
+
+std::optional<Error> command_flaw(Signal& signal) {
+  constexpr const char* reason = "command-invalid";
+  if (signal.name.empty()) return refused(reason, "A signal has a name.", "/name");
+  if (auto error = flaw(reason, signal.name, signal_name_bytes_max, "The name of a signal", "/name"))
+    return error;
+  return admit_value(signal.payload, "");
+}
+std::optional<Error> command_flaw(Resolve& resolve) {
+  if (resolve.output) {
+    if (auto error = admit_value(*resolve.output, "/output")) return error;
+  }
+  return resolve.captured ? admit_value(*resolve.captured, "/captured") : std::nullopt;
+}
+std::optional<Error> command_flaw(Callback& callback) {
+  return admit_value(callback.response.body, "");
+}
+template <class Other>
+std::optional<Error> command_flaw(Other&) {
+  return std::nullopt;
+}
+
+WrittenStart start_from(const Json& json) {
+  WrittenStart start;
+  StartRequest& request = start.request;
+  request.definition = json.at("definition").get<std::string>();
+  start.version = json.at("version").get<std::int64_t>();
+  if (!json.at("stated").is_null()) request.version = start.version;
+  request.input = json.at("input");
+  if (!json.at("businessKey").is_null())
+    request.business_key = json.at("businessKey").get<std::string>();
+  request.labels = json.at("labels").get<std::map<std::string, std::string>>();
+  return start;
+}
+
+template <class Read>
+auto read_item(const Read& read) -> Result<decltype(read())> {
+  try {
+    return read();
+  } catch (const std::exception& error) {
+    return Error{ErrorCode::invalid, "inbox-corrupt", error.what()};
+  }
+}
+
+}  // namespace
+
+Result<StartRequest> admit_start(StartRequest request) {
+  constexpr const char* reason = "start-invalid";
+  if (auto error = flaw(reason, request.definition, definition_name_bytes_max,
+                        "The name of a definition", "/definition"))
+    return std::move(*error);
+  if (request.business_key) {
+    if (auto error = flaw(reason, *request.business_key, start_key_bytes_max, "A business key",
+                          "/businessKey"))
+      return std::move(*error);
+  }
+  if (request.idempotency_key) {
+    if (auto error = flaw(reason, *request.idempotency_key, start_key_bytes_max,
+                          "An idempotency key", "/idempotencyKey"))
+      return std::move(*error);
+  }
+  if (auto error = label_flaw(request)) return std::move(*error);
+  if (!request.input.is_object())
+    return refused(reason, "The input of a saga is a JSON object.", "/input");
+  if (auto error = admit_value(request.input, "/input")) return std::move(*error);
+  return request;
+}
+
+Result<StimulusBody> admit_command(StimulusBody command) {
+  auto error = std::visit([](auto& one) { return command_flaw(one); }, command);
+  if (error) return std::move(*error);
+  return command;
+}
+
+Result<WrittenStart> read_start(const InboxItem& item) {
+  auto json = dsl::parse_json(item.data, any_item);
+  if (!json) return std::move(json).error();
+  auto start = read_item([&] { return start_from(*json); });
+  if (!start) return start;
+  auto admitted = admit_start(std::move(start->request));
+  if (!admitted) return std::move(admitted).error();
+  start->request = std::move(*admitted);
+  return start;
+}
+
+Result<WrittenStart> read_promised_start(const InboxItem& item) {
+  return read_item([&] { return start_from(dsl::stored_json(item.data)); });
+}
+
+Result<StimulusBody> read_command(const InboxItem& item) {
+  // Nodes write down what has passed the gate.
+  if (!item.node.empty()) {
+    auto json = read_item([&] { return dsl::stored_json(item.data); });
+    return json ? read_command(item.kind, *json) : Result<StimulusBody>(std::move(json).error());
+  }
+  auto json = dsl::parse_json(item.data, any_item);
+  if (!json) return std::move(json).error();
+  auto command = read_command(item.kind, *json);
+  return command ? admit_command(std::move(*command)) : command;
+}
+
+Json failure_details(const Error& error) {
+  if (error.details.empty()) return nullptr;
+  Json errors = Json::array();
+  for (const auto& one : error.details)
+    errors.push_back({{"pointer", one.pointer}, {"code", one.code}, {"message", one.message}});
+  return {{"errors", std::move(errors)}};
+}
+
+}  // namespace backstitch::engine

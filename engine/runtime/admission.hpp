@@ -1,0 +1,31 @@
+#pragma once
+/// The one gate for what is sent to sagas. REST, C++, batches, SQL and other nodes all come through it,
+/// so what a saga may hold is the same for each of them; docs/language.md lists it under Limits.
+#include <backstitch/base/result.hpp>
+#include <backstitch/engine/machine/stimulus.hpp>
+#include <backstitch/engine/runtime/engine.hpp>
+
+namespace backstitch::engine {
+
+struct InboxItem;
+
+/// @return invalid/start-invalid with a detail for what is wrong, or the JSON gate's own reasons
+Result<StartRequest> admit_start(StartRequest request);
+/// @return invalid/command-invalid, or the JSON gate's own reasons
+Result<StimulusBody> admit_command(StimulusBody command);
+
+/// A start as SQL wrote it down: the version was chosen then, whether it was asked for or not.
+struct WrittenStart {
+  StartRequest request;
+  std::int64_t version = 0;
+};
+/// Of an inbox's item, which whoever may write the table may have written.
+Result<WrittenStart> read_start(const InboxItem& item);
+/// What SQL was promised before it was looked at: as read_start, without judging the values.
+Result<WrittenStart> read_promised_start(const InboxItem& item);
+Result<StimulusBody> read_command(const InboxItem& item);
+
+/// The details of a failure: {"errors": [{"pointer", "code", "message"}]}; null without any.
+Json failure_details(const Error& error);
+
+}  // namespace backstitch::engine
