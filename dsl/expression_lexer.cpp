@@ -77,7 +77,8 @@ Token Lexer::number() {
   Token token{TokenKind::number, std::string(first, last), nullptr,
               static_cast<std::uint32_t>(begin), here()};
   auto value = number_of(token.text);
-  if (!value) throw SyntaxError{token.begin, fraction ? "number out of range" : "integer outside 64 bits"};
+  if (!value)
+    throw SyntaxError{token.begin, fraction ? "number out of range" : "integer outside 64 bits"};
   token.value = std::move(*value);
   return token;
 }

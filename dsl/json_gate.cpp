@@ -121,9 +121,7 @@ class Gate : public nlohmann::json_sax<Json> {
     return true;
   }
 
-  bool refuse_range() {
-    return refuse("json-integer-range", integer_range);
-  }
+  bool refuse_range() { return refuse("json-integer-range", integer_range); }
 
   bool refuse(const char* reason, const std::string& message) {
     error_ = make(reason, message, std::nullopt);
@@ -196,9 +194,9 @@ class Admission {
         return text(value.get_ref<const std::string&>());
       case Json::value_t::array:
       case Json::value_t::object:
-        return depth < depth_max_ ? inside(value, depth + 1)
-                                  : refuse("json-too-deep",
-                                           "nested deeper than " + std::to_string(depth_max_));
+        return depth < depth_max_
+                   ? inside(value, depth + 1)
+                   : refuse("json-too-deep", "nested deeper than " + std::to_string(depth_max_));
       case Json::value_t::binary:
       case Json::value_t::discarded:
         return refuse("json-syntax", "binary values are not JSON");

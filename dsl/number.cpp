@@ -16,7 +16,8 @@ constexpr double two_to_63 = 9223372036854775808.0;
 constexpr std::int64_t integer_digits_max = 19;
 constexpr std::int64_t exponent_max = 1'000'000'000;
 
-/// An exact value: digits times ten to the exponent. Zero has no digits; no others begin or end with 0.
+/// An exact value: digits times ten to the exponent. Zero has no digits; no others begin or end
+/// with 0.
 struct Decimal {
   bool negative = false;
   std::string digits;
@@ -80,9 +81,9 @@ std::optional<double> double_of(std::string_view text, const Decimal& exact) {
   return exact.magnitude() > 0 ? std::nullopt : std::optional(0.0);
 }
 
-/// Whether the exact value is that of a text of the double: of the shortest one, or of what the JSON
-/// library writes (Grisu2, now and then a digit longer), since a participant may send that back.
-/// Other notations of std::to_chars fill up large values with the digits of the exact one.
+/// Whether the exact value is that of a text of the double: of the shortest one, or of what the
+/// JSON library writes (Grisu2, now and then a digit longer), since a participant may send that
+/// back. Other notations of std::to_chars fill up large values with the digits of the exact one.
 bool is_written_so(double value, const Decimal& exact) {
   char text[32];
   const auto end =

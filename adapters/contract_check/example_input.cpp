@@ -1,6 +1,9 @@
 #include "example_input.hpp"
 
 #include <algorithm>
+#include <cmath>
+
+#include <backstitch/dsl/number.hpp>
 
 namespace backstitch::contract_check {
 namespace {
@@ -37,7 +40,7 @@ Json number_example(const Json& schema) {
   value = std::max(value, bound("exclusiveMinimum", value - 1) + 1);
   value = std::min(value, bound("maximum", value));
   value = std::min(value, bound("exclusiveMaximum", value + 1) - 1);
-  return whole ? Json(static_cast<std::int64_t>(value)) : Json(value);
+  return dsl::number(whole ? std::trunc(value) : value);
 }
 
 Json object_example(const Json& schema, const std::string& run) {

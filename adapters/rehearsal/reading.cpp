@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include <backstitch/dsl/number.hpp>
+
 namespace backstitch::rehearsal {
 namespace {
 
@@ -22,14 +24,14 @@ std::optional<Json> literal_of(const Node& node) {
                         node.children[0].kind == NodeKind::literal;
   if (!negative || !node.children[0].literal.is_number()) return std::nullopt;
   const Json& positive = node.children[0].literal;
-  return positive.is_number_float() ? Json(-positive.get<double>())
+  return positive.is_number_float() ? dsl::number(-positive.get<double>())
                                     : Json(-positive.get<std::int64_t>());
 }
 
 /// A number on the other side of a bound, one away from it.
 Json moved(const Json& bound, int by) {
   if (by == 0) return bound;
-  return bound.is_number_float() ? Json(bound.get<double>() + by)
+  return bound.is_number_float() ? dsl::number(bound.get<double>() + by)
                                  : Json(bound.get<std::int64_t>() + by);
 }
 

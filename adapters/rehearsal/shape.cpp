@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include <backstitch/dsl/number.hpp>
+
 namespace backstitch::rehearsal {
 namespace {
 
@@ -30,8 +32,8 @@ void want_bound(const Places& places, const Json& schema, const std::string& key
   const bool least = keyword == "minimum" || keyword == "exclusiveMinimum";
   const double inside = found->get<double>() + step;
   if (least ? inside <= number_example : inside >= number_example) return;
-  want_value(places,
-             found->is_number_integer() ? Json(found->get<std::int64_t>() + step) : Json(inside));
+  want_value(places, found->is_number_integer() ? Json(found->get<std::int64_t>() + step)
+                                                : dsl::number(inside));
 }
 
 bool is_unlike(const Shape& shape, const Json& value) {

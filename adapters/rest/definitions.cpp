@@ -19,12 +19,13 @@ Json findings_json(const std::vector<dsl::Finding>& findings) {
 }
 
 Json version_json(const engine::StoredDefinition& stored, bool with_document) {
-  Json json{{"name", stored.name},
-            {"version", stored.version},
-            {"hash", stored.hash},
-            {"active", stored.active},
-            {"registeredAt", to_rfc3339(stored.registered_at)},
-            {"findings", stored.findings.empty() ? Json::array() : dsl::stored_json(stored.findings)}};
+  Json json{
+      {"name", stored.name},
+      {"version", stored.version},
+      {"hash", stored.hash},
+      {"active", stored.active},
+      {"registeredAt", to_rfc3339(stored.registered_at)},
+      {"findings", stored.findings.empty() ? Json::array() : dsl::stored_json(stored.findings)}};
   if (with_document) json["definition"] = dsl::stored_json(stored.document);
   return json;
 }

@@ -94,7 +94,7 @@ Result<Done> only_keys(const Json& object, std::initializer_list<const char*> al
 Result<Json> object_body(const Request& request, std::initializer_list<const char*> allowed,
                          std::size_t bytes_max, bool may_be_empty) {
   if (request.body.empty() && may_be_empty) return Json::object();
-  auto body = dsl::parse_json(request.body, {.bytes_max = bytes_max});
+  auto body = dsl::parse_json(request.body, dsl::GateLimits{bytes_max}.around(1));
   if (!body) return std::move(body).error();
   if (!body->is_object()) return invalid("body-invalid", "The body is a JSON object.");
   if (auto known = only_keys(*body, allowed); !known) return std::move(known).error();

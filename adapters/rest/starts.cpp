@@ -115,7 +115,7 @@ Json start_result(const Result<engine::StartReply>& reply) {
 void start_saga(engine::Engine& engine, const Options& options, Request request, Respond respond) {
   const auto wait = duration_in(request, "wait", options.wait_max);
   if (!wait) return respond(problem(wait.error()));
-  auto body = dsl::parse_json(request.body, {.bytes_max = options.body_bytes_max});
+  auto body = dsl::parse_json(request.body, dsl::GateLimits{options.body_bytes_max}.around(1));
   if (!body) return respond(problem(body.error()));
   auto start = start_of(*body, false);
   if (!start) return respond(problem(start.error()));
@@ -140,7 +140,7 @@ void start_saga(engine::Engine& engine, const Options& options, Request request,
 }
 
 void start_batch(engine::Engine& engine, const Options& options, Request request, Respond respond) {
-  auto body = dsl::parse_json(request.body, {.bytes_max = options.batch_bytes_max});
+  auto body = dsl::parse_json(request.body, dsl::GateLimits{options.batch_bytes_max}.around(3));
   if (!body) return respond(problem(body.error()));
   if (!body->is_object() || !body->contains("sagas") || !(*body)["sagas"].is_array() ||
       body->size() != 1) {

@@ -71,7 +71,7 @@ void FieldReader::segments(const Template& path, const std::vector<Type>& parts,
       check_.warning("W424", pointer,
                      "`" + path.expressions()[source].expression.source() +
                          "` may be an empty text, and the path would then address the collection",
-                     "give its schema \"minLength\": 1, and no empty default");
+                     "give its schema \"minLength\": 1");
     }
     begin = end + 1;
   }

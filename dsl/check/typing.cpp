@@ -114,11 +114,8 @@ void Typing::not_missing(const Type& type, const std::string& what) {
 
 Type Typing::of(const Node& node) {
   switch (node.kind) {
-    case NodeKind::literal: {
-      Type type = of_kinds(kind_of(node.literal));
-      type.empty_text = node.literal == "";
-      return type;
-    }
+    case NodeKind::literal:
+      return of_kinds(kind_of(node.literal));
     case NodeKind::omit:
       return {};
     case NodeKind::name:
@@ -134,7 +131,7 @@ Type Typing::of(const Node& node) {
     case NodeKind::conditional: {
       require(of(node.children[0]), boolean_kind, "the condition of `? :`");
       const Type yes = of(node.children[1]);
-      return one_of(yes, of(node.children[2]));
+      return either(yes, of(node.children[2]));
     }
     case NodeKind::call:
       return call(node);
@@ -152,12 +149,6 @@ Type Typing::of(const Node& node) {
       return object(node);
   }
   return {};
-}
-
-Type Typing::one_of(const Type& one, const Type& other) {
-  Type type = either(one, other);
-  type.empty_text = schemas_.may_be_empty_text(one) || schemas_.may_be_empty_text(other);
-  return type;
 }
 
 Type Typing::object(const Node& node) {
@@ -284,7 +275,7 @@ Type Typing::binary(const Node& node) {
     present.missing = false;
     // Null alone says nothing of what else would be there.
     present.kinds = static_cast<Kinds>(left.kinds & ~null_kind);
-    return present.kinds == 0 ? right : one_of(present, right);
+    return present.kinds == 0 ? right : either(present, right);
   }
   if (op == Operator::logical_and || op == Operator::logical_or) {
     require(left, boolean_kind, "what `&&` and `||` take");

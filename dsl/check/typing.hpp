@@ -40,7 +40,6 @@ class Typing {
   Type call(const Node& node);
   Type macro(const Node& node);
   Type object(const Node& node);
-  Type one_of(const Type& one, const Type& other);
   void fails_for_some(const std::string& use, const Type& type);
   void not_missing(const Type& type, const std::string& what);
   void require(const Type& type, Kinds wanted, const std::string& what);

@@ -175,6 +175,7 @@ void Positions::restore_whole(std::uint32_t id) {
   state_.sequence = sequence_at_hand;
   state_.resumes_without_progress = 0;
   state_.bytes = 0;
+  state_.details_bytes = 0;
   state_.ended_at.reset();
 }
 

@@ -415,8 +415,21 @@ void note_iteration(const dsl::Definition& definition, SagaState& state, const S
 
 }  // namespace
 
+namespace {
+
+void note_details(SagaState& state, const EventBody& body) {
+  const Failure* failure = failure_of(body);
+  if (failure == nullptr || failure->details.is_null() || !keeps_failure(body)) return;
+  const std::size_t bytes = json_size(failure->details);
+  state.bytes += bytes;
+  state.details_bytes += bytes;
+}
+
+}  // namespace
+
 void apply(const dsl::Definition& definition, SagaState& state, const Event& event) {
   std::visit(Applier(definition, state, event), event.body);
+  note_details(state, event.body);
   state.sequence = Sequence{state.sequence.get() + 1};
   const StepPath& path = path_of(event);
   if (path.empty()) return;

@@ -44,6 +44,10 @@ Transition decide(const Program& program, SagaState state, const Stimulus& stimu
 }
 
 void Decider::emit(EventBody body) {
+  if (Failure* failure = failure_of(body)) {
+    const std::size_t most = keeps_failure(body) ? details_room() : details_bytes_max;
+    failure->details = bounded_details(std::move(failure->details), most);
+  }
   Event event{now(), std::move(body)};
   if (noted_ && path_of(event) == noted_->first) {
     event.attempt = std::move(noted_->second);
@@ -51,6 +55,12 @@ void Decider::emit(EventBody body) {
   }
   apply(definition(), state(), event);
   out_.events.push_back(std::move(event));
+}
+
+/// What participants and definitions put into failures must leave room for the steps to come.
+std::size_t Decider::details_room() const {
+  if (state().bytes >= state_bytes_max / 2) return 0;
+  return state().details_bytes >= details_all_max ? details_small_max : details_bytes_max;
 }
 
 void Decider::call(const StepPath& path, Phase phase) {

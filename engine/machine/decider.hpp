@@ -64,6 +64,8 @@ class Decider {
  private:
   // decide.cpp: the only way to change anything
   void emit(EventBody body);
+  /// Of the details of a failure that the saga keeps.
+  std::size_t details_room() const;
   /// The next event of that step ends an attempt of which this is worth a note.
   void note_attempt(const StepPath& path, AttemptNote note) {
     noted_.emplace(path, std::move(note));

@@ -1,4 +1,5 @@
 #include <type_traits>
+#include <utility>
 
 #include <backstitch/base/match.hpp>
 #include <backstitch/engine/machine/event.hpp>
@@ -59,6 +60,27 @@ const StepPath& path_of(const Event& event) {
           return none;
       },
       event.body);
+}
+
+const Failure* failure_of(const EventBody& body) {
+  return std::visit(
+      [](const auto& event) -> const Failure* {
+        if constexpr (requires { event.failure.details; })
+          return &event.failure;
+        else if constexpr (requires { event.failure->details; })
+          return event.failure ? &*event.failure : nullptr;
+        else
+          return nullptr;
+      },
+      body);
+}
+
+Failure* failure_of(EventBody& body) {
+  return const_cast<Failure*>(failure_of(std::as_const(body)));
+}
+
+bool keeps_failure(const EventBody& body) {
+  return !std::holds_alternative<AttemptFailed>(body);
 }
 
 }  // namespace backstitch::engine

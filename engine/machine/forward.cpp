@@ -30,6 +30,15 @@ Progress progress_of(StepStatus status) {
   return Progress::failed;
 }
 
+/// As it stands among the failures beside the first one of a block.
+Json listed(const Failure& failure) {
+  constexpr std::size_t message_max = 200;
+  return {{"code", failure.code},
+          {"class", failure.failure_class},
+          {"message", cut_text(failure.message, message_max)},
+          {"step", failure.step.empty() ? Json() : Json(failure.step)}};
+}
+
 Error limit(std::string what) {
   return {ErrorCode::invalid, "LIMIT_EXCEEDED", std::move(what)};
 }
@@ -308,8 +317,8 @@ Progress Decider::render_output(const Located& at, const std::optional<dsl::Temp
   return finish_step(at, std::move(*rendered));
 }
 
-/// The first failure in time is the failure; the others stand in its details. What was only stopped
-/// because of it is none.
+/// The first failure in time is the failure; the others stand in its details, without details of
+/// their own. What was only stopped because of it is none.
 Progress Decider::fail_block(const Located& at) {
   const auto& failures = block_state(at.path).failures;
   if (failures.empty()) {
@@ -319,9 +328,14 @@ Progress Decider::fail_block(const Located& at) {
   Failure why = failures.front();
   Json others = Json::array();
   for (auto other = failures.begin() + 1; other != failures.end(); ++other) {
-    if (other->failure_class != "cancelled") others.push_back(to_json(*other));
+    if (other->failure_class != "cancelled") others.push_back(listed(*other));
   }
-  if (!others.empty()) why.details = {{"details", why.details}, {"others", std::move(others)}};
+  if (!others.empty()) {
+    const std::size_t room = details_room();
+    const std::size_t taken = json_size(others) + 64;
+    why.details = {{"details", bounded_details(why.details, room > taken ? room - taken : 0)},
+                   {"others", std::move(others)}};
+  }
   emit(StepFailed{at.path, std::move(why)});
   return Progress::failed;
 }

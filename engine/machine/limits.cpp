@@ -1,5 +1,7 @@
 #include "limits.hpp"
 
+#include <utility>
+
 #include <nlohmann/json.hpp>
 
 namespace backstitch::engine {
@@ -15,13 +17,25 @@ std::size_t json_size(const Json& value) {
   return size;
 }
 
-std::string cut_message(std::string text) {
-  if (text.size() <= message_bytes_max) return text;
+std::string cut_text(std::string text, std::size_t most) {
+  if (text.size() <= most) return text;
   const auto continues = [](char c) { return (static_cast<unsigned char>(c) & 0xC0U) == 0x80U; };
-  std::size_t end = message_bytes_max;
-  while (end > 0 && continues(text[end])) --end;
-  text.resize(end);
+  while (most > 0 && continues(text[most])) --most;
+  text.resize(most);
   return text;
+}
+
+std::string cut_message(std::string text) {
+  return cut_text(std::move(text), message_bytes_max);
+}
+
+Json bounded_details(Json details, std::size_t most) {
+  if (details.is_null() || json_size(details) <= most) return details;
+  std::string text = details.dump();
+  Json out{{"truncated", true}, {"bytes", text.size()}};
+  if (most >= details_beginning_max)
+    out["beginning"] = cut_text(std::move(text), details_beginning_max);
+  return out;
 }
 
 }  // namespace backstitch::engine

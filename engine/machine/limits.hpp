@@ -1,6 +1,6 @@
 #pragma once
-/// What one saga may take up. docs/language.md lists these; beyond them a start or signal is refused,
-/// and a step fails with LIMIT_EXCEEDED.
+/// What one saga may take up. docs/language.md lists these; beyond them a start or signal is
+/// refused, and a step fails with LIMIT_EXCEEDED.
 #include <cstddef>
 #include <cstdint>
 #include <string>
@@ -19,6 +19,13 @@ inline constexpr std::size_t output_bytes_max = 256 * 1024;
 inline constexpr std::size_t captured_bytes_max = 64 * 1024;
 /// Of the message of a failure, which headers and bodies of compensations may carry.
 inline constexpr std::size_t message_bytes_max = 4 * 1024;
+/// Of the details of one failure, and of the beginning that is kept of larger ones. Once a saga
+/// keeps so many of them, only small ones are kept whole, and once its data fill half of what they
+/// may, none: or the next steps would have no room.
+inline constexpr std::size_t details_bytes_max = 64 * 1024;
+inline constexpr std::size_t details_beginning_max = 1024;
+inline constexpr std::size_t details_small_max = 8 * 1024;
+inline constexpr std::size_t details_all_max = 1024 * 1024;
 inline constexpr std::size_t signal_bytes_max = 64 * 1024;
 inline constexpr std::size_t state_bytes_max = 8 * 1024 * 1024;
 inline constexpr std::size_t signals_queued_max = 100;
@@ -29,7 +36,12 @@ inline constexpr std::int64_t events_max = 100'000;
 
 /// About how many bytes a value has as text, without making the text.
 std::size_t json_size(const Json& value);
-/// The text cut to `message_bytes_max` between two characters of its UTF-8.
+/// The text cut to so many bytes between two characters of its UTF-8.
+std::string cut_text(std::string text, std::size_t most);
+/// The same to `message_bytes_max`.
 std::string cut_message(std::string text);
+/// Details over `most` bytes as {"truncated": true, "bytes": N,
+/// "beginning": "…"}: how much JSON text it was, and the beginning of it.
+Json bounded_details(Json details, std::size_t most);
 
 }  // namespace backstitch::engine

@@ -17,9 +17,7 @@ namespace {
 
 /// Sizes of inputs and payloads have limits of their own.
 constexpr dsl::GateLimits any_size{.bytes_max = SIZE_MAX};
-/// An item wraps a value once.
-constexpr dsl::GateLimits any_item{.bytes_max = SIZE_MAX,
-                                   .depth_max = dsl::GateLimits{}.depth_max + 1};
+const dsl::GateLimits any_item = any_size.around(1);
 
 Error refused(const char* reason, std::string message, std::string pointer) {
   Error error{ErrorCode::invalid, reason, message};
@@ -71,7 +69,8 @@ std::optional<Error> admit_value(Json& value, const std::string& member) {
 std::optional<Error> command_flaw(Signal& signal) {
   constexpr const char* reason = "command-invalid";
   if (signal.name.empty()) return refused(reason, "A signal has a name.", "/name");
-  if (auto error = flaw(reason, signal.name, signal_name_bytes_max, "The name of a signal", "/name"))
+  if (auto error =
+          flaw(reason, signal.name, signal_name_bytes_max, "The name of a signal", "/name"))
     return error;
   return admit_value(signal.payload, "");
 }

@@ -1,6 +1,6 @@
 #pragma once
-/// The one gate for what is sent to sagas. REST, C++, batches, SQL and other nodes all come through it,
-/// so what a saga may hold is the same for each of them; docs/language.md lists it under Limits.
+/// The one gate for what is sent to sagas. REST, C++, batches, SQL and other nodes all come through
+/// it, so what a saga may hold is the same for each of them; docs/language.md has it under Limits.
 #include <backstitch/base/result.hpp>
 #include <backstitch/engine/machine/stimulus.hpp>
 #include <backstitch/engine/runtime/engine.hpp>

@@ -5,6 +5,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "admission.hpp"
 #include "reactor.hpp"
 
 namespace backstitch::engine {
@@ -98,10 +99,10 @@ void Reactor::child_written(const Actor& child, const AppendResult& result,
 
 void Reactor::refuse_child(const SagaState& child, const Error& why) {
   const bool input = why.reason == "INPUT_INVALID";
-  ChildChanged changed{
-      child.id, SagaStatus::failed, nullptr,
-      Failure{input ? "INPUT_INVALID" : "CHILD_REFUSED", "failure", why.message, "", nullptr},
-      false};
+  ChildChanged changed{child.id, SagaStatus::failed, nullptr,
+                       Failure{input ? "INPUT_INVALID" : "CHILD_REFUSED", "failure", why.message,
+                               "", failure_details(why)},
+                       false};
   if (child.parent) deliver(child.parent->saga, std::move(changed), {});
 }
 

@@ -128,9 +128,8 @@ TEST_CASE("whatever double a saga holds, its text and PostgreSQL's text of it gi
   for (const double value : doubles()) {
     const Json held = dsl::number(value);
     const bool is_integer = held.is_number_integer();
-    for (const std::string& text :
-         {held.dump(), as_numeric(held.dump()),
-          is_integer ? held.dump() : as_numeric(shortest(value))}) {
+    for (const std::string& text : {held.dump(), as_numeric(held.dump()),
+                                    is_integer ? held.dump() : as_numeric(shortest(value))}) {
       const auto again = dsl::number_of(text);
       const Json stored = dsl::stored_number(text);
       const bool same = again && again->type() == held.type() && *again == held &&
@@ -147,8 +146,8 @@ TEST_CASE("whatever integer has been held, it is the same integer") {
   Dice dice(2);
   for (int i = 0; i < values_random; ++i) {
     const auto value = static_cast<std::int64_t>(dice.roll() >> dice.below(64));
-    for (const std::string& text : {std::to_string(value), std::to_string(value) + ".0",
-                                    std::to_string(value) + "e0"})
+    for (const std::string& text :
+         {std::to_string(value), std::to_string(value) + ".0", std::to_string(value) + "e0"})
       CHECK(taken(text) == std::to_string(value));
   }
 }
@@ -159,12 +158,19 @@ TEST_CASE("what is computed has the form of the domain") {
     const Json* step(std::string_view) const override { return nullptr; }
     const Json* step_output(std::string_view) const override { return nullptr; }
   };
-  const std::pair<const char*, const char*> rows[] = {
-      {"6 / 2", "3"},          {"7 / 2", "3.5"},         {"0.5 + 0.5", "1"},
-      {"-0.0", "0"},           {"0 * -1.5", "0"},        {"1e3", "1000"},
-      {"number('2.0')", "2"},  {"abs(-2.5)", "2.5"},     {"1.5e15 * 2", "3000000000000000"},
-      {"2.5 * 4", "10"},       {"1e23 * 2 > 1e23", "true"},    {"min([2.0, 3])", "2"},
-      {"[1.0, {'a': 2.0}]", R"([1,{"a":2}])"}};
+  const std::pair<const char*, const char*> rows[] = {{"6 / 2", "3"},
+                                                      {"7 / 2", "3.5"},
+                                                      {"0.5 + 0.5", "1"},
+                                                      {"-0.0", "0"},
+                                                      {"0 * -1.5", "0"},
+                                                      {"1e3", "1000"},
+                                                      {"number('2.0')", "2"},
+                                                      {"abs(-2.5)", "2.5"},
+                                                      {"1.5e15 * 2", "3000000000000000"},
+                                                      {"2.5 * 4", "10"},
+                                                      {"1e23 * 2 > 1e23", "true"},
+                                                      {"min([2.0, 3])", "2"},
+                                                      {"[1.0, {'a': 2.0}]", R"([1,{"a":2}])"}};
   for (const auto& [text, expected] : rows) {
     CAPTURE(text);
     const auto expression = dsl::Expression::compile(text);

@@ -14,6 +14,14 @@ WAITS = {"dsl": 1, "name": "sql.waits", "version": 1,
          "output": {"sum": "${steps.v.output}", "said": "${steps.w.output.payload}"}}
 
 
+def nested(depth):
+    """An object with as many values inside each other."""
+    value = {}
+    for _ in range(depth - 1):
+        value = {"x": value}
+    return value
+
+
 class Sql(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
@@ -69,19 +77,35 @@ class Sql(unittest.TestCase):
     def test_what_cannot_start_is_refused_with_a_code_of_its_own(self):
         cases = [("no.such", {"x": 1}, {}, "BS404"), ("sql.waits", {"x": 1}, {"version": "9"}, "BS404"),
                  ("sql.waits", [1], {}, "BS422"), ("sql.waits", {"x": 1}, {"labels": "'[]'"}, "BS422"),
-                 ("sql.waits", {"x": "x" * 300_000}, {}, "BS422")]
+                 ("sql.waits", {"x": "x" * 300_000}, {}, "BS422"), ("sql.waits", nested(65), {}, "BS422"),
+                 ("sql.waits", {"x": 1}, {"business_key": f"'{256 * 'k'}'"}, "BS422"),
+                 ("sql.waits", {"x": 1}, {"labels": "'" + json.dumps({str(i): "" for i in range(17)}) + "'"}, "BS422"),
+                 ("sql.waits", {"x": 1}, {"labels": "'" + json.dumps({65 * "n": ""}) + "'"}, "BS422"),
+                 ("sql.waits", {"x": 1}, {"labels": "'" + json.dumps({"n": 1025 * "v"}) + "'"}, "BS422")]
         for name, value, more, code in cases:
-            with self.subTest(name=name, code=code, more=more):
+            with self.subTest(name=name, code=code, more=str(more)[:80]):
                 self.assertIn(code, self.start(name, value, **more))
 
-    def test_an_input_that_the_schema_refuses_is_a_saga_that_failed_and_keeps_its_key(self):
+    def test_an_input_that_the_schema_refuses_is_a_saga_that_failed_with_all_that_rest_would_say(self):
         saga = self.start("sql.waits", {"x": "no number"}, business_key="'k-bad'")
         ended = self.ended(saga)
         self.assertEqual((ended["status"], ended["failure"]["code"]), ("FAILED", "INPUT_INVALID"))
-        self.assertEqual(self.start("sql.waits", {"x": "no number"}, business_key="'k-bad'"), saga)
+        status, refused, _ = self.world.server.api("POST", "/v1/sagas",
+                                                   {"definition": "sql.waits", "input": {"x": "no number"}})
+        self.assertEqual(status, 422)
+        told = [(e["pointer"], e["message"]) for e in ended["failure"]["details"]["errors"]]
+        self.assertEqual(told, [(e["pointer"], e["message"]) for e in refused["errors"]])
+        # Nothing was done under the key, so it is free again.
         status, body, _ = self.world.server.api(
             "POST", "/v1/sagas", {"definition": "sql.waits", "input": {"x": 1}, "businessKey": "k-bad"})
-        self.assertEqual((status, body["code"]), (409, "business-key-reused"))
+        self.assertEqual(status, 201, body)
+
+    def test_a_signal_that_no_saga_can_hold_is_refused(self):
+        saga = self.start("sql.waits", {"x": 1})
+        for name, payload in (("", "{}"), (129 * "n", "{}"), ("go", json.dumps("x" * 65_536)), ("go", json.dumps(nested(65))),
+                              ("go", "18446744073709551615"), ("go", "[1e400]")):
+            with self.subTest(name=name[:10], payload=payload[:40]):
+                self.assertIn("BS422", self.sql(f"select backstitch.signal('{saga}', '{name}', '{payload}')"))
 
     def test_a_start_and_its_signal_may_share_a_transaction(self):
         saga = self.sql("create temp table t on commit drop as select backstitch.start_saga('sql.waits', '{\"x\": 1}') as id",

@@ -106,7 +106,8 @@ inline std::string digest(const engine::SagaState& state) {
            state.failure, state.pivot_sent, state.pivot_passed, state.cancel_requested,
            state.deadline_passed, state.handlers_started, state.started_at, state.ended_at,
            state.deadline, state.sequence.get(), state.resumes_without_progress,
-           state.suspended_times, state.open, state.bytes, state.saga_view);
+           state.suspended_times, state.open, state.bytes, state.details_bytes,
+           state.saga_view);
   if (state.parent)
     out.line("parent", state.parent->saga.text(), state.parent->step, state.parent->depth);
   for (const auto& s : state.suspensions)

@@ -55,3 +55,44 @@ TEST_CASE("an answer that is too large counts as done and is undone") {
         "StepSucceeded a but LIMIT_EXCEEDED, CompensationStarted LIMIT_EXCEEDED, "
         "StepCompensationScheduled a | call a compensate #1");
 }
+
+TEST_CASE("the details of a failure have a bound, and what is larger is noted with its beginning") {
+  const std::string large = "\"" + std::string(900'000, 'x') + "\"";
+  Play one(saga(step("a") + "," + step("b")));
+  one.start();
+  one.answer("a", 200);
+  one.answer("b", 409, large);
+  const Json& details = one.state.failure->details;
+  CHECK(details["truncated"] == true);
+  CHECK(details["bytes"] == 900'002);
+  CHECK(details["beginning"] == "\"" + std::string(1023, 'x'));
+  CHECK(one.log.back().data.size() < 4'000);
+
+  Play small(saga(step("a")));
+  small.start();
+  small.answer("a", 409, R"({"reason":"sold out"})");
+  CHECK(small.state.failure->details == Json{{"reason", "sold out"}});
+}
+
+TEST_CASE("a loop whose every item fails with a large answer keeps a megabyte of details") {
+  constexpr int items = 200;
+  Play play(saga(R"({"name":"loop","forEach":{"in":"${input.list}","as":"i","maxItems":200,)"
+                 R"("onFailure":"finish","steps":[)" +
+                 step("a") + "]}}"),
+            R"({"list":)" + Json(std::vector<int>(items, 1)).dump() + "}");
+  play.checks_fold = false;
+  play.start();
+  const std::string body = "\"" + std::string(50'000, 'x') + "\"";
+  for (int i = 0; i < items; ++i) play.answer("loop[" + std::to_string(i) + "]/a", 409, body);
+  CHECK(play.status() == "FAILED");
+  CHECK(play.state.details_bytes < 1'500'000);
+  const Json& others = play.state.failure->details["others"];
+  CHECK(others.size() == 20);
+  CHECK(others[0] == Json{{"code", "HTTP_409"},
+                          {"class", "failure"},
+                          {"message", others[0]["message"]},
+                          {"step", "loop[1]/a"}});
+  std::size_t bytes = 0;
+  for (const auto& record : play.log) bytes += record.data.size();
+  CHECK(bytes < 5'000'000);
+}

@@ -21,6 +21,7 @@ engine::CallResult response(int status, Json body = nullptr) {
 }
 /// Refusals have bodies of every shape.
 Json error_page(Dice dice) {
+  if (dice.chance(10)) return std::string(dice.pick({60'000U, 70'000U, 200'000U}), 'x');
   switch (dice.below(8)) {
     case 0:
       return "<html>\r\n<h1>Conflict</h1></html>";

@@ -10,6 +10,9 @@ namespace {
 using What = Observed::What;
 constexpr std::size_t actions_max = 5'000;
 constexpr Duration patience{10 * 60'000};
+/// As docs/language.md has them, with room for escapes and for notes of what was left out.
+constexpr std::size_t details_max = 66'000;
+constexpr std::size_t all_details_max = 4'500'000;
 
 void collect_signals(const Json& node, std::vector<std::string>& out) {
   if (node.is_object() && node.contains("wait")) {
@@ -253,8 +256,21 @@ Latitude RandomPlay::latitude(const std::string& path) const {
   return main_line && participants_.seed() % 4 == 0 ? Latitude::settled : Latitude::done;
 }
 
+void RandomPlay::look_at_size(const engine::Event& event) {
+  const engine::Failure* failure = engine::failure_of(event.body);
+  if (failure == nullptr || !wrong_call_.empty()) return;
+  const std::size_t bytes = failure->details.dump().size();
+  if (bytes > details_max)
+    wrong_call_ = std::string(engine::type_name(event)) + " has details of " +
+                  std::to_string(bytes) + " bytes";
+  if (play_.state.details_bytes > all_details_max)
+    wrong_call_ =
+        "the saga keeps details of " + std::to_string(play_.state.details_bytes) + " bytes";
+}
+
 /// What there is to see of a step or a saga; other events say how the machine got there.
 void RandomPlay::note(const engine::Event& event) {
+  look_at_size(event);
   const auto see = [&](What what, const std::string& path) { seen_.push_back({what, path, ""}); };
   std::visit(Match{[&](const engine::StepScheduled& e) { see(What::call, e.path); },
                    [&](const engine::AttemptStarted& e) {
@@ -325,7 +341,8 @@ void RandomPlay::spend(const engine::CallParticipant& call) {
   const std::uint32_t spent = ++spent_[{call.path, call.phase}];
   if (call.phase != engine::Phase::forward) return;
   const auto& allowed = std::get<dsl::Action>(step.body).retry.attempts_max;
-  if (step.kind == dsl::StepKind::compensatable && allowed && spent > *allowed && wrong_call_.empty())
+  if (step.kind == dsl::StepKind::compensatable && allowed && spent > *allowed &&
+      wrong_call_.empty())
     wrong_call_ = call.path + " has attempt " + std::to_string(spent) + " of " +
                   std::to_string(*allowed) + ", and nobody gave it a new budget";
 }

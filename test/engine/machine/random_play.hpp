@@ -43,6 +43,7 @@ class RandomPlay {
   bool is_suspended() const;
   void on(engine::StimulusBody body);
   std::size_t ends_of_steps(std::ptrdiff_t first) const;
+  void look_at_size(const engine::Event& event);
   void note(const engine::Event& event);
   void note_stop(Observed::What what);
   void note_end(const engine::SagaEnded& event);

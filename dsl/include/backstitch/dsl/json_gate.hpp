@@ -12,6 +12,9 @@ namespace backstitch::dsl {
 struct GateLimits {
   std::size_t bytes_max = 256 * 1024;
   std::size_t depth_max = 64;
+
+  /// For text that has values of these limits in it, so many levels down.
+  GateLimits around(std::size_t levels) const { return {bytes_max, depth_max + levels}; }
 };
 
 /// Untrusted text to JSON: the only way in. Refuses what the JSON library would let pass: duplicate
@@ -23,13 +26,13 @@ struct GateLimits {
 ///         is the place; the message of a syntax error has line and column too.
 Result<Json> parse_json(std::string_view text, const GateLimits& limits = {});
 
-/// The same for a value that a program has built: what is taken is what parse_json would give for its
-/// text. Integers without a sign and doubles get the form of the domain; NaN and infinities, for which
-/// JSON has no text, are refused as json-number-range.
+/// The same for a value that a program has built: what is taken is what parse_json would give for
+/// its text. Integers without a sign and doubles get the form of the domain; NaN and infinities,
+/// for which JSON has no text, are refused as json-number-range.
 Result<Json> admit(Json value, const GateLimits& limits = {});
 
-/// Text that passed the gate before it was stored. Its numbers are never refused; PostgreSQL may have
-/// written them otherwise (12000000000000000000 for 1.2e19) and they are the same as before.
+/// Text that passed the gate before it was stored. Its numbers are never refused; PostgreSQL may
+/// have written them otherwise (12000000000000000000 for 1.2e19) and they are the same as before.
 /// @throws std::invalid_argument if it is no JSON text all the same
 Json stored_json(std::string_view text);
 

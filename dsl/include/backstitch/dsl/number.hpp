@@ -1,12 +1,14 @@
 #pragma once
-/// The one domain of numbers: what a saga can hold, and hold unchanged through JSON text, PostgreSQL's
-/// `numeric` and back. Pure; any thread.
+/// The one domain of numbers: what a saga can hold, and hold unchanged through JSON text,
+/// PostgreSQL's `numeric` and back. Pure; any thread.
 ///
-/// - An integral value within signed 64 bits is an integer, however it is written: 3, 3.0, 3e0; -0 is 0.
+/// - An integral value within signed 64 bits is an integer, however it is written: 3, 3.0, 3e0; -0
+///   is 0.
 /// - Any other value is the nearest finite double (IEEE 754 binary64, ties to even).
-/// - An integral value outside 64 bits is in the domain only if it is the decimal value of the shortest
-///   text of that double, or of the text that the engine itself writes: 12000000000000000000 and 1e23
-///   are, 18446744073709551615 is not. So an identifier that a double would change is refused instead.
+/// - An integral value outside 64 bits is in the domain only if it is the decimal value of the
+///   shortest text of that double, or of the text that the engine itself writes:
+///   12000000000000000000 and 1e23 are, 18446744073709551615 is not. So an identifier that a double
+///   would change is refused instead.
 /// - What is larger than every double (1e400) is not in the domain; what is too small for one is 0.
 #include <optional>
 #include <string_view>

@@ -27,8 +27,8 @@ inline constexpr std::size_t answer_text_bytes_max = std::size_t{64} * 1024;
 AnswerBody read_body(std::string_view content_type, std::string_view content_encoding,
                      const std::string& bytes);
 
-/// The same for a body that a participant in this process has built. A body that JSON text could not
-/// hold becomes null and unreadable.
+/// The same for a body that a participant in this process has built. A body that JSON text could
+/// not hold becomes null and unreadable.
 AnswerBody admitted_body(Json value, std::string unreadable);
 
 /// Of an answer whose body is larger than the service's `maxResponseBytes`.

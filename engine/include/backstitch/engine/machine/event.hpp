@@ -240,6 +240,11 @@ struct Event {
 std::string_view type_name(const Event& event);
 /// The step concerned; empty for events of the saga as a whole.
 const StepPath& path_of(const Event& event);
+/// The failure that it records; null: none.
+const Failure* failure_of(const EventBody& body);
+Failure* failure_of(EventBody& body);
+/// Whether the saga keeps that failure: of attempts it only has the latest.
+bool keeps_failure(const EventBody& body);
 
 /// One row of the log. `data` is JSON text without type, path and time.
 struct EventRecord {

@@ -153,7 +153,7 @@ struct BlockState {
   std::set<std::uint32_t> undoing;
   std::optional<std::vector<StepPath>> undo_order;
 
-  static constexpr std::size_t failures_max = 20;
+  static constexpr std::size_t failures_max = 21;  ///< the first one and twenty others
 };
 
 /// A signal that no wait has taken yet.
@@ -224,7 +224,8 @@ struct SagaState {
   std::set<StepPath, std::less<>> open;  ///< steps that wait for an answer, a signal or a time
   std::vector<QueuedSignal> signals;
   std::uint32_t suspended_times = 0;
-  std::size_t bytes = 0;  ///< of input, outputs, captured data and queued signals, about
+  std::size_t bytes = 0;          ///< of input, outputs, captured data, signals and failures, about
+  std::size_t details_bytes = 0;  ///< of these the details of failures
   /// `saga` as expressions see it; kept beside the fields it is made from.
   Json saga_view;
 };
