@@ -7,6 +7,8 @@
 #define _TURN_OFF_PLATFORM_STRING  // NOLINT(bugprone-reserved-identifier)
 #include <cpprest/http_client.h>
 
+#include <backstitch/base/json_text.hpp>
+
 namespace backstitch::client {
 namespace {
 
@@ -126,7 +128,9 @@ struct Client::Impl {
   Result<Json> post(const std::string& path, const std::string& body) {
     return json(methods::POST, path, &body);
   }
-  Result<Json> act(const std::string& path, const Json& body) { return post(path, body.dump()); }
+  Result<Json> act(const std::string& path, const Json& body) {
+    return post(path, json_text(body));
+  }
   Result<Json> command(const Order& order, const std::string& what, const Json& body) {
     return act("/v1/sagas" + segment(order.id) + what + (order.dry_run ? "?dryRun=true" : ""),
                body);
@@ -148,7 +152,7 @@ Result<Started> Client::start(const Start& start) {
   if (!start.labels.empty()) body["labels"] = start.labels;
   Query query;
   if (start.wait) query.emplace_back("wait", to_text(*start.wait));
-  const std::string text = body.dump();
+  const std::string text = json_text(body);
   int status = 0;
   auto saga =
       impl_->json(methods::POST, with_query("/v1/sagas", query), &text,

@@ -266,8 +266,13 @@ Json arithmetic(const Node& node, const Json& left, const Json& right) {
     return left.get_ref<const std::string&>() + right.get_ref<const std::string&>();
   }
   if (!left.is_number() || !right.is_number()) mismatch(node, "arithmetic", left, right);
-  if (is_integer(left) && is_integer(right) && node.op != Operator::divide) {
-    return integer_arithmetic(node, left.get<std::int64_t>(), right.get<std::int64_t>());
+  if (is_integer(left) && is_integer(right)) {
+    const auto a = left.get<std::int64_t>();
+    const auto b = right.get<std::int64_t>();
+    if (node.op != Operator::divide) return integer_arithmetic(node, a, b);
+    // Exact where it can be; -1 would overflow for the least integer.
+    if (b != 0 && b != -1 && a % b == 0) return a / b;
+    if (b == -1 && a != INT64_MIN) return -a;
   }
   return floating_arithmetic(node, left.get<double>(), right.get<double>());
 }

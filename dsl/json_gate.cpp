@@ -76,7 +76,9 @@ class Gate : public nlohmann::json_sax<Json> {
     const bool encoding = what.find("UTF-8") != std::string::npos;
     const bool range = failure.id == number_overflow;
     const auto detail = what.find(": ");
-    const auto message = well_formed(detail == std::string::npos ? what : what.substr(detail + 2));
+    const auto message =
+        range ? "a number is larger than every double; send it as a string"
+              : well_formed(detail == std::string::npos ? what : what.substr(detail + 2));
     error_ = make(encoding ? "json-encoding"
                   : range  ? "json-number-range"
                            : "json-syntax",
@@ -108,7 +110,8 @@ class Gate : public nlohmann::json_sax<Json> {
 
   bool open(Json::value_t kind) {
     if (open_.size() >= limits_.depth_max) {
-      return refuse("json-too-deep", "nested deeper than " + std::to_string(limits_.depth_max));
+      return refuse("json-too-deep",
+                    "nested deeper than " + std::to_string(limits_.depth_max - limits_.levels));
     }
     Json* value = place();
     *value = Json(kind);

@@ -8,7 +8,7 @@ namespace backstitch::dsl {
 namespace {
 
 constexpr std::size_t hint_distance_max = 2;
-constexpr std::size_t name_chars_max = 64;
+constexpr std::size_t compared_chars_max = 64;
 
 /// Insertions, deletions and changes of a character that lead from `a` to `b`, as far as they are
 /// at most hint_distance_max; else more than that.
@@ -16,7 +16,7 @@ std::size_t edit_distance(std::string_view a, std::string_view b) {
   constexpr std::size_t too_far = hint_distance_max + 1;
   if (a.size() > b.size()) std::swap(a, b);
   if (b.size() - a.size() > hint_distance_max) return too_far;
-  std::array<std::size_t, name_chars_max + 1> row{};
+  std::array<std::size_t, compared_chars_max + 1> row{};
   for (std::size_t j = 0; j <= a.size(); ++j) row[j] = j;
   for (std::size_t i = 1; i <= b.size(); ++i) {
     std::size_t diagonal = row[0];
@@ -35,11 +35,11 @@ std::size_t edit_distance(std::string_view a, std::string_view b) {
 }  // namespace
 
 std::string nearest(std::string_view text, const std::vector<std::string>& names) {
-  if (text.size() > name_chars_max || names.size() > names_max) return {};
+  if (text.size() > compared_chars_max || names.size() > names_max) return {};
   const std::string* best = nullptr;
   std::size_t least = hint_distance_max + 1;
   for (const auto& name : names) {
-    if (name.size() > name_chars_max) continue;
+    if (name.size() > compared_chars_max) continue;
     const std::size_t distance = edit_distance(text, name);
     if (distance < least && distance < name.size()) {
       least = distance;

@@ -81,15 +81,12 @@ std::optional<double> double_of(std::string_view text, const Decimal& exact) {
   return exact.magnitude() > 0 ? std::nullopt : std::optional(0.0);
 }
 
-/// Whether the exact value is that of a text of the double: of the shortest one, or of what the
-/// JSON library writes (Grisu2, now and then a digit longer), since a participant may send that
-/// back. Other notations of std::to_chars fill up large values with the digits of the exact one.
-bool is_written_so(double value, const Decimal& exact) {
+/// Other notations of std::to_chars fill up large values with the digits of the exact one.
+Decimal shortest(double value) {
   char text[32];
   const auto end =
       std::to_chars(text, text + sizeof text, value, std::chars_format::scientific).ptr;
-  return decimal_of({text, static_cast<std::size_t>(end - text)}) == exact ||
-         decimal_of(Json(value).dump()) == exact;
+  return decimal_of({text, static_cast<std::size_t>(end - text)});
 }
 
 }  // namespace
@@ -105,7 +102,7 @@ std::optional<Json> number_of(std::string_view text) {
   if (exact.digits.empty()) return 0;
   if (const auto integer = integer_of(exact)) return *integer;
   const auto nearest = double_of(text, exact);
-  if (!nearest || (exact.is_integral() && !is_written_so(*nearest, exact))) return std::nullopt;
+  if (!nearest || (exact.is_integral() && shortest(*nearest) != exact)) return std::nullopt;
   return number(*nearest);
 }
 

@@ -1,3 +1,4 @@
+#include <backstitch/base/json_text.hpp>
 #include <backstitch/dsl/template.hpp>
 
 #include <algorithm>
@@ -281,7 +282,7 @@ Result<Json> Template::render(const Scope& scope, Budget& budget) const {
 Result<std::string> Template::render_text(const Scope& scope, Budget& budget) const {
   const Part& root = compiled_->root;
   if (root.kind == Part::Kind::constant) {
-    return root.constant.is_string() ? root.constant.get<std::string>() : root.constant.dump();
+    return root.constant.is_string() ? root.constant.get<std::string>() : json_text(root.constant);
   }
   return text_of(root.pieces, scope, budget);
 }

@@ -2,6 +2,7 @@
 #include <charconv>
 #include <cstring>
 
+#include <backstitch/base/json_text.hpp>
 #include <backstitch/dsl/json_gate.hpp>
 #include <backstitch/dsl/number.hpp>
 
@@ -32,7 +33,7 @@ std::size_t find(const std::string& text, const std::string& what, std::size_t f
 Json to_string_value(const Arguments& a) {
   const Json& value = a[0];
   if (value.is_string()) return value;
-  if (value.is_number() || value.is_boolean()) return value.dump();
+  if (value.is_number() || value.is_boolean()) return json_text(value);
   a.fail("takes a string, number or boolean, not " + shown(value) + "; for others there is json()");
 }
 
@@ -106,7 +107,7 @@ Json join(const Arguments& a) {
     }
     if (!first) text += separator;
     first = false;
-    text += item.is_string() ? item.get_ref<const std::string&>() : item.dump();
+    text += item.is_string() ? item.get_ref<const std::string&>() : json_text(item);
     a.evaluation.check_size(a.node, text.size());
   }
   return text;
@@ -170,7 +171,7 @@ std::vector<Function> text_functions() {
        [](const Arguments& a) -> Json { return a.text(0).ends_with(a.text(1)); }},
       {{"int", 1, 1, "integer", {"string|number|integer"}}, to_integer},
       {{"join", 1, 2, "string", {"array", "string"}}, join},
-      {{"json", 1, 1, "string", {}}, [](const Arguments& a) -> Json { return a[0].dump(); }},
+      {{"json", 1, 1, "string", {}}, [](const Arguments& a) -> Json { return json_text(a[0]); }},
       {{"lower", 1, 1, "string", {"string"}},
        [](const Arguments& a) { return changed_case(a, 'A', 'Z', 32); }},
       {{"number", 1, 1, "number", {"string|number|integer"}}, to_number},

@@ -66,16 +66,31 @@ create function backstitch.shard_of(p_saga uuid) returns smallint language sql i
   select get_byte(uuid_send(p_saga), 15)::smallint
 $$;
 
+-- How many bytes a value has as compact JSON text; jsonb writes a space behind every colon and comma.
+create function backstitch.json_bytes(value jsonb) returns bigint
+language sql immutable set search_path = pg_catalog, pg_temp as $$
+  select (octet_length(value::text) - coalesce(sum(greatest(
+            case jsonb_typeof(inner_value)
+              when 'array' then jsonb_array_length(inner_value) - 1
+              else 2 * (select count(*) from jsonb_object_keys(inner_value)) - 1 end, 0)), 0))::bigint
+    from jsonb_path_query(value, 'strict $.** ? (@.type() == "object" || @.type() == "array")') inner_value
+$$;
+-- Whether an integral number outside 64 bits is the shortest text of its double. PostgreSQL's own text
+-- leaves out the bounds between two doubles, so for 1e23 it has more digits than needed.
+create function backstitch.is_shortest(number numeric) returns boolean
+language sql immutable set search_path = pg_catalog, pg_temp set extra_float_digits = 1 as $$
+  select number = own or length(rtrim(abs(number)::text, '0')) < length(rtrim(abs(own)::text, '0'))
+    from (select number::float8::text::numeric as own) o
+$$;
 -- What no saga can hold, as the engine's own gates judge it (docs/language.md, Limits): null, or what is
--- wrong with the value. An integral number outside 64 bits is taken if the shortest text of its double
--- says the same number; larger than every double is 2^1024 - 2^970, from where on binary64 rounds up.
+-- wrong with the value. Larger than every double is 2^1024 - 2^970, from where on binary64 rounds up.
 create function backstitch.flaw_of(value jsonb, bytes_max integer) returns text
-language plpgsql immutable set search_path = pg_catalog, pg_temp set extra_float_digits = 1 as $$
+language plpgsql immutable set search_path = pg_catalog, pg_temp as $$
 declare
   number numeric;
 begin
-  if octet_length(value::text) > bytes_max then
-    return format('has %s bytes; at most %s are taken', octet_length(value::text), bytes_max);
+  if octet_length(value::text) > bytes_max and backstitch.json_bytes(value) > bytes_max then
+    return format('has %s bytes; at most %s are taken', backstitch.json_bytes(value), bytes_max);
   end if;
   if jsonb_path_exists(value, 'strict $.**{64 to last} ? (@.type() == "object" || @.type() == "array")') then
     return 'is nested deeper than 64';
@@ -83,12 +98,11 @@ begin
   for number in
     select n::numeric from jsonb_path_query(value, 'strict $.** ? (@.type() == "number")') n
   loop
-    continue when number <> trunc(number) and abs(number) < 1e300;
-    continue when number between -9223372036854775808 and 9223372036854775807;
     if abs(number) >= power(2::numeric, 1024) - power(2::numeric, 970) then
       return 'holds a number that is larger than every double; send it as a string';
     end if;
-    if number::float8::text::numeric <> number then
+    continue when number <> trunc(number) or number between -9223372036854775808 and 9223372036854775807;
+    if not backstitch.is_shortest(number) then
       return format('holds %s, an integer that does not fit in 64 bits; send it as a string', number);
     end if;
   end loop;
@@ -113,8 +127,8 @@ end $$;
 -- Starts a saga in the caller's own transaction: it begins when that commits, and only then. With a
 -- business key the call may be repeated: same key and input, same saga; other input is refused. What
 -- the definition's schema refuses cannot be known here: such a saga ends FAILED at once, nothing done.
--- Errors: BS404 no such definition, BS409 key used with other input (or not known to be the same),
--- BS422 input or labels that no saga can have.
+-- Errors: BS404 no such definition, BS409 key used with other input, BS422 input or labels that no saga can
+-- have, BS503 a start under that key with other input has not been taken up yet.
 create function backstitch.start_saga(
   name text, input jsonb, business_key text default null, labels jsonb default '{}',
   version bigint default null)
@@ -125,9 +139,14 @@ declare
   saga uuid := backstitch.new_saga_id();
   chosen bigint;
   known uuid;
+  pending boolean;
+  same boolean;
   asked text := md5(input::text);
   flaw text;
 begin
+  if name is null then
+    raise exception 'a start names a definition' using errcode = 'BS422';
+  end if;
   if jsonb_typeof(input) is distinct from 'object' then
     raise exception 'the input of a saga is a JSON object' using errcode = 'BS422';
   end if;
@@ -146,26 +165,34 @@ begin
    where d.name = start_saga.name
      and case when start_saga.version is null then d.active else d.version = start_saga.version end;
   if not found then
-    raise exception 'there is no definition % %', name, coalesce('version ' || version, 'with an active version')
+    raise exception 'there is no definition % %', quote_literal(left(name, 128)),
+      coalesce('version ' || version, 'with an active version')
       using errcode = 'BS404', hint = 'Register it first: backstitch register FILE.';
   end if;
 
-  if business_key is not null then
+  while business_key is not null loop
     insert into backstitch.saga_key (saga_id, scope, key, hash, sql_hash)
       values (saga, 'business:' || name, business_key, '', asked)
       on conflict on constraint saga_key_pkey do nothing;
-    if not found then
-      select k.saga_id into known from backstitch.saga_key k
-       where k.scope = 'business:' || start_saga.name and k.key = start_saga.business_key
-         and (k.sql_hash = asked
-              or exists (select 1 from backstitch.saga s where s.id = k.saga_id and s.input = start_saga.input));
-      if known is null then
-        raise exception 'the business key % of % belongs to a saga with other input', business_key, name
-          using errcode = 'BS409', hint = 'Use another key, or the input the saga was started with.';
-      end if;
-      return known;
+    exit when found;
+    select k.saga_id, k.hash = '',
+           k.sql_hash = asked
+           or exists (select 1 from backstitch.saga s where s.id = k.saga_id and s.input = start_saga.input)
+           or exists (select 1 from backstitch.inbox i where i.saga_id = k.saga_id and i.kind = 'start'
+                         and i.data->'input' = start_saga.input)
+      into known, pending, same
+      from backstitch.saga_key k
+     where k.scope = 'business:' || start_saga.name and k.key = start_saga.business_key;
+    -- Given back meanwhile, by a start that could not be kept.
+    continue when not found;
+    if same then return known; end if;
+    if pending then
+      raise exception 'a start under the business key % of % has not been taken up yet', business_key, name
+        using errcode = 'BS503', hint = 'Try again in a moment: it may have other input, or give the key back.';
     end if;
-  end if;
+    raise exception 'the business key % of % belongs to a saga with other input', business_key, name
+      using errcode = 'BS409', hint = 'Use another key, or the input the saga was started with.';
+  end loop;
 
   insert into backstitch.inbox (saga_id, shard, kind, data)
     values (saga, backstitch.shard_of(saga), 'start',
@@ -177,14 +204,18 @@ end $$;
 
 -- Sends a signal in the caller's own transaction. Whoever may call this may send any signal. One that the
 -- wait turns away later (its schema, its `accept`) is recorded in backstitch.audit as `signal-refused`.
--- Errors: BS404 no such saga, BS409 it has ended, BS422 a name or payload that cannot be sent.
-create function backstitch.signal(saga_id uuid, name text, payload jsonb default 'null') returns void
+-- With an idempotency key the call may be repeated: the saga takes the same signal under it once.
+-- Errors: BS404 no such saga, BS409 it has ended, BS422 a name, payload or key that cannot be sent.
+create function backstitch.signal(saga_id uuid, name text, payload jsonb, idempotency_key text) returns void
 language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
 #variable_conflict use_variable
 declare
   status text;
   flaw text := backstitch.flaw_of(payload, 65536);
 begin
+  if octet_length(idempotency_key) > 255 then
+    raise exception 'an idempotency key has at most 255 bytes' using errcode = 'BS422';
+  end if;
   if name is null or name = '' then
     raise exception 'a signal has a name' using errcode = 'BS422';
   end if;
@@ -205,10 +236,16 @@ begin
   insert into backstitch.inbox (saga_id, shard, kind, data)
     values (saga_id, backstitch.shard_of(saga_id), 'signal',
             jsonb_build_object('name', name, 'payload', coalesce(payload, 'null'),
-                               'by', 'sql:' || session_user, 'roles', jsonb_build_array('*')));
+                               'by', 'sql:' || session_user, 'roles', jsonb_build_array('*'),
+                               'key', idempotency_key));
   perform pg_notify('backstitch_inbox', '');
 end $$;
+create function backstitch.signal(saga_id uuid, name text, payload jsonb default 'null') returns void
+language sql security definer set search_path = pg_catalog, pg_temp as $$
+  select backstitch.signal(saga_id, name, payload, null)
+$$;
 
 -- They act with their owner's rights, so nobody has them unasked; docs/sql.md says what to grant.
 revoke execute on function backstitch.start_saga(text, jsonb, text, jsonb, bigint) from public;
 revoke execute on function backstitch.signal(uuid, text, jsonb) from public;
+revoke execute on function backstitch.signal(uuid, text, jsonb, text) from public;

@@ -102,6 +102,7 @@ std::string step_text(const Moment& moment) {
     return "catch " + number_in(data, "index") + " does not match: " + text_in(data, "message");
   if (type == "StepWaiting") return waiting(moment);
   if (type == "SignalConsumed") return "takes the signal";
+  if (type == "SignalDropped") return "turns a kept signal away: " + text_in(data, "reason");
   if (type == "CallbackReceived") return "is called back";
   if (type == "CallbackRefused") return "is called back too late";
   if (type == "QuietPeriodEnded") return "its quiet period is over";

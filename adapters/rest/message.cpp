@@ -2,6 +2,8 @@
 
 #include <nlohmann/json.hpp>
 
+#include <backstitch/base/json_text.hpp>
+
 namespace backstitch::rest {
 namespace {
 
@@ -88,11 +90,20 @@ Result<std::optional<std::string>> Request::single(const std::string& name) cons
   return std::optional<std::string>{first->second};
 }
 
+Reply replayed_if(bool repeated, Reply reply) {
+  if (repeated) reply.headers.emplace_back("Idempotent-Replayed", "true");
+  return reply;
+}
+
 Reply json_reply(int status, const Json& body) {
   Reply reply;
   reply.status = status;
-  // Stored text is valid UTF-8; `replace` keeps an answer possible should it ever not be.
-  reply.body = body.dump(-1, ' ', false, Json::error_handler_t::replace);
+  try {
+    reply.body = json_text(body);
+  } catch (const Json::exception&) {
+    // Stored text is valid UTF-8; an answer stays possible should it ever not be.
+    reply.body = body.dump(-1, ' ', false, Json::error_handler_t::replace);
+  }
   return reply;
 }
 

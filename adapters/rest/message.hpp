@@ -49,5 +49,7 @@ std::optional<std::string> percent_decode(std::string_view text, bool plus_is_sp
 Result<Request> parse_target(std::string_view target);
 
 Reply json_reply(int status, const Json& body);
+/// With `Idempotent-Replayed: true` if it answers what had been done before.
+Reply replayed_if(bool repeated, Reply reply);
 
 }  // namespace backstitch::rest

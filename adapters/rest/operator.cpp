@@ -56,12 +56,17 @@ void run(engine::Engine& engine, const Request& request, SagaId saga, engine::Co
                          respond(plan ? json_reply(200, plan_json(*plan)) : problem(plan.error()));
                        });
   }
-  engine.command(saga, std::move(command), [&engine, saga, respond](const Result<Done>& done) {
-    if (!done) return respond(problem(done.error()));
-    engine.view(saga, [respond](const Result<Json>& view) {
-      respond(view ? json_reply(200, *view) : problem(view.error()));
-    });
-  });
+  auto key = idempotency_key_of(request);
+  if (!key) return respond(problem(key.error()));
+  engine.command(
+      saga, std::move(command),
+      [&engine, saga, respond](const Result<Done>& done) {
+        if (!done) return respond(problem(done.error()));
+        engine.view(saga, [respond, repeated = done->repeated](const Result<Json>& view) {
+          respond(view ? replayed_if(repeated, json_reply(200, *view)) : problem(view.error()));
+        });
+      },
+      std::move(*key));
 }
 
 /// Data of a step that is done; of anything else there is none.

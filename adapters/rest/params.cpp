@@ -91,6 +91,14 @@ Result<Done> only_keys(const Json& object, std::initializer_list<const char*> al
   return Done{};
 }
 
+Result<std::string> idempotency_key_of(const Request& request) {
+  constexpr std::size_t bytes_max = 255;
+  if (!request.has_idempotency_key) return std::string{};
+  if (request.idempotency_key.empty() || request.idempotency_key.size() > bytes_max)
+    return invalid("idempotency-key-invalid", "`Idempotency-Key` has 1 to 255 characters.");
+  return request.idempotency_key;
+}
+
 Result<Json> object_body(const Request& request, std::initializer_list<const char*> allowed,
                          std::size_t bytes_max, bool may_be_empty) {
   if (request.body.empty() && may_be_empty) return Json::object();

@@ -25,6 +25,9 @@ Result<std::optional<Duration>> duration_in(const Request& request, const std::s
 Result<std::optional<TimePoint>> time_in(const Request& request, const std::string& name);
 Result<bool> flag_in(const Request& request, const std::string& name);
 
+/// The header `Idempotency-Key`; empty: there is none.
+Result<std::string> idempotency_key_of(const Request& request);
+
 /// The body as a JSON object with no keys but `allowed`.
 Result<Json> object_body(const Request& request, std::initializer_list<const char*> allowed,
                          std::size_t bytes_max, bool may_be_empty = false);

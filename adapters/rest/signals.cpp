@@ -24,12 +24,17 @@ void send_signal(engine::Engine& engine, const Options& options, const Request& 
   if (!id) return respond(problem(id.error()));
   auto payload = any_body(request, options.body_bytes_max);
   if (!payload) return respond(problem(payload.error()));
+  auto key = idempotency_key_of(request);
+  if (!key) return respond(problem(key.error()));
   // Without authentication everybody may do everything; with it, roles come with the identity.
   engine::Signal signal{name, std::move(*payload), request.actor, {"*"}};
-  engine.command(*id, std::move(signal), [respond, saga, name](const Result<Done>& done) {
-    if (!done) return respond(problem(done.error()));
-    respond(json_reply(202, {{"id", saga}, {"signal", name}}));
-  });
+  engine.command(
+      *id, std::move(signal),
+      [respond, saga, name](const Result<Done>& done) {
+        if (!done) return respond(problem(done.error()));
+        respond(replayed_if(done->repeated, json_reply(202, {{"id", saga}, {"signal", name}})));
+      },
+      std::move(*key));
 }
 
 /// A callback is a participant's answer and is read as one. But its sender is still there to be
@@ -53,7 +58,7 @@ void take_callback(engine::Engine& engine, const Options& options, const Request
   if (!answer) return respond(problem(answer.error()));
   engine::Callback callback{token, std::move(*answer)};
   engine.command(*saga, std::move(callback), [respond](const Result<Done>& done) {
-    if (done) return respond(json_reply(200, {{"accepted", true}}));
+    if (done) return respond(json_reply(200, {{done->repeated ? "repeated" : "accepted", true}}));
     // Who does not know the saga cannot know its callback.
     const bool unknown = done.error().code == ErrorCode::not_found;
     respond(problem(unknown ? Error{ErrorCode::not_found, "callback-unknown",

@@ -75,7 +75,7 @@ std::string place_of(SagaId id) {
 Reply started_reply(SagaId id, int status, const Result<Json>& view) {
   Reply reply = json_reply(status, view ? *view : Json{{"id", id.text()}});
   reply.headers.emplace_back("Location", place_of(id));
-  return reply;
+  return replayed_if(status == 200, std::move(reply));
 }
 
 /// The results of a batch as they come in; answers once when the last is there. Results arrive on
@@ -119,13 +119,9 @@ void start_saga(engine::Engine& engine, const Options& options, Request request,
   if (!body) return respond(problem(body.error()));
   auto start = start_of(*body, false);
   if (!start) return respond(problem(start.error()));
-  if (request.has_idempotency_key) {
-    if (request.idempotency_key.empty() || request.idempotency_key.size() > key_bytes_max) {
-      return respond(problem(
-          invalid("idempotency-key-invalid", "`Idempotency-Key` has 1 to 255 characters.")));
-    }
-    start->idempotency_key = request.idempotency_key;
-  }
+  auto key = idempotency_key_of(request);
+  if (!key) return respond(problem(key.error()));
+  if (!key->empty()) start->idempotency_key = std::move(*key);
   engine.start(request.reactor, std::move(*start),
                [&engine, respond, wait = *wait](const Result<engine::StartReply>& reply) {
                  if (!reply) return respond(problem(reply.error()));

@@ -148,13 +148,13 @@ class Applier {
     state_.bytes += json_size(e.payload);
   }
 
-  void operator()(const SignalConsumed& e) {
-    std::erase_if(state_.signals, [&](const auto& one) { return one.sequence == e.sequence; });
-  }
+  void operator()(const SignalConsumed& e) { remove_signal(e.sequence); }
+  void operator()(const SignalDropped& e) { remove_signal(e.sequence); }
 
   void operator()(const CallbackReceived& e) {
     StepState& step = state_.steps[e.path];
     (e.note.empty() ? step.callback_used : step.callback_noted) = true;
+    if (e.note.empty()) step.callback_body = e.body;
   }
   void operator()(const CallbackRefused& e) { state_.steps[e.path].callback_refused = true; }
 
@@ -333,6 +333,14 @@ class Applier {
   }
 
  private:
+  void remove_signal(std::int64_t sequence) {
+    const auto gone = std::find_if(state_.signals.begin(), state_.signals.end(),
+                                   [&](const auto& one) { return one.sequence == sequence; });
+    if (gone == state_.signals.end()) return;
+    state_.bytes -= std::min(state_.bytes, json_size(gone->payload));
+    state_.signals.erase(gone);
+  }
+
   /// A budget begins when its first attempt leaves the queue; what never left it is no attempt.
   void count_attempt(CallState& call) const {
     const bool first = call.attempts == call.attempts_before + 1;
@@ -430,6 +438,7 @@ void note_details(SagaState& state, const EventBody& body) {
 void apply(const dsl::Definition& definition, SagaState& state, const Event& event) {
   std::visit(Applier(definition, state, event), event.body);
   note_details(state, event.body);
+  if (!event.command.key.empty()) state.commands[event.command.key] = event.command.request;
   state.sequence = Sequence{state.sequence.get() + 1};
   const StepPath& path = path_of(event);
   if (path.empty()) return;

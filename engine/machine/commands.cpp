@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "decider.hpp"
+#include "limits.hpp"
 
 namespace backstitch::engine {
 namespace {
@@ -428,6 +429,8 @@ std::optional<Error> Decider::impossible_as_done(const Resolve& resolve,
   if (resolve.output) {
     if (auto error = over_limit(*resolve.output)) return error;
   }
+  if (resolve.captured && json_size(*resolve.captured) > captured_bytes_max)
+    return Error{ErrorCode::invalid, "LIMIT_EXCEEDED", "Captured data has at most 64 KiB."};
   std::optional<Error> broken;
   if (compensation)
     broken =

@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <utility>
 
 #include <backstitch/base/match.hpp>
 
@@ -26,6 +27,7 @@ Transition decide(const Program& program, SagaState state, const Stimulus& stimu
   Transition out;
   out.next = std::move(state);
   Decider decider(program, out, stimulus);
+  if (decider.is_repeated()) return out;
   std::visit(
       Match{[&](const Start& s) { decider.start(s); },
             [&](const CallEnded& s) { decider.call_ended(s); },
@@ -47,12 +49,14 @@ void Decider::emit(EventBody body) {
   if (Failure* failure = failure_of(body)) {
     const std::size_t most = keeps_failure(body) ? details_room() : details_bytes_max;
     failure->details = bounded_details(std::move(failure->details), most);
+    failure->message = cut_message(std::move(failure->message));
   }
   Event event{now(), std::move(body)};
   if (noted_ && path_of(event) == noted_->first) {
     event.attempt = std::move(noted_->second);
     noted_.reset();
   }
+  event.command = std::exchange(command_, {});
   apply(definition(), state(), event);
   out_.events.push_back(std::move(event));
 }
@@ -117,6 +121,7 @@ void Decider::start(const Start& start) {
   started.root = start.id.text();
   if (start.refusal) {
     started.business_key = start.business_key;
+    started.labels = start.labels;
     emit(std::move(started));
     emit(CompensationStarted{*start.refusal});
     return end(SagaStatus::failed);
@@ -143,6 +148,10 @@ void Decider::start(const Start& start) {
     started.labels.emplace(label.name, std::move(*text));
   }
   for (const auto& [name, value] : start.labels) started.labels.insert_or_assign(name, value);
+  if (auto flaw = label_flaw(started.labels)) {
+    out_.refused = std::move(flaw);
+    return;
+  }
   const auto timeout = duration_of(definition().timeout, scope);
   if (!timeout) {
     out_.refused = timeout.error();

@@ -11,6 +11,7 @@
 #include <backstitch/engine/machine/machine.hpp>
 
 #include "backoff.hpp"
+#include "blocks/listeners.hpp"
 #include "keys.hpp"
 #include "locate.hpp"
 #include "outcome.hpp"
@@ -55,6 +56,9 @@ class Decider {
   void undone_by_parent(const UndoneByParent& undone);
 
   // commands.cpp
+  /// Whether the command was carried out before, or its key belongs to another one; else what it
+  /// does is noted under its key.
+  bool is_repeated();
   void cancel(const Cancel& cancel);
   void retry(const Retry& retry);
   void suspend_waiting(const Suspend& suspend);
@@ -146,6 +150,10 @@ class Decider {
   Progress begin_sleep(const Located& at, const dsl::Sleep& sleep);
   Progress begin_wait(const Located& at, const dsl::Wait& wait);
   bool take_signal(const Located& at, const dsl::Wait& wait);
+  void drop_refused(const Located& at, const dsl::Wait& wait);
+  std::optional<Error> refused_by_all(const std::vector<Listener>& waits,
+                                      const QueuedSignal& signal) const;
+  bool has_room_for(const QueuedSignal& signal) const;
   std::optional<Error> refuses_signal(const Located* at, const dsl::Wait& wait,
                                       const QueuedSignal& signal) const;
   void wait_ended(const Located& at);
@@ -256,6 +264,7 @@ class Decider {
   Transition& out_;
   const Stimulus& stimulus_;
   std::optional<std::pair<StepPath, AttemptNote>> noted_;
+  CommandNote command_;               ///< for the next event
   bool resumed_ = false;              ///< the saga stood still until this decision
   bool begins_nothing_ = false;       ///< only what is open is looked at
   std::optional<TimePoint> sent_at_;  ///< of the call that has ended, if it waited in the queue

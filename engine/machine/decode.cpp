@@ -139,6 +139,12 @@ SagaSuspended suspended_from(const StepPath& path, TimePoint at, const Json& in)
            parsed(parse_saga_status(text(in, "from")), "status"), flag(in, "byOperator"), cause}};
 }
 
+CommandNote command_from(const Json& in) {
+  const auto found = in.find("command");
+  if (found == in.end()) return {};
+  return {text(*found, "key"), text(*found, "request")};
+}
+
 AttemptNote note_from(const Json& in) {
   return {text(in, "unreadable"), time(in, "sentAt"), in.contains("sent")};
 }
@@ -223,7 +229,9 @@ std::optional<EventBody> block_event_from(const std::string& type, const StepPat
                        time(in, "pollAt")};
   }
   if (type == "SignalConsumed") return SignalConsumed{path, integer<std::int64_t>(in.at("signal"))};
-  if (type == "CallbackReceived") return CallbackReceived{path, text(in, "note")};
+  if (type == "SignalDropped")
+    return SignalDropped{path, integer<std::int64_t>(in.at("signal")), text(in, "reason")};
+  if (type == "CallbackReceived") return CallbackReceived{path, text(in, "body"), text(in, "note")};
   if (type == "CallbackRefused") return CallbackRefused{path};
   if (type == "ChildScheduled")
     return ChildScheduled{path, child_from(in.at("child")), time(in, "timeoutAt"), text(in, "key")};
@@ -245,7 +253,7 @@ Result<Event> decode(const EventRecord& record) {
   try {
     const Json data = record.data.empty() ? Json::object() : dsl::stored_json(record.data);
     if (auto body = body_from(record.type, record.path, record.at, data))
-      return Event{record.at, std::move(*body), note_from(data)};
+      return Event{record.at, std::move(*body), note_from(data), command_from(data)};
     return Error{
         ErrorCode::internal, "log-corrupt",
         "The event type " + record.type + " is not known; was it written by a newer engine?"};

@@ -1,3 +1,4 @@
+#include <backstitch/base/json_text.hpp>
 #include <backstitch/base/match.hpp>
 #include <backstitch/engine/machine/event.hpp>
 
@@ -103,7 +104,14 @@ Json data_of(const Event& event) {
                      if (!e.roles.empty()) out["roles"] = e.roles;
                    },
                    [&](const SignalConsumed& e) { out["signal"] = e.sequence; },
-                   [&](const CallbackReceived& e) { put(out, "note", e.note); },
+                   [&](const SignalDropped& e) {
+                     out["signal"] = e.sequence;
+                     out["reason"] = e.reason;
+                   },
+                   [&](const CallbackReceived& e) {
+                     put(out, "body", e.body);
+                     put(out, "note", e.note);
+                   },
                    [&](const CallbackRefused&) {},
                    [&](const StepSkipped&) {},
                    [&](const AttemptStarted& e) {
@@ -175,13 +183,16 @@ Json data_of(const Event& event) {
   put(out, "unreadable", event.attempt.unreadable);
   put(out, "sentAt", event.attempt.sent_at);
   if (event.attempt.unsent) out["sent"] = false;
+  if (!event.command.key.empty())
+    out["command"] = {{"key", event.command.key}, {"request", event.command.request}};
   return out;
 }
 
 }  // namespace
 
 EventRecord encode(const Event& event, Sequence sequence) {
-  return {sequence, std::string(type_name(event)), path_of(event), data_of(event).dump(), event.at};
+  return {sequence, std::string(type_name(event)), path_of(event), json_text(data_of(event)),
+          event.at};
 }
 
 }  // namespace backstitch::engine

@@ -20,6 +20,7 @@ std::string_view type_name(const Event& event) {
             [](const StepWaiting&) { return "StepWaiting"; },
             [](const SignalReceived&) { return "SignalReceived"; },
             [](const SignalConsumed&) { return "SignalConsumed"; },
+            [](const SignalDropped&) { return "SignalDropped"; },
             [](const CallbackReceived&) { return "CallbackReceived"; },
             [](const CallbackRefused&) { return "CallbackRefused"; },
             [](const StepSkipped&) { return "StepSkipped"; },

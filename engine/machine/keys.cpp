@@ -5,12 +5,7 @@
 namespace backstitch::engine {
 namespace {
 
-/// 128 bits: two texts do not meet by chance, and no one gains from making them meet.
 constexpr std::size_t digest_chars = 32;
-
-std::string short_digest(std::string_view text) {
-  return sha256_hex(text).substr(0, digest_chars);
-}
 
 /// The names on the way to the step, joined by hyphens, which no name holds. An iteration is named
 /// by a digest of its key, so a list built in another order means the same, else by its index.
@@ -40,6 +35,10 @@ std::string joined_path(const SagaState& state, const Located& at) {
 }
 
 }  // namespace
+
+std::string short_digest(std::string_view text) {
+  return sha256_hex(text).substr(0, digest_chars);
+}
 
 std::string key_of(const SagaState& state, const Located& at, Phase phase) {
   const char* const end = phase == Phase::compensate ? "-c" : "-f";

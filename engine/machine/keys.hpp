@@ -4,6 +4,7 @@
 /// A key has the characters `A-Z a-z 0-9 - _` only, so it survives every URL, header, file name and
 /// router: `<root>-<path>-<phase>`. Participants compare keys and never parse them.
 #include <string>
+#include <string_view>
 
 #include <backstitch/engine/machine/state.hpp>
 
@@ -12,6 +13,9 @@
 namespace backstitch::engine {
 
 inline constexpr std::size_t key_chars_max = 128;
+
+/// 128 bits in hex: two texts do not meet by chance, and no one gains from making them meet.
+std::string short_digest(std::string_view text);
 
 /// The key of a step's action (`forward`) or compensation. Equal arguments give equal keys; two
 /// steps, iterations or directions of one saga never share one, not even without regard to case.

@@ -4,17 +4,51 @@
 
 #include <nlohmann/json.hpp>
 
+#include <backstitch/base/json_text.hpp>
+
 namespace backstitch::engine {
 
-std::size_t json_size(const Json& value) {
-  if (value.is_string()) return value.get_ref<const std::string&>().size() + 2;
-  std::size_t size = 8;
-  if (value.is_object()) {
-    for (const auto& [name, inner] : value.items()) size += name.size() + json_size(inner);
-  } else if (value.is_array()) {
-    for (const auto& inner : value) size += json_size(inner);
+namespace {
+
+/// A key as one part of a JSON pointer (RFC 6901).
+std::string escaped(const std::string& key) {
+  std::string out;
+  for (const char c : key) out += c == '~' ? "~0" : c == '/' ? "~1" : std::string(1, c);
+  return out;
+}
+
+Error too_long(const char* what, std::size_t most, std::string pointer) {
+  std::string message = std::string(what) + " has at most " + std::to_string(most) + " bytes.";
+  Error error{ErrorCode::invalid, "start-invalid", message};
+  error.details.push_back({std::move(pointer), "start-invalid", std::move(message)});
+  return error;
+}
+
+}  // namespace
+
+std::optional<Error> business_key_flaw(const std::string& key) {
+  if (key.size() <= start_key_bytes_max) return std::nullopt;
+  return too_long("A business key", start_key_bytes_max, "/businessKey");
+}
+
+std::optional<Error> label_flaw(const std::map<std::string, std::string>& labels) {
+  if (labels.size() > labels_max) {
+    const std::string message = "A saga has at most " + std::to_string(labels_max) + " labels.";
+    Error error{ErrorCode::invalid, "start-invalid", message};
+    error.details.push_back({"/labels", "start-invalid", message});
+    return error;
   }
-  return size;
+  for (const auto& [name, value] : labels) {
+    if (name.size() > label_name_bytes_max)
+      return too_long("The name of a label", label_name_bytes_max, "/labels");
+    if (value.size() > label_bytes_max)
+      return too_long("A label", label_bytes_max, "/labels/" + escaped(name));
+  }
+  return std::nullopt;
+}
+
+std::size_t json_size(const Json& value) {
+  return json_text_size(value);
 }
 
 std::string cut_text(std::string text, std::size_t most) {
@@ -31,7 +65,7 @@ std::string cut_message(std::string text) {
 
 Json bounded_details(Json details, std::size_t most) {
   if (details.is_null() || json_size(details) <= most) return details;
-  std::string text = details.dump();
+  std::string text = json_text(details);
   Json out{{"truncated", true}, {"bytes", text.size()}};
   if (most >= details_beginning_max)
     out["beginning"] = cut_text(std::move(text), details_beginning_max);

@@ -3,9 +3,12 @@
 /// refused, and a step fails with LIMIT_EXCEEDED.
 #include <cstddef>
 #include <cstdint>
+#include <map>
+#include <optional>
 #include <string>
 
 #include <backstitch/base/json.hpp>
+#include <backstitch/base/result.hpp>
 
 namespace backstitch::engine {
 
@@ -28,13 +31,18 @@ inline constexpr std::size_t details_small_max = 8 * 1024;
 inline constexpr std::size_t details_all_max = 1024 * 1024;
 inline constexpr std::size_t signal_bytes_max = 64 * 1024;
 inline constexpr std::size_t state_bytes_max = 8 * 1024 * 1024;
-inline constexpr std::size_t signals_queued_max = 100;
+inline constexpr std::size_t signals_of_name_max = 100;
+inline constexpr std::size_t signals_max = 1'000;
 inline constexpr std::size_t branches_open_max = 64;
 inline constexpr std::uint32_t saga_depth_max = 8;
 /// A forEach of ten thousand items with a call each takes thirty thousand.
 inline constexpr std::int64_t events_max = 100'000;
 
-/// About how many bytes a value has as text, without making the text.
+/// What no saga's label, label name or key can be: invalid/start-invalid with a detail.
+std::optional<Error> label_flaw(const std::map<std::string, std::string>& labels);
+std::optional<Error> business_key_flaw(const std::string& key);
+
+/// How many bytes a value has as compact JSON text.
 std::size_t json_size(const Json& value);
 /// The text cut to so many bytes between two characters of its UTF-8.
 std::string cut_text(std::string text, std::size_t most);

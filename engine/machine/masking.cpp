@@ -1,3 +1,4 @@
+#include <backstitch/base/json_text.hpp>
 #include <backstitch/dsl/json_gate.hpp>
 #include <backstitch/engine/machine/masking.hpp>
 
@@ -34,7 +35,7 @@ void Masking::collect(const Json& part) {
     return;
   }
   if (!part.is_string() && !part.is_number()) return;
-  const std::string escaped = part.dump();
+  const std::string escaped = json_text(part);
   const std::string text = part.is_string() ? part.get<std::string>() : escaped;
   if (text.size() < searched_chars_min) return;
   texts_.push_back(text);
@@ -50,7 +51,7 @@ EventRecord Masking::masked(const dsl::Definition& definition, EventRecord event
   if (const auto input = data.find("input"); event.type == "SagaStarted" && input != data.end())
     *input = definition.input->masked(*input);
   apply(data);
-  event.data = data.dump();
+  event.data = json_text(data);
   return event;
 }
 

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include <backstitch/base/json_text.hpp>
+
 #include "backoff.hpp"
 #include "path.hpp"
 
@@ -17,7 +19,7 @@ Error failed(const std::string& message) {
 
 Result<std::string> text_of(const Json& value, const std::string& what) {
   if (value.is_string()) return value.get<std::string>();
-  if (value.is_number() || value.is_boolean()) return value.dump();
+  if (value.is_number() || value.is_boolean()) return json_text(value);
   return failed(what + " gives " + value.type_name() + ", not a text");
 }
 

@@ -52,6 +52,7 @@ std::string event_text(const Event& event) {
                    [](const StepScheduled&) {},
                    [](const ChildStopped&) {},
                    [](const SignalConsumed&) {},
+                   [&](const SignalDropped& e) { text += " " + e.reason; },
                    [](const CallbackReceived&) {},
                    [](const CallbackRefused&) {},
                    [](const QuietPeriodEnded&) {},
@@ -86,6 +87,7 @@ std::string effect_text(const Effect& effect) {
 std::string to_text(const Transition& transition) {
   std::string text;
   if (transition.refused) text = "refused " + transition.refused->reason;
+  if (transition.repeated) text = "repeated";
   for (const auto& event : transition.events)
     text += (text.empty() ? "" : ", ") + event_text(event);
   for (const auto& effect : transition.effects) text += " | " + effect_text(effect);

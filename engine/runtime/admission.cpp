@@ -38,17 +38,13 @@ std::optional<Error> flaw(const char* reason, const std::string& text, std::size
                  pointer);
 }
 
-std::optional<Error> label_flaw(const StartRequest& request) {
-  constexpr const char* reason = "start-invalid";
-  if (request.labels.size() > labels_max) {
-    return refused(reason, "A saga has at most " + std::to_string(labels_max) + " labels.",
-                   "/labels");
-  }
+/// Texts that the database cannot store; their sizes are judged where the saga begins, with those
+/// of the definition.
+std::optional<Error> labels_text_flaw(const StartRequest& request) {
   for (const auto& [name, value] : request.labels) {
-    const std::string pointer = "/labels/" + name;
-    if (auto error = flaw(reason, name, label_name_bytes_max, "The name of a label", "/labels"))
-      return error;
-    if (auto error = flaw(reason, value, label_bytes_max, "A label", pointer)) return error;
+    for (const auto* text : {&name, &value}) {
+      if (auto error = flaw("start-invalid", *text, SIZE_MAX, "A label", "/labels")) return error;
+    }
   }
   return std::nullopt;
 }
@@ -118,8 +114,8 @@ Result<StartRequest> admit_start(StartRequest request) {
                         "The name of a definition", "/definition"))
     return std::move(*error);
   if (request.business_key) {
-    if (auto error = flaw(reason, *request.business_key, start_key_bytes_max, "A business key",
-                          "/businessKey"))
+    if (auto error =
+            flaw(reason, *request.business_key, SIZE_MAX, "A business key", "/businessKey"))
       return std::move(*error);
   }
   if (request.idempotency_key) {
@@ -127,7 +123,8 @@ Result<StartRequest> admit_start(StartRequest request) {
                           "An idempotency key", "/idempotencyKey"))
       return std::move(*error);
   }
-  if (auto error = label_flaw(request)) return std::move(*error);
+  if (auto error = labels_text_flaw(request)) return std::move(*error);
+  if (auto error = label_flaw(request.labels)) return std::move(*error);
   if (!request.input.is_object())
     return refused(reason, "The input of a saga is a JSON object.", "/input");
   if (auto error = admit_value(request.input, "/input")) return std::move(*error);
@@ -138,6 +135,11 @@ Result<StimulusBody> admit_command(StimulusBody command) {
   auto error = std::visit([](auto& one) { return command_flaw(one); }, command);
   if (error) return std::move(*error);
   return command;
+}
+
+std::optional<Error> key_flaw(const std::string& idempotency_key) {
+  return flaw("command-invalid", idempotency_key, start_key_bytes_max, "An idempotency key",
+              "/idempotencyKey");
 }
 
 Result<WrittenStart> read_start(const InboxItem& item) {
@@ -155,24 +157,39 @@ Result<WrittenStart> read_promised_start(const InboxItem& item) {
   return read_item([&] { return start_from(dsl::stored_json(item.data)); });
 }
 
-Result<StimulusBody> read_command(const InboxItem& item) {
+Result<ReadCommand> read_command(const InboxItem& item) {
   // Nodes write down what has passed the gate.
-  if (!item.node.empty()) {
-    auto json = read_item([&] { return dsl::stored_json(item.data); });
-    return json ? read_command(item.kind, *json) : Result<StimulusBody>(std::move(json).error());
-  }
-  auto json = dsl::parse_json(item.data, any_item);
+  const bool by_node = !item.node.empty();
+  auto json = by_node ? read_item([&] { return dsl::stored_json(item.data); })
+                      : dsl::parse_json(item.data, any_item);
   if (!json) return std::move(json).error();
   auto command = read_command(item.kind, *json);
-  return command ? admit_command(std::move(*command)) : command;
+  if (command && !by_node) command = admit_command(std::move(*command));
+  if (!command) return std::move(command).error();
+  const auto key = json->find("key");
+  const bool has_key = key != json->end() && key->is_string();
+  return ReadCommand{std::move(*command), has_key ? key->get<std::string>() : std::string{}};
 }
 
-Json failure_details(const Error& error) {
-  if (error.details.empty()) return nullptr;
+Failure failure_of_start(const Error& error) {
   Json errors = Json::array();
-  for (const auto& one : error.details)
-    errors.push_back({{"pointer", one.pointer}, {"code", one.code}, {"message", one.message}});
-  return {{"errors", std::move(errors)}};
+  for (const auto& one : error.details) {
+    const bool is_pointer = one.pointer.starts_with("/");
+    errors.push_back({{"pointer", is_pointer ? one.pointer : std::string{}},
+                      {"code", one.code},
+                      {"message", one.message}});
+  }
+  if (errors.empty())
+    errors.push_back({{"pointer", ""}, {"code", error.reason}, {"message", error.message}});
+  const bool of_engine = error.reason.find('-') == std::string::npos;
+  const bool is_limit = error.reason == "start-invalid" || error.reason == "input-too-large";
+  return {of_engine  ? error.reason
+          : is_limit ? "LIMIT_EXCEEDED"
+                     : "INPUT_INVALID",
+          "failure",
+          error.message,
+          "",
+          {{"errors", std::move(errors)}}};
 }
 
 }  // namespace backstitch::engine

@@ -13,6 +13,7 @@ struct InboxItem;
 Result<StartRequest> admit_start(StartRequest request);
 /// @return invalid/command-invalid, or the JSON gate's own reasons
 Result<StimulusBody> admit_command(StimulusBody command);
+std::optional<Error> key_flaw(const std::string& idempotency_key);
 
 /// A start as SQL wrote it down: the version was chosen then, whether it was asked for or not.
 struct WrittenStart {
@@ -23,9 +24,15 @@ struct WrittenStart {
 Result<WrittenStart> read_start(const InboxItem& item);
 /// What SQL was promised before it was looked at: as read_start, without judging the values.
 Result<WrittenStart> read_promised_start(const InboxItem& item);
-Result<StimulusBody> read_command(const InboxItem& item);
+/// With the key that it came under; see Engine::command.
+struct ReadCommand {
+  StimulusBody body;
+  std::string idempotency_key;
+};
+Result<ReadCommand> read_command(const InboxItem& item);
 
-/// The details of a failure: {"errors": [{"pointer", "code", "message"}]}; null without any.
-Json failure_details(const Error& error);
+/// Of a saga whose start was promised and cannot be kept: a code of the engine, and as details what
+/// REST would have said, {"errors": [{"pointer", "code", "message"}]}.
+Failure failure_of_start(const Error& error);
 
 }  // namespace backstitch::engine

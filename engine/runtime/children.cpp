@@ -98,11 +98,9 @@ void Reactor::child_written(const Actor& child, const AppendResult& result,
 }
 
 void Reactor::refuse_child(const SagaState& child, const Error& why) {
-  const bool input = why.reason == "INPUT_INVALID";
-  ChildChanged changed{child.id, SagaStatus::failed, nullptr,
-                       Failure{input ? "INPUT_INVALID" : "CHILD_REFUSED", "failure", why.message,
-                               "", failure_details(why)},
-                       false};
+  Failure failure = failure_of_start(why);
+  if (failure.code != "INPUT_INVALID") failure.code = "CHILD_REFUSED";
+  ChildChanged changed{child.id, SagaStatus::failed, nullptr, std::move(failure), false};
   if (child.parent) deliver(child.parent->saga, std::move(changed), {});
 }
 

@@ -18,9 +18,10 @@ constexpr std::pair<ErrorCode, const char*> codes[] = {
     {ErrorCode::internal, "internal"},     {ErrorCode::outcome_unknown, "outcome_unknown"},
 };
 
-std::optional<WrittenCommand> written(const char* kind, Json data) {
-  return WrittenCommand{kind, data.dump(-1, ' ', false, Json::error_handler_t::replace)};
-}
+struct Named {
+  const char* kind = nullptr;  ///< null: no inbox carries it
+  Json data;
+};
 
 Json resolve_json(const Resolve& resolve) {
   Json json{{"step", resolve.step},
@@ -44,38 +45,53 @@ Result<StimulusBody> resolve_from(const Json& json) {
 
 }  // namespace
 
-std::optional<WrittenCommand> written_command(const StimulusBody& body) {
-  using Written = std::optional<WrittenCommand>;
+namespace {
+
+Named named(const StimulusBody& body) {
   return std::visit(
       Match{[](const Cancel& c) {
-              return written("cancel", {{"by", c.by}, {"reason", c.reason}});
+              return Named{"cancel", {{"by", c.by}, {"reason", c.reason}}};
             },
             [](const Retry& c) {
-              return written("retry", {{"by", c.by}, {"reason", c.reason}});
+              return Named{"retry", {{"by", c.by}, {"reason", c.reason}}};
             },
             [](const Suspend& c) {
-              return written("suspend", {{"step", c.step}, {"by", c.by}, {"reason", c.reason}});
+              return Named{"suspend", {{"step", c.step}, {"by", c.by}, {"reason", c.reason}}};
             },
             [](const Skip& c) {
-              return written("skip", {{"step", c.step}, {"by", c.by}, {"reason", c.reason}});
+              return Named{"skip", {{"step", c.step}, {"by", c.by}, {"reason", c.reason}}};
             },
-            [](const Resolve& c) { return written("resolve", resolve_json(c)); },
+            [](const Resolve& c) {
+              return Named{"resolve", resolve_json(c)};
+            },
             [](const Signal& s) {
-              return written(
+              return Named{
                   "signal",
-                  {{"name", s.name}, {"payload", s.payload}, {"by", s.by}, {"roles", s.roles}});
+                  {{"name", s.name}, {"payload", s.payload}, {"by", s.by}, {"roles", s.roles}}};
             },
             [](const Callback& c) {
-              return written("callback", {{"token", c.token},
-                                          {"status", c.response.status},
-                                          {"body", c.response.body},
-                                          {"unreadable", c.response.unreadable}});
+              return Named{"callback",
+                           {{"token", c.token},
+                            {"status", c.response.status},
+                            {"body", c.response.body},
+                            {"unreadable", c.response.unreadable}}};
             },
-            [](const Start&) { return Written{}; }, [](const CallEnded&) { return Written{}; },
-            [](const Tick&) { return Written{}; }, [](const TakenOver&) { return Written{}; },
-            [](const ChildChanged&) { return Written{}; },
-            [](const UndoneByParent&) { return Written{}; }},
+            [](const Start&) { return Named{}; }, [](const CallEnded&) { return Named{}; },
+            [](const Tick&) { return Named{}; }, [](const TakenOver&) { return Named{}; },
+            [](const ChildChanged&) { return Named{}; },
+            [](const UndoneByParent&) { return Named{}; }},
       body);
+}
+
+}  // namespace
+
+std::optional<WrittenCommand> written_command(const StimulusBody& body,
+                                              const std::string& idempotency_key) {
+  Named command = named(body);
+  if (command.kind == nullptr) return std::nullopt;
+  if (!idempotency_key.empty()) command.data["key"] = idempotency_key;
+  return WrittenCommand{command.kind,
+                        command.data.dump(-1, ' ', false, Json::error_handler_t::replace)};
 }
 
 Result<StimulusBody> read_command(const std::string& kind, const Json& json) {
@@ -112,10 +128,17 @@ std::string written_error(const Error& error) {
   return json.dump(-1, ' ', false, Json::error_handler_t::replace);
 }
 
-Error read_error(const std::string& text) {
+std::string written_answer(const Result<Done>& answer) {
+  if (!answer) return written_error(answer.error());
+  return answer->repeated ? Json{{"repeated", true}}.dump() : "";
+}
+
+Result<Done> read_answer(const std::string& text) {
+  if (text.empty()) return Done{};
   const auto json = dsl::parse_json(text);
   Error error{ErrorCode::internal, "internal", "the answer of the other node cannot be read"};
   if (!json || !json->is_object()) return error;
+  if (json->contains("repeated")) return Done{.repeated = true};
   for (const auto& [code, spelled] : codes) {
     if (json->value("code", "") == spelled) error.code = code;
   }

@@ -173,12 +173,14 @@ void Engine::start(std::size_t reactor, StartRequest request,
   });
 }
 
-void Engine::command(SagaId saga, Command command, std::function<void(Result<Done>)> done) {
+void Engine::command(SagaId saga, Command command, std::function<void(Result<Done>)> done,
+                     std::string idempotency_key) {
   const std::size_t index = impl_->reactor_of(saga);
   StimulusBody body = std::visit([](auto& one) -> StimulusBody { return std::move(one); }, command);
   impl_->executor_of(index).post([target = impl_->reactors[index], saga, body = std::move(body),
-                                  done = std::move(done)]() mutable {
-    target->command(saga, std::move(body), std::move(done));
+                                  done = std::move(done),
+                                  origin = Origin{0, false, std::move(idempotency_key)}]() mutable {
+    target->command(saga, std::move(body), std::move(done), std::move(origin));
   });
 }
 

@@ -15,8 +15,9 @@ Error pending() {
 
 }  // namespace
 
-void Forwarder::forward(SagaId saga, const StimulusBody& body, Settled done) {
-  auto written = written_command(body);
+void Forwarder::forward(SagaId saga, const StimulusBody& body, const std::string& idempotency_key,
+                        Settled done) {
+  auto written = written_command(body, idempotency_key);
   if (!written) {
     return done(Error{ErrorCode::unavailable, "saga-owned-elsewhere",
                       "This node does not hold the saga's shard; try again."});
@@ -77,8 +78,7 @@ void Forwarder::answered(const std::vector<InboxAnswer>& answers) {
       continue;
     }
     executor_.cancel(waiting.mapped().timer);
-    const bool done = answer.error.empty();
-    waiting.mapped().done(done ? Result<Done>(Done{}) : Result<Done>(read_error(answer.error)));
+    waiting.mapped().done(read_answer(answer.error));
   }
 }
 

@@ -15,7 +15,8 @@ class Forwarder : public std::enable_shared_from_this<Forwarder> {
   explicit Forwarder(Node& node) : node_(node), executor_(*node.ports.reactors.front().executor) {}
 
   /// `done` with the other node's answer; see Engine::command.
-  void forward(SagaId saga, const StimulusBody& body, Settled done);
+  void forward(SagaId saga, const StimulusBody& body, const std::string& idempotency_key,
+               Settled done);
 
  private:
   struct Waiting {

@@ -4,6 +4,8 @@
 
 #include <nlohmann/json.hpp>
 
+#include <backstitch/base/json_text.hpp>
+
 #include "admission.hpp"
 #include "reactor.hpp"
 
@@ -11,6 +13,15 @@ namespace backstitch::engine {
 namespace {
 
 constexpr std::size_t inbox_page = 200;
+
+/// Also with the same input: the saga's own id has been promised.
+Error key_reused(SagaId existing) {
+  const std::string message = "The business key belongs to the saga " + existing.text() + ".";
+  return {ErrorCode::conflict,
+          "BUSINESS_KEY_REUSED",
+          message,
+          {{"/businessKey", "business-key-reused", message}}};
+}
 
 }  // namespace
 
@@ -88,9 +99,9 @@ void Reactor::take(const InboxItem& item) {
   // It may have been read before it was settled: then its append is refused, and nothing is lost.
   if (!epochs_[item.saga.shard()] || !taken_.insert(item.id).second) return;
   if (item.kind == "start") return take_start(item);
-  auto body = read_command(item);
-  if (!body) return refuse_command(item, body.error());
-  command(item.saga, std::move(*body),
+  auto written = read_command(item);
+  if (!written) return refuse_command(item, written.error());
+  command(item.saga, std::move(written->body),
           [weak = weak_from_this(), item](const Result<Done>& done) {
             const auto self = weak.lock();
             if (!self) return;
@@ -101,7 +112,7 @@ void Reactor::take(const InboxItem& item) {
                               done.error().code == ErrorCode::invalid;
             left ? static_cast<void>(self->taken_.erase(item.id)) : self->give_back(item);
           },
-          {item.id, item.node.empty()});
+          {item.id, item.node.empty(), std::move(written->idempotency_key)});
 }
 
 /// For what no saga can settle.
@@ -156,8 +167,7 @@ void Reactor::start_taken(const Actor& actor, const InboxItem& item, const Appen
       admit_written(actor);
       return written(actor, result, effects, {}, actor->stored_wake);
     case AppendOutcome::duplicate:
-      return refuse_start(item, {ErrorCode::conflict, "BUSINESS_KEY_REUSED",
-                                 "the business key belongs to the saga " + result.existing.text()});
+      return refuse_start(item, key_reused(result.existing));
     case AppendOutcome::refused:
       return refuse_start(
           item, {ErrorCode::invalid, "INPUT_INVALID", "the database cannot store this input"});
@@ -181,9 +191,9 @@ void Reactor::refuse_start(const InboxItem& item, const Error& why) {
   actor->epoch = epochs_[item.saga.shard()].value_or(Epoch{});
   actor->program = *program;
   Start start{item.saga, request.input, request.labels, request.business_key};
-  start.refusal = Failure{why.reason, "failure", why.message, "", failure_details(why)};
+  start.refusal = failure_of_start(why);
   Transition transition = decide(actor->program, {}, stimulus_of(std::move(start)));
-  const Prepared prepared{*program, request.input, request.input.dump(), std::nullopt};
+  const Prepared prepared{*program, request.input, json_text(request.input), std::nullopt};
   Append append = first_append(actor, transition, request, prepared);
   // The business key that SQL has reserved is free again.
   append.start->keys.clear();

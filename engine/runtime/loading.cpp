@@ -11,25 +11,27 @@ constexpr std::size_t load_page = 200;
 
 }  // namespace
 
-void Reactor::command(SagaId saga, StimulusBody body, Settled settled, InboxRef inbox) {
+void Reactor::command(SagaId saga, StimulusBody body, Settled settled, Origin origin) {
   // What lies in the inbox has passed the gate.
-  if (inbox.id == 0) {
+  if (origin.inbox == 0) {
     auto admitted = admit_command(std::move(body));
     if (!admitted) return settled(std::move(admitted).error());
     body = std::move(*admitted);
+    if (auto flaw = key_flaw(origin.idempotency_key)) return settled(std::move(*flaw));
   }
   if (!epochs_[saga.shard()] || !may_act()) {
-    if (inbox.id == 0) return node_.forwarder->forward(saga, body, std::move(settled));
+    if (origin.inbox == 0)
+      return node_.forwarder->forward(saga, body, origin.idempotency_key, std::move(settled));
     return settled(Error{ErrorCode::unavailable, "saga-owned-elsewhere",
                          "This node does not hold the saga's shard any more."});
   }
   if (const auto found = actors_.find(saga); found != actors_.end())
-    return stimulate(found->second, std::move(body), std::move(settled), inbox);
+    return stimulate(found->second, std::move(body), std::move(settled), std::move(origin));
   node_.ports.store->load(
-      {saga}, [self = shared_from_this(), saga, inbox, body = std::move(body),
+      {saga}, [self = shared_from_this(), saga, origin, body = std::move(body),
                settled = std::move(settled)](Result<std::vector<StoredSaga>> stored) mutable {
         auto& executor = self->executor_;
-        executor.post([self = std::move(self), saga, inbox, body = std::move(body),
+        executor.post([self = std::move(self), saga, origin, body = std::move(body),
                        settled = std::move(settled), stored = std::move(stored)]() mutable {
           if (!stored) return settled(stored.error());
           if (stored->empty()) {
@@ -38,7 +40,7 @@ void Reactor::command(SagaId saga, StimulusBody body, Settled settled, InboxRef 
           }
           // Meanwhile the shard may have gone, or the saga come into memory by another way.
           if (!self->epochs_[saga.shard()] || !self->may_act())
-            return self->command(saga, std::move(body), std::move(settled), inbox);
+            return self->command(saga, std::move(body), std::move(settled), std::move(origin));
           auto found = self->actors_.find(saga);
           const bool fresh = found == self->actors_.end();
           auto actor = fresh ? self->revived(stored->front()) : Result<Actor>(found->second);
@@ -51,7 +53,7 @@ void Reactor::command(SagaId saga, StimulusBody body, Settled settled, InboxRef 
           // Calls that were on their way when it left memory are answered to nobody.
           if (fresh && has_call_in_flight((*actor)->state))
             self->stimulate(*actor, TakenOver{self->node_.options.node});
-          self->stimulate(*actor, std::move(body), std::move(settled), inbox);
+          self->stimulate(*actor, std::move(body), std::move(settled), std::move(origin));
         });
       });
 }

@@ -22,9 +22,10 @@ bool belongs_in_memory(const SagaState& state) {
   return is_active(state) || has_call_in_flight(state);
 }
 
-/// What was written all the same does not make a refused command one that was done.
+/// What was written all the same does not make a refused command one that was done, nor one that
+/// was done before.
 Settled answered_with(const Result<Done>& answer, Settled settled) {
-  if (answer || !settled) return settled;
+  if (!settled || (answer && !answer->repeated)) return settled;
   return [answer, settled = std::move(settled)](const Result<Done>& written) {
     settled(written ? answer : written);
   };
@@ -46,7 +47,7 @@ Stimulus Reactor::stimulus_of(StimulusBody body) {
   return {now(), node_.ports.random->next(), std::move(body)};
 }
 
-void Reactor::stimulate(const Actor& actor, StimulusBody body, Settled settled, InboxRef inbox) {
+void Reactor::stimulate(const Actor& actor, StimulusBody body, Settled settled, Origin origin) {
   if (actor->dropped || !may_act()) {
     if (settled)
       settled(Error{ErrorCode::unavailable, "saga-owned-elsewhere",
@@ -59,8 +60,9 @@ void Reactor::stimulate(const Actor& actor, StimulusBody body, Settled settled, 
                     "Too much is waiting for this saga; try again."});
     return;
   }
-  auto audit = inbox.by_sql ? audit_of_refused(body) : audit_of(body);
-  actor->pending.push_back({std::move(body), std::move(settled), std::move(audit), inbox});
+  auto audit = origin.by_sql ? audit_of_refused(body) : audit_of(body);
+  actor->pending.push_back(
+      {std::move(body), std::move(settled), std::move(audit), std::move(origin)});
   if (!actor->appending) decide_next(actor);
 }
 
@@ -73,6 +75,7 @@ void Reactor::decide_next(const Actor& actor) {
       actor->program.services = registry_.services_by_name();
       Stimulus stimulus = stimulus_of(std::move(next.body));
       stimulus.queued = actor->queued_calls();
+      stimulus.idempotency_key = next.origin.idempotency_key;
       Transition transition = decide(actor->program, std::move(actor->state), stimulus);
       decided(actor, std::move(transition), std::move(next));
     } catch (const InvariantViolation& bug) {
@@ -92,9 +95,9 @@ void Reactor::decided(const Actor& actor, Transition transition, SagaActor::Pend
   actor->state = std::move(transition.next);
   withdraw_unwanted(*actor);
   actor->wake = next_wake(actor->state);
-  const Result<Done> answer =
-      transition.refused ? Result<Done>(*transition.refused) : Result<Done>(Done{});
-  if (cause.inbox.id == 0 && records.empty()) {
+  const Result<Done> answer = transition.refused ? Result<Done>(*transition.refused)
+                                                 : Result<Done>(Done{transition.repeated});
+  if (cause.origin.inbox == 0 && records.empty()) {
     if (cause.settled) cause.settled(answer);
     perform(actor, transition.effects);
     return settle(actor);
@@ -107,11 +110,11 @@ void Reactor::decided(const Actor& actor, Transition transition, SagaActor::Pend
   append.events = std::move(records);
   append.row = append.events.empty() ? std::nullopt : row_change(*actor, sleeping);
   const bool refused = transition.refused.has_value();
-  if (cause.inbox.id != 0) {
-    append.inbox = InboxSettled{cause.inbox.id, refused ? written_error(*transition.refused) : ""};
+  if (cause.origin.inbox != 0) {
+    append.inbox = InboxSettled{cause.origin.inbox, written_answer(answer)};
   }
   // Audited is what was done, and what is refused of SQL, where nobody waits for the answer.
-  if (refused == cause.inbox.by_sql) append.audit = std::move(cause.audit);
+  if (!transition.repeated && refused == cause.origin.by_sql) append.audit = std::move(cause.audit);
   if (refused && append.audit) append.audit->reason = transition.refused->message;
   if (append.row) {
     actor->stored_status = append.row->status;
@@ -249,13 +252,13 @@ void Reactor::drop(const Actor& actor) {
   auto pending = std::move(actor->pending);
   for (auto& left : pending) {
     if (!left.settled) continue;
-    if (left.inbox.id != 0) {
+    if (left.origin.inbox != 0) {
       left.settled(
           Error{ErrorCode::unavailable, "saga-owned-elsewhere", "It is still in the inbox."});
       continue;
     }
     // It left memory, not the world: the command finds it in the store.
-    command(actor->id, std::move(left.body), std::move(left.settled));
+    command(actor->id, std::move(left.body), std::move(left.settled), std::move(left.origin));
   }
 }
 

@@ -61,7 +61,7 @@ class Reactor : public std::enable_shared_from_this<Reactor> {
 
   /// @param up_to_date  the registry has just been refreshed for this start
   void start(StartRequest request, StartDone done, bool up_to_date = false);
-  void command(SagaId saga, StimulusBody body, Settled settled, InboxRef inbox = {});
+  void command(SagaId saga, StimulusBody body, Settled settled, Origin origin = {});
   void view(SagaId saga, ViewDone done);
   void await_end(SagaId saga, Duration wait, ViewDone done);
   void plan(SagaId saga, StimulusBody body, std::function<void(Result<explore::Plan>)> done);
@@ -128,7 +128,7 @@ class Reactor : public std::enable_shared_from_this<Reactor> {
                      const std::vector<Effect>& effects, const StartDone& done);
 
   // reactor.cpp: deciding and what follows
-  void stimulate(const Actor& actor, StimulusBody body, Settled settled = {}, InboxRef inbox = {});
+  void stimulate(const Actor& actor, StimulusBody body, Settled settled = {}, Origin origin = {});
   void decide_next(const Actor& actor);
   void decided(const Actor& actor, Transition transition, SagaActor::Pending cause);
   void written(const Actor& actor, const AppendResult& result, const std::vector<Effect>& effects,

@@ -2,6 +2,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include <backstitch/base/json_text.hpp>
 #include <backstitch/base/match.hpp>
 
 namespace backstitch::engine {
@@ -37,9 +38,9 @@ std::optional<RowChange> row_change(const SagaActor& actor, bool sleeping) {
     return std::nullopt;
   RowChange row;
   row.status = status;
-  if (!state.output.is_null()) row.output = state.output.dump();
+  if (!state.output.is_null()) row.output = json_text(state.output);
   if (state.failure) {
-    row.failure = to_json(*state.failure).dump();
+    row.failure = json_text(to_json(*state.failure));
     row.failure_code = state.failure->code;
   } else if (!state.suspensions.empty()) {
     row.failure_code = state.suspensions.front().reason;
@@ -83,7 +84,7 @@ Result<FoldedLog> folded_log(const Registry& registry, const StoredSaga& stored)
 std::optional<AuditEntry> audit_of(const StimulusBody& body) {
   const auto entry = [](const std::string& by, const char* action, const std::string& reason,
                         Json detail) {
-    return std::optional(AuditEntry{by, action, reason, detail.dump()});
+    return std::optional(AuditEntry{by, action, reason, json_text(detail)});
   };
   return std::visit(
       Match{[&](const Cancel& c) { return entry(c.by, "cancel", c.reason, Json::object()); },

@@ -19,9 +19,10 @@ namespace backstitch::engine {
 using Settled = std::function<void(Result<Done>)>;
 
 /// Where a command came from.
-struct InboxRef {
-  std::int64_t id = 0;  ///< its number in the inbox; 0: it came another way
-  bool by_sql = false;  ///< nobody waits for its answer
+struct Origin {
+  std::int64_t inbox = 0;  ///< its number in the inbox; 0: it came another way
+  bool by_sql = false;     ///< nobody waits for its answer
+  std::string idempotency_key{};
 };
 
 /// One saga in memory. Plain data that its reactor works on: one stimulus at a time is decided,
@@ -31,7 +32,7 @@ struct SagaActor {
     StimulusBody body;
     Settled settled;
     std::optional<AuditEntry> audit;
-    InboxRef inbox;
+    Origin origin;
   };
 
   /// A call that waits in the queue of its service.
@@ -88,10 +89,13 @@ struct WrittenCommand {
   std::string kind;
   std::string data;
 };
-std::optional<WrittenCommand> written_command(const StimulusBody& body);
+std::optional<WrittenCommand> written_command(const StimulusBody& body,
+                                              const std::string& idempotency_key);
 Result<StimulusBody> read_command(const std::string& kind, const Json& json);
-/// An error as an answer in the inbox, and back.
+/// An answer in the inbox, and back.
 std::string written_error(const Error& error);
-Error read_error(const std::string& text);
+/// What the node has answered: empty for done, and for done before.
+std::string written_answer(const Result<Done>& answer);
+Result<Done> read_answer(const std::string& text);
 
 }  // namespace backstitch::engine

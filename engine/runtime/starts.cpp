@@ -1,7 +1,9 @@
 #include <nlohmann/json.hpp>
 
 #include <backstitch/base/digest.hpp>
+#include <backstitch/base/json_text.hpp>
 
+#include "../machine/limits.hpp"
 #include "admission.hpp"
 #include "reactor.hpp"
 
@@ -53,7 +55,7 @@ Result<Reactor::Prepared> Reactor::prepare(const StartRequest& request) const {
   auto input = admit_input(*program->definition, request.input);
   if (!input) return std::move(input).error();
   Prepared prepared{std::move(*program), std::move(*input), {}, request.business_key};
-  prepared.input_text = prepared.input.dump();
+  prepared.input_text = json_text(prepared.input);
   if (prepared.input_text.size() > node_.options.input_bytes_max) {
     return Error{ErrorCode::invalid, "input-too-large",
                  "The input has " + std::to_string(prepared.input_text.size()) +
@@ -64,6 +66,9 @@ Result<Reactor::Prepared> Reactor::prepare(const StartRequest& request) const {
     auto key = business_key_of(*prepared.program.definition, prepared.input);
     if (!key) return std::move(key).error();
     prepared.business_key = std::move(*key);
+  }
+  if (prepared.business_key) {
+    if (auto flaw = business_key_flaw(*prepared.business_key)) return std::move(*flaw);
   }
   return prepared;
 }

@@ -81,10 +81,33 @@ class Callbacks(Blocks):
         saga, callback = self.pending("t.callback-twice", WAIT)
         self.assertEqual(self.api("POST", callback, {"decided": "yes"})[0], 200)
         self.until(saga, "decision", "waiting")
-        self.refused(self.api("POST", callback, {"decided": "yes"}), 409, "callback-used")
+        repeated = (200, {"repeated": True})
+        self.assertEqual(self.api("POST", callback, {"decided": "yes"})[:2], repeated)
+        self.refused(self.api("POST", callback, {"decided": "no"}), 409, "callback-used")
         self.api("POST", f"/v1/sagas/{saga}/signals/decision", {"amount": 1})
         self.world.server.ended(saga)
-        self.refused(self.api("POST", callback, {"decided": "yes"}), 409, "callback-used")
+        self.assertEqual(self.api("POST", callback, {"decided": "yes"})[:2], repeated)
+        self.refused(self.api("POST", callback, {"decided": "no"}), 409, "callback-used")
+
+    def test_a_signal_or_command_that_is_sent_again_under_its_key_works_once(self):
+        waits = [{"name": name, "wait": {"signal": "approve", "timeout": "1h"}} for name in ("first", "second")]
+        self.register(definition("t.two-approvals", waits))
+        saga = self.start("t.two-approvals")
+        self.until(saga, "first", "waiting")
+        def approve(key, payload=None):
+            status, body, headers = self.world.server.api("POST", f"/v1/sagas/{saga}/signals/approve", payload or {"by": "ann"},
+                                                          {"Idempotency-Key": key})
+            return status, body.get("code"), headers.get("Idempotent-Replayed")
+        self.assertEqual(approve("k-1"), (202, None, None))
+        for _ in range(3):
+            self.assertEqual(approve("k-1"), (202, None, "true"))
+        self.assertEqual(step(self.world.server.saga(saga), "second")["status"], "waiting")
+        self.assertEqual(approve("k-1", {"by": "bob"})[:2], (409, "idempotency-key-reused"))
+        cancel = [self.world.server.api("POST", f"/v1/sagas/{saga}/cancel", {}, {"Idempotency-Key": "k-2"}) for _ in range(2)]
+        self.assertEqual([(status, headers.get("Idempotent-Replayed")) for status, _, headers in cancel],
+                         [(200, None), (200, "true")])
+        self.world.server.ended(saga)
+        self.assertEqual(approve("k-1"), (202, None, "true"))
 
     def test_a_callback_after_the_end_comes_too_late(self):
         saga, callback = self.pending("t.callback-late")

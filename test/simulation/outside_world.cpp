@@ -224,7 +224,7 @@ void OutsideWorld::command(SagaId saga, engine::Command what, const std::string&
       });
   };
   // A command whose answer was lost may have been taken; its sender does not ask again.
-  node->engine().command(saga, what, [this, open, saga, name, by, again](const Result<Done>& done) {
+  const auto answered = [this, open, saga, what, name, by, again](const Result<Done>& done) {
     if (!std::exchange(*open, false)) return;
     scene_.trace.note("outside", name, " by ", by, " for ", saga.text().substr(24), ": ",
                       done ? "done" : done.error().reason);
@@ -233,11 +233,35 @@ void OutsideWorld::command(SagaId saga, engine::Command what, const std::string&
       return;
     }
     commands_.push_back({saga.text(), name, by});
+    if (name == "signal" && scene_.dice.chance(20)) {
+      scene_.outside.call_after(scene_.between(1, 5'000),
+                                [this, saga, what, by] { send_again(saga, what, by); });
+    }
     if (name == "retry") scene_.coverage.reached(Rare::operator_retry);
     if (name == "suspend") scene_.coverage.reached(Rare::operator_suspend);
     if (name == "skip") scene_.coverage.reached(Rare::operator_skip);
     if (name == "resolve") scene_.coverage.reached(Rare::operator_resolve);
-  });
+  };
+  node->engine().command(saga, what, answered, by);
+}
+
+/// As after an answer that was lost: it has been taken, so nothing may come of it. A saga that is
+/// gone remembers nothing.
+void OutsideWorld::send_again(SagaId saga, const engine::Command& what, const std::string& key) {
+  Process* node = cluster_.any();
+  if (node == nullptr) return;
+  const auto answered = [this, saga](const Result<Done>& done) {
+    if (!done) {
+      const bool gone = done.error().code == ErrorCode::not_found;
+      if (!gone && !may_be_tried_again(done.error()))
+        scene_.violated("I2: a repeated signal was refused: " + done.error().reason);
+      return;
+    }
+    scene_.coverage.reached(Rare::signal_repeated);
+    if (!done->repeated)
+      scene_.violated("I2: a signal was taken twice under its key by " + saga.text());
+  };
+  node->engine().command(saga, what, answered, key);
 }
 
 void OutsideWorld::post(const std::string& url, const Answer& answer, int tries) {

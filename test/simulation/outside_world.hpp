@@ -53,6 +53,7 @@ class OutsideWorld {
   void send_signal(SagaId saga, const std::string& name);
   void command(SagaId saga, engine::Command command, const std::string& what, const std::string& by,
                int tries);
+  void send_again(SagaId saga, const engine::Command& command, const std::string& key);
   void look_around();
   void operate(SagaId saga);
   void hurry(SagaId saga);

@@ -76,6 +76,8 @@ enum class Rare : std::uint8_t {
   start_reused_key,
   start_answer_lost,
   start_by_sql,
+  signal_repeated,
+  signal_dropped,
   count
 };
 

@@ -376,13 +376,13 @@ void SagaChecker::signals(const LogLine& line) {
     queued_[line.sequence] = {text(line.data, "name"), false};
     signal_senders_.insert(text(line.data, "by"));
   }
-  if (line.type == "SignalConsumed") {
+  if (line.type == "SignalConsumed" || line.type == "SignalDropped") {
     const auto found = queued_.find(number(line.data, "signal"));
     if (found == queued_.end())
       wrong("I6", line, "no such signal came");
     else if (std::exchange(found->second.consumed, true))
       wrong("I6", line, "the signal was consumed before");
-    waiting_until_.erase(line.path);
+    if (line.type == "SignalConsumed") waiting_until_.erase(line.path);
   }
   const bool failed = line.type == "StepFailed";
   if (line.type == "StepSucceeded" || failed) wait_ended(line, !failed);

@@ -167,7 +167,10 @@ GrownStep Grower::wait(const Place& at) {
     how["schema"] = {{"type", "object"},
                      {"required", Json::array({"n"})},
                      {"properties", {{"n", {{"type", "integer"}}}}}};
-  if (dice_.chance(20)) how["accept"] = "${signal.payload.n >= 0}";
+  if (dice_.chance(25))
+    how["accept"] = "${signal.payload.n >= " + random_number(dice_, at) + "}";
+  else if (dice_.chance(25))
+    how["accept"] = "${signal.payload.n >= 3}";
   if (dice_.chance(10)) how["allow"] = Json::array({"role:treasury"});
   GrownStep grown{{{"name", name}, {"wait", how}}, at.reach};
   grown.reach.must.push_back({name, Shape::signal});

@@ -1,6 +1,8 @@
 /// completion: participants that accept a call and answer later, by callback or when polled.
 #include <algorithm>
 
+#include <nlohmann/json.hpp>
+
 #include "../decider.hpp"
 
 namespace backstitch::engine {
@@ -9,6 +11,11 @@ namespace {
 using dsl::OutcomeClass;
 
 constexpr Duration poll_every_min{100};
+
+/// Equal for what a participant says twice.
+std::string answer_digest(const Response& response) {
+  return short_digest(Json{response.status, response.body, response.unreadable}.dump());
+}
 
 }  // namespace
 
@@ -103,8 +110,13 @@ void Decider::callback(const Callback& callback) {
   if (callback.token.empty() || found == state().steps.end())
     return refuse("callback-unknown", "No step waits for this callback.", ErrorCode::not_found);
   const StepState& step = found->second;
-  if (step.callback_used)
-    return refuse("callback-used", "The step `" + found->first + "` has had its callback.");
+  const std::string answer = answer_digest(callback.response);
+  if (step.callback_used) {
+    out_.repeated = step.callback_body == answer;
+    if (!out_.repeated)
+      refuse("callback-used", "The step `" + found->first + "` has had another answer.");
+    return;
+  }
   const bool open = step.status == StepStatus::running || step.status == StepStatus::waiting;
   const auto at = locate(definition(), found->first);
   if (is_terminal(state().status) || !open || !at) {
@@ -118,11 +130,11 @@ void Decider::callback(const Callback& callback) {
   if (verdict.outcome == OutcomeClass::pending) {
     // Still at it: nothing has changed. One that cannot be judged is noted once a step.
     if (!verdict.note.empty() && !step.callback_noted)
-      emit(CallbackReceived{at->path, verdict.note});
+      emit(CallbackReceived{at->path, {}, verdict.note});
     return;
   }
   note_attempt(at->path, {callback.response.unreadable});
-  emit(CallbackReceived{at->path});
+  emit(CallbackReceived{at->path, answer});
   // What an operator was waiting for has come.
   const bool settles =
       verdict.outcome == OutcomeClass::success || verdict.outcome == OutcomeClass::failure;

@@ -1,48 +1,18 @@
 /// wait and sleep: signals from outside, and time.
 #include <algorithm>
 
-#include <backstitch/base/match.hpp>
-
 #include "../decider.hpp"
 #include "../limits.hpp"
+#include "listeners.hpp"
 
 namespace backstitch::engine {
 namespace {
-
-bool listens_to(const dsl::Wait& wait, const std::string& name) {
-  return std::find(wait.signals.begin(), wait.signals.end(), name) != wait.signals.end();
-}
 
 bool is_allowed(const dsl::Wait& wait, const std::vector<std::string>& roles) {
   return wait.allow.empty() || std::any_of(roles.begin(), roles.end(), [&](const auto& role) {
            return role == "*" ||
                   std::find(wait.allow.begin(), wait.allow.end(), role) != wait.allow.end();
          });
-}
-
-/// Every wait for a signal of that name.
-void collect(const dsl::Steps& steps, const std::string& name,
-             std::vector<const dsl::Wait*>& waits) {
-  for (const auto& step : steps) {
-    std::visit(Match{[&](const dsl::Wait& wait) {
-                       if (listens_to(wait, name)) waits.push_back(&wait);
-                     },
-                     [&](const dsl::Parallel& block) {
-                       for (const auto& branch : block.branches) collect(branch.steps, name, waits);
-                     },
-                     [&](const dsl::Switch& block) {
-                       for (const auto& one : block.cases) collect(one.steps, name, waits);
-                       collect(block.otherwise->steps, name, waits);
-                     },
-                     [&](const dsl::ForEach& block) { collect(block.steps, name, waits); },
-                     [&](const dsl::Try& block) {
-                       collect(block.steps, name, waits);
-                       for (const auto& one : block.catches) collect(one.steps, name, waits);
-                     },
-                     [](const dsl::Action&) {}, [](const dsl::SubSaga&) {},
-                     [](const dsl::Sleep&) {}, [](const dsl::Value&) {}, [](const dsl::Fail&) {}},
-               step.body);
-  }
 }
 
 Json output_of(const Json& signal, const Json& payload, const Json& by, TimePoint at) {
@@ -79,6 +49,7 @@ Progress Decider::begin_sleep(const Located& at, const dsl::Sleep& sleep) {
 
 Progress Decider::begin_wait(const Located& at, const dsl::Wait& wait) {
   if (take_signal(at, wait)) return Progress::done;
+  drop_refused(at, wait);
   const auto timeout = duration_of(wait.timeout, scope_of(at, Phase::forward));
   if (!timeout) return fail_expression(at, timeout.error());
   emit(StepWaiting{at.path, now() + *timeout, std::nullopt, std::nullopt});
@@ -98,6 +69,20 @@ bool Decider::take_signal(const Located& at, const dsl::Wait& wait) {
   return false;
 }
 
+/// What this wait refuses is of no use any more, unless one that may still begin could take it.
+void Decider::drop_refused(const Located& at, const dsl::Wait& wait) {
+  const auto kept = state().signals;
+  for (const auto& signal : kept) {
+    if (!listens_to(wait, signal.name)) continue;
+    const auto all = listeners(definition(), state(), signal.name);
+    const bool wanted = std::any_of(all.begin(), all.end(), [&](const Listener& one) {
+      return one.may_begin && one.path != at.path && !refuses_signal(nullptr, *one.wait, signal);
+    });
+    const auto refused = refuses_signal(&at, wait, signal);
+    if (refused && !wanted) emit(SignalDropped{at.path, signal.sequence, refused->reason});
+  }
+}
+
 /// `at` is null while the wait has not begun: what it would read may not be there yet.
 std::optional<Error> Decider::refuses_signal(const Located* at, const dsl::Wait& wait,
                                              const QueuedSignal& signal) const {
@@ -113,8 +98,9 @@ std::optional<Error> Decider::refuses_signal(const Located* at, const dsl::Wait&
                    std::move(errors)};
     }
   }
-  if (!wait.accept || at == nullptr) return std::nullopt;
-  SagaScope scope = scope_of(*at, Phase::forward);
+  if (!wait.accept || (at == nullptr && !is_judged_early(*wait.accept))) return std::nullopt;
+  SagaScope scope =
+      at == nullptr ? SagaScope(definition(), state()) : scope_of(*at, Phase::forward);
   scope.set_signal(signal.payload);
   dsl::Budget budget;
   const auto accepted = wait.accept->evaluate_condition(scope, budget);
@@ -146,6 +132,38 @@ void Decider::wait_ended(const Located& at) {
   emit(StepSucceeded{at.path, output_of(nullptr, payload, nullptr, now()), nullptr});
 }
 
+/// Whoever waits now decides. If nobody does, one that may still begin has to be able to take it.
+std::optional<Error> Decider::refused_by_all(const std::vector<Listener>& waits,
+                                             const QueuedSignal& signal) const {
+  std::optional<Error> refused;
+  for (const auto& path : state().open) {
+    const auto at = locate(definition(), path);
+    const auto* wait = at ? std::get_if<dsl::Wait>(&at->step->body) : nullptr;
+    if (wait == nullptr || !listens_to(*wait, signal.name)) continue;
+    auto error = refuses_signal(&*at, *wait, signal);
+    if (!error) return std::nullopt;
+    if (!refused) refused = std::move(error);
+  }
+  if (refused) return refused;
+  for (const auto& one : waits) {
+    if (!one.may_begin) continue;
+    auto error = refuses_signal(nullptr, *one.wait, signal);
+    if (!error) return std::nullopt;
+    if (!refused) refused = std::move(error);
+  }
+  if (refused) return refused;
+  return Error{ErrorCode::conflict, "signal-too-late",
+               "Every wait of the saga for `" + signal.name + "` is over."};
+}
+
+bool Decider::has_room_for(const QueuedSignal& signal) const {
+  const auto& kept = state().signals;
+  const auto of_name = std::count_if(kept.begin(), kept.end(),
+                                     [&](const auto& one) { return one.name == signal.name; });
+  return static_cast<std::size_t>(of_name) < signals_of_name_max && kept.size() < signals_max &&
+         state().bytes + json_size(signal.payload) <= state_bytes_max;
+}
+
 void Decider::signal(const Signal& signal) {
   if (is_terminal(state().status)) {
     return refuse("saga-ended",
@@ -153,8 +171,7 @@ void Decider::signal(const Signal& signal) {
   }
   if (state().failure)
     return refuse("signal-too-late", "The saga is being undone; it waits for no signal any more.");
-  std::vector<const dsl::Wait*> waits;
-  collect(definition().steps, signal.name, waits);
+  const auto waits = listeners(definition(), state(), signal.name);
   if (waits.empty()) {
     return refuse("signal-unknown", "No step of the saga waits for a signal `" + signal.name + "`.",
                   ErrorCode::not_found);
@@ -162,30 +179,11 @@ void Decider::signal(const Signal& signal) {
   if (json_size(signal.payload) > signal_bytes_max)
     return refuse("signal-too-large", "A signal's payload has at most 64 KiB.", ErrorCode::invalid);
   const QueuedSignal arrived{0, signal.name, signal.payload, signal.by, signal.roles, now()};
-  // Whoever waits now decides; if nobody does yet, one that may wait later has to be able to.
-  std::optional<Error> refused;
-  bool wanted = false;
-  bool asked = false;
-  for (const auto& path : state().open) {
-    const auto at = locate(definition(), path);
-    const auto* wait = at ? std::get_if<dsl::Wait>(&at->step->body) : nullptr;
-    if (wait == nullptr || !listens_to(*wait, signal.name)) continue;
-    asked = true;
-    auto error = refuses_signal(&*at, *wait, arrived);
-    wanted = wanted || !error;
-    if (!refused) refused = std::move(error);
-  }
-  for (const auto* wait : waits) {
-    if (asked) break;
-    auto error = refuses_signal(nullptr, *wait, arrived);
-    wanted = wanted || !error;
-    if (!refused) refused = std::move(error);
-  }
-  if (!wanted) {
+  if (auto refused = refused_by_all(waits, arrived)) {
     out_.refused = std::move(refused);
     return;
   }
-  if (state().signals.size() >= signals_queued_max) {
+  if (!has_room_for(arrived)) {
     return refuse("signals-overflow", "Too many signals wait for this saga already.",
                   ErrorCode::overloaded);
   }

@@ -86,9 +86,9 @@ inline void write_digest(DigestWriter& out, const std::string& path,
   out.line("step", path, step.key, step.status, step.output, step.captured, step.failure,
            step.undo_failure, step.succeeded, step.effect_unknown, step.undo_given_up,
            step.left_over, step.callback_used, step.callback_noted, step.callback_refused,
-           step.child_stopped, step.callback_token, step.settled_sequence, step.undo_not_before,
-           step.timeout_at, step.wait_until, step.started_at, step.ended_at, step.undo_started_at,
-           step.undo_ended_at);
+           step.child_stopped, step.callback_token, step.callback_body, step.settled_sequence,
+           step.undo_not_before, step.timeout_at, step.wait_until, step.started_at, step.ended_at,
+           step.undo_started_at, step.undo_ended_at);
   write_digest(out, " forward", step.forward);
   write_digest(out, " probe", step.probe);
   write_digest(out, " poll", step.poll);
@@ -106,7 +106,7 @@ inline std::string digest(const engine::SagaState& state) {
            state.failure, state.pivot_sent, state.pivot_passed, state.cancel_requested,
            state.deadline_passed, state.handlers_started, state.started_at, state.ended_at,
            state.deadline, state.sequence.get(), state.resumes_without_progress,
-           state.suspended_times, state.open, state.bytes, state.details_bytes,
+           state.suspended_times, state.open, state.bytes, state.details_bytes, state.commands,
            state.saga_view);
   if (state.parent)
     out.line("parent", state.parent->saga.text(), state.parent->step, state.parent->depth);

@@ -116,7 +116,7 @@ class Play {
 
   std::string on(engine::StimulusBody body) {
     const engine::SagaState before = checks_fold ? state : engine::SagaState{};
-    last = engine::decide(program, std::move(state), {now, random, std::move(body), queued});
+    last = engine::decide(program, std::move(state), {now, random, std::move(body), queued, key});
     state = std::move(last.next);
     last.next = {};
     auto sequence = state.sequence.get() - static_cast<std::int64_t>(last.events.size());
@@ -155,6 +155,7 @@ class Play {
   bool checks_fold = true;               ///< off where it would take quadratic time
   TimePoint now{Duration{1'767'225'600'000}};
   std::vector<engine::QueuedCall> queued;  ///< in flight, and not sent yet
+  std::string key;                         ///< idempotency key of what comes next; empty: none
   std::uint64_t random = 1ULL << 63;       ///< one half: full jitter waits half its base
 
  private:

@@ -84,7 +84,8 @@ TEST_CASE("whatever a definition is and participants do, what is seen of a saga 
     MESSAGE("undecided: " << undecided);
   }
   // What the language leaves open is rare, or nothing would be held here.
-  CHECK(undecided * 50 < seeds * plays_each);
+  // A hundredth in the long run; two hundred seeds may have twice as many.
+  CHECK(undecided * 40 < seeds * plays_each);
   CHECK(ends["COMPLETED"] * 4 > seeds);
   CHECK(ends["FAILED"] * 4 > seeds);
   CHECK(ends[""] > 0);

@@ -80,7 +80,7 @@ std::string RandomPlay::run() {
 }
 
 void RandomPlay::act() {
-  if (actions_ == cancels_at_ && !is_suspended()) return on(engine::Cancel{"me", "why"});
+  if (actions_ == cancels_at_ && !is_suspended()) return command(engine::Cancel{"me", "why"});
   // A saga that brings down three nodes in a row is suspended, which is another story.
   const bool may_take_over = take_overs_left_ > 0 && take_overs_in_a_row_ < 2;
   const bool answered = dies_often_ && take_overs_in_a_row_ == 0 && !under_way_.empty();
@@ -105,9 +105,9 @@ bool RandomPlay::interfere() {
   }
   if (!meddles_ || !dice_.chance(10)) return false;
   if (dice_.chance(50))
-    on(engine::Retry{"me", "now"});
+    command(engine::Retry{"me", "now"});
   else
-    on(engine::Suspend{"", "me", "stop"});
+    command(engine::Suspend{"", "me", "stop"});
   return true;
 }
 
@@ -121,9 +121,9 @@ void RandomPlay::operate_at(const engine::Suspension& suspension) {
   const std::size_t how = dice_.below(4);
   // Without the step's output what stands behind it may not be possible: that is left open.
   if (how == 0 && suspension.phase == engine::Phase::compensate)
-    return on(engine::Skip{suspension.step, "me", "leave it"});
-  if (how == 3) return on(engine::Retry{"me", "again"});
-  on(resolution_of(suspension));
+    return command(engine::Skip{suspension.step, "me", "leave it"});
+  if (how == 3) return command(engine::Retry{"me", "again"});
+  command(resolution_of(suspension));
 }
 
 /// The operator makes true what is said of the step.
@@ -172,7 +172,20 @@ void RandomPlay::wake() {
 
 void RandomPlay::signal() {
   const Json payload{{"n", dice_.below(10)}};
-  on(engine::Signal{dice_.pick(signals_), payload, "me", {"*"}});
+  command(engine::Signal{dice_.pick(signals_), payload, "me", {"*"}});
+}
+
+/// Under a key of its own, and perhaps once more, as after an answer that was lost.
+void RandomPlay::command(const engine::StimulusBody& body) {
+  play_.key = "k" + std::to_string(++commands_);
+  on(body);
+  const bool done = !play_.last.refused && !play_.last.events.empty();
+  if (done && dice_.chance(30)) {
+    on(body);
+    const bool repeated = play_.last.repeated && play_.last.events.empty();
+    if (!repeated && wrong_call_.empty()) wrong_call_ = "a command was done again under its key";
+  }
+  play_.key.clear();
 }
 
 void RandomPlay::take_over() {
@@ -201,6 +214,7 @@ void RandomPlay::on(engine::StimulusBody body) {
   withdraw();
   const auto before = static_cast<std::ptrdiff_t>(seen_.size());
   for (const auto& event : play_.last.events) note(event);
+  look_at_kept_signals();
   if (of_many && ends_of_steps(before) > 1) {
     // Timers that are due and calls that are lost at one moment have no order among themselves.
     seen_.insert(seen_.begin() + before, {What::together, "", ""});
@@ -256,6 +270,39 @@ Latitude RandomPlay::latitude(const std::string& path) const {
   return main_line && participants_.seed() % 4 == 0 ? Latitude::settled : Latitude::done;
 }
 
+/// A wait that stands for itself: its name is no other one's, and it is in no loop.
+const dsl::Wait* RandomPlay::only_wait(const std::string& path) const {
+  const auto* wait = std::get_if<dsl::Wait>(&step_of(definition(), path).body);
+  const bool alone = wait != nullptr && path.find('[') == std::string::npos &&
+                     std::all_of(wait->signals.begin(), wait->signals.end(), [&](const auto& name) {
+                       return std::count(signals_.begin(), signals_.end(), name) == 1;
+                     });
+  return alone ? wait : nullptr;
+}
+
+/// What only this wait could have taken is not kept while it waits for something else.
+void RandomPlay::look_at_kept_signals() {
+  for (const auto& path : play_.state.open) {
+    const dsl::Wait* wait = only_wait(path);
+    for (const auto& kept : play_.state.signals) {
+      if (wait == nullptr || !wrong_call_.empty()) break;
+      if (std::count(wait->signals.begin(), wait->signals.end(), kept.name) > 0)
+        wrong_call_ = "the signal " + kept.name + " is kept although " + path + " refuses it";
+    }
+  }
+}
+
+/// What its wait would refuse whatever comes is refused when it is sent.
+void RandomPlay::note_dropped(const engine::SignalDropped& event) {
+  const dsl::Wait* wait = only_wait(event.path);
+  if (wait == nullptr || !wrong_call_.empty()) return;
+  const auto reads = [&](const char* name) {
+    return wait->accept && wait->accept->source().find(name) != std::string::npos;
+  };
+  const bool early = !reads("steps.") && !reads("failure.");
+  if (early) wrong_call_ = event.path + " drops a signal that could have been refused at once";
+}
+
 void RandomPlay::look_at_size(const engine::Event& event) {
   const engine::Failure* failure = engine::failure_of(event.body);
   if (failure == nullptr || !wrong_call_.empty()) return;
@@ -298,6 +345,7 @@ void RandomPlay::note(const engine::Event& event) {
                      see(What::undo_left, e.path);
                      seen_.back().word = e.reason;
                    },
+                   [&](const engine::SignalDropped& e) { note_dropped(e); },
                    [&](const engine::SagaEnded& e) { note_end(e); }, [](const auto&) {}},
              event.body);
 }

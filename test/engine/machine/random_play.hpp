@@ -41,8 +41,12 @@ class RandomPlay {
   void operate_at(const engine::Suspension& suspension);
   engine::Resolve resolution_of(const engine::Suspension& suspension);
   bool is_suspended() const;
+  void command(const engine::StimulusBody& body);
   void on(engine::StimulusBody body);
   std::size_t ends_of_steps(std::ptrdiff_t first) const;
+  const dsl::Wait* only_wait(const std::string& path) const;
+  void look_at_kept_signals();
+  void note_dropped(const engine::SignalDropped& event);
   void look_at_size(const engine::Event& event);
   void note(const engine::Event& event);
   void note_stop(Observed::What what);
@@ -72,10 +76,11 @@ class RandomPlay {
   std::size_t take_overs_left_ = 0;
   std::size_t operator_acts_left_ = 0;
   bool dies_often_ = false;  ///< nodes are lost after one answer each
-  bool meddles_ = false;  ///< an operator sends waiting attempts now, or suspends the saga there
+  bool meddles_ = false;     ///< an operator sends waiting attempts now, or suspends the saga there
   std::size_t take_overs_in_a_row_ = 0;  ///< since an answer was taken
   bool taken_over_ = false;
   std::size_t actions_ = 0;
+  std::size_t commands_ = 0;
 };
 
 }  // namespace backstitch::test

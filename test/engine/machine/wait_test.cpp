@@ -122,7 +122,57 @@ TEST_CASE("of two waits the one that accepts a signal gets it") {
   CHECK(play.signal("go", "3") == "refused signal-refused");
 }
 
-TEST_CASE("no more than a hundred signals are kept, and none that is too large") {
+TEST_CASE("an early signal that every wait would refuse whatever comes is refused at once") {
+  const auto refuses = [](const std::string& accept, const std::string& payload) {
+    Play play(saga(step("a") + "," + wait("w", R"(,"accept":")" + accept + "\"") + "," +
+                   wait("w2", R"(,"accept":")" + accept + "\"")));
+    play.start();
+    return play.signal("go", payload);
+  };
+  CHECK(refuses("${signal.payload.ok}", R"({"ok":false})") == "refused signal-refused");
+  CHECK(refuses("${signal.payload.ok}", R"({"ok":true})") == "SignalReceived go");
+  CHECK(refuses("${signal.payload.ok}", "1") == "refused EXPRESSION_FAILED");
+  // What it reads will only be there later.
+  CHECK(refuses("${signal.payload.n == steps.a.output}", R"({"n":1})") == "SignalReceived go");
+}
+
+TEST_CASE("a wait that begins drops the kept signals that it refuses and no later one may take") {
+  const std::string picky = R"(,"accept":"${signal.payload == steps.a.output}")";
+  SUBCASE("it is the last one") {
+    Play play(saga(step("a") + "," + wait("w", picky)));
+    play.start();
+    play.signal("go", "1");
+    play.signal("go", "2");
+    CHECK(play.answer("a", 200, "2") ==
+          "StepSucceeded a, SignalConsumed w, StepSucceeded w, SagaEnded COMPLETED");
+  }
+  SUBCASE("none fits") {
+    Play play(saga(step("a") + "," + wait("w", picky)));
+    play.start();
+    play.signal("go", "1");
+    CHECK(play.answer("a", 200, "2") ==
+          "StepSucceeded a, SignalDropped w signal-refused, StepWaiting w for 10m");
+    CHECK(play.state.signals.empty());
+  }
+  SUBCASE("a later one may take it") {
+    Play play(saga(step("a") + "," + wait("w", picky) + "," + wait("w2")));
+    play.start();
+    play.signal("go", "1");
+    CHECK(play.answer("a", 200, "2") == "StepSucceeded a, StepWaiting w for 10m");
+    CHECK(play.signal("go", "2") ==
+          "SignalReceived go, SignalConsumed w, StepSucceeded w, SignalConsumed w2, "
+          "StepSucceeded w2, SagaEnded COMPLETED");
+  }
+}
+
+TEST_CASE("a signal is refused once its waits are over") {
+  Play play(saga(wait("w") + "," + step("a")));
+  play.start();
+  play.signal("go");
+  CHECK(play.signal("go") == "refused signal-too-late");
+}
+
+TEST_CASE("no more than a hundred signals of a name are kept, and none that is too large") {
   Play play(saga(step("a") + "," + wait("w")));
   play.start();
   CHECK(play.signal("go", "\"" + std::string(70'000, 'x') + "\"") == "refused signal-too-large");
@@ -156,7 +206,7 @@ TEST_CASE("a wait that times out fails, or goes on with its default") {
     CHECK(play.wake() == "StepSucceeded w, StepScheduled b | call b forward #1");
     CHECK(play.state.steps.at("w").output["signal"].is_null());
     CHECK(play.state.steps.at("w").output["payload"] == Json{{"n", 2}});
-    CHECK(play.signal("go") == "SignalReceived go");
+    CHECK(play.signal("go") == "refused signal-too-late");
   }
   SUBCASE("continue without a default") {
     auto play = waiting(R"(,"onTimeout":"continue")");

@@ -80,6 +80,8 @@ class [[nodiscard]] Result {
 };
 
 /// For operations that give nothing but may fail.
-using Done = std::monostate;
+struct Done {
+  bool repeated = false;  ///< the same had been done already, under the same idempotency key
+};
 
 }  // namespace backstitch

@@ -12,9 +12,10 @@ namespace backstitch::dsl {
 struct GateLimits {
   std::size_t bytes_max = 256 * 1024;
   std::size_t depth_max = 64;
+  std::size_t levels = 0;  ///< of the text around the values that are meant; within depth_max
 
   /// For text that has values of these limits in it, so many levels down.
-  GateLimits around(std::size_t levels) const { return {bytes_max, depth_max + levels}; }
+  GateLimits around(std::size_t around) const { return {bytes_max, depth_max + around, around}; }
 };
 
 /// Untrusted text to JSON: the only way in. Refuses what the JSON library would let pass: duplicate

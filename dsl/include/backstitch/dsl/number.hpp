@@ -6,9 +6,8 @@
 ///   is 0.
 /// - Any other value is the nearest finite double (IEEE 754 binary64, ties to even).
 /// - An integral value outside 64 bits is in the domain only if it is the decimal value of the
-///   shortest text of that double, or of the text that the engine itself writes:
-///   12000000000000000000 and 1e23 are, 18446744073709551615 is not. So an identifier that a double
-///   would change is refused instead.
+///   shortest text of that double, which is what json_text writes: 12000000000000000000 and 1e23
+///   are, 18446744073709551615 is not. So an identifier that a double would change is refused.
 /// - What is larger than every double (1e400) is not in the domain; what is too small for one is 0.
 #include <optional>
 #include <string_view>

@@ -89,9 +89,16 @@ struct SignalConsumed {
   StepPath path;
   std::int64_t sequence = 0;
 };
+/// A wait that begins refuses a signal that was kept, and no other one may still take it.
+struct SignalDropped {
+  StepPath path;
+  std::int64_t sequence = 0;
+  std::string reason;  ///< as its sender would be told: `signal-refused`, `signal-forbidden`, …
+};
 /// The participant's answer came by callback; what it means follows.
 struct CallbackReceived {
   StepPath path;
+  std::string body;  ///< digest of the answer, to tell a repetition
   /// It cannot be judged, because of these rules: the step goes on waiting, and the callback may be
   /// used again. Empty: it can.
   std::string note{};
@@ -215,8 +222,8 @@ struct SagaEnded {
 using EventBody =
     std::variant<SagaStarted, StepScheduled, ChildScheduled, ChildStopped, BlockStarted,
                  IterationEnded, TryFailed, CatchStarted, CatchPassedOver, StepWaiting,
-                 SignalReceived, SignalConsumed, CallbackReceived, CallbackRefused, StepSkipped,
-                 AttemptStarted, AttemptFailed, StepSucceeded, StepFailed, StepUnknown,
+                 SignalReceived, SignalConsumed, SignalDropped, CallbackReceived, CallbackRefused,
+                 StepSkipped, AttemptStarted, AttemptFailed, StepSucceeded, StepFailed, StepUnknown,
                  QuietPeriodEnded, ProbeScheduled, CompensationStarted, StepCompensationScheduled,
                  ChildUndoScheduled, StepCompensated, StepCompensationFailed,
                  StepCompensationSkipped, HandlersStarted, CancelRequested, DeadlinePassed,
@@ -230,10 +237,19 @@ struct AttemptNote {
   bool operator==(const AttemptNote&) const = default;
 };
 
+/// Of the command that came to this, with an idempotency key: digests of the key and of what was
+/// asked for. Stands with the first event of the command.
+struct CommandNote {
+  std::string key;  ///< empty: none
+  std::string request;
+  bool operator==(const CommandNote&) const = default;
+};
+
 struct Event {
   TimePoint at;
   EventBody body;
   AttemptNote attempt{};
+  CommandNote command{};
 };
 
 /// The stored name: `StepSucceeded`.

@@ -35,6 +35,9 @@ struct Transition {
   /// The stimulus is not possible now (an operator's command, a late callback). Then nothing
   /// changed but what `events` put on record.
   std::optional<Error> refused;
+  /// The command had been carried out before, under the same idempotency key; or the callback with
+  /// the same answer.
+  bool repeated = false;
 };
 
 /// What happens next. `state` is moved through, not copied. Equal arguments give equal results.

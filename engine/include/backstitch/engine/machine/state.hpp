@@ -118,6 +118,7 @@ struct StepState {
   std::optional<TimePoint> timeout_at;  ///< `timeout` of the step
   std::optional<TimePoint> wait_until;  ///< status waiting: when a sleep, wait or completion ends
   std::string callback_token;           ///< of a step with a callback
+  std::string callback_body;  ///< digest of the answer that came by callback and was taken
   bool callback_used = false;
   bool callback_refused = false;  ///< one came too late, which is on record
   bool callback_noted = false;    ///< one that could not be judged is in the log
@@ -224,6 +225,8 @@ struct SagaState {
   std::set<StepPath, std::less<>> open;  ///< steps that wait for an answer, a signal or a time
   std::vector<QueuedSignal> signals;
   std::uint32_t suspended_times = 0;
+  /// Commands that came with an idempotency key: digest of the key -> of what was asked for.
+  std::map<std::string, std::string> commands;
   std::size_t bytes = 0;          ///< of input, outputs, captured data, signals and failures, about
   std::size_t details_bytes = 0;  ///< of these the details of failures
   /// `saga` as expressions see it; kept beside the fields it is made from.

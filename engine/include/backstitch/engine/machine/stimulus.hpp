@@ -132,6 +132,8 @@ struct Stimulus {
   /// Calls in flight of which nothing was sent yet. One that is not in flight any more after the
   /// decision is withdrawn.
   std::vector<QueuedCall> queued{};
+  /// Of a command: what came under the same key before is not done again. Empty: none.
+  std::string idempotency_key{};
 };
 
 }  // namespace backstitch::engine

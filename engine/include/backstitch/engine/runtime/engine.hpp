@@ -92,7 +92,12 @@ class Engine {
   /// `done` after the command's effect is durable. conflict with the machine's reason if refused.
   /// For a saga of another node it goes through the inbox; if that node does not answer in time:
   /// outcome_unknown/command-pending, and the command is carried out later.
-  void command(SagaId saga, Command command, std::function<void(Result<Done>)> done);
+  /// @param idempotency_key of whoever sends it, of up to 255 bytes; empty: none. For as long as
+  /// the saga lives the same command under the same key is carried out once and then `repeated`;
+  /// another one under it is conflict/idempotency-key-reused. Refused ones are not remembered. A
+  /// callback needs no key: the answer that was taken is `repeated`.
+  void command(SagaId saga, Command command, std::function<void(Result<Done>)> done,
+               std::string idempotency_key = {});
   /// What the command would set going, if every call succeeded. Refused like the command.
   void plan(SagaId saga, Command command, std::function<void(Result<explore::Plan>)> done);
   /// The view of the saga once it has ended or is suspended, or as it is when `wait` is over.
