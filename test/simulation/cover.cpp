@@ -15,7 +15,6 @@ const std::map<std::string, Rare>& rare_events() {
                                                   {"HandlersStarted", Rare::handlers_ran},
                                                   {"CatchStarted", Rare::try_caught},
                                                   {"SignalConsumed", Rare::signal_consumed},
-                                                  {"SignalDropped", Rare::signal_dropped},
                                                   {"ChildUndoScheduled", Rare::child_undone}};
   return events;
 }

@@ -72,7 +72,6 @@ constexpr std::array<std::string_view, Coverage::size> names{
     "a start was written and its answer lost",
     "a saga was started by SQL",
     "a signal was sent again under its key",
-    "a kept signal was dropped by the wait that refuses it",
 };
 
 }  // namespace

@@ -77,7 +77,6 @@ enum class Rare : std::uint8_t {
   start_answer_lost,
   start_by_sql,
   signal_repeated,
-  signal_dropped,
   count
 };
 

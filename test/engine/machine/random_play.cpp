@@ -157,6 +157,7 @@ void RandomPlay::answer() {
   ended.unsent = way.queued && dice_.chance(10);
   if (ended.unsent) {
     give_back(call);
+    out_of_time_.insert(call.path);
   } else {
     left_.insert(call.path);
     ended.result = participants_.answer(call, latitude(call.path));
@@ -166,6 +167,9 @@ void RandomPlay::answer() {
 }
 
 void RandomPlay::wake() {
+  if (*engine::next_wake(play_.state) > play_.now + patience) {
+    for (const auto& way : under_way_) out_of_time_.insert(way.call.path);
+  }
   play_.now = std::max(play_.now, *engine::next_wake(play_.state));
   on(engine::Tick{});
 }
@@ -432,8 +436,11 @@ std::string RandomPlay::wrong_at_the_end() const {
     if (!standing.empty()) return "the saga FAILED, and what " + standing + " did is still there";
   }
   for (const auto& suspension : play_.state.suspensions) {
-    // A node that is lost with the last attempt takes the end of the budget with it.
-    if (suspension.reason != "COMPENSATION_FAILED" || taken_over_ || meddles_) continue;
+    // A node that is lost with the last attempt, or a queue that is full at the time for it, takes
+    // the end of the budget with it.
+    if (suspension.reason != "COMPENSATION_FAILED" || taken_over_ || meddles_ ||
+        out_of_time_.contains(suspension.step))
+      continue;
     const auto* undo = std::get_if<dsl::Compensation>(&step_of(definition(), suspension.step).undo);
     if (undo != nullptr && !undo->retry.attempts_max)
       return suspension.step + " could have been undone, and was given up";

@@ -79,6 +79,8 @@ class RandomPlay {
   bool meddles_ = false;     ///< an operator sends waiting attempts now, or suspends the saga there
   std::size_t take_overs_in_a_row_ = 0;  ///< since an answer was taken
   bool taken_over_ = false;
+  /// Steps of which a call found the queue full, or was in flight for hours.
+  std::set<std::string> out_of_time_;
   std::size_t actions_ = 0;
   std::size_t commands_ = 0;
 };
