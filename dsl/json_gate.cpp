@@ -1,5 +1,6 @@
 #include <backstitch/dsl/json_gate.hpp>
 
+#include <algorithm>
 #include <cmath>
 #include <cstdint>
 #include <cstdio>
@@ -10,6 +11,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include <backstitch/base/json_text.hpp>
 #include <backstitch/dsl/number.hpp>
 
 #include "json_pointer.hpp"
@@ -224,8 +226,20 @@ class Admission {
   }
 
   bool text(const std::string& value) {
-    return value.find('\0') == std::string::npos ||
-           refuse("json-nul", "the character U+0000 cannot be stored");
+    if (value.find('\0') != std::string::npos)
+      return refuse("json-nul", "the character U+0000 cannot be stored");
+    const bool is_ascii =
+        std::all_of(value.begin(), value.end(), [](unsigned char c) { return c < 0x80; });
+    return is_ascii || is_utf8(value) || refuse("json-encoding", "a text is not UTF-8");
+  }
+
+  /// As the library judges it.
+  static bool is_utf8(const std::string& value) {
+    try {
+      return !Json(value).dump().empty();
+    } catch (const Json::type_error&) {
+      return false;
+    }
   }
 
   bool inside(Json& value, std::size_t depth) {
@@ -271,15 +285,9 @@ Result<Json> parse_json(std::string_view text, const GateLimits& limits) {
 Result<Json> admit(Json value, const GateLimits& limits) {
   Admission admission(limits.depth_max);
   if (!admission.look(value, 0)) return std::move(admission).error();
-  try {
-    const std::size_t bytes = value.dump().size();
-    if (bytes > limits.bytes_max) return too_large(bytes, limits.bytes_max);
-  } catch (const Json::type_error&) {
-    return Error{ErrorCode::invalid,
-                 "json-encoding",
-                 "A text is not UTF-8.",
-                 {{"", "json-encoding", "a text is not UTF-8"}}};
-  }
+  const bool any_size = limits.bytes_max == SIZE_MAX;
+  const std::size_t bytes = any_size ? 0 : json_text_size(value);
+  if (bytes > limits.bytes_max) return too_large(bytes, limits.bytes_max);
   return value;
 }
 

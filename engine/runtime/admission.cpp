@@ -1,5 +1,6 @@
 #include "admission.hpp"
 
+#include <algorithm>
 #include <cstdint>
 #include <exception>
 #include <utility>
@@ -32,6 +33,9 @@ std::optional<Error> flaw(const char* reason, const std::string& text, std::size
     return refused(reason, std::string(what) + " has at most " + std::to_string(most) + " bytes.",
                    pointer);
   }
+  const bool is_plain =
+      std::all_of(text.begin(), text.end(), [](char c) { return c >= 0x20 && c < 0x7F; });
+  if (is_plain) return std::nullopt;
   const auto taken = dsl::admit(Json(text), any_size);
   if (taken) return std::nullopt;
   return refused(reason, std::string(what) + ": " + taken.error().details.at(0).message + ".",
