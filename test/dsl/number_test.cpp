@@ -119,9 +119,9 @@ TEST_CASE("a number is an integer, the nearest double, or refused") {
       {"1e-400", "0"},
       {"1e-99999999999999999999", "0"},
   };
-  for (const auto& [text, expected] : rows) {
-    CAPTURE(text);
-    CHECK(taken(text) == expected);
+  for (const auto& row : rows) {
+    CAPTURE(row.first);
+    CHECK(taken(row.first) == row.second);
   }
 }
 
@@ -193,14 +193,14 @@ TEST_CASE("what is computed has the form of the domain") {
                                                       {"1e23 * 2 > 1e23", "true"},
                                                       {"min([2.0, 3])", "2"},
                                                       {"[1.0, {'a': 2.0}]", R"([1,{"a":2}])"}};
-  for (const auto& [text, expected] : rows) {
-    CAPTURE(text);
-    const auto expression = dsl::Expression::compile(text);
+  for (const auto& row : rows) {
+    CAPTURE(row.first);
+    const auto expression = dsl::Expression::compile(row.first);
     REQUIRE(expression.has_value());
     dsl::Budget budget;
     const auto value = expression->evaluate_value(NoNames{}, budget);
     REQUIRE(value.has_value());
-    CHECK(value->dump() == expected);
+    CHECK(value->dump() == row.second);
   }
 }
 
