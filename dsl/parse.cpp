@@ -1,3 +1,4 @@
+#include <backstitch/base/json_text.hpp>
 #include <backstitch/dsl/parse.hpp>
 
 #include <algorithm>
@@ -189,10 +190,9 @@ Parsed parse_definition(std::string_view text, const DefinitionLimits& limits) {
     read_steps(reader, *definition, context, limits);
     reader.finish();
     definition->step_paths = step_paths_of(*definition);
-    // The library keeps keys sorted and writes numbers one way: its compact text is the canonical
-    // form.
+    // Keys are kept sorted and numbers written one way: the compact text is the canonical form.
     const bool is_object = json->is_object();
-    definition->hash = sha256_hex(json->dump());
+    definition->hash = sha256_hex(json_text(*json));
     definition->document = std::move(*json);
     if (!has_errors(parsed.findings)) parsed.definition = definition;
     if (is_object) parsed.draft = std::move(definition);

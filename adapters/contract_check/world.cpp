@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <map>
 
+#include <backstitch/base/json_text.hpp>
 #include <backstitch/dsl/finding.hpp>
 #include <backstitch/dsl/json_gate.hpp>
 #include <backstitch/http/egress.hpp>
@@ -122,9 +123,10 @@ Result<Done> World::register_services(const std::vector<Json>& documents) {
     }
   }
   for (const auto& [name, document] : wanted) {
-    auto put = answer_of<ServiceRegistration>([&, name = name, text = document.dump()](auto done) {
-      engine_->registry().put_service(name, text, std::move(done));
-    });
+    auto put =
+        answer_of<ServiceRegistration>([&, name = name, text = json_text(document)](auto done) {
+          engine_->registry().put_service(name, text, std::move(done));
+        });
     if (!put) return std::move(put).error();
     if (has_errors(put->findings)) {
       return dsl::with_errors(
@@ -148,7 +150,7 @@ Result<Done> World::register_definitions(const std::vector<Json>& documents) {
       }
     }
     auto stored = answer_of<Registration>([&](auto done) {
-      engine_->registry().register_definition(document.dump(), true, std::move(done));
+      engine_->registry().register_definition(json_text(document), true, std::move(done));
     });
     if (!stored) return std::move(stored).error();
     if (has_errors(stored->findings)) {

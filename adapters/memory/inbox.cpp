@@ -1,5 +1,6 @@
 #include <algorithm>
 
+#include <backstitch/base/json_text.hpp>
 #include <backstitch/dsl/json_gate.hpp>
 #include <backstitch/memory/store.hpp>
 #include <nlohmann/json.hpp>
@@ -72,7 +73,7 @@ SagaId MemoryStore::start_by_sql(SagaId saga, const std::string& definition, std
                   {"businessKey", business_key ? Json(*business_key) : Json()},
                   {"labels", Json::object()}};
   const std::int64_t number = ++inbox_last_;
-  inbox_.emplace(number, InboxItem{number, saga, "start", "", data.dump()});
+  inbox_.emplace(number, InboxItem{number, saga, "start", "", json_text(data)});
   tell_of_arrival();
   return saga;
 }

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include <backstitch/base/json_text.hpp>
 #include <backstitch/dsl/check.hpp>
 
 #include "faults.hpp"
@@ -89,7 +90,7 @@ Result<Done> Stage::parse(const std::vector<std::string>& documents) {
     definitions_.push_back(std::move(parsed.definition));
   }
   for (const auto& [name, document] : options_.services) {
-    auto parsed = dsl::parse_service(document.dump());
+    auto parsed = dsl::parse_service(json_text(document));
     if (!parsed.service) {
       return dsl::with_errors(
           {ErrorCode::invalid, "service-invalid", "The service " + name + " cannot be registered."},
@@ -143,9 +144,10 @@ Result<Done> Stage::register_services() {
     }
   }
   for (const auto& [name, document] : wanted) {
-    auto put = answer_of<ServiceRegistration>([&, name = name, text = document.dump()](auto done) {
-      engine_->registry().put_service(name, text, std::move(done));
-    });
+    auto put =
+        answer_of<ServiceRegistration>([&, name = name, text = json_text(document)](auto done) {
+          engine_->registry().put_service(name, text, std::move(done));
+        });
     if (!put) return std::move(put).error();
     if (has_errors(put->findings)) return bad_definition("of service " + name, put->findings);
   }

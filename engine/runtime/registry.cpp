@@ -1,3 +1,4 @@
+#include <backstitch/base/json_text.hpp>
 #include <backstitch/dsl/json_gate.hpp>
 #include <backstitch/engine/runtime/registry.hpp>
 
@@ -251,7 +252,7 @@ void Registry::register_definition(std::string text, bool activate,
   stored.name = registration.name;
   stored.version = registration.version;
   stored.hash = registration.hash;
-  stored.document = parsed.definition->document.dump();
+  stored.document = json_text(parsed.definition->document);
   stored.findings = findings_json(registration.findings).dump();
   stored.pins = pins_of(*parsed.definition, impl_->check_context().definition);
   impl_->catalog.put_definition(
@@ -297,7 +298,7 @@ void Registry::put_service(std::string name, std::string text,
   }
   if (has_errors(registration.findings)) return done(std::move(registration));
   impl_->catalog.put_service(
-      {std::move(name), parsed.document.dump()},
+      {std::move(name), json_text(parsed.document)},
       [impl = impl_, registration = std::move(registration),
        done = std::move(done)](Result<PutOutcome> outcome) mutable {
         if (!outcome) return done(std::move(outcome).error());

@@ -4,6 +4,7 @@
 #include <cstdio>
 #include <cstdlib>
 
+#include <backstitch/base/json_text.hpp>
 #include <backstitch/dsl/json_gate.hpp>
 
 namespace backstitch::fuzz {
@@ -121,7 +122,7 @@ void require_sound(const Error& error) {
 
 void require_storable(const Json& value) {
   require(is_utf8(value.dump(-1, ' ', false, Json::error_handler_t::ignore)), "text is UTF-8");
-  const std::string text = value.dump();
+  const std::string text = json_text(value);
   const auto read = dsl::parse_json(text, {.bytes_max = text.size(), .depth_max = 1'000});
   require(read.has_value(), "a value passes the gate", read ? "" : read.error().message);
   require(*read == value, "a value means the same when it is read back", text);
