@@ -128,7 +128,7 @@ end $$;
 -- business key the call may be repeated: same key and input, same saga; other input is refused. What
 -- the definition's schema refuses cannot be known here: such a saga ends FAILED at once, nothing done.
 -- Errors: BS404 no such definition, BS409 key used with other input, BS422 input or labels that no saga can
--- have, BS503 a start under that key with other input has not been taken up yet.
+-- have.
 create function backstitch.start_saga(
   name text, input jsonb, business_key text default null, labels jsonb default '{}',
   version bigint default null)
@@ -187,8 +187,8 @@ begin
     continue when not found;
     if same then return known; end if;
     if pending then
-      raise exception 'a start under the business key % of % has not been taken up yet', business_key, name
-        using errcode = 'BS503', hint = 'Try again in a moment: it may have other input, or give the key back.';
+      raise exception 'a start with other input under the business key % of % has not been taken up yet', business_key, name
+        using errcode = 'BS409', hint = 'Use another key; this one is free again if that start cannot be kept.';
     end if;
     raise exception 'the business key % of % belongs to a saga with other input', business_key, name
       using errcode = 'BS409', hint = 'Use another key, or the input the saga was started with.';
