@@ -1,3 +1,4 @@
+#include <backstitch/base/json_pointer.hpp>
 #include <backstitch/dsl/json_gate.hpp>
 
 #include <algorithm>
@@ -13,8 +14,6 @@
 
 #include <backstitch/base/json_text.hpp>
 #include <backstitch/dsl/number.hpp>
-
-#include "json_pointer.hpp"
 
 namespace backstitch::dsl {
 namespace {

@@ -9,10 +9,9 @@
 
 #include <nlohmann/json.hpp>
 
+#include <backstitch/base/json_pointer.hpp>
 #include <backstitch/dsl/definition.hpp>
 #include <backstitch/dsl/finding.hpp>
-
-#include "json_pointer.hpp"
 
 namespace backstitch::dsl {
 

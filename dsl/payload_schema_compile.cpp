@@ -2,9 +2,10 @@
 #include <cmath>
 #include <functional>
 
+#include <backstitch/base/json_pointer.hpp>
+
 #include "comparison.hpp"
 #include "excerpt.hpp"
-#include "json_pointer.hpp"
 #include "nearest.hpp"
 #include "payload_schema_node.hpp"
 

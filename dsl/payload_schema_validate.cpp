@@ -1,11 +1,11 @@
 #include <algorithm>
 #include <cmath>
 
+#include <backstitch/base/json_pointer.hpp>
 #include <backstitch/base/saga_id.hpp>
 #include <backstitch/base/time.hpp>
 
 #include "comparison.hpp"
-#include "json_pointer.hpp"
 #include "payload_schema_node.hpp"
 
 namespace backstitch::dsl {

@@ -1,3 +1,4 @@
+#include <backstitch/base/json_pointer.hpp>
 #include <backstitch/base/json_text.hpp>
 #include <backstitch/dsl/template.hpp>
 
@@ -7,8 +8,6 @@
 #include <nlohmann/json.hpp>
 
 #include <backstitch/dsl/expression_ast.hpp>
-
-#include "json_pointer.hpp"
 
 namespace backstitch::dsl {
 namespace {

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include <backstitch/base/json_pointer.hpp>
 #include <backstitch/dsl/number.hpp>
 
 namespace backstitch::rehearsal {
@@ -10,13 +11,6 @@ namespace {
 using dsl::Node;
 using dsl::NodeKind;
 using dsl::Operator;
-
-/// A key as one part of a JSON pointer (RFC 6901).
-std::string escaped(const std::string& key) {
-  std::string out;
-  for (const char c : key) out += c == '~' ? "~0" : c == '/' ? "~1" : std::string(1, c);
-  return out;
-}
 
 std::optional<Json> literal_of(const Node& node) {
   if (node.kind == NodeKind::literal) return node.literal;
@@ -59,7 +53,7 @@ class TemplateReader {
     if (part.is_object()) {
       auto object = make_shape({}, Kind::object);
       for (const auto& [name, value] : part.items())
-        object->members[name] = read(value, pointer + "/" + escaped(name));
+        object->members[name] = read(value, pointer + "/" + escaped_pointer(name));
       return {object};
     }
     if (part.is_array()) {

@@ -60,7 +60,7 @@ void put(Out& out, const Json& value) {
   switch (value.type()) {
     case Json::value_t::object:
       out += '{';
-      for (const auto& [name, member] : value.items()) {
+      for (const auto& [name, member] : value.get_ref<const Json::object_t&>()) {
         separate();
         put_string(out, name);
         out += ':';
@@ -70,7 +70,7 @@ void put(Out& out, const Json& value) {
       return;
     case Json::value_t::array:
       out += '[';
-      for (const auto& item : value) {
+      for (const auto& item : value.get_ref<const Json::array_t&>()) {
         separate();
         put(out, item);
       }

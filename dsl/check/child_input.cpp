@@ -1,7 +1,8 @@
 /// What a parent gives to its child, and what it gets back.
 #include <algorithm>
 
-#include "../json_pointer.hpp"
+#include <backstitch/base/json_pointer.hpp>
+
 #include "../nearest.hpp"
 #include "children.hpp"
 #include "reading.hpp"

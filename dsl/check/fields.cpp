@@ -1,8 +1,7 @@
 #include "fields.hpp"
 
+#include <backstitch/base/json_pointer.hpp>
 #include <backstitch/base/match.hpp>
-
-#include "../json_pointer.hpp"
 
 namespace backstitch::dsl {
 namespace {

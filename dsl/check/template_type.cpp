@@ -4,7 +4,7 @@
 
 #include <nlohmann/json.hpp>
 
-#include "../json_pointer.hpp"
+#include <backstitch/base/json_pointer.hpp>
 
 namespace backstitch::dsl {
 namespace {

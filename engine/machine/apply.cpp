@@ -421,10 +421,6 @@ void note_iteration(const dsl::Definition& definition, SagaState& state, const S
   }
 }
 
-}  // namespace
-
-namespace {
-
 void note_details(SagaState& state, const EventBody& body) {
   const Failure* failure = failure_of(body);
   if (failure == nullptr || failure->details.is_null() || !keeps_failure(body)) return;

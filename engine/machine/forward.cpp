@@ -269,7 +269,7 @@ Progress Decider::begin_fail(const Located& at, const dsl::Fail& fail) {
   if (fail.message) {
     auto message = fail.message->render_text(scope, budget);
     if (!message) return fail_expression(at, message.error());
-    why.message = cut_message(std::move(*message));
+    why.message = std::move(*message);
   }
   if (fail.details) {
     auto details = fail.details->render(scope, budget);
@@ -290,12 +290,12 @@ Progress Decider::fail_expression(const Located& at, const Error& error) {
 }
 
 std::optional<Error> Decider::over_limit(const Json& output) const {
-  if (json_size(output) > output_bytes_max)
-    return limit("the step's output is larger than 256 KiB");
+  const std::size_t bytes = json_size(output);
+  if (bytes > output_bytes_max) return limit("the step's output is larger than 256 KiB");
   const std::size_t most = state().failure || state().status == SagaStatus::suspended
                                ? 2 * state_bytes_max
                                : state_bytes_max;
-  if (state().bytes + json_size(output) > most)
+  if (state().bytes + bytes > most)
     return limit("with the step's output the saga's data would be larger than 8 MiB");
   return std::nullopt;
 }

@@ -4,45 +4,39 @@
 
 #include <nlohmann/json.hpp>
 
+#include <backstitch/base/json_pointer.hpp>
 #include <backstitch/base/json_text.hpp>
 
 namespace backstitch::engine {
 
-namespace {
-
-/// A key as one part of a JSON pointer (RFC 6901).
-std::string escaped(const std::string& key) {
-  std::string out;
-  for (const char c : key) out += c == '~' ? "~0" : c == '/' ? "~1" : std::string(1, c);
-  return out;
-}
-
-Error too_long(const char* what, std::size_t most, std::string pointer) {
-  std::string message = std::string(what) + " has at most " + std::to_string(most) + " bytes.";
-  Error error{ErrorCode::invalid, "start-invalid", message};
-  error.details.push_back({std::move(pointer), "start-invalid", std::move(message)});
+Error flawed(const char* reason, std::string message, std::string pointer) {
+  Error error{ErrorCode::invalid, reason, message};
+  error.details.push_back({std::move(pointer), reason, std::move(message)});
   return error;
 }
 
-}  // namespace
+std::string at_most_bytes(const char* what, std::size_t most) {
+  return std::string(what) + " has at most " + std::to_string(most) + " bytes.";
+}
 
 std::optional<Error> business_key_flaw(const std::string& key) {
   if (key.size() <= start_key_bytes_max) return std::nullopt;
-  return too_long("A business key", start_key_bytes_max, "/businessKey");
+  return flawed("start-invalid", at_most_bytes("A business key", start_key_bytes_max),
+                "/businessKey");
 }
 
 std::optional<Error> label_flaw(const std::map<std::string, std::string>& labels) {
+  constexpr const char* reason = "start-invalid";
   if (labels.size() > labels_max) {
-    const std::string message = "A saga has at most " + std::to_string(labels_max) + " labels.";
-    Error error{ErrorCode::invalid, "start-invalid", message};
-    error.details.push_back({"/labels", "start-invalid", message});
-    return error;
+    return flawed(reason, "A saga has at most " + std::to_string(labels_max) + " labels.",
+                  "/labels");
   }
   for (const auto& [name, value] : labels) {
     if (name.size() > label_name_bytes_max)
-      return too_long("The name of a label", label_name_bytes_max, "/labels");
+      return flawed(reason, at_most_bytes("The name of a label", label_name_bytes_max), "/labels");
     if (value.size() > label_bytes_max)
-      return too_long("A label", label_bytes_max, "/labels/" + escaped(name));
+      return flawed(reason, at_most_bytes("A label", label_bytes_max),
+                    "/labels/" + escaped_pointer(name));
   }
   return std::nullopt;
 }

@@ -38,6 +38,10 @@ inline constexpr std::uint32_t saga_depth_max = 8;
 /// A forEach of ten thousand items with a call each takes thirty thousand.
 inline constexpr std::int64_t events_max = 100'000;
 
+/// An invalid part of a request: the error and its one detail say the same.
+Error flawed(const char* reason, std::string message, std::string pointer);
+/// `A label has at most 1024 bytes.`
+std::string at_most_bytes(const char* what, std::size_t most);
 /// What no saga's label, label name or key can be: invalid/start-invalid with a detail.
 std::optional<Error> label_flaw(const std::map<std::string, std::string>& labels);
 std::optional<Error> business_key_flaw(const std::string& key);

@@ -7,7 +7,6 @@
 
 #include <nlohmann/json.hpp>
 
-#include <backstitch/base/match.hpp>
 #include <backstitch/dsl/json_gate.hpp>
 
 #include "../machine/limits.hpp"
@@ -20,26 +19,19 @@ namespace {
 constexpr dsl::GateLimits any_size{.bytes_max = SIZE_MAX};
 const dsl::GateLimits any_item = any_size.around(1);
 
-Error refused(const char* reason, std::string message, std::string pointer) {
-  Error error{ErrorCode::invalid, reason, message};
-  error.details.push_back({std::move(pointer), reason, std::move(message)});
-  return error;
-}
-
 /// Texts become rows and log data: UTF-8 without U+0000, of some bytes at most.
 std::optional<Error> flaw(const char* reason, const std::string& text, std::size_t most,
                           const char* what, const std::string& pointer) {
   if (text.size() > most) {
-    return refused(reason, std::string(what) + " has at most " + std::to_string(most) + " bytes.",
-                   pointer);
+    return flawed(reason, at_most_bytes(what, most), pointer);
   }
   const bool is_plain =
       std::all_of(text.begin(), text.end(), [](char c) { return c >= 0x20 && c < 0x7F; });
   if (is_plain) return std::nullopt;
   const auto taken = dsl::admit(Json(text), any_size);
   if (taken) return std::nullopt;
-  return refused(reason, std::string(what) + ": " + taken.error().details.at(0).message + ".",
-                 pointer);
+  return flawed(reason, std::string(what) + ": " + taken.error().details.at(0).message + ".",
+                pointer);
 }
 
 /// Texts that the database cannot store; their sizes are judged where the saga begins, with those
@@ -68,7 +60,7 @@ std::optional<Error> admit_value(Json& value, const std::string& member) {
 
 std::optional<Error> command_flaw(Signal& signal) {
   constexpr const char* reason = "command-invalid";
-  if (signal.name.empty()) return refused(reason, "A signal has a name.", "/name");
+  if (signal.name.empty()) return flawed(reason, "A signal has a name.", "/name");
   if (auto error =
           flaw(reason, signal.name, signal_name_bytes_max, "The name of a signal", "/name"))
     return error;
@@ -128,9 +120,8 @@ Result<StartRequest> admit_start(StartRequest request) {
       return std::move(*error);
   }
   if (auto error = labels_text_flaw(request)) return std::move(*error);
-  if (auto error = label_flaw(request.labels)) return std::move(*error);
   if (!request.input.is_object())
-    return refused(reason, "The input of a saga is a JSON object.", "/input");
+    return flawed(reason, "The input of a saga is a JSON object.", "/input");
   if (auto error = admit_value(request.input, "/input")) return std::move(*error);
   return request;
 }

@@ -6,6 +6,7 @@
 
 #include <backstitch/engine/machine/masking.hpp>
 
+#include "admission.hpp"
 #include "forwarder.hpp"
 #include "reactor.hpp"
 #include "shard_owner.hpp"
@@ -180,7 +181,10 @@ void Engine::command(SagaId saga, Command command, std::function<void(Result<Don
   impl_->executor_of(index).post([target = impl_->reactors[index], saga, body = std::move(body),
                                   done = std::move(done),
                                   origin = Origin{0, false, std::move(idempotency_key)}]() mutable {
-    target->command(saga, std::move(body), std::move(done), std::move(origin));
+    auto admitted = admit_command(std::move(body));
+    if (!admitted) return done(std::move(admitted).error());
+    if (auto flaw = key_flaw(origin.idempotency_key)) return done(std::move(*flaw));
+    target->command(saga, std::move(*admitted), std::move(done), std::move(origin));
   });
 }
 

@@ -1,5 +1,4 @@
 /// Sagas into memory: by take-over, when they are due, and for a command.
-#include "admission.hpp"
 #include "forwarder.hpp"
 #include "reactor.hpp"
 
@@ -12,13 +11,6 @@ constexpr std::size_t load_page = 200;
 }  // namespace
 
 void Reactor::command(SagaId saga, StimulusBody body, Settled settled, Origin origin) {
-  // What lies in the inbox has passed the gate.
-  if (origin.inbox == 0) {
-    auto admitted = admit_command(std::move(body));
-    if (!admitted) return settled(std::move(admitted).error());
-    body = std::move(*admitted);
-    if (auto flaw = key_flaw(origin.idempotency_key)) return settled(std::move(*flaw));
-  }
   if (!epochs_[saga.shard()] || !may_act()) {
     if (origin.inbox == 0)
       return node_.forwarder->forward(saga, body, origin.idempotency_key, std::move(settled));

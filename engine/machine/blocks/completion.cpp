@@ -3,6 +3,8 @@
 
 #include <nlohmann/json.hpp>
 
+#include <backstitch/base/json_text.hpp>
+
 #include "../decider.hpp"
 
 namespace backstitch::engine {
@@ -14,7 +16,7 @@ constexpr Duration poll_every_min{100};
 
 /// Equal for what a participant says twice.
 std::string answer_digest(const Response& response) {
-  return short_digest(Json{response.status, response.body, response.unreadable}.dump());
+  return short_digest(json_text(Json{response.status, response.body, response.unreadable}));
 }
 
 }  // namespace

@@ -74,12 +74,13 @@ void Decider::drop_refused(const Located& at, const dsl::Wait& wait) {
   const auto kept = state().signals;
   for (const auto& signal : kept) {
     if (!listens_to(wait, signal.name)) continue;
+    const auto refused = refuses_signal(&at, wait, signal);
+    if (!refused) continue;
     const auto all = listeners(definition(), state(), signal.name);
     const bool wanted = std::any_of(all.begin(), all.end(), [&](const Listener& one) {
       return one.may_begin && one.path != at.path && !refuses_signal(nullptr, *one.wait, signal);
     });
-    const auto refused = refuses_signal(&at, wait, signal);
-    if (refused && !wanted) emit(SignalDropped{at.path, signal.sequence, refused->reason});
+    if (!wanted) emit(SignalDropped{at.path, signal.sequence, refused->reason});
   }
 }
 

@@ -2,7 +2,7 @@
 #include <string>
 #include <string_view>
 
-namespace backstitch::dsl {
+namespace backstitch {
 
 /// A key as one part of a JSON pointer (RFC 6901).
 inline std::string escaped_pointer(std::string_view key) {
@@ -18,4 +18,4 @@ inline std::string escaped_pointer(std::string_view key) {
   return out;
 }
 
-}  // namespace backstitch::dsl
+}  // namespace backstitch
