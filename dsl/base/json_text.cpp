@@ -1,6 +1,6 @@
 #include <backstitch/base/json_text.hpp>
 
-#include <algorithm>
+#include <array>
 #include <charconv>
 #include <cmath>
 #include <cstdint>
@@ -11,19 +11,31 @@
 namespace backstitch {
 namespace {
 
+/// Of an event's data; longer ones grow as strings do.
+constexpr std::size_t usual_size = 512;
+
 struct Counter {
   std::size_t size = 0;
   void operator+=(std::string_view text) { size += text.size(); }
   void operator+=(char) { ++size; }
 };
 
-bool is_plain(unsigned char c) {
-  return c >= 0x20 && c < 0x7F && c != '"' && c != '\\';
+/// Whether a character stands for itself within a string.
+constexpr auto plain = [] {
+  std::array<bool, 256> table{};
+  for (unsigned c = 0x20; c < 0x7F; ++c) table[c] = c != '"' && c != '\\';
+  return table;
+}();
+
+bool is_plain(std::string_view text) {
+  bool all = true;
+  for (const unsigned char c : text) all &= plain[c];
+  return all;
 }
 
 template <class Out>
 void put_string(Out& out, const std::string& text) {
-  if (std::all_of(text.begin(), text.end(), is_plain)) {
+  if (is_plain(text)) {
     out += '"';
     out += std::string_view(text);
     out += '"';
@@ -98,6 +110,7 @@ void put(Out& out, const Json& value) {
 
 std::string json_text(const Json& value) {
   std::string out;
+  if (value.is_structured()) out.reserve(usual_size);
   put(out, value);
   return out;
 }

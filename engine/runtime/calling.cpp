@@ -42,6 +42,16 @@ Reactor::Called Reactor::called_by(const SagaActor& actor, const CallParticipant
   return {service.use, found == registered.end() ? nullptr : found->second};
 }
 
+/// Services may be registered anew under a running saga.
+void Reactor::look_up_services(SagaActor& actor) {
+  const std::uint64_t changes = registry_.service_changes();
+  if (services_seen_ != changes) {
+    services_ = registry_.services_by_name();
+    services_seen_ = changes;
+  }
+  if (actor.program.services != services_) actor.program.services = services_;
+}
+
 std::shared_ptr<CallQueue> Reactor::queue_of(const Called& called) {
   auto& queue = queues_[called.name];
   if (!queue) queue = node_.call_queues.of(called.name, called.service->limits);
@@ -96,8 +106,8 @@ bool Reactor::leave_queue(const Actor& actor, const CallParticipant& effect,
       std::erase_if(actor->queued, [&](const auto& call) { return call.effect == effect; });
   const bool held = may_act() && epochs_[actor->id.shard()] == actor->epoch;
   if (erased == 0 || actor->dropped || !held || !is_wanted(actor->state, effect)) return false;
-  // The service as it is registered now: the call may have waited for long.
-  actor->program.services = registry_.services_by_name();
+  // The call may have waited for long.
+  look_up_services(*actor);
   Called called = called_by(*actor, effect);
   if (!called.service) {
     call_nobody(actor, effect, called.name);

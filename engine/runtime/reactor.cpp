@@ -71,8 +71,7 @@ void Reactor::decide_next(const Actor& actor) {
     SagaActor::Pending next = std::move(actor->pending.front());
     actor->pending.pop_front();
     try {
-      // Services may be registered anew under a running saga.
-      actor->program.services = registry_.services_by_name();
+      look_up_services(*actor);
       Stimulus stimulus = stimulus_of(std::move(next.body));
       stimulus.queued = actor->queued_calls();
       stimulus.idempotency_key = next.origin.idempotency_key;

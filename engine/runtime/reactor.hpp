@@ -167,6 +167,7 @@ class Reactor : public std::enable_shared_from_this<Reactor> {
     std::shared_ptr<const dsl::Service> service;  ///< null: it is not registered
   };
   Called called_by(const SagaActor& actor, const CallParticipant& effect) const;
+  void look_up_services(SagaActor& actor);
   void call_nobody(const Actor& actor, const CallParticipant& effect, const std::string& service);
   std::shared_ptr<CallQueue> queue_of(const Called& called);
   bool leave_queue(const Actor& actor, const CallParticipant& effect,
@@ -235,6 +236,10 @@ class Reactor : public std::enable_shared_from_this<Reactor> {
   std::unordered_map<SagaId, Actor> actors_;
   /// Those of the node that this reactor has used, so that a call need not lock to find its own.
   std::unordered_map<std::string, std::shared_ptr<CallQueue>> queues_;
+  /// As the registry has them since its change number so: its own pointer is shared with other
+  /// threads, and dear to copy.
+  std::shared_ptr<const ServiceMap> services_;
+  std::optional<std::uint64_t> services_seen_;
   std::unordered_set<SagaId> loading_;
   std::map<SagaId, std::map<std::uint64_t, Waiter>> waiters_;
   std::uint64_t last_waiter_ = 0;

@@ -105,6 +105,7 @@ struct Registry::Impl : std::enable_shared_from_this<Registry::Impl> {
     }
     next->revision = std::max(next->revision, content.revision);
     snapshot.store(std::move(next));
+    if (!content.services.empty()) service_changes.fetch_add(1);
   }
 
   void tell_of_callback(const StoredDefinition& stored) {
@@ -197,6 +198,7 @@ struct Registry::Impl : std::enable_shared_from_this<Registry::Impl> {
   std::function<void(const std::string&)> first_callback;
   std::mutex merging;  ///< of what follows, and of `first_callback`
   std::atomic<std::shared_ptr<const Snapshot>> snapshot;
+  std::atomic<std::uint64_t> service_changes{0};
 };
 
 Registry::Registry(Catalog& catalog, const Options& options)
@@ -222,6 +224,10 @@ Result<Program> Registry::program(std::string_view name,
 
 std::shared_ptr<const ServiceMap> Registry::services_by_name() const {
   return impl_->current()->services_by_name;
+}
+
+std::uint64_t Registry::service_changes() const {
+  return impl_->service_changes.load();
 }
 
 Registration Registry::validate(std::string_view text) const {

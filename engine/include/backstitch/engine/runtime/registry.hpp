@@ -39,6 +39,8 @@ class Registry {
   Result<Program> program(std::string_view name, std::optional<std::int64_t> version) const;
   /// The registered services, for running sagas; never null.
   std::shared_ptr<const ServiceMap> services_by_name() const;
+  /// Grows when services_by_name() gives another map than before; cheap to ask.
+  std::uint64_t service_changes() const;
   /// What register_definition would say, as far as this node knows; nothing is stored.
   Registration validate(std::string_view text) const;
   void register_definition(std::string text, bool activate,
