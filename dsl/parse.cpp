@@ -134,6 +134,12 @@ void read_head(Reader& reader, Definition& definition, PatternBudget& patterns) 
   definition.owner = reader.text("owner").value_or("");
   read_labels(reader, definition);
   definition.business_key = reader.text_template("businessKey");
+  definition.business_key_reuse =
+      reader
+          .word<BusinessKeyReuse>("businessKeyReuse",
+                                  {{"never", BusinessKeyReuse::never},
+                                   {"afterFailed", BusinessKeyReuse::after_failed}})
+          .value_or(BusinessKeyReuse::never);
   if (const Json* input = reader.take("input")) {
     const auto found =
         PayloadSchema::compile(*input, reader.at("input"), definition.input, patterns);

@@ -82,13 +82,16 @@ create table backstitch.saga_log (
 comment on table backstitch.saga_log is 'What happened, saga by saga, without gaps. Only ever appended to.';
 
 create table backstitch.saga_key (
-  saga_id uuid not null,
-  scope   text not null,
-  key     text not null,
-  hash    text not null,
+  saga_id uuid   not null,
+  version bigint not null,
+  scope   text   not null,
+  key     text   not null,
+  hash    text   not null,
+  input   jsonb,
   constraint saga_key_pkey primary key (scope, key)
 );
 comment on table backstitch.saga_key is 'Under which keys a start is idempotent. The hash tells a repeat from a mistake.';
+comment on column backstitch.saga_key.input is 'As it was sent, if the saga''s own differs by what the schema added.';
 
 -- A node's lease ends with its row here; what it owns stands in shard. So a renewal writes one row and
 -- every append is fenced by one row lock (see append_batch).

@@ -8,9 +8,14 @@
 -- that comes later reads shard with a snapshot taken after the take-over committed, and sees the new
 -- epoch. Locking the shard rows instead would be up to 256 row locks a batch, each with its WAL record.
 --
--- The check of an item: its shard is ours at its epoch; none of its start keys exists; the last stored
--- sequence is the expected one. Items that fail are returned and left out; the rest is written.
--- outcome: 1 duplicate, 2 conflict, 3 fenced.
+-- The check of an item: its shard is ours at its epoch; its command still waits (0007_inbox.sql); none of its
+-- start keys exists; the last stored sequence is the expected one. Items that fail are returned and left
+-- out; the rest is written. Outcomes: 1 duplicate, 2 conflict, 3 fenced, 4 reserved, 5 unknown.
+--
+-- The keys of a start. The first that exists decides. Its own reservation is none: a start from the inbox
+-- has reserved its keys (their hash is empty till then). A business key that is used again after its saga
+-- failed is locked first, so that of two such starts the second sees whom it belongs to. A repetition by
+-- a business key binds the caller's key to the saga that it was answered with.
 create function backstitch.append_batch(
   p_node text,
   p_item_saga uuid[], p_item_shard smallint[], p_item_epoch bigint[], p_item_expected bigint[],
@@ -19,13 +24,18 @@ create function backstitch.append_batch(
   p_start_item integer[], p_start_sequence bigint[], p_start_version bigint[],
   p_start_at timestamptz[], p_start_deadline timestamptz[], p_start_definition text[],
   p_start_business_key text[], p_start_labels jsonb[], p_start_input jsonb[],
-  p_key_item integer[], p_key_scope text[], p_key_key text[], p_key_hash text[],
+  p_start_parent uuid[], p_start_hash text[], p_start_sent jsonb[],
+  p_key_item integer[], p_key_scope text[], p_key_key text[], p_key_reuses boolean[],
+  p_key_hash text[], p_key_version bigint[], p_key_stated bigint[], p_key_sent jsonb[],
+  p_key_asks boolean[],
   p_row_item integer[], p_row_sequence bigint[], p_row_ended_at timestamptz[],
   p_row_wake_at timestamptz[], p_row_pivot_passed boolean[], p_row_status text[],
   p_row_failure_code text[], p_row_output jsonb[], p_row_failure jsonb[],
+  p_row_expires_at timestamptz[],
   p_audit_item integer[], p_audit_actor text[], p_audit_action text[], p_audit_reason text[],
-  p_audit_detail jsonb[])
-returns table (item integer, outcome integer, existing uuid, same_input boolean)
+  p_audit_detail jsonb[],
+  p_inbox_item integer[], p_inbox_id bigint[], p_inbox_error jsonb[])
+returns table (item integer, outcome integer, existing uuid, same_input boolean, by_business_key boolean)
 language plpgsql as $$
 #variable_conflict use_column
 declare
@@ -33,26 +43,54 @@ declare
   out_outcome integer[];
   duplicate_item integer[] := '{}';
   duplicate_saga uuid[];
-  duplicate_same boolean[];
+  duplicate_same boolean[] := '{}';
+  duplicate_business boolean[];
+  reserved_item integer[] := '{}';
+  consumed_item integer[] := '{}';
 begin
   perform 1 from backstitch.node n where n.name = p_node for key share;
 
   if cardinality(p_key_item) > 0 then
-    -- A start may carry several keys; the first that exists decides.
-    select array_agg(d.item), array_agg(d.saga_id), array_agg(d.same)
-      into duplicate_item, duplicate_saga, duplicate_same
-      from (select distinct on (k.item) k.item, s.saga_id, s.hash = k.hash as same
+    if true = any (p_key_reuses) then
+      perform 1
+         from (select unnest(p_key_scope) as scope, unnest(p_key_key) as key,
+                      unnest(p_key_reuses) as reuses) k
+         join backstitch.saga_key s on s.scope = k.scope and s.key = k.key
+        where k.reuses
+        order by s.scope, s.key for update of s;
+    end if;
+    select array_agg(d.item), array_agg(d.saga_id), array_agg(d.same), array_agg(d.business),
+           coalesce(array_agg(d.item) filter (where d.reserved), '{}')
+      into duplicate_item, duplicate_saga, duplicate_same, duplicate_business, reserved_item
+      from (select distinct on (k.item) k.item, s.saga_id, s.hash = '' as reserved,
+                   s.hash = k.hash and coalesce(k.stated = s.version, true) as same,
+                   k.scope like 'business:%' as business
               from (select unnest(p_key_item) as item, unnest(p_key_scope) as scope,
-                           unnest(p_key_key) as key, unnest(p_key_hash) as hash,
+                           unnest(p_key_key) as key, unnest(p_key_reuses) as reuses,
+                           unnest(p_key_hash) as hash, unnest(p_key_stated) as stated,
                            generate_subscripts(p_key_item, 1) as position) k
               join backstitch.saga_key s on s.scope = k.scope and s.key = k.key
+             where s.saga_id <> p_item_saga[k.item]
+               and not (k.reuses and exists (select 1 from backstitch.saga g
+                                              where g.id = s.saga_id and g.status = 'FAILED'))
              order by k.item, k.position) d;
+  end if;
+
+  if cardinality(p_inbox_item) > 0 then
+    select coalesce(array_agg(e.item), '{}') into consumed_item
+      from (select unnest(p_inbox_item) as item, unnest(p_inbox_id) as id) e
+     where not exists (select 1 from backstitch.inbox b where b.id = e.id);
   end if;
 
   select array_agg(c.item), array_agg(c.outcome) into out_item, out_outcome
     from (select i.item,
                  case when s.epoch is distinct from i.epoch then 3
+                      when i.item = any (consumed_item) then 2
+                      when i.item = any (reserved_item) then 4
                       when i.item = any (duplicate_item) then 1
+                      when true = any (p_key_asks)
+                           and exists (select 1 from unnest(p_key_item, p_key_asks) a(item, asks)
+                                        where a.item = i.item and a.asks) then 5
                       when coalesce((select l.sequence from backstitch.saga_log l
                                       where l.saga_id = i.saga
                                       order by l.sequence desc limit 1), 0) <> i.expected then 2
@@ -63,22 +101,76 @@ begin
             left join backstitch.shard s on s.shard = i.shard and s.node = p_node) c
    where c.outcome <> 0;
 
+  if true = any (duplicate_same) then
+    insert into backstitch.saga_key (saga_id, scope, key, hash, version, input)
+      select g.id, k.scope, k.key, k.hash, g.version, k.sent
+        from unnest(duplicate_item, duplicate_saga, duplicate_same, duplicate_business)
+               d(item, saga, same, business)
+        join unnest(out_item, out_outcome) f(item, outcome) on f.item = d.item and f.outcome = 1
+        join (select unnest(p_key_item) as item, unnest(p_key_scope) as scope,
+                     unnest(p_key_key) as key, unnest(p_key_hash) as hash,
+                     unnest(p_key_sent) as sent) k on k.item = d.item and k.scope not like 'business:%'
+        join backstitch.saga g on g.id = d.saga
+       where d.same and d.business
+          on conflict do nothing;
+  end if;
+
   if cardinality(p_start_item) > 0 then
-    insert into backstitch.saga (id, version, last_sequence, started_at, deadline, shard, status,
-                                 definition, business_key, labels, input)
+    insert into backstitch.saga (id, version, last_sequence, started_at, deadline, shard, parent,
+                                 status, definition, business_key, labels, input)
       select p_item_saga[e.item], e.version, e.sequence, e.at, e.deadline, p_item_shard[e.item],
-             'RUNNING', e.definition, e.business_key, e.labels, e.input
+             e.parent, 'RUNNING', e.definition, e.business_key, e.labels, e.input
         from (select unnest(p_start_item) as item, unnest(p_start_sequence) as sequence,
                      unnest(p_start_version) as version, unnest(p_start_at) as at,
                      unnest(p_start_deadline) as deadline, unnest(p_start_definition) as definition,
                      unnest(p_start_business_key) as business_key,
-                     unnest(p_start_labels) as labels, unnest(p_start_input) as input) e
+                     unnest(p_start_labels) as labels, unnest(p_start_input) as input,
+                     unnest(p_start_parent) as parent) e
        where out_item is null or e.item <> all (out_item);
-    insert into backstitch.saga_key (saga_id, scope, key, hash)
-      select p_item_saga[e.item], e.scope, e.key, e.hash
+    insert into backstitch.saga_label (label, saga_id)
+      select backstitch.label_hash(l.key, l.value), p_item_saga[e.item]
+        from (select unnest(p_start_item) as item, unnest(p_start_labels) as labels) e
+       cross join lateral jsonb_each_text(e.labels) l
+       where e.labels <> '{}' and (out_item is null or e.item <> all (out_item))
+          on conflict do nothing;
+    if true = any (p_key_reuses) then
+      update backstitch.saga_key s
+         set saga_id = p_item_saga[k.item], hash = k.hash, version = k.version, input = k.sent,
+             sql_hash = case when s.saga_id = p_item_saga[k.item] then s.sql_hash end
         from (select unnest(p_key_item) as item, unnest(p_key_scope) as scope,
-                     unnest(p_key_key) as key, unnest(p_key_hash) as hash) e
-       where out_item is null or e.item <> all (out_item);
+                     unnest(p_key_key) as key, unnest(p_key_reuses) as reuses,
+                     unnest(p_key_hash) as hash, unnest(p_key_version) as version,
+                     unnest(p_key_sent) as sent) k
+       where k.reuses and s.scope = k.scope and s.key = k.key
+         and (out_item is null or k.item <> all (out_item));
+    end if;
+    -- What SQL has reserved; callers' keys also if they were bound to the start while it waited.
+    if cardinality(p_inbox_item) > 0 then
+      update backstitch.saga_key s set hash = e.hash, input = e.sent
+        from (select unnest(p_start_item) as item, unnest(p_start_hash) as hash,
+                     unnest(p_start_sent) as sent) e
+       where s.saga_id = p_item_saga[e.item] and s.hash = ''
+         and (out_item is null or e.item <> all (out_item))
+         and (s.scope = 'key'
+              or exists (select 1 from unnest(p_key_item, p_key_scope, p_key_key) k(item, scope, key)
+                          where k.item = e.item and k.scope = s.scope and k.key = s.key));
+    end if;
+    insert into backstitch.saga_key (saga_id, scope, key, hash, version, input)
+      select p_item_saga[k.item], k.scope, k.key, k.hash, k.version, k.sent
+        from (select unnest(p_key_item) as item, unnest(p_key_scope) as scope,
+                     unnest(p_key_key) as key, unnest(p_key_hash) as hash,
+                     unnest(p_key_version) as version, unnest(p_key_sent) as sent) k
+       where (out_item is null or k.item <> all (out_item))
+         and (cardinality(p_inbox_item) = 0 and true <> all (p_key_reuses)
+              or not exists (select 1 from backstitch.saga_key s
+                              where s.scope = k.scope and s.key = k.key and s.saga_id = p_item_saga[k.item]));
+    -- A start that was promised and cannot be kept gives its business key back.
+    if cardinality(p_inbox_item) > 0 then
+      delete from backstitch.saga_key s
+       using (select unnest(p_start_item) as item) e
+       where s.saga_id = p_item_saga[e.item] and s.hash = ''
+         and (out_item is null or e.item <> all (out_item));
+    end if;
   end if;
 
   insert into backstitch.saga_log (saga_id, sequence, at, type, path, data)
@@ -93,12 +185,13 @@ begin
     update backstitch.saga g
        set last_sequence = e.sequence, ended_at = e.ended_at, wake_at = e.wake_at,
            pivot_passed = e.pivot_passed, status = e.status, failure_code = e.failure_code,
-           output = e.output, failure = e.failure
+           output = e.output, failure = e.failure, expires_at = e.expires_at
       from (select unnest(p_row_item) as item, unnest(p_row_sequence) as sequence,
                    unnest(p_row_ended_at) as ended_at, unnest(p_row_wake_at) as wake_at,
                    unnest(p_row_pivot_passed) as pivot_passed, unnest(p_row_status) as status,
                    unnest(p_row_failure_code) as failure_code, unnest(p_row_output) as output,
-                   unnest(p_row_failure) as failure) e
+                   unnest(p_row_failure) as failure,
+                   unnest(p_row_expires_at) as expires_at) e
      where g.id = p_item_saga[e.item] and (out_item is null or e.item <> all (out_item));
   end if;
 
@@ -111,11 +204,22 @@ begin
        where out_item is null or e.item <> all (out_item);
   end if;
 
+  if cardinality(p_inbox_item) > 0 then
+    with settled as (
+      delete from backstitch.inbox b
+       using (select unnest(p_inbox_item) as item, unnest(p_inbox_id) as id,
+                     unnest(p_inbox_error) as error) e
+       where b.id = e.id and (out_item is null or e.item <> all (out_item))
+       returning b.id, b.node, e.error)
+    insert into backstitch.inbox_answer (id, node, error)
+      select id, node, error from settled where node is not null;
+  end if;
+
   if out_item is not null then
     return query
-      select f.item, f.outcome,
-             case when f.outcome = 1 then duplicate_saga[array_position(duplicate_item, f.item)] end,
-             case when f.outcome = 1 then duplicate_same[array_position(duplicate_item, f.item)] end
-        from unnest(out_item, out_outcome) f(item, outcome);
+      select f.item, f.outcome, d.saga, d.same, d.business
+        from unnest(out_item, out_outcome) f(item, outcome)
+        left join unnest(duplicate_item, duplicate_saga, duplicate_same, duplicate_business)
+               d(item, saga, same, business) on f.outcome = 1 and d.item = f.item;
   end if;
 end $$;

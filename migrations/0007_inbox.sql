@@ -124,24 +124,43 @@ begin
   return flaw;
 end $$;
 
+-- Whether what is asked for is what the saga of this key was asked for: definition and input as they were
+-- sent, and the saga's own version where one is stated.
+create function backstitch.is_repetition(
+  known backstitch.saga_key, name text, input jsonb, version bigint, digest text) returns boolean
+language sql stable set search_path = pg_catalog, pg_temp as $$
+  select coalesce(is_repetition.version = known.version, true)
+     and (coalesce(known.sql_hash = digest, false)
+          or exists (select 1 from backstitch.saga s
+                      where s.id = known.saga_id and s.definition = is_repetition.name
+                        and coalesce(known.input, s.input) = is_repetition.input)
+          or exists (select 1 from backstitch.inbox i
+                      where i.saga_id = known.saga_id and i.kind = 'start'
+                        and i.data->>'definition' = is_repetition.name
+                        and i.data->'input' = is_repetition.input))
+$$;
+
 -- Starts a saga in the caller's own transaction: it begins when that commits, and only then. With a
--- business key the call may be repeated: same key and input, same saga; other input is refused. What
--- the definition's schema refuses cannot be known here: such a saga ends FAILED at once, nothing done.
--- Errors: BS404 no such definition, BS409 key used with other input, BS422 input or labels that no saga can
--- have.
+-- business key or an idempotency key the call may be repeated: same key and input, same saga; other input
+-- is refused. What the definition's schema refuses cannot be known here: such a saga ends FAILED at once,
+-- nothing done. Errors: BS404 no such definition, BS409 key used with other input, BS422 input, labels or
+-- keys that no saga can have.
+--
+-- A function of its own, without a default for the key, so that rights granted on start_saga below stay
+-- what they are; and the key is a varchar, so that PostgreSQL never takes a third argument for it.
 create function backstitch.start_saga(
-  name text, input jsonb, business_key text default null, labels jsonb default '{}',
-  version bigint default null)
+  name text, input jsonb, idempotency_key varchar, labels jsonb default '{}',
+  version bigint default null, business_key text default null)
 returns uuid
 language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
 #variable_conflict use_variable
 declare
   saga uuid := backstitch.new_saga_id();
+  digest text := md5(name || chr(10) || input::text);
   chosen bigint;
-  known uuid;
-  pending boolean;
-  same boolean;
-  asked text := md5(input::text);
+  reuses boolean;
+  known backstitch.saga_key;
+  failed uuid;
   flaw text;
 begin
   if name is null then
@@ -161,46 +180,88 @@ begin
   if octet_length(business_key) > 255 then
     raise exception 'a business key has at most 255 bytes' using errcode = 'BS422';
   end if;
-  select d.version into chosen from backstitch.definition d
-   where d.name = start_saga.name
-     and case when start_saga.version is null then d.active else d.version = start_saga.version end;
-  if not found then
-    raise exception 'there is no definition % %', quote_literal(left(name, 128)),
-      coalesce('version ' || version, 'with an active version')
-      using errcode = 'BS404', hint = 'Register it first: backstitch register FILE.';
+  if idempotency_key = '' or octet_length(idempotency_key) > 255 then
+    raise exception 'an idempotency key has 1 to 255 bytes' using errcode = 'BS422';
   end if;
 
-  while business_key is not null loop
-    insert into backstitch.saga_key (saga_id, scope, key, hash, sql_hash)
-      values (saga, 'business:' || name, business_key, '', asked)
-      on conflict on constraint saga_key_pkey do nothing;
-    exit when found;
-    select k.saga_id, k.hash = '',
-           k.sql_hash = asked
-           or exists (select 1 from backstitch.saga s where s.id = k.saga_id and s.input = start_saga.input)
-           or exists (select 1 from backstitch.inbox i where i.saga_id = k.saga_id and i.kind = 'start'
-                         and i.data->'input' = start_saga.input)
-      into known, pending, same
-      from backstitch.saga_key k
-     where k.scope = 'business:' || start_saga.name and k.key = start_saga.business_key;
-    -- Given back meanwhile, by a start that could not be kept.
-    continue when not found;
-    if same then return known; end if;
-    if pending then
-      raise exception 'a start with other input under the business key % of % has not been taken up yet', business_key, name
-        using errcode = 'BS409', hint = 'Use another key; this one is free again if that start cannot be kept.';
+  -- Whoever comes second to a key begins anew, and then finds it.
+  loop
+    if idempotency_key is not null then
+      select * into known from backstitch.saga_key k where k.scope = 'key' and k.key = idempotency_key;
+      if found then
+        if backstitch.is_repetition(known, name, input, version, digest) then return known.saga_id; end if;
+        raise exception 'the idempotency key % started another saga', idempotency_key
+          using errcode = 'BS409', hint = 'Use a new key for another start.';
+      end if;
     end if;
-    raise exception 'the business key % of % belongs to a saga with other input', business_key, name
-      using errcode = 'BS409', hint = 'Use another key, or the input the saga was started with.';
+    select d.version, d.document->>'businessKeyReuse' is not distinct from 'afterFailed' into chosen, reuses
+      from backstitch.definition d
+     where d.name = start_saga.name
+       and case when start_saga.version is null then d.active else d.version = start_saga.version end;
+    failed := null;
+    if business_key is not null then
+      select * into known from backstitch.saga_key k
+       where k.scope = 'business:' || name and k.key = business_key;
+      if found and reuses and idempotency_key is not null
+         and exists (select 1 from backstitch.saga s where s.id = known.saga_id and s.status = 'FAILED') then
+        failed := known.saga_id;
+      elsif found then
+        if backstitch.is_repetition(known, name, input, version, digest) then
+          if idempotency_key is null then return known.saga_id; end if;
+          insert into backstitch.saga_key (saga_id, version, scope, key, hash, input, sql_hash)
+            values (known.saga_id, known.version, 'key', idempotency_key, known.hash, known.input, digest)
+            on conflict on constraint saga_key_pkey do nothing;
+          continue when not found;
+          return known.saga_id;
+        end if;
+        if known.hash = '' then
+          raise exception 'a start with other input under the business key % of % has not been taken up yet', business_key, name
+            using errcode = 'BS409', hint = 'Use another key; this one is free again if that start cannot be kept.';
+        end if;
+        raise exception 'the business key % of % belongs to a saga with other input', business_key, name
+          using errcode = 'BS409', hint = 'Use another key, or the input the saga was started with.';
+      end if;
+    end if;
+    if chosen is null then
+      raise exception 'there is no definition % %', quote_literal(left(name, 128)),
+        coalesce('version ' || version, 'with an active version')
+        using errcode = 'BS404', hint = 'Register it first: backstitch register FILE.';
+    end if;
+
+    if idempotency_key is not null then
+      insert into backstitch.saga_key (saga_id, version, scope, key, hash, sql_hash)
+        values (saga, chosen, 'key', idempotency_key, '', digest)
+        on conflict on constraint saga_key_pkey do nothing;
+      continue when not found;
+    end if;
+    exit when business_key is null;
+    if failed is null then
+      insert into backstitch.saga_key (saga_id, version, scope, key, hash, sql_hash)
+        values (saga, chosen, 'business:' || name, business_key, '', digest)
+        on conflict on constraint saga_key_pkey do nothing;
+    else
+      update backstitch.saga_key k set saga_id = saga, version = chosen, hash = '', sql_hash = digest, input = null
+       where k.scope = 'business:' || name and k.key = business_key and k.saga_id = failed;
+    end if;
+    exit when found;
+    delete from backstitch.saga_key k where k.saga_id = saga;
   end loop;
 
   insert into backstitch.inbox (saga_id, shard, kind, data)
     values (saga, backstitch.shard_of(saga), 'start',
             jsonb_build_object('definition', name, 'version', chosen, 'stated', version, 'input', input,
-                               'businessKey', business_key, 'labels', coalesce(labels, '{}')));
+                               'businessKey', business_key, 'idempotencyKey', idempotency_key,
+                               'labels', coalesce(labels, '{}')));
   perform pg_notify('backstitch_inbox', '');
   return saga;
 end $$;
+create function backstitch.start_saga(
+  name text, input jsonb, business_key text default null, labels jsonb default '{}',
+  version bigint default null)
+returns uuid
+language sql security definer set search_path = pg_catalog, pg_temp as $$
+  select backstitch.start_saga(name, input, null::varchar, labels, version, business_key)
+$$;
 
 -- Sends a signal in the caller's own transaction. Whoever may call this may send any signal. One that the
 -- wait turns away later (its schema, its `accept`) is recorded in backstitch.audit as `signal-refused`.
@@ -247,5 +308,6 @@ $$;
 
 -- They act with their owner's rights, so nobody has them unasked; docs/sql.md says what to grant.
 revoke execute on function backstitch.start_saga(text, jsonb, text, jsonb, bigint) from public;
+revoke execute on function backstitch.start_saga(text, jsonb, varchar, jsonb, bigint, text) from public;
 revoke execute on function backstitch.signal(uuid, text, jsonb) from public;
 revoke execute on function backstitch.signal(uuid, text, jsonb, text) from public;

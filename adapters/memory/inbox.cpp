@@ -59,18 +59,25 @@ void MemoryStore::on_arrival(std::function<void()> hint) {
 
 SagaId MemoryStore::start_by_sql(SagaId saga, const std::string& definition, std::int64_t version,
                                  const std::string& input,
-                                 std::optional<std::string> business_key) {
+                                 std::optional<std::string> business_key,
+                                 std::optional<std::string> idempotency_key) {
   const std::lock_guard lock(mutex_);
-  if (business_key) {
-    const auto [key, added] =
-        keys_.try_emplace({"business:" + definition, *business_key}, Key{saga, ""});
-    if (!added) return key->second.saga;
+  using Reserved = std::pair<std::string, std::optional<std::string>>;
+  const Reserved reserved[] = {{"key", idempotency_key}, {"business:" + definition, business_key}};
+  for (const auto& [scope, key] : reserved) {
+    if (!key) continue;
+    const auto [known, added] = keys_.try_emplace({scope, *key}, Key{saga, "", version});
+    if (added) continue;
+    // By the business key: the caller's is bound to what it names.
+    if (idempotency_key) keys_[{"key", *idempotency_key}] = known->second;
+    return known->second.saga;
   }
   const Json data{{"definition", definition},
                   {"version", version},
                   {"stated", nullptr},
                   {"input", dsl::stored_json(input)},
                   {"businessKey", business_key ? Json(*business_key) : Json()},
+                  {"idempotencyKey", idempotency_key ? Json(*idempotency_key) : Json()},
                   {"labels", Json::object()}};
   const std::int64_t number = ++inbox_last_;
   inbox_.emplace(number, InboxItem{number, saga, "start", "", json_text(data)});

@@ -25,15 +25,15 @@ void MemoryStore::append(std::size_t, std::vector<Append> batch,
 
 AppendResult MemoryStore::write(const Append& item) {
   const Owner& owner = shards_[item.saga.shard()];
-  if (owner.node.empty() || owner.epoch != item.epoch) return {AppendOutcome::fenced, {}, false};
-  if (item.inbox && !inbox_.contains(item.inbox->id)) return {AppendOutcome::conflict, {}, false};
+  if (owner.node.empty() || owner.epoch != item.epoch) return {.outcome = AppendOutcome::fenced};
+  if (item.inbox && !inbox_.contains(item.inbox->id)) return {.outcome = AppendOutcome::conflict};
   if (item.start) {
     if (auto known = known_key(item)) return *known;
   }
   const auto found = sagas_.find(item.saga);
   const std::int64_t stored =
       found == sagas_.end() ? 0 : static_cast<std::int64_t>(found->second.log.size());
-  if (stored != item.expected.get()) return {AppendOutcome::conflict, {}, false};
+  if (stored != item.expected.get()) return {.outcome = AppendOutcome::conflict};
 
   for (std::size_t i = 0; i < item.events.size(); ++i) {
     BACKSTITCH_INVARIANT(item.events[i].sequence.get() == stored + 1 + static_cast<std::int64_t>(i),
@@ -60,16 +60,41 @@ AppendResult MemoryStore::write(const Append& item) {
   return {};
 }
 
-/// A start from the inbox meets its own reservation; another start meets one as `reserved`.
-std::optional<AppendResult> MemoryStore::known_key(const Append& item) const {
+/// A start from the inbox meets its own reservation; another start meets one as `reserved`. The
+/// caller's key is bound to what a business key names.
+std::optional<AppendResult> MemoryStore::known_key(const Append& item) {
+  const AskedFor& asked = item.start->asked;
   for (const StartKey& key : item.start->keys) {
     const auto found = keys_.find({key.scope, key.key});
     if (found == keys_.end() || found->second.saga == item.saga) continue;
-    if (found->second.hash.empty()) return AppendResult{AppendOutcome::reserved, {}, false};
-    return AppendResult{AppendOutcome::duplicate, found->second.saga,
-                        found->second.hash == key.hash};
+    const Key known = found->second;
+    const auto saga = sagas_.find(known.saga);
+    const bool failed = saga != sagas_.end() && saga->second.summary.status == "FAILED";
+    if (key.reuses_failed && failed) continue;
+    if (known.hash.empty()) return AppendResult{.outcome = AppendOutcome::reserved};
+    const bool same =
+        known.hash == asked.hash && asked.stated_version.value_or(known.version) == known.version;
+    if (same && key.is_business_key()) {
+      for (const StartKey& other : item.start->keys)
+        if (!other.is_business_key()) keys_.try_emplace({other.scope, other.key}, known);
+    }
+    return AppendResult{AppendOutcome::duplicate, known.saga, same, key.is_business_key()};
   }
+  if (item.only_asks) return AppendResult{.outcome = AppendOutcome::unknown};
   return std::nullopt;
+}
+
+void MemoryStore::keep_keys(const Append& item) {
+  const NewSaga& start = *item.start;
+  for (const StartKey& key : start.keys)
+    keys_[{key.scope, key.key}] = {item.saga, start.asked.hash, start.version};
+  if (!item.inbox) return;
+  // Callers' keys are kept; a start that was promised and cannot be kept gives its business key back.
+  for (auto& [key, known] : keys_)
+    if (known.saga == item.saga && key.first == "key") known.hash = start.asked.hash;
+  std::erase_if(keys_, [&](const auto& key) {
+    return key.second.saga == item.saga && key.second.hash.empty();
+  });
 }
 
 void MemoryStore::create(Saga& saga, const Append& item) {
@@ -83,12 +108,7 @@ void MemoryStore::create(Saga& saga, const Append& item) {
   saga.summary.started_at = start.started_at;
   saga.parent = start.parent;
   saga.labels = dsl::stored_json(saga.summary.labels).get<std::map<std::string, std::string>>();
-  for (const StartKey& key : start.keys) keys_[{key.scope, key.key}] = {item.saga, key.hash};
-  // A start that was promised and cannot be kept gives its key back.
-  if (item.inbox)
-    std::erase_if(keys_, [&](const auto& key) {
-      return key.second.saga == item.saga && key.second.hash.empty();
-    });
+  keep_keys(item);
 }
 
 void MemoryStore::load(std::vector<SagaId> sagas,

@@ -3,8 +3,9 @@
 namespace backstitch::postgres {
 const std::string& AppendStatement::sql() {
   static const std::string text = [] {
-    constexpr int parameters = 1 + 4 + 7 + 10 + 4 + 10 + 5 + 3;
-    std::string call = "select item, outcome, existing, same_input from backstitch.append_batch($1";
+    constexpr int parameters = 1 + 4 + 7 + 12 + 9 + 10 + 5 + 3;
+    std::string call =
+        "select item, outcome, existing, same_input, by_business_key from backstitch.append_batch($1";
     for (int i = 2; i <= parameters; ++i) call += ",$" + std::to_string(i);
     return call + ")";
   }();
@@ -55,7 +56,10 @@ void AppendStatement::add_item(std::int32_t number, const engine::Append& item) 
     events_.path.add(event.path);
     events_.data.add(event.data);
   }
-  if (item.start) add_start(number, last, *item.start);
+  if (item.start) {
+    if (!item.only_asks) add_start(number, last, *item.start);
+    add_keys(number, *item.start, item.only_asks);
+  }
   if (item.row) add_row(number, last, *item.row);
   if (item.audit) {
     audits_.item.add(number);
@@ -84,11 +88,21 @@ void AppendStatement::add_start(std::int32_t number, std::int64_t last,
   starts_.labels.add(start.labels.empty() ? no_labels : start.labels);
   starts_.input.add(start.input);
   starts_.parent.add_optional(start.parent);
+  starts_.hash.add(start.asked.hash);
+  starts_.sent.add_unless_empty(start.asked.input);
+}
+
+void AppendStatement::add_keys(std::int32_t number, const engine::NewSaga& start, bool only_asks) {
   for (const engine::StartKey& key : start.keys) {
     keys_.item.add(number);
     keys_.scope.add(key.scope);
     keys_.key.add(key.key);
-    keys_.hash.add(key.hash);
+    keys_.reuses.add(key.reuses_failed);
+    keys_.hash.add(start.asked.hash);
+    keys_.version.add(start.version);
+    keys_.stated.add_optional(start.asked.stated_version);
+    keys_.sent.add_unless_empty(start.asked.input);
+    keys_.asks.add(only_asks);
   }
 }
 
@@ -108,7 +122,7 @@ void AppendStatement::add_row(std::int32_t number, std::int64_t last,
 
 std::vector<std::string_view> AppendStatement::arrays() {
   std::vector<std::string_view> all;
-  all.reserve(43);
+  all.reserve(50);
   for_each([&](BinaryArray& array) { all.push_back(array.bytes()); });
   return all;
 }

@@ -43,6 +43,7 @@ class AppendStatement {
   }
   void add_item(std::int32_t number, const engine::Append& item);
   void add_start(std::int32_t number, std::int64_t last, const engine::NewSaga& start);
+  void add_keys(std::int32_t number, const engine::NewSaga& start, bool only_asks);
   void add_row(std::int32_t number, std::int64_t last, const engine::RowChange& row);
 
   std::string node_;
@@ -58,15 +59,20 @@ class AppendStatement {
   struct Starts {
     BinaryArray item{Oid::integer}, sequence{Oid::bigint}, version{Oid::bigint},
         at{Oid::timestamptz}, deadline{Oid::timestamptz}, definition{Oid::text},
-        business_key{Oid::text}, labels{Oid::jsonb}, input{Oid::jsonb}, parent{Oid::uuid};
+        business_key{Oid::text}, labels{Oid::jsonb}, input{Oid::jsonb}, parent{Oid::uuid},
+        hash{Oid::text}, sent{Oid::jsonb};
     void for_each(auto&& f) {
       (f(item), f(sequence), f(version), f(at), f(deadline), f(definition), f(business_key),
-       f(labels), f(input), f(parent));
+       f(labels), f(input), f(parent), f(hash), f(sent));
     }
   } starts_;
   struct Keys {
-    BinaryArray item{Oid::integer}, scope{Oid::text}, key{Oid::text}, hash{Oid::text};
-    void for_each(auto&& f) { (f(item), f(scope), f(key), f(hash)); }
+    BinaryArray item{Oid::integer}, scope{Oid::text}, key{Oid::text}, reuses{Oid::boolean},
+        hash{Oid::text}, version{Oid::bigint}, stated{Oid::bigint}, sent{Oid::jsonb},
+        asks{Oid::boolean};
+    void for_each(auto&& f) {
+      (f(item), f(scope), f(key), f(reuses), f(hash), f(version), f(stated), f(sent), f(asks));
+    }
   } keys_;
   struct Rows {
     BinaryArray item{Oid::integer}, sequence{Oid::bigint}, ended_at{Oid::timestamptz},

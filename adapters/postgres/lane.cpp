@@ -45,7 +45,7 @@ constexpr milliseconds probe_interval{1000};
 constexpr int tries_together_max = 3;
 constexpr int tries_alone_max = 20;
 constexpr int tries_for_key_max = 2;
-const AppendResult abandoned{AppendOutcome::abandoned, {}, false};
+const AppendResult abandoned{AppendOutcome::abandoned};
 
 AppendOutcome outcome_of(int stored) {
   switch (stored) {
@@ -57,6 +57,8 @@ AppendOutcome outcome_of(int stored) {
       return AppendOutcome::fenced;
     case 4:
       return AppendOutcome::reserved;
+    case 5:
+      return AppendOutcome::unknown;
     default:
       break;
   }
@@ -249,6 +251,7 @@ void Lane::send(const Round& round) {
     if (result.outcome == AppendOutcome::duplicate) {
       result.existing = SagaId::parse(row[2].c_str()).value();
       result.same_input = row[3].as<bool>();
+      result.by_business_key = row[4].as<bool>();
     }
   }
 }

@@ -38,8 +38,9 @@ void check(const std::vector<Append>& batch) {
       BACKSTITCH_INVARIANT(event.sequence.get() == ++last, "events of an append follow each other");
     }
     BACKSTITCH_INVARIANT(
-        !item.events.empty() || item.inbox || (item.row && !item.start && !item.audit),
-        "only a change of the row or a settled command comes without an event");
+        !item.events.empty() || item.inbox || item.only_asks ||
+            (item.row && !item.start && !item.audit),
+        "only a change of the row, a settled command or a question comes without an event");
   }
 }
 

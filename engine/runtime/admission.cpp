@@ -89,6 +89,8 @@ WrittenStart start_from(const Json& json) {
   request.input = json.at("input");
   if (!json.at("businessKey").is_null())
     request.business_key = json.at("businessKey").get<std::string>();
+  if (json.contains("idempotencyKey") && !json.at("idempotencyKey").is_null())
+    request.idempotency_key = json.at("idempotencyKey").get<std::string>();
   request.labels = json.at("labels").get<std::map<std::string, std::string>>();
   return start;
 }
@@ -104,26 +106,27 @@ auto read_item(const Read& read) -> Result<decltype(read())> {
 
 }  // namespace
 
-Result<StartRequest> admit_start(StartRequest request) {
+std::optional<Error> admit_start(StartRequest& request) {
   constexpr const char* reason = "start-invalid";
   if (auto error = flaw(reason, request.definition, definition_name_bytes_max,
                         "The name of a definition", "/definition"))
-    return std::move(*error);
+    return error;
   if (request.business_key) {
     if (auto error =
             flaw(reason, *request.business_key, SIZE_MAX, "A business key", "/businessKey"))
-      return std::move(*error);
+      return error;
   }
   if (request.idempotency_key) {
+    if (request.idempotency_key->empty())
+      return flawed(reason, "An idempotency key has 1 to 255 bytes.", "/idempotencyKey");
     if (auto error = flaw(reason, *request.idempotency_key, start_key_bytes_max,
                           "An idempotency key", "/idempotencyKey"))
-      return std::move(*error);
+      return error;
   }
-  if (auto error = labels_text_flaw(request)) return std::move(*error);
+  if (auto error = labels_text_flaw(request)) return error;
   if (!request.input.is_object())
     return flawed(reason, "The input of a saga is a JSON object.", "/input");
-  if (auto error = admit_value(request.input, "/input")) return std::move(*error);
-  return request;
+  return admit_value(request.input, "/input");
 }
 
 Result<StimulusBody> admit_command(StimulusBody command) {
@@ -142,9 +145,7 @@ Result<WrittenStart> read_start(const InboxItem& item) {
   if (!json) return std::move(json).error();
   auto start = read_item([&] { return start_from(*json); });
   if (!start) return start;
-  auto admitted = admit_start(std::move(start->request));
-  if (!admitted) return std::move(admitted).error();
-  start->request = std::move(*admitted);
+  if (auto error = admit_start(start->request)) return std::move(*error);
   return start;
 }
 

@@ -9,8 +9,9 @@ namespace backstitch::engine {
 
 struct InboxItem;
 
+/// Gives the input its canonical form.
 /// @return invalid/start-invalid with a detail for what is wrong, or the JSON gate's own reasons
-Result<StartRequest> admit_start(StartRequest request);
+std::optional<Error> admit_start(StartRequest& request);
 /// @return invalid/command-invalid, or the JSON gate's own reasons
 Result<StimulusBody> admit_command(StimulusBody command);
 std::optional<Error> key_flaw(const std::string& idempotency_key);

@@ -91,6 +91,7 @@ void Reactor::child_written(const Actor& child, const AppendResult& result,
       return refuse_child(child->state, {ErrorCode::invalid, "CHILD_REFUSED",
                                          "the database cannot store the sub-saga's input"});
     case AppendOutcome::reserved:
+    case AppendOutcome::unknown:
     case AppendOutcome::fenced:
     case AppendOutcome::abandoned:
       return;  // whoever owns the shard now asks again

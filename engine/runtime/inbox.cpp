@@ -172,6 +172,7 @@ void Reactor::start_taken(const Actor& actor, const InboxItem& item, const Appen
       return refuse_start(
           item, {ErrorCode::invalid, "INPUT_INVALID", "the database cannot store this input"});
     case AppendOutcome::reserved:
+    case AppendOutcome::unknown:
     case AppendOutcome::conflict:
     case AppendOutcome::fenced:
     case AppendOutcome::abandoned:
@@ -195,7 +196,7 @@ void Reactor::refuse_start(const InboxItem& item, const Error& why) {
   Transition transition = decide(actor->program, {}, stimulus_of(std::move(start)));
   const Prepared prepared{*program, request.input, json_text(request.input), std::nullopt};
   Append append = first_append(actor, transition, request, prepared);
-  // The business key that SQL has reserved is free again.
+  // The business key that SQL has reserved is free again; the caller's is the saga's.
   append.start->keys.clear();
   append.inbox = InboxSettled{item.id, {}};
   append_first(std::move(append), [weak = weak_from_this(), item](const AppendResult& result) {

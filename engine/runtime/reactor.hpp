@@ -124,8 +124,12 @@ class Reactor : public std::enable_shared_from_this<Reactor> {
   /// Appends it; until it is settled its shard is not quiet.
   void append_first(Append append, std::function<void(const AppendResult&)> done);
   void start_up_to_date(StartRequest request, StartDone done);
-  void start_written(const Actor& actor, const AppendResult& result, const StartRequest& request,
-                     const std::vector<Effect>& effects, const StartDone& done);
+  SagaId new_saga_id();
+  void refuse(Error error, const StartDone& done);
+  void refuse_unless_known(const StartRequest& request, Error error, StartDone done);
+  void start_written(const Actor& actor, const AppendResult& result,
+                     const std::string& idempotency_key, const std::vector<Effect>& effects,
+                     const StartDone& done);
 
   // reactor.cpp: deciding and what follows
   void stimulate(const Actor& actor, StimulusBody body, Settled settled = {}, Origin origin = {});

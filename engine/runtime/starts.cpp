@@ -10,19 +10,65 @@
 namespace backstitch::engine {
 namespace {
 
-std::string hash_of(const StartRequest& request, const std::string& input) {
-  return sha256_hex(request.definition + '\n' +
-                    (request.version ? std::to_string(*request.version) : "") + '\n' + input);
+/// What its sender said, whatever the active version and its defaults make of it.
+AskedFor asked_for(const StartRequest& request, const std::string& stored_input) {
+  std::string input = json_text(request.input);
+  std::string hash = sha256_hex(request.definition + '\n' + input);
+  if (input == stored_input) input.clear();
+  return {std::move(hash), request.version, std::move(input)};
 }
 
-Error reused(bool idempotency_key, const std::string& key) {
-  if (idempotency_key) {
-    return {
-        ErrorCode::conflict, "idempotency-key-reused",
-        "The idempotency key `" + key + "` started another saga with other input; use a new key."};
+/// The caller's key first: where it is known, nothing else counts.
+std::vector<StartKey> keys_of(const StartRequest& request, const std::optional<ParentLink>& parent,
+                              const std::optional<std::string>& business_key,
+                              dsl::BusinessKeyReuse reuse) {
+  std::vector<StartKey> keys;
+  const bool reuses = business_key && reuse == dsl::BusinessKeyReuse::after_failed;
+  if (request.idempotency_key) keys.push_back({"key", *request.idempotency_key});
+  if (parent && reuses) keys.push_back({"child", parent->saga.text() + "/" + parent->step});
+  if (business_key)
+    keys.push_back({"business:" + request.definition, *business_key, reuses && !keys.empty()});
+  return keys;
+}
+
+Error reused(bool business_key, const std::string& key) {
+  if (business_key) {
+    return {ErrorCode::conflict, "business-key-reused",
+            "The business key `" + key +
+                "` belongs to a saga with other input; use another key, or the input and version "
+                "that it was started with."};
   }
-  return {ErrorCode::conflict, "business-key-reused",
-          "The business key `" + key + "` belongs to a saga with other input."};
+  return {ErrorCode::conflict, "idempotency-key-reused",
+          "The idempotency key `" + key +
+              "` started another saga with other input or of another version; use a new key."};
+}
+
+Error not_written(AppendOutcome outcome) {
+  switch (outcome) {
+    case AppendOutcome::refused:
+      return {ErrorCode::invalid, "content-refused", "The database cannot store this input."};
+    case AppendOutcome::reserved:
+      return {ErrorCode::unavailable, "start-pending",
+              "A start under this key has not been taken up yet; try again."};
+    case AppendOutcome::conflict:
+    case AppendOutcome::fenced:
+      return {ErrorCode::unavailable, "saga-owned-elsewhere",
+              "This node lost the shard; try again."};
+    case AppendOutcome::written:
+    case AppendOutcome::duplicate:
+    case AppendOutcome::unknown:
+    case AppendOutcome::abandoned:
+      break;
+  }
+  return {ErrorCode::outcome_unknown, "outcome-unknown",
+          "It is not known whether the saga was started; repeat the start under its key."};
+}
+
+/// Of a start that met a key.
+Result<StartReply> known_start(const AppendResult& result, const std::string& idempotency_key,
+                               const std::string& business_key) {
+  if (result.same_input) return StartReply{result.existing, false};
+  return reused(result.by_business_key, result.by_business_key ? business_key : idempotency_key);
 }
 
 }  // namespace
@@ -84,12 +130,9 @@ NewSaga Reactor::new_saga(const StartRequest& request, const Prepared& prepared,
   saga.deadline = state.deadline;
   saga.started_at = state.started_at;
   if (state.parent) saga.parent = state.parent->saga;
-  if (request.idempotency_key || state.business_key) {
-    const std::string hash = hash_of(request, prepared.input_text);
-    if (request.idempotency_key) saga.keys.push_back({"key", *request.idempotency_key, hash});
-    if (state.business_key)
-      saga.keys.push_back({"business:" + state.definition, *state.business_key, hash});
-  }
+  saga.keys = keys_of(request, state.parent, state.business_key,
+                      prepared.program.definition->business_key_reuse);
+  if (!saga.keys.empty()) saga.asked = asked_for(request, prepared.input_text);
   return saga;
 }
 
@@ -122,64 +165,72 @@ void Reactor::append_first(Append append, std::function<void(const AppendResult&
 }
 
 void Reactor::start(StartRequest request, StartDone done, bool up_to_date) {
-  const auto refuse = [&](Error error) {
-    counters.starts_refused.fetch_add(1, std::memory_order_relaxed);
-    done(std::move(error));
-  };
-  if (auto error = not_admitted()) return refuse(std::move(*error));
-  auto admitted = admit_start(std::move(request));
-  if (!admitted) return refuse(std::move(admitted).error());
-  request = std::move(*admitted);
+  if (auto error = not_admitted()) return refuse(std::move(*error), done);
+  if (auto error = admit_start(request)) return refuse(std::move(*error), done);
   auto prepared = prepare(request);
   if (!prepared && !up_to_date && prepared.error().reason == "definition-not-found")
     return start_up_to_date(std::move(request), std::move(done));
-  if (!prepared) return refuse(std::move(prepared).error());
-  Random& random = *node_.ports.random;
-  const Shard shard = shards_[random.next() % shards_.size()];
+  if (!prepared) return refuse_unless_known(request, prepared.error(), std::move(done));
   auto actor = std::make_shared<SagaActor>();
-  actor->id = SagaId::make(now(), random.next(), random.next(), shard);
-  actor->epoch = *epochs_[shard];
+  actor->id = new_saga_id();
+  actor->epoch = *epochs_[actor->id.shard()];
   actor->program = prepared->program;
   Transition transition = decide(
       actor->program, {},
       stimulus_of(Start{actor->id, prepared->input, request.labels, prepared->business_key}));
-  if (transition.refused) return refuse(*transition.refused);
+  if (transition.refused)
+    return refuse_unless_known(request, *transition.refused, std::move(done));
   Append append = first_append(actor, transition, request, *prepared);
   node_.starts_waiting.fetch_add(1, std::memory_order_relaxed);
   append_first(std::move(append),
                [self = shared_from_this(), actor, effects = std::move(transition.effects),
-                done = std::move(done), request = std::move(request)](const AppendResult& result) {
+                done = std::move(done), key = std::move(request.idempotency_key)](
+                   const AppendResult& result) {
                  self->node_.starts_waiting.fetch_sub(1, std::memory_order_relaxed);
-                 self->start_written(actor, result, request, effects, done);
+                 self->start_written(actor, result, key.value_or(""), effects, done);
                });
 }
 
+SagaId Reactor::new_saga_id() {
+  Random& random = *node_.ports.random;
+  const Shard shard = shards_[random.next() % shards_.size()];
+  return SagaId::make(now(), random.next(), random.next(), shard);
+}
+
+void Reactor::refuse(Error error, const StartDone& done) {
+  counters.starts_refused.fetch_add(1, std::memory_order_relaxed);
+  done(std::move(error));
+}
+
+/// What is wrong with it now may have been right when it was sent first: a key is looked up before
+/// its start is refused.
+void Reactor::refuse_unless_known(const StartRequest& request, Error error, StartDone done) {
+  const auto program = registry_.program(request.definition, request.version);
+  const auto reuse = program ? program->definition->business_key_reuse : dsl::BusinessKeyReuse{};
+  Append append;
+  append.start = NewSaga{.keys = keys_of(request, std::nullopt, request.business_key, reuse),
+                         .asked = asked_for(request, "")};
+  if (append.start->keys.empty()) return refuse(std::move(error), done);
+  append.saga = new_saga_id();
+  append.epoch = *epochs_[append.saga.shard()];
+  append.only_asks = true;
+  journal_.append(std::move(append),
+                  [self = shared_from_this(), error = std::move(error), done = std::move(done),
+                   idempotency_key = request.idempotency_key.value_or(""),
+                   business_key = request.business_key.value_or("")](const AppendResult& result) {
+                    if (result.outcome == AppendOutcome::duplicate)
+                      return done(known_start(result, idempotency_key, business_key));
+                    const bool unknown = result.outcome == AppendOutcome::unknown;
+                    self->refuse(unknown ? error : not_written(result.outcome), done);
+                  });
+}
+
 void Reactor::start_written(const Actor& actor, const AppendResult& result,
-                            const StartRequest& request, const std::vector<Effect>& effects,
+                            const std::string& idempotency_key, const std::vector<Effect>& effects,
                             const StartDone& done) {
-  switch (result.outcome) {
-    case AppendOutcome::written:
-      break;
-    case AppendOutcome::duplicate:
-      if (result.same_input) return done(StartReply{result.existing, false});
-      return done(reused(request.idempotency_key.has_value(),
-                         request.idempotency_key ? *request.idempotency_key
-                                                 : actor->state.business_key.value_or("")));
-    case AppendOutcome::refused:
-      return done(
-          Error{ErrorCode::invalid, "content-refused", "The database cannot store this input."});
-    case AppendOutcome::reserved:
-      return done(Error{ErrorCode::unavailable, "start-pending",
-                        "A start under this key has not been taken up yet; try again."});
-    case AppendOutcome::conflict:
-    case AppendOutcome::fenced:
-      return done(Error{ErrorCode::unavailable, "saga-owned-elsewhere",
-                        "This node lost the shard; try again."});
-    case AppendOutcome::abandoned:
-      return done(
-          Error{ErrorCode::outcome_unknown, "outcome-unknown",
-                "It is not known whether the saga was started; repeat the start under its key."});
-  }
+  if (result.outcome == AppendOutcome::duplicate)
+    return done(known_start(result, idempotency_key, actor->state.business_key.value_or("")));
+  if (result.outcome != AppendOutcome::written) return done(not_written(result.outcome));
   counters.starts.fetch_add(1, std::memory_order_relaxed);
   admit_written(actor);
   done(StartReply{actor->id, true});

@@ -56,7 +56,7 @@ class Storm {
   void next() {
     std::vector<Append> batch;
     for (std::size_t i = 0; i < written_.size(); ++i) {
-      batch.push_back(written_[i] == 0 ? a_start(saga(i), epoch_, {{"key", saga(i).text(), "h"}})
+      batch.push_back(written_[i] == 0 ? a_start(saga(i), epoch_, {{"key", saga(i).text()}})
                                        : a_step(saga(i), epoch_, written_[i]));
     }
     store_.append(lane_, std::move(batch), [this](std::vector<AppendResult> results) {
@@ -240,11 +240,11 @@ TEST_CASE("two nodes that start under one key at the same time get one saga") {
   pqxx::connection rival(f.url());
   pqxx::work start(rival);
   start.exec("insert into backstitch.saga_key values ('" + saga_in(200, 9).text() +
-             "', 'key', 'k', 'h')");
+             "', 3, 'key', 'k', 'hash')");
 
   std::promise<std::vector<AppendResult>> answer;
   f.node().store.append(
-      0, {a_start(saga_in(1, 1), epoch, {{"key", "k", "h"}}), a_start(saga_in(2, 2), epoch)},
+      0, {a_start(saga_in(1, 1), epoch, {{"key", "k"}}), a_start(saga_in(2, 2), epoch)},
       [&](auto results) { answer.set_value(std::move(results)); });
   wait_until_blocked(f.url());
   start.commit();

@@ -144,64 +144,6 @@ void appends(StoreFixture& f) {
   }
 }
 
-void starts(StoreFixture& f) {
-  const Epoch epoch = lease_all(f);
-  const StartKey key{"key", "k-1", "hash"};
-  const StartKey business{"business:orders.place", "o-17", "hash"};
-  const SagaId first = saga_in(1, 1);
-  append(f, f.node(), {a_start(first, epoch, {key, business})});
-
-  struct Case {
-    const char* title;
-    StartKey key;
-    bool same_input;
-  };
-  for (const Case& c : std::vector<Case>{
-           {"the same key and input", key, true},
-           {"the same key, other input", {key.scope, key.key, "x"}, false},
-           {"the same business key", business, true},
-           {"the same business key, other input", {business.scope, business.key, "x"}, false}}) {
-    CAPTURE(c.title);
-    const auto results = append(f, f.node(), {a_start(saga_in(2, 2), epoch, {c.key})});
-    CHECK(outcomes(results) == std::vector{AppendOutcome::duplicate});
-    CHECK(results[0].existing == first);
-    CHECK(results[0].same_input == c.same_input);
-    CHECK(log_of(f, saga_in(2, 2)).empty());
-  }
-  SUBCASE("one known key of several is enough, and the new one is not remembered") {
-    const StartKey other{"key", "k-2", "hash"};
-    const auto results = append(f, f.node(), {a_start(saga_in(2, 2), epoch, {other, business})});
-    CHECK(outcomes(results) == std::vector{AppendOutcome::duplicate});
-    CHECK(outcomes(append(f, f.node(), {a_start(saga_in(2, 3), epoch, {other})})) ==
-          std::vector{AppendOutcome::written});
-  }
-  SUBCASE("a start that was fenced leaves its key free, and one that is made again is a conflict") {
-    const StartKey fresh{"key", "k-4", "hash"};
-    CHECK(
-        outcomes(append(f, f.node(), {a_start(saga_in(2, 2), Epoch(epoch.get() + 1), {fresh})})) ==
-        std::vector{AppendOutcome::fenced});
-    const Append start = a_start(saga_in(2, 3), epoch, {fresh});
-    CHECK(outcomes(append(f, f.node(), {start})) == std::vector{AppendOutcome::written});
-    CHECK(outcomes(append(f, f.node(), {start})) == std::vector{AppendOutcome::conflict});
-  }
-  SUBCASE("keys of different scopes do not meet") {
-    CHECK(
-        outcomes(append(f, f.node(), {a_start(saga_in(2, 2), epoch, {{"key", "o-17", "hash"}})})) ==
-        std::vector{AppendOutcome::written});
-  }
-  SUBCASE("of two starts under one key in one batch, the second is the duplicate") {
-    const StartKey fresh{"key", "k-3", "hash"};
-    const auto results =
-        append(f, f.node(),
-               {a_start(saga_in(3, 3), epoch, {fresh}), a_start(saga_in(4, 4), epoch, {fresh}),
-                a_start(saga_in(5, 5), epoch)});
-    CHECK(outcomes(results) ==
-          std::vector{AppendOutcome::written, AppendOutcome::duplicate, AppendOutcome::written});
-    CHECK(results[1].existing == saga_in(3, 3));
-    CHECK(results[1].same_input);
-  }
-}
-
 void due_sagas(StoreFixture& f) {
   const LeaseAnswer leases = renew(f, f.node(), "a", 1h, 256, true);
   const Epoch epoch = leases.held.front().epoch;
@@ -257,7 +199,7 @@ void expiry(StoreFixture& f) {
     end.row->expires_at = expires_at;
     append(f, f.node(), {end});
   };
-  ended(saga_in(7, 1), long_ago, {{"key", "k-1", "h"}});
+  ended(saga_in(7, 1), long_ago, {{"key", "k-1"}});
   ended(saga_in(7, 2), never);
   ended(saga_in(7, 3), std::nullopt);
   ended(saga_in(8, 4), long_ago);
@@ -276,7 +218,7 @@ void expiry(StoreFixture& f) {
   CHECK(list(f, {}).size() == 3);
   // What it was started under may start another one.
   const auto again =
-      append(f, f.node(), {a_start(saga_in(7, 7), epoch, {{"key", "k-1", "other"}})});
+      append(f, f.node(), {a_start(saga_in(7, 7), epoch, {{"key", "k-1"}}, {.hash = "other"})});
   CHECK(outcomes(again) == std::vector{AppendOutcome::written});
 }
 
@@ -377,7 +319,7 @@ void store_contract(const std::function<std::unique_ptr<StoreFixture>()>& make) 
     appends(*fixture);
   }
   SUBCASE("starts under a key that is known are duplicates") {
-    starts(*fixture);
+    start_keys_contract(*fixture);
   }
   SUBCASE("leases") {
     lease_contract(*fixture);
@@ -418,7 +360,7 @@ SagaId saga_in(Shard shard, std::uint64_t number) {
   return SagaId(bytes);
 }
 
-Append a_start(SagaId saga, Epoch epoch, std::vector<StartKey> keys) {
+Append a_start(SagaId saga, Epoch epoch, std::vector<StartKey> keys, AskedFor asked) {
   Append append{.saga = saga, .epoch = epoch, .expected = Sequence(0)};
   append.events = {event(1, "SagaStarted", "", R"({"input":{"orderId":"o-1"}})"),
                    event(2, "StepScheduled", "reserve", R"({"request":{"body":{"n":1}}})")};
@@ -427,7 +369,8 @@ Append a_start(SagaId saga, Epoch epoch, std::vector<StartKey> keys) {
                          .labels = "{}",
                          .input = R"({"orderId":"o-1"})",
                          .started_at = t0,
-                         .keys = std::move(keys)};
+                         .keys = std::move(keys),
+                         .asked = std::move(asked)};
   return append;
 }
 

@@ -48,11 +48,13 @@ void store_contract(const std::function<std::unique_ptr<StoreFixture>()>& make);
 void catalog_contract(StoreFixture& fixture);
 void lease_contract(StoreFixture& fixture);
 void inbox_contract(StoreFixture& fixture);
+void start_keys_contract(StoreFixture& fixture);
 void due_parents_contract(StoreFixture& fixture);
 
 // Shared with the tests of single adapters.
 SagaId saga_in(Shard shard, std::uint64_t number);
-engine::Append a_start(SagaId saga, engine::Epoch epoch, std::vector<engine::StartKey> keys = {});
+engine::Append a_start(SagaId saga, engine::Epoch epoch, std::vector<engine::StartKey> keys = {},
+                       engine::AskedFor asked = {.hash = "hash"});
 engine::Append a_step(SagaId saga, engine::Epoch epoch, std::int64_t expected);
 engine::Append an_end(SagaId saga, engine::Epoch epoch, std::int64_t expected);
 std::vector<engine::AppendResult> append(StoreFixture& fixture, StoreFixture::Ports ports,

@@ -33,6 +33,8 @@ enum class OnExhausted { suspend, continue_ };
 enum class OnBranchFailure { cancel, finish };
 enum class CompensationOrder { mirror, serial };
 enum class Recovery { backward, forward };
+/// Whether the business key of a saga that FAILED is free for another one.
+enum class BusinessKeyReuse { never, after_failed };
 enum class OnTimeout { fail, continue_ };
 enum class AuthType { none, bearer, basic, api_key, oauth2, hmac };
 
@@ -296,6 +298,7 @@ struct Definition {
   std::string owner;
   std::vector<Label> labels;
   std::optional<Template> business_key;  ///< text template
+  BusinessKeyReuse business_key_reuse = BusinessKeyReuse::never;
   std::shared_ptr<const PayloadSchema> input;
   std::map<std::string, Service> services;
   std::map<std::string, RetrySpec> retry_policies;

@@ -64,10 +64,12 @@ class MemoryStore final : public engine::Store,
   void put_service(engine::StoredService service,
                    std::function<void(Result<engine::PutOutcome>)> done) override;
 
-  /// What backstitch.start_saga does in SQL: a start in the inbox, its business key reserved.
+  /// What backstitch.start_saga does in SQL: a start in the inbox, its keys reserved. Whether a
+  /// known key was used with the same input is not looked at.
   /// @return the saga of the key if it is known
   SagaId start_by_sql(SagaId saga, const std::string& definition, std::int64_t version,
-                      const std::string& input, std::optional<std::string> business_key);
+                      const std::string& input, std::optional<std::string> business_key,
+                      std::optional<std::string> idempotency_key = std::nullopt);
   /// Everything audited so far, in order.
   std::vector<std::pair<SagaId, engine::AuditEntry>> audited() const;
 
@@ -86,7 +88,8 @@ class MemoryStore final : public engine::Store,
   };
   struct Key {
     SagaId saga;
-    std::string hash;
+    std::string hash;  ///< empty: reserved
+    std::int64_t version = 0;
   };
   struct Owner {
     std::string node;
@@ -107,7 +110,8 @@ class MemoryStore final : public engine::Store,
     });
   }
   engine::AppendResult write(const engine::Append& item);
-  std::optional<engine::AppendResult> known_key(const engine::Append& item) const;
+  std::optional<engine::AppendResult> known_key(const engine::Append& item);
+  void keep_keys(const engine::Append& item);
   void create(Saga& saga, const engine::Append& item);
   void settle(const engine::InboxSettled& settled);
   void tell_of_arrival();

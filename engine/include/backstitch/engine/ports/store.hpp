@@ -15,12 +15,22 @@
 
 namespace backstitch::engine {
 
-/// A key under which a start is idempotent, and the hash of what was asked for.
+/// A key under which a start is idempotent.
 struct StartKey {
-  std::string
-      scope{};  ///< `key` for the Idempotency-Key header, `business:<definition>` for business keys
+  /// `key` of a caller, `child` of a parent's step, `business:<definition>` for business keys
+  std::string scope{};
   std::string key{};
-  std::string hash{};  ///< of definition name, stated version and input (hex SHA-256)
+  /// Known from a saga that FAILED it counts as free, and is the new saga's: a business key under
+  /// `businessKeyReuse: afterFailed`.
+  bool reuses_failed = false;
+  bool is_business_key() const { return scope.starts_with("business:"); }
+};
+
+/// What a start is compared by when it is repeated: what its sender said, before defaults.
+struct AskedFor {
+  std::string hash{};                            ///< of definition name and input (hex SHA-256)
+  std::optional<std::int64_t> stated_version{};  ///< a repetition may state its saga's or none
+  std::string input{};                           ///< JSON text; empty: as the saga's own
 };
 
 struct NewSaga {
@@ -32,7 +42,10 @@ struct NewSaga {
   std::optional<TimePoint> deadline{};
   TimePoint started_at{};
   std::optional<SagaId> parent{};
+  /// The first that is known decides. A caller's key that is new is bound to the saga that a
+  /// business key names.
   std::vector<StartKey> keys{};
+  AskedFor asked{};
 };
 
 /// The saga's row after this append. Only sent when it changes.
@@ -61,7 +74,7 @@ struct InboxSettled {
 };
 
 /// One saga's transition, to be written whole or not at all. Without an event it changes only the
-/// row, or settles a command.
+/// row, or settles a command; or it only asks whether a start is known.
 struct Append {
   SagaId saga{};
   Epoch epoch{};                      ///< of the saga's shard, as this node holds it
@@ -71,12 +84,14 @@ struct Append {
   std::optional<RowChange> row{};
   std::optional<AuditEntry> audit{};
   std::optional<InboxSettled> inbox{};
+  bool only_asks = false;  ///< of `start` only the keys count; `duplicate`, `reserved` or `unknown`
 };
 
 enum class AppendOutcome {
   written,
   duplicate,  ///< a start whose key exists: `existing` is the saga, `same_input` whether it is a
               ///< repeat
+  unknown,    ///< none of the keys that were asked about exists
   reserved,   ///< a start whose key another start holds that has not been taken up: ask again
   conflict,   ///< the sequence was not the expected one, or the command is settled already; nothing
               ///< written
@@ -88,6 +103,7 @@ struct AppendResult {
   AppendOutcome outcome = AppendOutcome::written;
   SagaId existing{};
   bool same_input = false;
+  bool by_business_key = false;  ///< the key that exists is one
 };
 
 struct StoredSaga {
