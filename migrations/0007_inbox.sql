@@ -5,7 +5,7 @@
 
 create table backstitch.inbox (
   id      bigint      generated always as identity,
-  at      timestamptz not null default now(),
+  at      timestamptz not null default clock_timestamp(),
   saga_id uuid        not null,
   shard   smallint    not null,
   kind    text        not null,

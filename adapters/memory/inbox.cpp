@@ -16,6 +16,7 @@ void MemoryStore::put(InboxItem item, std::function<void(Result<std::int64_t>)> 
     const std::lock_guard lock(mutex_);
     if (sagas_.contains(item.saga) || start_waits(item.saga)) {
       item.id = ++inbox_last_;
+      item.at = now();
       number = item.id;
       inbox_.emplace(item.id, std::move(item));
       tell_of_arrival();
@@ -40,6 +41,17 @@ void MemoryStore::waiting(InboxQuery query,
     }
   }
   answer<Result<std::vector<InboxItem>>>(std::move(done), std::move(items));
+}
+
+void MemoryStore::start_of(SagaId saga,
+                           std::function<void(Result<std::optional<InboxItem>>)> done) {
+  std::optional<InboxItem> start;
+  {
+    const std::lock_guard lock(mutex_);
+    for (const auto& [number, item] : inbox_)
+      if (item.saga == saga && item.kind == "start") start = item;
+  }
+  answer<Result<std::optional<InboxItem>>>(std::move(done), std::move(start));
 }
 
 void MemoryStore::take_answers(std::string node,
@@ -80,7 +92,7 @@ SagaId MemoryStore::start_by_sql(SagaId saga, const std::string& definition, std
                   {"idempotencyKey", idempotency_key ? Json(*idempotency_key) : Json()},
                   {"labels", Json::object()}};
   const std::int64_t number = ++inbox_last_;
-  inbox_.emplace(number, InboxItem{number, saga, "start", "", json_text(data)});
+  inbox_.emplace(number, InboxItem{number, saga, "start", "", json_text(data), now()});
   tell_of_arrival();
   return saga;
 }

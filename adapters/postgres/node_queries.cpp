@@ -82,13 +82,34 @@ Result<std::int64_t> put_command(Session& session, const engine::InboxItem& item
   return number_of(number[0][0]);
 }
 
+namespace {
+
+#define BACKSTITCH_INBOX_COLUMNS "id, saga_id, kind, node, data, " BACKSTITCH_MILLISECONDS("at")
+
+engine::InboxItem inbox_item(const pqxx::row& row) {
+  return {number_of(row[0]),     saga_of(row[1]),       text_or_empty(row[2]),
+          text_or_empty(row[3]), text_or_empty(row[4]), time_of(row[5])};
+}
+
+}  // namespace
+
+Result<std::optional<engine::InboxItem>> start_of(Session& session, const SagaId& saga) {
+  const pqxx::result found = session.run_prepared(
+      "start_of",
+      "select " BACKSTITCH_INBOX_COLUMNS
+      " from backstitch.inbox where kind = 'start' and saga_id = $1::uuid",
+      saga.text());
+  if (found.empty()) return std::optional<engine::InboxItem>{};
+  return std::optional(inbox_item(found[0]));
+}
+
 Result<std::vector<engine::InboxItem>> waiting(Session& session, const engine::InboxQuery& query) {
   static const std::string starts =
-      "select id, saga_id, kind, node, data from backstitch.inbox"
+      "select " BACKSTITCH_INBOX_COLUMNS " from backstitch.inbox"
       " where kind = 'start' and shard = any ($1::smallint[]) and id > $2::bigint"
       " order by id limit $3::int";
-  static const std::string commands = R"(
-    select id, saga_id, kind, node, data from backstitch.inbox c
+  static const std::string commands = "select " BACKSTITCH_INBOX_COLUMNS R"(
+      from backstitch.inbox c
      where kind <> 'start' and shard = any ($1::smallint[]) and id > $2::bigint
        and not exists (select 1 from backstitch.inbox s
                         where s.saga_id = c.saga_id and s.kind = 'start')
@@ -97,8 +118,7 @@ Result<std::vector<engine::InboxItem>> waiting(Session& session, const engine::I
   for (const auto& row : session.run_prepared(
            query.starts ? "inbox_starts" : "inbox_commands", query.starts ? starts : commands,
            shards_literal(query.shards), query.after, std::min(query.limit, limit_max))) {
-    items.push_back({number_of(row[0]), saga_of(row[1]), text_or_empty(row[2]),
-                     text_or_empty(row[3]), text_or_empty(row[4])});
+    items.push_back(inbox_item(row));
   }
   return items;
 }

@@ -25,6 +25,7 @@ Result<Done> release(Session& session, const std::string& node);
 Result<std::vector<engine::NodeInfo>> nodes(Session& session);
 
 Result<std::int64_t> put_command(Session& session, const engine::InboxItem& item);
+Result<std::optional<engine::InboxItem>> start_of(Session& session, const SagaId& saga);
 Result<std::vector<engine::InboxItem>> waiting(Session& session, const engine::InboxQuery& query);
 Result<std::vector<engine::InboxAnswer>> take_answers(Session& session, const std::string& node);
 

@@ -190,6 +190,12 @@ void PostgresStore::waiting(InboxQuery query,
       std::move(done));
 }
 
+void PostgresStore::start_of(SagaId saga,
+                             std::function<void(Result<std::optional<InboxItem>>)> done) {
+  parts().readers.submit<std::optional<InboxItem>>(
+      [saga](Session& session) { return postgres::start_of(session, saga); }, std::move(done));
+}
+
 void PostgresStore::take_answers(std::string node,
                                  std::function<void(Result<std::vector<InboxAnswer>>)> done) {
   parts().readers.submit<std::vector<InboxAnswer>>(

@@ -72,7 +72,8 @@ std::string failed_attempt(const Moment& moment) {
 
 std::string waiting(const Moment& moment) {
   std::string text = with("waits", until(moment, "until"), ", at most ");
-  if (const auto poll = until(moment, "pollAt"); !poll.empty()) text += "; asks in " + poll;
+  const Duration every{moment.data.value("pollEveryMs", std::int64_t{0})};
+  if (every.count() > 0) text += "; asks every " + backstitch::to_text(every);
   return text;
 }
 

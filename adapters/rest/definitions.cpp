@@ -49,7 +49,7 @@ void list_definitions(engine::Engine& engine, const Respond& respond) {
   respond(json_reply(200, {{"definitions", std::move(list)}}));
 }
 
-void read_definition(engine::Engine& engine, const std::string& name, const Respond& respond) {
+Result<Reply> definition_reply(engine::Engine& engine, const std::string& name) {
   Json versions = Json::array();
   Json active = nullptr;
   for (const auto& stored : engine.registry().definitions()) {
@@ -57,21 +57,17 @@ void read_definition(engine::Engine& engine, const std::string& name, const Resp
     versions.push_back(version_json(stored, false));
     if (stored.active) active = stored.version;
   }
-  if (versions.empty()) return respond(problem(no_definition(name)));
-  respond(json_reply(
-      200, {{"name", name}, {"activeVersion", active}, {"versions", std::move(versions)}}));
+  if (versions.empty()) return no_definition(name);
+  return json_reply(
+      200, {{"name", name}, {"activeVersion", active}, {"versions", std::move(versions)}});
 }
 
-void read_version(engine::Engine& engine, const std::vector<std::string>& captured,
-                  const Respond& respond) {
-  const auto version = version_of(captured[1]);
-  if (!version) return respond(problem(version.error()));
+Result<Reply> version_reply(engine::Engine& engine, const std::string& name, std::int64_t version) {
   for (const auto& stored : engine.registry().definitions()) {
-    if (stored.name == captured[0] && stored.version == *version) {
-      return respond(json_reply(200, version_json(stored, true)));
-    }
+    if (stored.name == name && stored.version == version)
+      return json_reply(200, version_json(stored, true));
   }
-  respond(problem(no_definition(captured[0] + "` version `" + captured[1])));
+  return no_definition(name + "` version `" + std::to_string(version));
 }
 
 Reply registration_reply(const engine::Registration& registration, bool dry_run) {
@@ -111,7 +107,12 @@ void register_definition(engine::Engine& engine, Request request, const Respond&
   if (!activate) return respond(problem(activate.error()));
   const auto dry_run = flag_in(request, "dryRun");
   if (!dry_run) return respond(problem(dry_run.error()));
-  if (*dry_run) return respond(registration_reply(engine.registry().validate(request.body), true));
+  if (*dry_run) {
+    return engine.registry().validate(
+        std::move(request.body), [respond](const engine::Registration& registration) {
+          respond(registration_reply(registration, true));
+        });
+  }
   engine.registry().register_definition(
       std::move(request.body), *activate, [respond](Result<engine::Registration> done) {
         respond(done ? registration_reply(*done, false) : problem(done.error()));
@@ -190,12 +191,14 @@ void add_definition_routes(Router& router, engine::Engine& engine) {
                register_definition(engine, std::move(request), respond);
              });
   router.add("POST", "/v1/definitions/validate",
-             [&engine](const Request& request, const Captured&, const Respond& respond) {
-               const auto checked = engine.registry().validate(request.body);
-               respond(json_reply(200, {{"name", checked.name},
-                                        {"version", checked.version},
-                                        {"valid", !has_errors(checked.findings)},
-                                        {"findings", findings_json(checked.findings)}}));
+             [&engine](Request request, const Captured&, const Respond& respond) {
+               engine.registry().validate(
+                   std::move(request.body), [respond](const engine::Registration& checked) {
+                     respond(json_reply(200, {{"name", checked.name},
+                                              {"version", checked.version},
+                                              {"valid", !has_errors(checked.findings)},
+                                              {"findings", findings_json(checked.findings)}}));
+                   });
              });
   router.add("GET", "/v1/definitions",
              [&engine](const Request&, const Captured&, const Respond& respond) {
@@ -203,11 +206,20 @@ void add_definition_routes(Router& router, engine::Engine& engine) {
              });
   router.add("GET", "/v1/definitions/{}",
              [&engine](const Request&, const Captured& captured, const Respond& respond) {
-               read_definition(engine, captured[0], respond);
+               respond_looked_up(
+                   engine, [&engine, captured] { return definition_reply(engine, captured[0]); },
+                   respond);
              });
   router.add("GET", "/v1/definitions/{}/versions/{}",
              [&engine](const Request&, const Captured& captured, const Respond& respond) {
-               read_version(engine, captured, respond);
+               const auto version = version_of(captured[1]);
+               if (!version) return respond(problem(version.error()));
+               respond_looked_up(
+                   engine,
+                   [&engine, name = captured[0], number = *version] {
+                     return version_reply(engine, name, number);
+                   },
+                   respond);
              });
   router.add("POST", "/v1/definitions/{}/versions/{}/compatibility",
              [&engine](const Request& request, const Captured& captured, const Respond& respond) {

@@ -30,20 +30,30 @@ Result<Picture> picture_in(const Request& request) {
   return invalid("query-invalid", "`format` is svg, mermaid or dot.");
 }
 
-void draw(engine::Engine& engine, const Request& request, const std::string& name,
-          std::optional<std::int64_t> version, const Respond& respond) {
-  const auto picture = picture_in(request);
-  if (!picture) return respond(problem(picture.error()));
+Result<Reply> graph_reply(engine::Engine& engine, const Picture& picture, const std::string& name,
+                          std::optional<std::int64_t> version) {
   const auto program = engine.registry().program(name, version);
-  if (!program) return respond(problem(program.error()));
+  if (!program) return program.error();
   Reply reply;
-  reply.content_type = picture->content_type;
+  reply.content_type = picture.content_type;
   // Opened by itself the SVG is a document of this origin: whatever it held, it may only be looked
   // at.
   reply.headers.emplace_back("Content-Security-Policy",
                              "default-src 'none'; style-src 'unsafe-inline'");
-  reply.body = dsl::draw(*program->definition, picture->format);
-  respond(std::move(reply));
+  reply.body = dsl::draw(*program->definition, picture.format);
+  return reply;
+}
+
+void draw(engine::Engine& engine, const Request& request, const std::string& name,
+          std::optional<std::int64_t> version, const Respond& respond) {
+  const auto picture = picture_in(request);
+  if (!picture) return respond(problem(picture.error()));
+  respond_looked_up(
+      engine,
+      [&engine, picture = *picture, name, version] {
+        return graph_reply(engine, picture, name, version);
+      },
+      respond);
 }
 
 }  // namespace

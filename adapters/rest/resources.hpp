@@ -2,10 +2,13 @@
 /// One function a family of resources; each adds its routes. The engine outlives the router.
 #include <atomic>
 #include <memory>
+#include <utility>
 
 #include <backstitch/engine/runtime/engine.hpp>
+#include <backstitch/engine/runtime/look_up.hpp>
 #include <backstitch/rest/server.hpp>
 
+#include "problem.hpp"
 #include "router.hpp"
 
 namespace backstitch::rest {
@@ -18,5 +21,14 @@ void add_saga_routes(Router& router, engine::Engine& engine, const Options& opti
 void add_operator_routes(Router& router, engine::Engine& engine);
 void add_signal_routes(Router& router, engine::Engine& engine, const Options& options);
 void add_system_routes(Router& router, engine::Engine& engine, const Options& options);
+
+/// Answers with what `reply` makes of what this node knows; before a 404 it is looked up in the
+/// store.
+template <class MakeReply>
+void respond_looked_up(engine::Engine& engine, MakeReply reply, const Respond& respond) {
+  engine::look_up(engine.registry(), std::move(reply), [respond](Result<Reply> made) {
+    respond(made ? std::move(*made) : problem(made.error()));
+  });
+}
 
 }  // namespace backstitch::rest

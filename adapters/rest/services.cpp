@@ -34,6 +34,13 @@ void respond_to_put(engine::Engine& engine, const std::string& name,
   respond_with_use(engine, name, created ? 201 : 200, std::move(answer), respond);
 }
 
+Result<engine::StoredService> service_named(engine::Engine& engine, const std::string& name) {
+  for (auto& stored : engine.registry().services())
+    if (stored.name == name) return std::move(stored);
+  return Error{ErrorCode::not_found, "service-not-found",
+               "No service `" + name + "` is registered; PUT it first."};
+}
+
 }  // namespace
 
 void add_service_routes(Router& router, engine::Engine& engine) {
@@ -56,12 +63,13 @@ void add_service_routes(Router& router, engine::Engine& engine) {
              });
   router.add("GET", "/v1/services/{}",
              [&engine](const Request&, const Captured& captured, const Respond& respond) {
-               for (const auto& stored : engine.registry().services()) {
-                 if (stored.name == captured[0])
-                   return respond_with_use(engine, stored.name, 200, service_json(stored), respond);
-               }
-               respond(problem({ErrorCode::not_found, "service-not-found",
-                                "No service `" + captured[0] + "` is registered; PUT it first."}));
+               engine::look_up(
+                   engine.registry(),
+                   [&engine, name = captured[0]] { return service_named(engine, name); },
+                   [&engine, respond](const Result<engine::StoredService>& stored) {
+                     if (!stored) return respond(problem(stored.error()));
+                     respond_with_use(engine, stored->name, 200, service_json(*stored), respond);
+                   });
              });
 }
 

@@ -118,6 +118,15 @@ class Structure {
                    "the key `" + block.key->source() + "` is the same for every item",
                    "use something of the item, like ${" + block.as + ".id}");
     }
+    const std::int64_t events = least_events(block.steps, true) + 1;
+    if (static_cast<std::int64_t>(block.items_max) > saga_events_max / events) {
+      check_.warning("W109", at + "/maxItems",
+                     "`" + step.name + "` may have " + std::to_string(block.items_max) +
+                         " items, and adds at least " + std::to_string(events) +
+                         " events for each; a saga has at most " +
+                         std::to_string(saga_events_max),
+                     "lower maxItems, or give each part of the items a sub-saga of its own");
+    }
     list(block.steps);
     variables_.resize(outer);
   }

@@ -324,6 +324,7 @@ void Positions::normalise(StepState& step, const StepPath& path) const {
     to_sometime(call->retry_at);
     call->last.reset();
   }
+  step.poll_notes = 0;
   forget_settled(step);
   for (auto* time : {&step.undo_not_before, &step.timeout_at, &step.wait_until}) to_sometime(*time);
   for (auto* time : {&step.started_at, &step.ended_at, &step.undo_started_at, &step.undo_ended_at})

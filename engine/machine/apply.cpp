@@ -25,6 +25,18 @@ void end_call(CallState& call) {
   call.retry_at.reset();
 }
 
+/// The first question is due; whoever asked the last one knows of a later one.
+void await_poll(StepState& step) {
+  step.poll.in_flight = false;
+  step.poll.retry_at = *step.poll.first_at + step.poll_every;
+}
+
+/// Not so are attempts that are repeated, and the lives of nodes.
+bool is_of_definition(const EventBody& body) {
+  return !std::holds_alternative<AttemptStarted>(body) &&
+         !std::holds_alternative<AttemptFailed>(body) && !std::holds_alternative<Resumed>(body);
+}
+
 /// What an operator's `retry` gives back to the call that was given up: time and attempts.
 void renew_budget(StepState& step, Phase phase, TimePoint at) {
   CallState& call = call_of(step, phase);
@@ -66,7 +78,7 @@ class Applier {
     state_.deadline = e.deadline;
     state_.parent = e.parent;
     state_.root = e.root;
-    state_.started_at = at_;
+    state_.started_at = e.accepted_at.value_or(at_);
     state_.status = SagaStatus::running;
     state_.bytes = json_size(e.input);
     state_.saga_view = saga_view_of(state_);
@@ -139,8 +151,8 @@ class Applier {
     const std::uint32_t asked = step.poll.attempts;
     begin_call(step.poll, *e.poll, at_);
     step.poll.attempts = asked;
-    step.poll.in_flight = false;
-    step.poll.retry_at = e.poll_at;
+    step.poll_every = e.poll_every;
+    await_poll(step);
   }
 
   void operator()(const SignalReceived& e) {
@@ -188,6 +200,11 @@ class Applier {
     call.retry_at = e.retry_at;
     call.last_attempt = e.next_is_last;
     call.last = e.failure;
+    if (call.last->step.empty()) call.last->step = e.path;
+    if (e.phase == Phase::poll && e.outcome == dsl::OutcomeClass::pending) {
+      ++step.poll_notes;
+      await_poll(step);
+    }
     if (e.outcome == dsl::OutcomeClass::unknown) call.unknown_seen = true;
     // A node that lived to see an answer was not brought down by the call.
     if (!e.lost) progress();
@@ -311,6 +328,8 @@ class Applier {
   }
 
   void operator()(const Resumed&) {
+    // Whoever takes a saga over has only its log.
+    forget_questions(state_);
     // A saga that only waits has brought nobody down.
     const auto wake = next_wake(state_);
     const bool due = wake && *wake <= at_;
@@ -436,6 +455,7 @@ void apply(const dsl::Definition& definition, SagaState& state, const Event& eve
   note_details(state, event.body);
   if (!event.command.key.empty()) state.commands[event.command.key] = event.command.request;
   state.sequence = Sequence{state.sequence.get() + 1};
+  if (is_of_definition(event.body)) ++state.events;
   const StepPath& path = path_of(event);
   if (path.empty()) return;
   note_iteration(definition, state, path);

@@ -8,8 +8,8 @@ namespace {
 
 using dsl::OutcomeClass;
 
-/// Repeating a call ends, too: what is left of the log is for the way back.
-constexpr std::int64_t repeats_end_at = 2 * events_max;
+/// Of one budget, whatever its policy says: each is an entry in the log.
+constexpr std::uint32_t attempts_of_budget_max = 100'000;
 /// Between two tries to get into the queue, and as much again by chance.
 constexpr Duration unsent_wait{1'000};
 constexpr const char* not_seen_yet = "not seen yet, and the probe is not sealed";
@@ -35,8 +35,8 @@ bool may_try_again(const RetryPolicy& policy, const CallState& call,
       verdict.outcome == OutcomeClass::transient ? policy.on_transient : policy.on_unknown;
   const bool excepted =
       std::find(policy.except.begin(), policy.except.end(), verdict.code) != policy.except.end();
-  const bool attempts_left =
-      !policy.attempts_max || call.attempts - call.attempts_before < *policy.attempts_max;
+  const bool attempts_left = call.attempts - call.attempts_before <
+                             policy.attempts_max.value_or(attempts_of_budget_max);
   const bool time_left =
       !policy.elapsed_max || !first_at || next - *first_at <= *policy.elapsed_max;
   return wanted && !excepted && attempts_left && time_left && !call.last_attempt;
@@ -122,6 +122,7 @@ bool Decider::pivot_is_queued() const {
 }
 
 void Decider::could_not_be_sent(const Located& at, Phase phase) {
+  if (phase == Phase::poll) return await_poll(at.path, std::nullopt);
   Failure why = failure("NOT_SENT", "transient",
                         "the call did not leave the node's queue for the service", at.path);
   if (phase == Phase::forward && stopping(at) && !step_state(at.path).forward.unknown_seen) {
@@ -197,8 +198,8 @@ void Decider::not_settled(const Located& at, Phase phase, const Verdict& verdict
                           idempotency_of(at) != dsl::Idempotency::none;
   const bool stopped =
       phase == Phase::forward && stopping(at) && at.step->kind != dsl::StepKind::pivot;
-  const bool again = resendable && !stopped && state().sequence.get() < repeats_end_at &&
-                     may_try_again(*policy, call, first_at, counted, next.at);
+  const bool again =
+      resendable && !stopped && may_try_again(*policy, call, first_at, counted, next.at);
   emit(AttemptFailed{at.path, phase, call.attempts, seen.outcome, std::move(why),
                      again ? std::optional(next.at) : std::nullopt, seen.lost,
                      again && next.is_last});
@@ -274,7 +275,8 @@ void Decider::not_seen(const Located& at) {
       now() + delay_after(*policy, call.attempts - call.attempts_before, stimulus_.random);
   const bool over =
       policy->elapsed_max && call.first_at && next - *call.first_at > *policy->elapsed_max;
-  if (over || state().sequence.get() >= repeats_end_at) return stays_unknown(at, why);
+  const bool used_up = call.attempts - call.attempts_before >= attempts_of_budget_max;
+  if (over || used_up) return stays_unknown(at, why);
   emit(AttemptFailed{at.path, Phase::forward, call.attempts, OutcomeClass::unknown, std::move(why),
                      next});
 }
@@ -294,6 +296,7 @@ void Decider::send_again(const Located& at, Phase phase) {
     last.message = "not tried again, because the saga does not go on here";
     return give_up_forward(at, last);
   }
+  if (phase == Phase::poll) return ask(at);
   const std::uint32_t attempt = call_of(step_state(at.path), phase).attempts + 1;
   emit(AttemptStarted{at.path, phase, attempt});
   call(at.path, phase);

@@ -45,7 +45,24 @@ Transition decide(const Program& program, SagaState state, const Stimulus& stimu
   return out;
 }
 
+namespace {
+
+/// What is tried or asked again leaves little behind: `path` is the event's, and the reasons stand
+/// with the attempt that is the last.
+void shorten_repeated(EventBody& body) {
+  auto* failed = std::get_if<AttemptFailed>(&body);
+  const bool repeated = failed != nullptr && (failed->retry_at || failed->phase == Phase::poll);
+  if (!repeated || failed->outcome == dsl::OutcomeClass::failure) return;
+  failed->failure.details = nullptr;
+  failed->failure.step.clear();
+  failed->failure.message =
+      cut_text(std::move(failed->failure.message), repeated_message_bytes_max);
+}
+
+}  // namespace
+
 void Decider::emit(EventBody body) {
+  shorten_repeated(body);
   if (Failure* failure = failure_of(body)) {
     const std::size_t most = keeps_failure(body) ? details_room() : details_bytes_max;
     failure->details = bounded_details(std::move(failure->details), most);
@@ -119,6 +136,7 @@ void Decider::start(const Start& start) {
   started.input = start.input;
   started.parent = start.parent;
   started.root = start.id.text();
+  started.accepted_at = start.accepted_at;
   if (start.refusal) {
     started.business_key = start.business_key;
     started.labels = start.labels;
@@ -229,6 +247,7 @@ void Decider::taken_over(const TakenOver& taken_over) {
   const bool lost_calls = !is_terminal(state().status) && has_call_in_flight(state());
   if (!is_active(state()) && !lost_calls) return;
   emit(Resumed{taken_over.node});
+  resume_questions(state(), now());
   const bool dangerous = state().resumes_without_progress >= take_overs_max;
   Verdict lost;
   lost.outcome = dsl::OutcomeClass::unknown;

@@ -136,6 +136,7 @@ class Decider {
   Progress run_parallel(const Located& at, const dsl::Parallel& block);
   Progress run_branch(const ListPlace& list, std::size_t& open, std::size_t most);
   Progress begin_for_each(const Located& at, const dsl::ForEach& block);
+  std::optional<Error> does_not_fit(const dsl::ForEach& block, const Json& items) const;
   Result<BlockStarted> evaluate_list(const Located& at, const dsl::ForEach& block) const;
   Progress run_for_each(const Located& at, const dsl::ForEach& block);
   void run_iteration(const Located& at, const dsl::ForEach& block, std::uint32_t index);
@@ -161,8 +162,9 @@ class Decider {
   // blocks/completion.cpp
   void wait_for_completion(const Located& at, const dsl::Completion& completion,
                            const Verdict& verdict);
-  TimePoint next_poll(Duration every, const std::optional<Duration>& asked_for,
-                      TimePoint until) const;
+  void await_poll(const StepPath& path, const std::optional<Duration>& asked_for);
+  void ask(const Located& at);
+  bool is_worth_a_note(const StepState& step, const Failure& answer) const;
   void poll_ended(const Located& at, const Verdict& verdict);
   void completion_timed_out(const Located& at);
   void settle_completion(const Located& at);

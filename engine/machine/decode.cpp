@@ -116,6 +116,7 @@ SagaStarted started_from(const Json& in) {
   e.deadline = time(in, "deadline");
   e.parent = parent_from(in);
   e.root = text(in, "root");
+  e.accepted_at = time(in, "acceptedAt");
   return e;
 }
 
@@ -226,7 +227,7 @@ std::optional<EventBody> block_event_from(const std::string& type, const StepPat
     const auto poll = in.find("poll");
     return StepWaiting{path, time(in, "until"),
                        poll == in.end() ? std::nullopt : std::optional(request_from(*poll)),
-                       time(in, "pollAt")};
+                       Duration{in.value("pollEveryMs", std::int64_t{0})}};
   }
   if (type == "SignalConsumed") return SignalConsumed{path, integer<std::int64_t>(in.at("signal"))};
   if (type == "SignalDropped")

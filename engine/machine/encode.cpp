@@ -64,6 +64,7 @@ Json data_of(const Event& event) {
                      put(out, "deadline", e.deadline);
                      if (e.parent) out["parent"] = parent_json(*e.parent);
                      put(out, "root", e.root);
+                     put(out, "acceptedAt", e.accepted_at);
                    },
                    [&](const StepScheduled& e) {
                      out["request"] = to_json(e.request);
@@ -95,7 +96,7 @@ Json data_of(const Event& event) {
                    [&](const StepWaiting& e) {
                      put(out, "until", e.until);
                      if (e.poll) out["poll"] = to_json(*e.poll);
-                     put(out, "pollAt", e.poll_at);
+                     if (e.poll) out["pollEveryMs"] = e.poll_every.count();
                    },
                    [&](const SignalReceived& e) {
                      put(out, "name", e.name);

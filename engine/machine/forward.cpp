@@ -194,10 +194,10 @@ Progress Decider::run_open(const Located& at) {
 
 Progress Decider::begin(const Located& at) {
   // Handlers run on what is left, or nobody would hear of the saga that got too large.
-  const bool full = state().sequence.get() >= events_max || state().bytes >= state_bytes_max;
+  const bool full = state().events >= events_max || state().bytes >= state_bytes_max;
   if (full && at.area == Area::main) {
     return fail_expression(
-        at, limit("the saga has got too large: " + std::to_string(state().sequence.get()) +
+        at, limit("the saga has got too large: " + std::to_string(state().events) +
                   " events, " + std::to_string(state().bytes) + " bytes of data"));
   }
   if (at.step->when) {

@@ -9,6 +9,7 @@
 
 #include <backstitch/base/json.hpp>
 #include <backstitch/base/result.hpp>
+#include <backstitch/dsl/definition.hpp>
 
 namespace backstitch::engine {
 
@@ -22,6 +23,8 @@ inline constexpr std::size_t output_bytes_max = 256 * 1024;
 inline constexpr std::size_t captured_bytes_max = 64 * 1024;
 /// Of the message of a failure, which headers and bodies of compensations may carry.
 inline constexpr std::size_t message_bytes_max = 4 * 1024;
+/// Of a failure that is tried again: an attempt adds at most two events of 512 bytes.
+inline constexpr std::size_t repeated_message_bytes_max = 160;
 /// Of the details of one failure, and of the beginning that is kept of larger ones. Once a saga
 /// keeps so many of them, only small ones are kept whole, and once its data fill half of what they
 /// may, none: or the next steps would have no room.
@@ -35,8 +38,9 @@ inline constexpr std::size_t signals_of_name_max = 100;
 inline constexpr std::size_t signals_max = 1'000;
 inline constexpr std::size_t branches_open_max = 64;
 inline constexpr std::uint32_t saga_depth_max = 8;
-/// A forEach of ten thousand items with a call each takes thirty thousand.
-inline constexpr std::int64_t events_max = 100'000;
+/// Repeated attempts are not counted. A forEach of ten thousand items with a call each takes thirty
+/// thousand.
+inline constexpr std::int64_t events_max = dsl::saga_events_max;
 
 /// An invalid part of a request: the error and its one detail say the same.
 Error flawed(const char* reason, std::string message, std::string pointer);

@@ -81,7 +81,7 @@ Json step_json(const dsl::Step& definition, const StepPath& path, const StepStat
   if (step.status == StepStatus::running && !step.failure)
     json["failure"] = failure_json(step.forward.last);
   if (step.probe.attempts > 0) json["probeAttempts"] = step.probe.attempts;
-  if (step.poll.attempts > 0) json["pollAttempts"] = step.poll.attempts;
+  if (step.poll.last) json["lastPoll"] = failure_json(step.poll.last);
   if (step.wait_until) json["waitsUntil"] = time_json(step.wait_until);
   if (step.callback_refused) json["callbackRefused"] = true;
   if (step.child) json["child"] = step.child->id.text();

@@ -112,7 +112,7 @@ void Reactor::look_after_child(SagaId child) {
       tell_parent(found->second->state);
     return;
   }
-  node_.ports.store->load(
+  read_logs(
       {child}, [self = shared_from_this()](Result<std::vector<StoredSaga>> stored) mutable {
         auto& executor = self->executor_;
         executor.post([self = std::move(self), stored = std::move(stored)] {

@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 
 #include <backstitch/engine/machine/masking.hpp>
+#include <backstitch/engine/runtime/look_up.hpp>
 
 #include "admission.hpp"
 #include "forwarder.hpp"
@@ -102,17 +103,36 @@ struct Engine::Impl : std::enable_shared_from_this<Engine::Impl> {
         saga, Sequence{0}, 1,
         [self = shared_from_this(), saga, after, limit,
          done = std::move(done)](Result<std::vector<EventRecord>> first) mutable {
+          if (!first && first.error().code == ErrorCode::not_found)
+            return self->history_of_promised(saga, first.error(), std::move(done));
           if (!first) return done(std::move(first).error());
           const auto started =
               first->empty() ? Result<Event>(no_start(saga)) : decode(first->front());
           if (!started) return done(started.error());
           const auto* body = std::get_if<SagaStarted>(&started->body);
           if (body == nullptr) return done(no_start(saga));
-          const auto program = self->registry.program(body->definition, body->version);
-          if (!program) return done(program.error());
-          self->masked_history(saga, after, limit, program->definition, body->input,
-                               std::move(done));
+          look_up(
+              self->registry,
+              [self, start = *body] {
+                return self->registry.program(start.definition, start.version);
+              },
+              [self, saga, after, limit, input = body->input,
+               done = std::move(done)](const Result<Program>& program) mutable {
+                if (!program) return done(program.error());
+                self->masked_history(saga, after, limit, program->definition, input,
+                                     std::move(done));
+              });
         });
+  }
+
+  /// A start by SQL that has not been taken up is a saga without a history.
+  void history_of_promised(SagaId saga, const Error& not_found, EventsDone done) {
+    node.ports.inbox->start_of(saga, [not_found, done = std::move(done)](
+                                         const Result<std::optional<InboxItem>>& start) {
+      if (!start) return done(start.error());
+      if (!*start) return done(not_found);
+      done(std::vector<EventRecord>{});
+    });
   }
 
   void masked_history(SagaId saga, Sequence after, std::size_t limit,
@@ -217,11 +237,16 @@ void Engine::history(SagaId saga, Sequence after, std::size_t limit,
 }
 void Engine::compare(CompatibilityQuery query,
                      std::function<void(Result<CompatibilityPage>)> done) {
-  const auto& ports = impl_->node.ports;
-  compare_running(impl_->registry, *ports.reader, *ports.store, std::move(query),
-                  [keep = impl_, done = std::move(done)](Result<CompatibilityPage> page) {
-                    done(std::move(page));
-                  });
+  look_up(
+      impl_->registry, [impl = impl_, query] { return impl->registry.program(query.definition, query.version); },
+      [impl = impl_, query, done = std::move(done)](const Result<Program>& program) mutable {
+        if (!program) return done(program.error());
+        const auto& ports = impl->node.ports;
+        compare_running(impl->registry, *ports.reader, *ports.store, std::move(query),
+                        [impl, done = std::move(done)](Result<CompatibilityPage> page) {
+                          done(std::move(page));
+                        });
+      });
 }
 void Engine::service_use(const std::string& service, std::function<void(Result<ServiceUse>)> done) {
   count_service_use(impl_->registry, *impl_->node.ports.reader, service,

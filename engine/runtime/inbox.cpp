@@ -146,9 +146,9 @@ void Reactor::take_start(const InboxItem& item) {
   actor->id = item.saga;
   actor->epoch = *epochs_[item.saga.shard()];
   actor->program = prepared->program;
-  Transition transition =
-      decide(actor->program, {},
-             stimulus_of(Start{item.saga, prepared->input, chosen.labels, prepared->business_key}));
+  Start begin{item.saga, prepared->input, chosen.labels, prepared->business_key};
+  begin.accepted_at = item.at;
+  Transition transition = decide(actor->program, {}, stimulus_of(std::move(begin)));
   if (transition.refused) return refuse_start(item, *transition.refused);
   Append append = first_append(actor, transition, start->request, *prepared);
   append.inbox = InboxSettled{item.id, {}};
@@ -193,6 +193,7 @@ void Reactor::refuse_start(const InboxItem& item, const Error& why) {
   actor->program = *program;
   Start start{item.saga, request.input, request.labels, request.business_key};
   start.refusal = failure_of_start(why);
+  start.accepted_at = item.at;
   Transition transition = decide(actor->program, {}, stimulus_of(std::move(start)));
   const Prepared prepared{*program, request.input, json_text(request.input), std::nullopt};
   Append append = first_append(actor, transition, request, prepared);

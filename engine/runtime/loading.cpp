@@ -19,17 +19,15 @@ void Reactor::command(SagaId saga, StimulusBody body, Settled settled, Origin or
   }
   if (const auto found = actors_.find(saga); found != actors_.end())
     return stimulate(found->second, std::move(body), std::move(settled), std::move(origin));
-  node_.ports.store->load(
+  read_logs(
       {saga}, [self = shared_from_this(), saga, origin, body = std::move(body),
                settled = std::move(settled)](Result<std::vector<StoredSaga>> stored) mutable {
         auto& executor = self->executor_;
         executor.post([self = std::move(self), saga, origin, body = std::move(body),
                        settled = std::move(settled), stored = std::move(stored)]() mutable {
           if (!stored) return settled(stored.error());
-          if (stored->empty()) {
-            return settled(Error{ErrorCode::not_found, "saga-not-found",
-                                 "There is no saga " + saga.text() + "."});
-          }
+          if (stored->empty())
+            return self->command_unknown(saga, body, std::move(settled), std::move(origin));
           // Meanwhile the shard may have gone, or the saga come into memory by another way.
           if (!self->epochs_[saga.shard()] || !self->may_act())
             return self->command(saga, std::move(body), std::move(settled), std::move(origin));
@@ -50,6 +48,15 @@ void Reactor::command(SagaId saga, StimulusBody body, Settled settled, Origin or
       });
 }
 
+/// Behind a start by SQL that waits, the command waits as well.
+void Reactor::command_unknown(SagaId saga, const StimulusBody& body, Settled settled,
+                              Origin origin) {
+  if (origin.inbox == 0 && written_command(body, {}))
+    return node_.forwarder->forward(saga, body, origin.idempotency_key, std::move(settled));
+  settled(
+      Error{ErrorCode::not_found, "saga-not-found", "There is no saga " + saga.text() + "."});
+}
+
 Result<Reactor::Actor> Reactor::revived(const StoredSaga& stored) {
   auto folded = folded_log(registry_, stored);
   if (!folded) return std::move(folded).error();
@@ -58,6 +65,7 @@ Result<Reactor::Actor> Reactor::revived(const StoredSaga& stored) {
   actor->epoch = *epochs_[stored.id.shard()];
   actor->program = std::move(folded->program);
   actor->state = std::move(folded->state);
+  resume_questions(actor->state, now());
   actor->wake = next_wake(actor->state);
   actor->stored_status = to_text(actor->state.status);
   actor->ended = is_terminal(actor->state.status);
@@ -100,7 +108,7 @@ void Reactor::load(const std::vector<SagaId>& ids, bool taken_over, std::functio
   }
   if (wanted.empty()) return done();
   auto asked = wanted;
-  node_.ports.store->load(
+  read_logs(
       std::move(wanted), [self = shared_from_this(), asked = std::move(asked), taken_over,
                           done = std::move(done)](Result<std::vector<StoredSaga>> stored) mutable {
         auto& executor = self->executor_;
@@ -159,7 +167,7 @@ void Reactor::ask_parents(std::vector<Shard> shards, SagaId after) {
     // Should this fail, the look comes by itself.
     const auto self = weak.lock();
     if (!self || !due || due->empty()) return;
-    self->node_.ports.store->load(
+    self->read_logs(
         *due, [weak, shards, last = due->back(),
                more = due->size() == load_page](Result<std::vector<StoredSaga>> stored) {
           const auto alive = weak.lock();

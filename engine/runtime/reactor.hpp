@@ -200,7 +200,11 @@ class Reactor : public std::enable_shared_from_this<Reactor> {
 
   // reading.cpp: what callers see
   std::optional<Json> resident_view(SagaId saga) const;
-  void read(SagaId saga, std::function<void(Result<FoldedLog>)> done);
+  using LogsDone = std::function<void(Result<std::vector<StoredSaga>>)>;
+  using ReadDone = std::function<void(Result<FoldedLog>)>;
+  void read_logs(std::vector<SagaId> sagas, LogsDone done);
+  void read(SagaId saga, ReadDone done);
+  void read_promised(SagaId saga, ReadDone done);
   void read_view(SagaId saga, std::function<void(Result<Reading>)> done);
   ViewDone take_waiter(SagaId saga, std::uint64_t number);
   void look_for_waiter(SagaId saga, std::uint64_t number);
@@ -208,6 +212,7 @@ class Reactor : public std::enable_shared_from_this<Reactor> {
   void answer_waiters(const SagaActor& actor);
 
   // loading.cpp: sagas into memory
+  void command_unknown(SagaId saga, const StimulusBody& body, Settled settled, Origin origin);
   void load(const std::vector<SagaId>& ids, bool taken_over, std::function<void()> done);
   void loaded(const StoredSaga& stored, bool taken_over);
   Result<Actor> revived(const StoredSaga& stored);

@@ -1,7 +1,10 @@
 /// What callers see of a saga: only what is committed, from memory where this node has it.
+#include <algorithm>
 #include <utility>
 
 #include <nlohmann/json.hpp>
+
+#include <backstitch/engine/runtime/look_up.hpp>
 
 #include "reactor.hpp"
 
@@ -13,6 +16,11 @@ constexpr Duration foreign_look_every{250};
 
 Error not_found(SagaId saga) {
   return {ErrorCode::not_found, "saga-not-found", "There is no saga " + saga.text() + "."};
+}
+
+Error not_taken_up(SagaId saga) {
+  return {ErrorCode::unavailable, "start-pending",
+          "The start of " + saga.text() + " has not been taken up yet; try again."};
 }
 
 bool at_rest(SagaStatus status) {
@@ -37,28 +45,71 @@ void Reactor::view(SagaId saga, ViewDone done) {
   });
 }
 
+/// Logs whose definitions this node knows, if need be after a look into the catalogue.
+void Reactor::read_logs(std::vector<SagaId> sagas, LogsDone done) {
+  node_.ports.store->load(
+      std::move(sagas), [self = shared_from_this(),
+                         done = std::move(done)](Result<std::vector<StoredSaga>> stored) mutable {
+        const auto unknown = [&](const StoredSaga& saga) {
+          const auto program = program_of(self->registry_, saga);
+          return !program && program.error().code == ErrorCode::not_found;
+        };
+        const bool all_known = !stored || std::none_of(stored->begin(), stored->end(), unknown);
+        if (all_known) return done(std::move(stored));
+        auto& registry = self->registry_;
+        registry.refresh([done = std::move(done), stored = std::move(stored)](
+                             const Result<Done>&) mutable { done(std::move(stored)); });
+      });
+}
+
 /// The stored log, folded. `done` runs on a thread of the store's, which spares this one the work.
-void Reactor::read(SagaId saga, std::function<void(Result<FoldedLog>)> done) {
-  node_.ports.store->load({saga}, [self = shared_from_this(), saga,
-                                   done = std::move(done)](Result<std::vector<StoredSaga>> stored) {
+void Reactor::read(SagaId saga, ReadDone done) {
+  read_logs({saga}, [self = shared_from_this(), saga,
+                     done = std::move(done)](Result<std::vector<StoredSaga>> stored) mutable {
     if (!stored) return done(std::move(stored).error());
-    if (stored->empty() || stored->front().events.empty()) return done(not_found(saga));
+    if (stored->empty()) return self->read_promised(saga, std::move(done));
     done(folded_log(self->registry_, stored->front()));
   });
+}
+
+/// A start by SQL that has committed is a saga, though nobody has taken it up.
+void Reactor::read_promised(SagaId saga, ReadDone done) {
+  node_.ports.inbox->start_of(
+      saga, [self = shared_from_this(), saga,
+             done = std::move(done)](Result<std::optional<InboxItem>> start) mutable {
+        if (!start) return done(std::move(start).error());
+        auto& registry = self->registry_;
+        if (*start) {
+          return look_up(
+              registry,
+              [&registry, start = std::move(**start)] { return promised_log(registry, start); },
+              std::move(done));
+        }
+        // It may have been taken up between the two looks.
+        self->read_logs({saga}, [&registry, saga, done = std::move(done)](
+                                    Result<std::vector<StoredSaga>> stored) {
+          if (!stored) return done(std::move(stored).error());
+          done(stored->empty() ? not_found(saga) : folded_log(registry, stored->front()));
+        });
+      });
 }
 
 void Reactor::read_view(SagaId saga, std::function<void(Result<Reading>)> done) {
   read(saga, [done = std::move(done)](Result<FoldedLog> folded) {
     if (!folded) return done(std::move(folded).error());
-    done(Reading{folded->state.status, engine::view(*folded->program.definition, folded->state)});
+    Reading reading{folded->state.status,
+                    engine::view(*folded->program.definition, folded->state)};
+    if (folded->state.sequence == Sequence{}) reading.view["steps"] = Json::array();
+    done(std::move(reading));
   });
 }
 
 void Reactor::plan(SagaId saga, StimulusBody body,
                    std::function<void(Result<explore::Plan>)> done) {
-  read(saga, [present = now(), body = std::move(body),
+  read(saga, [saga, present = now(), body = std::move(body),
               done = std::move(done)](Result<FoldedLog> folded) mutable {
     if (!folded) return done(std::move(folded).error());
+    if (folded->state.sequence == Sequence{}) return done(not_taken_up(saga));
     done(explore::plan_of(folded->program, std::move(folded->state), std::move(body), present));
   });
 }

@@ -192,6 +192,10 @@ struct Registry::Impl : std::enable_shared_from_this<Registry::Impl> {
     });
   }
 
+  Registration validated(std::string_view text) const;
+  void put(const dsl::Parsed& parsed, bool activate,
+           std::function<void(Result<Registration>)> done);
+
   Catalog& catalog;
   Options options;
   std::shared_ptr<const std::string> callback_base;
@@ -230,10 +234,10 @@ std::uint64_t Registry::service_changes() const {
   return impl_->service_changes.load();
 }
 
-Registration Registry::validate(std::string_view text) const {
-  const auto known = impl_->current();
-  auto context = impl_->check_context();
-  Registration registration = registration_of(impl_->check(text, context));
+Registration Registry::Impl::validated(std::string_view text) const {
+  const auto known = current();
+  auto context = check_context();
+  Registration registration = registration_of(check(text, context));
   const auto* stored = known->find(registration.name, registration.version);
   if (stored == nullptr) {
     // The first of its name.
@@ -245,25 +249,44 @@ Registration Registry::validate(std::string_view text) const {
       stored->hash == registration.hash ? PutOutcome::same : PutOutcome::conflict;
   if (registration.outcome == PutOutcome::same) return registration;
   context.registered_hash = [stored](const std::string&, std::int64_t) { return stored->hash; };
-  registration.findings = impl_->check(text, context).findings;
+  registration.findings = check(text, context).findings;
   return registration;
+}
+
+void Registry::validate(std::string text, std::function<void(Registration)> done) {
+  Registration registration = impl_->validated(text);
+  if (!has_errors(registration.findings)) return done(std::move(registration));
+  // What it names may have been registered at another node a moment ago.
+  impl_->refresh([impl = impl_, text = std::move(text), done = std::move(done)](
+                     const Result<Done>&) { done(impl->validated(text)); });
 }
 
 void Registry::register_definition(std::string text, bool activate,
                                    std::function<void(Result<Registration>)> done) {
   const auto parsed = impl_->check(text, impl_->check_context());
+  if (!has_errors(parsed.findings)) return impl_->put(parsed, activate, std::move(done));
+  impl_->refresh([impl = impl_, text = std::move(text), activate,
+                  done = std::move(done)](const Result<Done>&) mutable {
+    const auto again = impl->check(text, impl->check_context());
+    if (has_errors(again.findings)) return done(registration_of(again));
+    impl->put(again, activate, std::move(done));
+  });
+}
+
+/// @pre without errors
+void Registry::Impl::put(const dsl::Parsed& parsed, bool activate,
+                         std::function<void(Result<Registration>)> done) {
   Registration registration = registration_of(parsed);
-  if (has_errors(registration.findings)) return done(std::move(registration));
   StoredDefinition stored;
   stored.name = registration.name;
   stored.version = registration.version;
   stored.hash = registration.hash;
   stored.document = json_text(parsed.definition->document);
   stored.findings = findings_json(registration.findings).dump();
-  stored.pins = pins_of(*parsed.definition, impl_->check_context().definition);
-  impl_->catalog.put_definition(
+  stored.pins = pins_of(*parsed.definition, check_context().definition);
+  catalog.put_definition(
       std::move(stored), activate,
-      [impl = impl_, registration = std::move(registration),
+      [impl = shared_from_this(), registration = std::move(registration),
        done = std::move(done)](Result<PutOutcome> outcome) mutable {
         if (!outcome) return done(std::move(outcome).error());
         registration.outcome = *outcome;

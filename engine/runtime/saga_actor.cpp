@@ -5,6 +5,8 @@
 #include <backstitch/base/json_text.hpp>
 #include <backstitch/base/match.hpp>
 
+#include "admission.hpp"
+
 namespace backstitch::engine {
 namespace {
 
@@ -64,13 +66,17 @@ std::vector<EventRecord> records_of(const Transition& transition) {
   return records;
 }
 
-Result<FoldedLog> folded_log(const Registry& registry, const StoredSaga& stored) {
+Result<Program> program_of(const Registry& registry, const StoredSaga& stored) {
   if (stored.events.empty()) return corrupt(stored.id, "is empty");
   const auto first = decode(stored.events.front());
   if (!first) return first.error();
   const auto* started = std::get_if<SagaStarted>(&first->body);
   if (started == nullptr) return corrupt(stored.id, "has no start");
-  auto program = registry.program(started->definition, started->version);
+  return registry.program(started->definition, started->version);
+}
+
+Result<FoldedLog> folded_log(const Registry& registry, const StoredSaga& stored) {
+  auto program = program_of(registry, stored);
   if (!program) return std::move(program).error();
   try {
     auto state = fold(*program->definition, stored.id, stored.events);
@@ -79,6 +85,25 @@ Result<FoldedLog> folded_log(const Registry& registry, const StoredSaga& stored)
   } catch (const std::exception& bug) {
     return corrupt(stored.id, std::string("does not fold: ") + bug.what());
   }
+}
+
+Result<FoldedLog> promised_log(const Registry& registry, const InboxItem& start) {
+  auto written = read_promised_start(start);
+  if (!written) return std::move(written).error();
+  StartRequest& request = written->request;
+  auto program = registry.program(request.definition, written->version);
+  if (!program) return std::move(program).error();
+  SagaStarted started{.definition = request.definition,
+                      .version = written->version,
+                      .input = std::move(request.input),
+                      .labels = std::move(request.labels),
+                      .business_key = std::move(request.business_key),
+                      .deadline = {}};
+  SagaState state;
+  state.id = start.saga;
+  apply(*program->definition, state, {start.at, std::move(started)});
+  state.sequence = {};
+  return FoldedLog{std::move(*program), std::move(state)};
 }
 
 std::optional<AuditEntry> audit_of(const StimulusBody& body) {

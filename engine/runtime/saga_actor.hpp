@@ -77,8 +77,13 @@ struct FoldedLog {
   Program program;
   SagaState state;
 };
+/// What a log runs by, from its first event.
+/// @return internal/log-corrupt, or not_found/definition-not-found
+Result<Program> program_of(const Registry& registry, const StoredSaga& stored);
 /// @return internal/log-corrupt, or why the definition is not there
 Result<FoldedLog> folded_log(const Registry& registry, const StoredSaga& stored);
+/// Of a start by SQL that has not been taken up: the saga runs, and has done nothing.
+Result<FoldedLog> promised_log(const Registry& registry, const InboxItem& start);
 /// What an operator's command leaves in the audit; nothing for other stimuli.
 std::optional<AuditEntry> audit_of(const StimulusBody& body);
 /// What a signal from SQL leaves there when it is refused.

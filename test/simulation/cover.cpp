@@ -70,8 +70,8 @@ class SagaCover {
       coverage_.reached(Rare::child_completed);
     if (line.type == "StepSucceeded" && is_pivot(document_, line.path))
       coverage_.reached(Rare::pivot_passed);
-    if (line.type == "AttemptStarted" && line.data.value("phase", std::string{}) == "poll")
-      polled_ = line.path;
+    if (line.type == "StepWaiting" && line.data.contains("poll")) polled_ = line.path;
+    if (line.type == "CallbackReceived" && polled_ == line.path) polled_.clear();
     if (line.type == "StepSucceeded" && polled_ == line.path)
       coverage_.reached(Rare::settled_by_poll);
     if (line.type == "StepCompensationScheduled") undo(line);

@@ -228,6 +228,15 @@ void NodePorts::waiting(InboxQuery query,
       std::move(done));
 }
 
+void NodePorts::start_of(SagaId saga,
+                         std::function<void(Result<std::optional<InboxItem>>)> done) {
+  using Start = std::optional<InboxItem>;
+  ask<Start>(
+      "start of",
+      [this, saga](Answered<Start> then) { database_.store().start_of(saga, std::move(then)); },
+      std::move(done));
+}
+
 void NodePorts::take_answers(std::string node,
                              std::function<void(Result<std::vector<InboxAnswer>>)> done) {
   using Answers = std::vector<InboxAnswer>;

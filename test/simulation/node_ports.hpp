@@ -55,6 +55,8 @@ class NodePorts final : public engine::Store,
   void put(engine::InboxItem item, std::function<void(Result<std::int64_t>)> done) override;
   void waiting(engine::InboxQuery query,
                std::function<void(Result<std::vector<engine::InboxItem>>)> done) override;
+  void start_of(SagaId saga,
+                std::function<void(Result<std::optional<engine::InboxItem>>)> done) override;
   void take_answers(std::string node,
                     std::function<void(Result<std::vector<engine::InboxAnswer>>)> done) override;
   void on_arrival(std::function<void()> hint) override;

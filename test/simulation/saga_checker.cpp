@@ -23,6 +23,9 @@ std::string sent(const json& request) {
 
 /// From a cancellation or the saga's timeout to the first compensation: the attempt timeout of a
 /// call in flight, and of the poll that was sent just before its answer.
+constexpr std::int64_t slack_ms = 1'000;
+constexpr std::size_t poll_notes_max = 20;
+constexpr std::size_t repetition_bytes_max = 512;
 constexpr std::int64_t stop_bound_ms = 2 * 12'000 + 1'000;
 
 /// A value inserted into a path stays one segment of it, for routers that decode `%2F`, too.
@@ -83,6 +86,7 @@ void SagaChecker::note(const LogLine& line) {
     wrong("I9", line, "the pivot was passed before");
   completions(line);
   times(line);
+  repetitions(line);
   signals(line);
   forward(line);
   backward(line);
@@ -246,7 +250,8 @@ void SagaChecker::backward(const LogLine& line) {
   }
 }
 
-/// What is pending when a saga is to stop is settled in the same moment, unless a poll is asking.
+/// What is pending when a saga is to stop is settled in the same moment; where it is polled, as soon
+/// as a question on its way is answered, of which the log knows nothing.
 void SagaChecker::completions(const LogLine& line) {
   check_settled(line);
   const std::string phase = text(line.data, "phase");
@@ -254,14 +259,13 @@ void SagaChecker::completions(const LogLine& line) {
   const bool handler = line.path.starts_with("onSuspended[") || line.path.starts_with("onFailure/");
   if (line.type == "StepWaiting" && sheet != nullptr && sheet->has("action") &&
       !sheet->is_pivot() && !handler)
-    pending_.insert(line.path);
+    pending_[line.path] =
+        line.data.contains("poll") ? number(line.data.at("poll"), "timeoutMs") + slack_ms : 0;
   const bool settles =
       line.type == "StepSucceeded" || line.type == "StepFailed" || line.type == "StepUnknown" ||
       line.type == "ProbeScheduled" ||
       ((line.type == "AttemptFailed" || line.type == "AttemptStarted") && phase == "forward");
   if (settles) pending_.erase(line.path);
-  if (phase == "poll" && line.type == "AttemptStarted") polling_.insert(line.path);
-  if (settles || (phase == "poll" && line.type == "AttemptFailed")) polling_.erase(line.path);
   if (line.type == "CallbackRefused" && !refused_callbacks_.insert(line.path).second)
     wrong("I6", line, "that a callback came too late is on record already");
   if (line.type == "StepScheduled" && sheet != nullptr && sheet->is_pivot()) pivot_sent_ = true;
@@ -282,8 +286,8 @@ void SagaChecker::completions(const LogLine& line) {
 void SagaChecker::check_settled(const LogLine& line) {
   // A stop that came while the pivot was in flight is over once the pivot took effect.
   if (!stop_at_ || pivot_passed_ || line.at == last_at_ || fold_.status() != "RUNNING") return;
-  for (const auto& path : pending_) {
-    if (polling_.count(path) > 0) continue;
+  for (const auto& [path, question_ms] : pending_) {
+    if (line.at <= *stop_at_ + question_ms) continue;
     wrong("I8", line, path + " still awaits its participant's answer after the stop");
     pending_.erase(path);
     return;
@@ -344,6 +348,19 @@ void SagaChecker::saga_ended(const LogLine& line) {
   }
 }
 
+/// What is repeated leaves little: questions none unless their answers differ, attempts short ones.
+void SagaChecker::repetitions(const LogLine& line) {
+  const std::string phase = text(line.data, "phase");
+  if (line.type == "Resumed") ++take_overs_;
+  if (phase == "poll" && line.type == "AttemptStarted") wrong("I8", line, "a question is on record");
+  if (phase == "poll" && text(line.data, "outcome") == "pending" &&
+      ++noted_answers_[line.path] > poll_notes_max + take_overs_)
+    wrong("I8", line, "more answers that say nothing are on record than may be");
+  const bool repeats = line.type == "AttemptStarted" || line.data.contains("retryAt");
+  if (repeats && line.type.starts_with("Attempt") && line.data.dump().size() > repetition_bytes_max)
+    wrong("I8", line, "a repeated attempt leaves too much behind");
+}
+
 void SagaChecker::times(const LogLine& line) {
   const std::string phase = text(line.data, "phase");
   const std::string attempt = line.path + " " + phase;
@@ -359,8 +376,6 @@ void SagaChecker::times(const LogLine& line) {
     not_before_[attempt] = number(line.data, "retryAt");
   if (line.type == "StepWaiting") {
     if (line.data.contains("until")) waiting_until_[line.path] = number(line.data, "until");
-    if (line.data.contains("pollAt"))
-      not_before_[line.path + " poll"] = number(line.data, "pollAt");
   }
   if (line.type == "StepUnknown" && line.data.contains("undoNotBefore"))
     undo_not_before_[line.path] = number(line.data, "undoNotBefore");

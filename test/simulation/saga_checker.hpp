@@ -69,6 +69,7 @@ class SagaChecker {
   void refusals(const LogLine& line);
   void backward(const LogLine& line);
   void times(const LogLine& line);
+  void repetitions(const LogLine& line);
   void signals(const LogLine& line);
   void scheduled(const LogLine& line);
   void undo_not_rendered(const LogLine& line);
@@ -97,9 +98,11 @@ class SagaChecker {
   std::set<std::string> people_;
   std::set<std::string> signal_senders_;
   std::set<std::string> failed_tries_;
-  std::set<std::string> pending_;  ///< accepted by their participants, the answer is awaited
-  std::set<std::string> polling_;  ///< a poll is in flight
+  /// Accepted by their participants, the answer is awaited; and how long a question may take.
+  std::map<std::string, std::int64_t> pending_;
   std::set<std::string> refused_callbacks_;
+  std::map<std::string, std::size_t> noted_answers_;
+  std::size_t take_overs_ = 0;
   std::set<std::string> stuck_;          ///< a person is needed at their compensations
   std::optional<std::int64_t> stop_at_;  ///< from when the saga is to stop
   bool delayed_ = false;                 ///< since then something else than a call was awaited

@@ -13,6 +13,7 @@ namespace {
 using dsl::OutcomeClass;
 
 constexpr Duration poll_every_min{100};
+constexpr std::uint32_t poll_notes_max = 20;
 
 /// Equal for what a participant says twice.
 std::string answer_digest(const Response& response) {
@@ -25,7 +26,7 @@ void Decider::wait_for_completion(const Located& at, const dsl::Completion& comp
                                   const Verdict& verdict) {
   const SagaScope scope = scope_of(at, Phase::poll);
   const auto timeout = duration_of(completion.timeout, scope);
-  StepWaiting waiting{at.path, std::nullopt, std::nullopt, std::nullopt};
+  StepWaiting waiting{at.path, std::nullopt, std::nullopt};
   std::optional<Error> broken;
   if (timeout)
     waiting.until = now() + *timeout;
@@ -41,11 +42,15 @@ void Decider::wait_for_completion(const Located& at, const dsl::Completion& comp
       broken = every ? request.error() : every.error();
     } else {
       waiting.poll = std::move(*request);
-      waiting.poll_at =
-          next_poll(std::max(*every, poll_every_min), verdict.retry_after, *waiting.until);
+      waiting.poll_every = std::max(*every, poll_every_min);
     }
   }
-  if (!broken) return emit(std::move(waiting));
+  if (!broken) {
+    const bool asks = waiting.poll.has_value();
+    emit(std::move(waiting));
+    if (asks) await_poll(at.path, verdict.retry_after);
+    return;
+  }
   // It was accepted, so it may take effect; nobody will hear of it.
   emit(AttemptFailed{at.path, Phase::forward, step_state(at.path).forward.attempts,
                      OutcomeClass::unknown,
@@ -56,11 +61,30 @@ void Decider::wait_for_completion(const Located& at, const dsl::Completion& comp
   probe_or_unknown(at, last);
 }
 
-/// What the participant asks for is cut to the completion's timeout, for a last question there.
-TimePoint Decider::next_poll(Duration every, const std::optional<Duration>& asked_for,
-                             TimePoint until) const {
-  const TimePoint next = now() + std::max(every, asked_for.value_or(Duration{0}));
-  return asked_for && now() < until ? std::min(next, until) : next;
+/// Questions are asked at fixed times after the wait began, so that no time of them is stored. One
+/// that is not half an interval away is left out, and those before what the participant asks for;
+/// that is cut to the completion's timeout, for a last question there.
+void Decider::await_poll(const StepPath& path, const std::optional<Duration>& asked_for) {
+  StepState& step = state().steps[path];
+  CallState& poll = step.poll;
+  const Duration every = step.poll_every;
+  const TimePoint soonest =
+      std::max(now() + asked_for.value_or(Duration{0}), poll.sent_at + every / 2);
+  const auto intervals = (soonest - *poll.first_at) / every + 1;
+  const TimePoint next = *poll.first_at + intervals * every;
+  const bool cut = asked_for && now() < *step.wait_until;
+  poll.in_flight = false;
+  poll.retry_at = cut ? std::min(next, *step.wait_until) : next;
+}
+
+/// Not in the log: a question that is lost is asked again.
+void Decider::ask(const Located& at) {
+  CallState& poll = state().steps[at.path].poll;
+  ++poll.attempts;
+  poll.in_flight = true;
+  poll.sent_at = now();
+  poll.retry_at.reset();
+  call(at.path, Phase::poll);
 }
 
 void Decider::poll_ended(const Located& at, const Verdict& verdict) {
@@ -72,11 +96,20 @@ void Decider::poll_ended(const Located& at, const Verdict& verdict) {
                        std::nullopt});
     return forward_ended(at, verdict);
   }
-  const auto every = duration_of(action_of(at).completion->poll->every, scope_of(at, Phase::poll));
-  const TimePoint next = next_poll(every ? std::max(*every, poll_every_min) : poll_every_min,
-                                   verdict.retry_after, *step_state(at.path).wait_until);
-  emit(AttemptFailed{at.path, Phase::poll, call.attempts, OutcomeClass::pending, std::move(why),
-                     next, verdict.lost});
+  if (is_worth_a_note(step_state(at.path), why)) {
+    emit(AttemptFailed{at.path, Phase::poll, call.attempts, OutcomeClass::pending, std::move(why),
+                       std::nullopt});
+  }
+  noted_.reset();
+  await_poll(at.path, verdict.retry_after);
+}
+
+/// Answers that say the same again are not written down. The first after a take-over is, because
+/// it shows that the saga does not bring its node down.
+bool Decider::is_worth_a_note(const StepState& step, const Failure& answer) const {
+  const auto& last = step.poll.last;
+  const bool differs = !last || last->code != answer.code || last->message != answer.message;
+  return (differs && step.poll_notes < poll_notes_max) || state().resumes_without_progress > 0;
 }
 
 void Decider::completion_timed_out(const Located& at) {
@@ -146,6 +179,26 @@ void Decider::callback(const Callback& callback) {
   else
     forward_ended(*at, verdict);
   advance();
+}
+
+void forget_questions(SagaState& state) {
+  for (const auto& path : state.open) {
+    StepState& step = state.steps.find(path)->second;
+    if (!step.poll.request) continue;
+    step.poll.in_flight = false;
+    step.poll.retry_at = *step.poll.first_at + step.poll_every;
+  }
+}
+
+void resume_questions(SagaState& state, TimePoint now) {
+  for (const auto& path : state.open) {
+    StepState& step = state.steps.find(path)->second;
+    if (!step.poll.request) continue;
+    const auto nearest = (now - *step.poll.first_at + step.poll_every / 2) / step.poll_every;
+    step.poll.in_flight = false;
+    step.poll.retry_at =
+        *step.poll.first_at + std::max<std::int64_t>(nearest, 1) * step.poll_every;
+  }
 }
 
 std::optional<SagaId> saga_of_callback(std::string_view token) {

@@ -23,6 +23,23 @@ Result<std::string> key_text(const dsl::Expression& source, const SagaScope& sco
 
 }  // namespace
 
+/// Known before the first item rather than at the one that is too many, when others have had their
+/// effect.
+std::optional<Error> Decider::does_not_fit(const dsl::ForEach& block, const Json& items) const {
+  const auto count = static_cast<std::int64_t>(items.size());
+  const std::int64_t events = count * (dsl::least_events(block.steps, false) + 1);
+  const std::size_t bytes = json_size(items);
+  const bool fits =
+      state().events + events <= events_max && state().bytes + bytes <= state_bytes_max;
+  if (fits) return std::nullopt;
+  return Error{ErrorCode::invalid, "LIMIT_EXCEEDED",
+               "`" + block.in.source() + "` gives " + std::to_string(count) + " items of " +
+                   std::to_string(bytes) + " bytes, which add at least " + std::to_string(events) +
+                   " events; the saga has " + std::to_string(state().events) + " of " +
+                   std::to_string(events_max) + " events and " + std::to_string(state().bytes) +
+                   " of " + std::to_string(state_bytes_max) + " bytes"};
+}
+
 Result<BlockStarted> Decider::evaluate_list(const Located& at, const dsl::ForEach& block) const {
   SagaScope scope = scope_of(at, Phase::forward);
   dsl::Budget budget;
@@ -35,6 +52,7 @@ Result<BlockStarted> Decider::evaluate_list(const Located& at, const dsl::ForEac
                  "`" + block.in.source() + "` gives " + std::to_string(items->size()) +
                      " items; at most " + std::to_string(block.items_max) + " are taken"};
   }
+  if (auto error = does_not_fit(block, *items)) return std::move(*error);
   BlockStarted started{at.path, 0, std::move(*items), {}};
   if (!block.key) return started;
   std::set<std::string> seen;

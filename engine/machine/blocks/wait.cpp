@@ -43,7 +43,7 @@ Progress Decider::begin_sleep(const Located& at, const dsl::Sleep& sleep) {
     }
   }
   if (until <= now()) return finish_step(at, nullptr);
-  emit(StepWaiting{at.path, until, std::nullopt, std::nullopt});
+  emit(StepWaiting{at.path, until, std::nullopt});
   return Progress::waiting;
 }
 
@@ -52,7 +52,7 @@ Progress Decider::begin_wait(const Located& at, const dsl::Wait& wait) {
   drop_refused(at, wait);
   const auto timeout = duration_of(wait.timeout, scope_of(at, Phase::forward));
   if (!timeout) return fail_expression(at, timeout.error());
-  emit(StepWaiting{at.path, now() + *timeout, std::nullopt, std::nullopt});
+  emit(StepWaiting{at.path, now() + *timeout, std::nullopt});
   return Progress::waiting;
 }
 

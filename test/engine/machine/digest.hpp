@@ -91,7 +91,14 @@ inline void write_digest(DigestWriter& out, const std::string& path,
            step.undo_started_at, step.undo_ended_at);
   write_digest(out, " forward", step.forward);
   write_digest(out, " probe", step.probe);
-  write_digest(out, " poll", step.poll);
+  // Questions are not in the log.
+  engine::CallState poll = step.poll;
+  poll.in_flight = false;
+  poll.attempts = 0;
+  poll.sent_at = {};
+  poll.retry_at.reset();
+  write_digest(out, " poll", poll);
+  out.line(" polled", step.poll_every.count(), step.poll_notes);
   write_digest(out, " undo", step.undo);
   if (step.child) {
     out.line(" child", step.child->id.text(), step.child->definition, step.child->version,

@@ -14,21 +14,53 @@ TEST_CASE("a saga with too many events fails its next step, and is still undone"
       saga(
           step("a") +
               R"(,{"name":"loop","forEach":{"in":"${input.list}","as":"i","maxItems":10000,"steps":[
-    {"name":"v1","value":1},{"name":"v2","value":1},{"name":"v3","value":1},{"name":"v4","value":1},{"name":"v5","value":1},
-    {"name":"v6","value":1},{"name":"v7","value":1},{"name":"v8","value":1},{"name":"v9","value":1},{"name":"v10","value":1}]}})",
+    {"name":"inner","forEach":{"in":"${[1,2,3,4,5,6,7,8,9,10]}","as":"j","steps":[{"name":"v","value":1}]}}]}})",
           handler),
-      R"({"list":)" + Json(std::vector<int>(10'000, 1)).dump() + "}");
+      R"({"list":)" + Json(std::vector<int>(5'000, 1)).dump() + "}");
   play.checks_fold = false;
   play.start();
   CHECK(play.answer("a", 200).ends_with(
       "StepFailed loop LIMIT_EXCEEDED, CompensationStarted LIMIT_EXCEEDED, "
       "StepCompensationScheduled a | call a compensate #1"));
-  CHECK(play.log.size() > 100'000);
+  CHECK(play.log.size() > 99'900);
   CHECK(play.log.size() < 100'100);
   CHECK(play.undo("a", 200) ==
         "StepCompensated a, HandlersStarted, StepScheduled onFailure/tell | call onFailure/tell "
         "forward #1");
   CHECK(play.answer("onFailure/tell", 200) == "StepSucceeded onFailure/tell, SagaEnded FAILED");
+}
+
+TEST_CASE("a list whose items cannot fit fails before its first item") {
+  const std::string loop =
+      R"(,{"name":"loop","forEach":{"in":"${input.list}","as":"i","maxItems":10000,"steps":[
+    {"name":"v1","value":1},{"name":"v2","value":1},{"name":"v3","value":1},{"name":"v4","value":1},{"name":"v5","value":1},
+    {"name":"v6","value":1},{"name":"v7","value":1},{"name":"v8","value":1},{"name":"v9","value":1},{"name":"v10","value":1}]}})";
+  Play play(saga(step("a") + loop),
+            R"({"list":)" + Json(std::vector<int>(9'500, 1)).dump() + "}");
+  play.checks_fold = false;
+  play.start();
+  CHECK(play.answer("a", 200) ==
+        "StepSucceeded a, StepFailed loop LIMIT_EXCEEDED, CompensationStarted LIMIT_EXCEEDED, "
+        "StepCompensationScheduled a | call a compensate #1");
+  CHECK(play.state.failure->message.find("add at least 104500 events") != std::string::npos);
+}
+
+TEST_CASE("repeated attempts are not what a definition does: they leave its events alone") {
+  Play play(saga(R"({"name":"p","action":{"service":"s","http":"PUT /p"},"kind":"pivot"},)" +
+                 retryable("r")));
+  play.checks_fold = false;
+  play.start();
+  play.answer("p", 200);
+  for (int i = 0; i < 200; ++i) {
+    play.answer("r", 503);
+    play.wake();
+  }
+  CHECK(play.state.events == 5);  // DeadlinePassed among them
+  CHECK(play.log.size() > 400);
+  for (const auto& event : play.log) {
+    if (event.type == "AttemptFailed" || event.type == "AttemptStarted")
+      CHECK(event.data.size() + event.path.size() < 512);
+  }
 }
 
 TEST_CASE("a saga whose data gets too large fails, and is still undone") {

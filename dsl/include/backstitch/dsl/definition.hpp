@@ -323,6 +323,11 @@ struct Definition {
 /// What a saga is as a step of another one: with a pivot, a pivot; else with anything that can be
 /// undone, compensatable; else retryable or readonly.
 StepKind kind_as_child(const Definition& definition);
+/// What a saga's steps may add to its log; repeated attempts are not counted.
+inline constexpr std::int64_t saga_events_max = 100'000;
+/// How many events these steps add at least if each succeeds. Of a forEach that is not known:
+/// `all_items`, as many iterations as it may have; else none.
+std::int64_t least_events(const Steps& steps, bool all_items);
 /// What step_paths holds.
 std::map<std::string, std::string, std::less<>> step_paths_of(const Definition& definition);
 /// The step of that name anywhere in the tree, handlers included; nullptr: none.

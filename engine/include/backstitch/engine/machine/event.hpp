@@ -21,6 +21,7 @@ struct SagaStarted {
   std::optional<TimePoint> deadline;
   std::optional<ParentLink> parent{};
   std::string root{};  ///< what the idempotency keys of the saga begin with
+  std::optional<TimePoint> accepted_at{};  ///< when it was put down, if it was taken up later
 };
 /// The step's request is rendered and its first attempt is being sent after this commit. For steps
 /// without a call (`value`, `fail`) it is left out: they begin and end in one event.
@@ -76,7 +77,7 @@ struct StepWaiting {
   StepPath path;
   std::optional<TimePoint> until;
   std::optional<RenderedRequest> poll;
-  std::optional<TimePoint> poll_at;
+  Duration poll_every{0};  ///< it is asked then and then, counted from this event
 };
 struct SignalReceived {
   std::string name;

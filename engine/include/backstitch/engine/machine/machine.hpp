@@ -53,6 +53,11 @@ void apply(const dsl::Definition& definition, SagaState& state, const Event& eve
 /// When the machine wants a Tick: the earliest retry, step timeout or saga deadline that matters
 /// now. Unset: only an answer or a command can move this saga.
 std::optional<TimePoint> next_wake(const SagaState& state);
+/// Makes the state that of who has only the log, where the questions to participants (see
+/// StepState::poll) are not: the next one is due at once.
+void forget_questions(SagaState& state);
+/// Of a saga that comes into memory: the question whose time is nearest is due, then or now.
+void resume_questions(SagaState& state, TimePoint now);
 /// Attempts that have been sent and not answered.
 bool has_call_in_flight(const SagaState& state);
 /// What was asked of other sagas and may have been lost on the way: to be performed again whenever

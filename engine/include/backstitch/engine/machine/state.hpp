@@ -103,7 +103,11 @@ struct StepState {
   std::string key;
   CallState forward;
   CallState probe;
+  /// What is asked and when it was begun is in the log. The questions are not: which one is on its
+  /// way and when the next is due is this node's memory, and is lost with it.
   CallState poll;
+  Duration poll_every{0};
+  std::uint32_t poll_notes = 0;  ///< answers that were noted, because they differed
   CallState undo;
   Json output;
   Json captured;
@@ -218,6 +222,7 @@ struct SagaState {
   std::optional<TimePoint> ended_at;
   std::optional<TimePoint> deadline;
   Sequence sequence;  ///< of the last event folded in
+  std::int64_t events = 0;  ///< of these, what the definition did: without repeated attempts
   std::uint32_t resumes_without_progress = 0;
   bool handlers_started = false;  ///< onFailure runs: undo is over
   std::map<StepPath, StepState, std::less<>> steps;

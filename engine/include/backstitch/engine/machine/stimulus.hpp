@@ -34,6 +34,7 @@ struct Start {
   std::optional<ParentLink> parent{};
   /// Promised before it could be looked at, and impossible: the saga FAILED at once with this.
   std::optional<Failure> refusal{};
+  std::optional<TimePoint> accepted_at{};  ///< when it was put down, if that was before now
 };
 struct CallEnded {
   StepPath path;

@@ -207,6 +207,7 @@ struct InboxItem {
   std::string kind{};
   std::string node{};  ///< who wants the answer; empty: nobody, it came by SQL
   std::string data{};  ///< JSON text of an object
+  TimePoint at{};      ///< when it was put down, by the database's clock
 };
 struct InboxQuery {
   std::vector<Shard> shards{};
@@ -229,6 +230,9 @@ class Inbox {
   /// Those that wait, by number. Commands for a saga whose start still waits are left out.
   virtual void waiting(InboxQuery query,
                        std::function<void(Result<std::vector<InboxItem>>)> done) = 0;
+  /// The start by SQL of a saga that has not been taken up; nothing: none waits.
+  virtual void start_of(SagaId saga,
+                        std::function<void(Result<std::optional<InboxItem>>)> done) = 0;
   /// Answers to what this node has put down; each is given once.
   virtual void take_answers(std::string node,
                             std::function<void(Result<std::vector<InboxAnswer>>)> done) = 0;

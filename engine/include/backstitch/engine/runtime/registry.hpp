@@ -42,7 +42,7 @@ class Registry {
   /// Grows when services_by_name() gives another map than before; cheap to ask.
   std::uint64_t service_changes() const;
   /// What register_definition would say, as far as this node knows; nothing is stored.
-  Registration validate(std::string_view text) const;
+  void validate(std::string text, std::function<void(Registration)> done);
   void register_definition(std::string text, bool activate,
                            std::function<void(Result<Registration>)> done);
   void activate(std::string name, std::int64_t version, std::function<void(Result<Done>)> done);
