@@ -7,9 +7,10 @@ namespace backstitch::dsl {
 namespace {
 
 constexpr std::array<std::string_view, 3> prefixes{"HTTP_", "TRANSPORT_", "CHILD_"};
-constexpr std::array<std::string_view, 14> codes{"BUSINESS_KEY_REUSED",
+constexpr std::array<std::string_view, 15> codes{"BUSINESS_KEY_REUSED",
                                                  "CANCELLED",
                                                  "COMPENSATION_FAILED",
+                                                 "CONTENT_REFUSED",
                                                  "EXPRESSION_FAILED",
                                                  "INPUT_INVALID",
                                                  "LIMIT_EXCEEDED",

@@ -89,7 +89,7 @@ void MemoryStore::keep_keys(const Append& item) {
   for (const StartKey& key : start.keys)
     keys_[{key.scope, key.key}] = {item.saga, start.asked.hash, start.version};
   if (!item.inbox) return;
-  // Callers' keys are kept; a start that was promised and cannot be kept gives its business key back.
+  // Callers' keys are kept; a start that cannot be kept gives its business key back.
   for (auto& [key, known] : keys_)
     if (known.saga == item.saga && key.first == "key") known.hash = start.asked.hash;
   std::erase_if(keys_, [&](const auto& key) {

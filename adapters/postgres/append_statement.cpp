@@ -5,7 +5,8 @@ const std::string& AppendStatement::sql() {
   static const std::string text = [] {
     constexpr int parameters = 1 + 4 + 7 + 12 + 9 + 10 + 5 + 3;
     std::string call =
-        "select item, outcome, existing, same_input, by_business_key from backstitch.append_batch($1";
+        "select item, outcome, existing, same_input, by_business_key"
+        " from backstitch.append_batch($1";
     for (int i = 2; i <= parameters; ++i) call += ",$" + std::to_string(i);
     return call + ")";
   }();

@@ -161,12 +161,14 @@ class Explorer {
     return hash;
   }
 
-  /// What would be read back from the log gives the same position.
+  /// What would be read back from the log gives the same position, but for questions.
   void check_fold(std::uint32_t at, const Move& move, const Made& made) {
+    moves_.forget_questions();
     const Ids decided = positions_.settle();
     if (!folded_.insert(change_by(move, decided)).second) return;
     positions_.go_to(here_);
     const bool readable = moves_.fold(move, made.events);
+    moves_.forget_questions();
     judge_.judge(here_, made.events, made.effects);
     if (!readable || positions_.settle() != decided)
       report({"I6", "the events read back give another state"}, at, move);

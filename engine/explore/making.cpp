@@ -148,6 +148,7 @@ StimulusBody Moves::prepare(const Move& move) {
 /// An event changes its step, and what is noted in the blocks around it.
 void Moves::touch_changed(const Move& move, const std::vector<Event>& events) {
   if (move.slot != 0) positions_.touch(move.slot);
+  if (move.slot == 0) touch_polled();
   for (const auto& event : events) {
     const StepPath& path = path_of(event);
     if (path.empty()) continue;
@@ -157,6 +158,18 @@ void Moves::touch_changed(const Move& move, const std::vector<Event>& events) {
       if (level.block != nullptr) positions_.touch(positions_.slot_of(level.path));
     }
   }
+}
+
+/// Questions change without an event.
+void Moves::touch_polled() {
+  const SagaState& state = positions_.state();
+  for (const auto& path : state.open)
+    if (state.steps.find(path)->second.poll.request) positions_.touch(positions_.slot_of(path));
+}
+
+void Moves::forget_questions() {
+  engine::forget_questions(positions_.state());
+  touch_polled();
 }
 
 /// What the answer says of the step's effect. The machine must not make more of it.

@@ -70,6 +70,8 @@ class Moves {
   /// The events as they would be read back, applied to the position at hand, which is the one
   /// before the move. @return false: they cannot be read
   bool fold(const Move& move, const std::vector<Event>& events);
+  /// Of the position at hand; see StepState::poll.
+  void forget_questions();
   /// Whether the move is a signal that the wait's schema does not admit.
   bool is_inadmissible(const Move& move) const;
   /// As a story tells it: `reserveStock: refused, OUT_OF_STOCK`.
@@ -84,6 +86,7 @@ class Moves {
   const StepAnswers& answers_at(Slot slot) const;
   StimulusBody prepare(const Move& move);
   void touch_changed(const Move& move, const std::vector<Event>& events);
+  void touch_polled();
   void note_before(const Move& move);
   void note_after(const std::vector<Event>& events);
   void note_answer(Slot slot, Question question, const CallResult& result);

@@ -195,7 +195,7 @@ class Applier {
   void operator()(const AttemptFailed& e) {
     StepState& step = state_.steps[e.path];
     CallState& call = call_of(step, e.phase);
-    count_attempt(call);
+    if (e.phase != Phase::poll) count_attempt(call);
     call.in_flight = false;
     call.retry_at = e.retry_at;
     call.last_attempt = e.next_is_last;

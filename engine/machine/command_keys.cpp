@@ -32,7 +32,8 @@ Json asked_for(const StimulusBody& body) {
             [](const Start&) { return Json(); }, [](const CallEnded&) { return Json(); },
             [](const Tick&) { return Json(); }, [](const TakenOver&) { return Json(); },
             [](const Callback&) { return Json(); }, [](const ChildChanged&) { return Json(); },
-            [](const UndoneByParent&) { return Json(); }},
+            [](const UndoneByParent&) { return Json(); },
+            [](const ContentRefused&) { return Json(); }},
       body);
 }
 

@@ -40,7 +40,8 @@ Transition decide(const Program& program, SagaState state, const Stimulus& stimu
             [&](const Signal& s) { decider.signal(s); },
             [&](const Callback& s) { decider.callback(s); },
             [&](const ChildChanged& s) { decider.child_changed(s); },
-            [&](const UndoneByParent& s) { decider.undone_by_parent(s); }},
+            [&](const UndoneByParent& s) { decider.undone_by_parent(s); },
+            [&](const ContentRefused& s) { decider.content_refused(s); }},
       stimulus.body);
   return out;
 }
@@ -269,6 +270,26 @@ void Decider::taken_over(const TakenOver& taken_over) {
           "the saga was taken over " + std::to_string(take_overs_max) +
               " times in a row without getting any further; does it bring its node down?",
           "", Phase::forward);
+}
+
+/// Small, so that it can be stored whatever the answer was.
+void Decider::content_refused(const ContentRefused& refused) {
+  constexpr const char* reason = "CONTENT_REFUSED";
+  constexpr const char* message =
+      "the database cannot store what this came to; the server's log has its reason";
+  if (is_terminal(state().status)) return;
+  const auto found = state().steps.find(refused.path);
+  const bool open = found != state().steps.end() && state().open.count(refused.path) > 0;
+  if (!open) return suspend(reason, message, "", Phase::forward);
+  const bool poll = refused.phase == Phase::poll;
+  const CallState& call = call_of(found->second, refused.phase);
+  if (poll || (call.in_flight && call.attempts == refused.attempt)) {
+    emit(AttemptFailed{
+        refused.path, refused.phase, refused.attempt,
+        poll ? dsl::OutcomeClass::pending : dsl::OutcomeClass::unknown,
+        failure(reason, poll ? "pending" : "unknown", message, refused.path), std::nullopt});
+  }
+  suspend(reason, message, refused.path, refused.phase);
 }
 
 Result<Json> admit_input(const dsl::Definition& definition, const Json& input) {

@@ -43,6 +43,7 @@ class Decider {
   // decide.cpp
   void start(const Start& start);
   void tick();
+  void content_refused(const ContentRefused& refused);
   void taken_over(const TakenOver& taken_over);
   /// Carries the saga on as far as it goes without an answer from outside.
   void advance();

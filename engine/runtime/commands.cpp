@@ -79,7 +79,8 @@ Named named(const StimulusBody& body) {
             [](const Start&) { return Named{}; }, [](const CallEnded&) { return Named{}; },
             [](const Tick&) { return Named{}; }, [](const TakenOver&) { return Named{}; },
             [](const ChildChanged&) { return Named{}; },
-            [](const UndoneByParent&) { return Named{}; }},
+            [](const UndoneByParent&) { return Named{}; },
+            [](const ContentRefused&) { return Named{}; }},
       body);
 }
 

@@ -238,7 +238,10 @@ void Engine::history(SagaId saga, Sequence after, std::size_t limit,
 void Engine::compare(CompatibilityQuery query,
                      std::function<void(Result<CompatibilityPage>)> done) {
   look_up(
-      impl_->registry, [impl = impl_, query] { return impl->registry.program(query.definition, query.version); },
+      impl_->registry,
+      [impl = impl_, query] {
+        return impl->registry.program(query.definition, query.version);
+      },
       [impl = impl_, query, done = std::move(done)](const Result<Program>& program) mutable {
         if (!program) return done(program.error());
         const auto& ports = impl->node.ports;

@@ -106,7 +106,8 @@ void Reactor::take(const InboxItem& item) {
             const auto self = weak.lock();
             if (!self) return;
             const bool gone = !done && done.error().code == ErrorCode::not_found;
-            if (gone) return self->refuse_command(item, done.error());
+            const bool unstorable = !done && done.error().reason == "content-refused";
+            if (gone || unstorable) return self->refuse_command(item, done.error());
             // Refused or done it has left the inbox; anything else, and it is still there.
             const bool left = done || done.error().code == ErrorCode::conflict ||
                               done.error().code == ErrorCode::invalid;
@@ -123,6 +124,9 @@ void Reactor::refuse_command(const InboxItem& item, const Error& why) {
   append.saga = item.saga;
   append.epoch = epochs_[item.saga.shard()].value_or(Epoch{});
   append.inbox = InboxSettled{item.id, written_error(why)};
+  // Nobody waits for the answer but who looks there.
+  if (item.node.empty())
+    append.audit = AuditEntry{"sql", item.kind + "-refused", why.message, "{}"};
   journal_.append(std::move(append), [weak = weak_from_this(), item](const AppendResult& result) {
     if (const auto self = weak.lock()) self->settled(item, result);
   });

@@ -11,6 +11,8 @@ namespace {
 
 /// Timers farther away are left to the sweep, which is cheaper than a timer a saga.
 constexpr Duration precise_timer_max{2'500};
+/// After the store has refused even to suspend a saga, or could not be read.
+constexpr Duration content_refused_again{30'000};
 
 /// Only an answer, a signal or a time can move it, and the answer is not on its way to this node.
 bool may_sleep(const SagaState& state) {
@@ -72,11 +74,12 @@ void Reactor::decide_next(const Actor& actor) {
     actor->pending.pop_front();
     try {
       look_up_services(*actor);
+      SagaActor::Refusal refusal = refusal_of(next.body);
       Stimulus stimulus = stimulus_of(std::move(next.body));
       stimulus.queued = actor->queued_calls();
       stimulus.idempotency_key = next.origin.idempotency_key;
       Transition transition = decide(actor->program, std::move(actor->state), stimulus);
-      decided(actor, std::move(transition), std::move(next));
+      decided(actor, std::move(transition), std::move(next), std::move(refusal));
     } catch (const InvariantViolation& bug) {
       // One saga that trips over a bug of ours must not take the others along.
       node_.ports.observer->note(Level::error, "saga-invariant-broken",
@@ -87,7 +90,8 @@ void Reactor::decide_next(const Actor& actor) {
   }
 }
 
-void Reactor::decided(const Actor& actor, Transition transition, SagaActor::Pending cause) {
+void Reactor::decided(const Actor& actor, Transition transition, SagaActor::Pending cause,
+                      SagaActor::Refusal refusal) {
   const Sequence before{transition.next.sequence.get() -
                         static_cast<std::int64_t>(transition.events.size())};
   auto records = records_of(transition);
@@ -123,9 +127,64 @@ void Reactor::decided(const Actor& actor, Transition transition, SagaActor::Pend
   journal_.append(std::move(append),
                   [self = shared_from_this(), actor, effects = std::move(transition.effects),
                    settled = answered_with(answer, std::move(cause.settled)),
-                   sleeping](const AppendResult& result) {
+                   refusal = std::move(refusal), sleeping](const AppendResult& result) {
+                    if (result.outcome == AppendOutcome::refused)
+                      return self->content_refused(actor, settled, refusal);
                     self->written(actor, result, effects, settled, sleeping);
                   });
+}
+
+/// What was decided never was: the saga is as its log has it. It stays `appending` until that is
+/// read, so nothing else is decided meanwhile.
+void Reactor::content_refused(const Actor& actor, const Settled& settled,
+                              const SagaActor::Refusal& refusal) {
+  node_.ports.observer->note(
+      Level::error, "content-refused",
+      {{"saga", actor->id.text()}, {"step", refusal.suspends.path}});
+  read_logs({actor->id}, [self = shared_from_this(), actor, settled,
+                          refusal](Result<std::vector<StoredSaga>> stored) {
+    self->executor_.post([self, actor, settled, refusal, stored = std::move(stored)] {
+      if (!stored && !actor->dropped) {
+        self->executor_.call_after(content_refused_again,
+                                   [self, actor, settled, refusal] {
+                                     self->content_refused(actor, settled, refusal);
+                                   });
+        return;
+      }
+      actor->appending = false;
+      if (settled && (refusal.is_command || actor->dropped))
+        settled(Error{ErrorCode::invalid, "content-refused",
+                      "The database cannot store this; nothing was changed."});
+      if (actor->dropped || stored->empty()) return self->lost(actor, "refused by the store");
+      self->go_back_to_log(actor, stored->front());
+      if (actor->dropped) return;
+      if (!refusal.is_command && !refusal.again)
+        actor->pending.push_front({refusal.suspends, {}, {}, {}});
+      // The database refuses everything, it seems: for as long as it does, the saga stands still.
+      if (refusal.again) {
+        self->executor_.call_after(content_refused_again, [weak = self->weak_from_this(), actor,
+                                                           suspends = refusal.suspends] {
+          if (const auto alive = weak.lock()) alive->stimulate(actor, suspends);
+        });
+        return;
+      }
+      self->decide_next(actor);
+      self->settle(actor);
+    });
+  });
+}
+
+void Reactor::go_back_to_log(const Actor& actor, const StoredSaga& stored) {
+  auto folded = folded_log(registry_, stored);
+  if (!folded || folded->state.sequence >= actor->state.sequence)
+    return lost(actor, "refused by the store");
+  actor->state = std::move(folded->state);
+  resume_questions(actor->state, now());
+  actor->wake = next_wake(actor->state);
+  actor->stored_status = to_text(actor->state.status);
+  actor->ended = is_terminal(actor->state.status);
+  // Whatever the row says, the next append sets it right.
+  actor->stored_wake = true;
 }
 
 /// Decides whether the saga leaves memory with the append that is being made.
@@ -151,7 +210,6 @@ void Reactor::written(const Actor& actor, const AppendResult& result,
                     "Another node runs this saga now; try again."});
     const char* why = result.outcome == AppendOutcome::fenced     ? "fenced"
                       : result.outcome == AppendOutcome::conflict ? "conflict"
-                      : result.outcome == AppendOutcome::refused  ? "refused by the store"
                                                                   : "store closed";
     return lost(actor, why);
   }

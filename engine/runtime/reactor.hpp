@@ -134,9 +134,13 @@ class Reactor : public std::enable_shared_from_this<Reactor> {
   // reactor.cpp: deciding and what follows
   void stimulate(const Actor& actor, StimulusBody body, Settled settled = {}, Origin origin = {});
   void decide_next(const Actor& actor);
-  void decided(const Actor& actor, Transition transition, SagaActor::Pending cause);
+  void decided(const Actor& actor, Transition transition, SagaActor::Pending cause,
+               SagaActor::Refusal refusal);
   void written(const Actor& actor, const AppendResult& result, const std::vector<Effect>& effects,
                const Settled& settled, bool sleeping);
+  void content_refused(const Actor& actor, const Settled& settled,
+                       const SagaActor::Refusal& refusal);
+  void go_back_to_log(const Actor& actor, const StoredSaga& stored);
   bool falls_asleep(const Actor& actor);
   void perform(const Actor& actor, const std::vector<Effect>& effects);
   void settle(const Actor& actor);

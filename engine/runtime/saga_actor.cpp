@@ -133,8 +133,19 @@ std::optional<AuditEntry> audit_of(const StimulusBody& body) {
             [](const Signal&) { return std::optional<AuditEntry>{}; },
             [](const Callback&) { return std::optional<AuditEntry>{}; },
             [](const ChildChanged&) { return std::optional<AuditEntry>{}; },
-            [](const UndoneByParent&) { return std::optional<AuditEntry>{}; }},
+            [](const UndoneByParent&) { return std::optional<AuditEntry>{}; },
+            [](const ContentRefused&) { return std::optional<AuditEntry>{}; }},
       body);
+}
+
+SagaActor::Refusal refusal_of(const StimulusBody& body) {
+  SagaActor::Refusal refusal;
+  refusal.is_command = written_command(body, {}).has_value();
+  refusal.again = std::holds_alternative<ContentRefused>(body);
+  if (const auto* again = std::get_if<ContentRefused>(&body)) refusal.suspends = *again;
+  if (const auto* ended = std::get_if<CallEnded>(&body))
+    refusal.suspends = {ended->path, ended->phase, ended->attempt};
+  return refusal;
 }
 
 std::optional<AuditEntry> audit_of_refused(const StimulusBody& body) {

@@ -35,6 +35,13 @@ struct SagaActor {
     Origin origin;
   };
 
+  /// What follows if the store cannot hold what was decided.
+  struct Refusal {
+    ContentRefused suspends;
+    bool is_command = false;  ///< whoever sent it is told, and the saga goes on
+    bool again = false;       ///< it is what followed that was refused
+  };
+
   /// A call that waits in the queue of its service.
   struct Queued {
     CallParticipant effect;
@@ -86,6 +93,7 @@ Result<FoldedLog> folded_log(const Registry& registry, const StoredSaga& stored)
 Result<FoldedLog> promised_log(const Registry& registry, const InboxItem& start);
 /// What an operator's command leaves in the audit; nothing for other stimuli.
 std::optional<AuditEntry> audit_of(const StimulusBody& body);
+SagaActor::Refusal refusal_of(const StimulusBody& body);
 /// What a signal from SQL leaves there when it is refused.
 std::optional<AuditEntry> audit_of_refused(const StimulusBody& body);
 /// A command as it lies in the inbox: its kind and the JSON text of its data; nothing for what no

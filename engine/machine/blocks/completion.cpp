@@ -186,6 +186,8 @@ void forget_questions(SagaState& state) {
     StepState& step = state.steps.find(path)->second;
     if (!step.poll.request) continue;
     step.poll.in_flight = false;
+    step.poll.attempts = 0;
+    step.poll.sent_at = *step.poll.first_at;
     step.poll.retry_at = *step.poll.first_at + step.poll_every;
   }
 }

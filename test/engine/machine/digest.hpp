@@ -91,12 +91,10 @@ inline void write_digest(DigestWriter& out, const std::string& path,
            step.undo_started_at, step.undo_ended_at);
   write_digest(out, " forward", step.forward);
   write_digest(out, " probe", step.probe);
-  // Questions are not in the log.
+  // How often and when it was asked is not in the log.
   engine::CallState poll = step.poll;
-  poll.in_flight = false;
   poll.attempts = 0;
   poll.sent_at = {};
-  poll.retry_at.reset();
   write_digest(out, " poll", poll);
   out.line(" polled", step.poll_every.count(), step.poll_notes);
   write_digest(out, " undo", step.undo);

@@ -23,6 +23,7 @@ class SlowStore : public engine::Store {
   void append(std::size_t lane, std::vector<engine::Append> batch,
               std::function<void(std::vector<engine::AppendResult>)> done) override {
     appended += batch.size();
+    if (refuses) return append_but_refused(lane, std::move(batch), std::move(done));
     if (!holding) return store_.append(lane, std::move(batch), std::move(done));
     held_.push_back([this, lane, batch = std::move(batch), done = std::move(done)]() mutable {
       store_.append(lane, std::move(batch), std::move(done));
@@ -47,12 +48,35 @@ class SlowStore : public engine::Store {
     for (auto& append : std::exchange(held_, {})) append();
   }
 
+  /// Of whose content the store is made to say that it cannot hold it.
+  std::function<bool(const engine::Append&)> refuses;
+  std::size_t refused = 0;
   bool holding = false;
   bool is_reachable = true;
   std::size_t appended = 0;
   std::size_t loads = 0;
 
  private:
+  void append_but_refused(std::size_t lane, std::vector<engine::Append> batch,
+                          std::function<void(std::vector<engine::AppendResult>)> done) {
+    std::vector<bool> is_refused;
+    std::vector<engine::Append> good;
+    for (auto& item : batch) {
+      is_refused.push_back(refuses(item));
+      refused += is_refused.back() ? 1 : 0;
+      if (!is_refused.back()) good.push_back(std::move(item));
+    }
+    store_.append(lane, std::move(good),
+                  [is_refused, done = std::move(done)](std::vector<engine::AppendResult> results) {
+                    std::vector<engine::AppendResult> all;
+                    auto next = results.begin();
+                    for (const bool one : is_refused)
+                      all.push_back(one ? engine::AppendResult{engine::AppendOutcome::refused}
+                                        : *next++);
+                    done(std::move(all));
+                  });
+  }
+
   engine::Store& store_;
   std::vector<std::function<void()>> held_;
 };

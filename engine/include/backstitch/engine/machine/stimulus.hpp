@@ -115,9 +115,17 @@ struct ChildChanged {
 struct UndoneByParent {
   Failure failure;
 };
+/// The store cannot hold what was decided, however often it is tried; the state is the one before.
+struct ContentRefused {
+  /// The call whose answer it was decided on, which is as good as none. Empty path: no call's.
+  StepPath path;
+  Phase phase = Phase::forward;
+  std::uint32_t attempt = 0;
+};
 
 using StimulusBody = std::variant<Start, CallEnded, Tick, TakenOver, Cancel, Retry, Suspend, Skip,
-                                  Resolve, Signal, Callback, ChildChanged, UndoneByParent>;
+                                  Resolve, Signal, Callback, ChildChanged, UndoneByParent,
+                                  ContentRefused>;
 
 /// A call that has not left the node's own queue.
 struct QueuedCall {
