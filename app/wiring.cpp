@@ -29,6 +29,7 @@ namespace {
 constexpr std::chrono::seconds open_max{60};
 constexpr unsigned stop_max_s = 29;  // all of it
 constexpr std::chrono::seconds close_max{20};
+constexpr Duration answers_out_max{3'000};
 
 std::size_t reactor_count(std::size_t wanted) {
   if (wanted > 0) return wanted;
@@ -140,12 +141,15 @@ struct Node::Impl {
                  "The engine did not become ready; is another node holding every shard?"};
   }
 
+  void drain() {
+    if (std::exchange(drained, true) || !engine || threads.empty()) return;
+    wait_for<Done>(close_max, [this](auto done) { engine->close([done] { done({}); }); });
+  }
+
   void stop() {
     if (stopped) return;
     stopped = true;
-    if (engine && !threads.empty()) {
-      wait_for<Done>(close_max, [this](auto done) { engine->close([done] { done({}); }); });
-    }
+    drain();
     if (store) store->close();
     for (auto& reactor : reactors) reactor->stop();
     for (auto& thread : threads) thread.join();
@@ -164,6 +168,7 @@ struct Node::Impl {
   std::vector<std::unique_ptr<http::HttpParticipants>> participants;
   std::unique_ptr<engine::Engine> engine;
   std::vector<std::thread> threads;
+  bool drained = false;
   bool stopped = false;
 };
 
@@ -177,6 +182,9 @@ Result<Done> Node::open() {
 }
 Result<Done> Node::start() {
   return impl_->start();
+}
+void Node::drain() {
+  impl_->drain();
 }
 void Node::stop() {
   impl_->stop();
@@ -236,7 +244,10 @@ Result<std::uint16_t> Server::start() {
 }
 
 void Server::stop() {
-  if (impl_->rest) impl_->rest->stop();
+  if (impl_->rest) impl_->rest->drain();
+  impl_->node.drain();
+  // Whoever waited has an answer now; it only has to get out.
+  if (impl_->rest) impl_->rest->stop(answers_out_max);
   impl_->node.stop();
 }
 

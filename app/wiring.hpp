@@ -48,6 +48,8 @@ class Node {
   Result<Done> open();
   /// Takes shards and revives their sagas. @pre open succeeded
   Result<Done> start();
+  /// Takes no more starts, lets appends in flight finish, gives the shards back.
+  void drain();
   void stop();
   engine::Engine& engine();                ///< @pre open succeeded
   std::vector<asio::Reactor*> reactors();  ///< @pre open succeeded

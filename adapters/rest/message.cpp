@@ -5,6 +5,27 @@
 #include <backstitch/base/json_text.hpp>
 
 namespace backstitch::rest {
+
+void PeerWatch::watch(std::function<void()> then) {
+  {
+    const std::lock_guard lock(mutex_);
+    if (!gone_) {
+      then_ = std::move(then);
+      return;
+    }
+  }
+  then();
+}
+
+void PeerWatch::gone() {
+  std::function<void()> then;
+  {
+    const std::lock_guard lock(mutex_);
+    gone_ = true;
+    then = std::exchange(then_, nullptr);
+  }
+  if (then) then();
+}
 namespace {
 
 int hex_digit(char c) {

@@ -3,6 +3,8 @@
 #include <cstddef>
 #include <functional>
 #include <map>
+#include <memory>
+#include <mutex>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -14,6 +16,19 @@
 #include <backstitch/base/time.hpp>
 
 namespace backstitch::rest {
+
+/// Told when the peer of a request has gone before its answer. Thread-safe; `then` is called at
+/// most once, inside watch() if the peer has gone already.
+class PeerWatch {
+ public:
+  void watch(std::function<void()> then);
+  void gone();
+
+ private:
+  std::mutex mutex_;
+  bool gone_ = false;
+  std::function<void()> then_;
+};
 
 struct Request {
   std::string method;
@@ -27,6 +42,7 @@ struct Request {
   std::string content_encoding;  ///< empty: no header
   std::string body;
   std::size_t reactor = 0;  ///< the one this request came in on
+  std::shared_ptr<PeerWatch> peer = std::make_shared<PeerWatch>();
 
   /// The value of a query parameter that may appear once.
   /// @return invalid/query-invalid if it appears twice

@@ -18,6 +18,8 @@ class Router {
   void route(Request request, Respond respond) const;
   /// The largest body the path may have, given the bounds for ordinary and batch requests.
   static bool is_batch(std::string_view path) { return path == "/v1/sagas/batch"; }
+  /// About the process, not its sagas.
+  static bool is_of_system(std::string_view path) { return !path.starts_with("/v1/"); }
 
  private:
   struct Route {

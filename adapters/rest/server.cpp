@@ -2,6 +2,7 @@
 
 #include <chrono>
 #include <optional>
+#include <thread>
 
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/post.hpp>
@@ -82,8 +83,11 @@ struct Server::Impl : std::enable_shared_from_this<Server::Impl> {
     });
   }
 
-  void stop() {
-    if (shared->stopping.exchange(true)) return;
+  void stop(Duration most) {
+    shared->stopping.store(true);
+    const auto end = std::chrono::steady_clock::now() + most;
+    while (shared->answering.load() > 0 && std::chrono::steady_clock::now() < end)
+      std::this_thread::sleep_for(std::chrono::milliseconds(5));
     boost::asio::post(acceptor.get_executor(), [self = shared_from_this()] {
       error_code ignored;
       self->acceptor.close(ignored);
@@ -104,8 +108,11 @@ Server::~Server() = default;
 Result<std::uint16_t> Server::listen() {
   return impl_->listen();
 }
-void Server::stop() {
-  impl_->stop();
+void Server::drain() {
+  impl_->shared->stopping.store(true);
+}
+void Server::stop(Duration most) {
+  impl_->stop(most);
 }
 
 }  // namespace backstitch::rest

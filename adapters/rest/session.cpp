@@ -45,7 +45,10 @@ class Session : public std::enable_shared_from_this<Session> {
       : stream_(std::move(socket)), shared_(std::move(shared)), reactor_(reactor) {
     shared_->connections.fetch_add(1);
   }
-  ~Session() { shared_->connections.fetch_sub(1); }
+  ~Session() {
+    answered();
+    shared_->connections.fetch_sub(1);
+  }
   Session(const Session&) = delete;
   Session& operator=(const Session&) = delete;
 
@@ -113,6 +116,8 @@ class Session : public std::enable_shared_from_this<Session> {
   }
 
   void answer() {
+    shared_->answering.fetch_add(1);
+    answering_ = true;
     stream_.expires_never();
     auto message = parser_->release();
     keep_alive_ = message.keep_alive() && !shared_->stopping.load();
@@ -121,6 +126,10 @@ class Session : public std::enable_shared_from_this<Session> {
     if (!request) return send(problem(request.error()));
     request->method = head_only_ ? "GET" : std::string(message.method_string());
     request->reactor = reactor_;
+    if (shared_->stopping.load() && !Router::is_of_system(request->path))
+      return send(problem({ErrorCode::unavailable, "shutting-down",
+                           "This node is stopping; try another or later."}));
+    if (request->query.count("wait") > 0) watch_peer(request->peer);
     if (const auto key = message.find("Idempotency-Key"); key != message.end()) {
       request->has_idempotency_key = true;
       request->idempotency_key = std::string(key->value());
@@ -137,6 +146,24 @@ class Session : public std::enable_shared_from_this<Session> {
     }
   }
 
+  /// Whoever leaves while it waits is not waited for. What a peer sends ahead hides that it left.
+  void watch_peer(const std::shared_ptr<PeerWatch>& peer) {
+    watching_ = true;
+    stream_.socket().async_wait(tcp::socket::wait_read,
+                                [self = shared_from_this(), peer](error_code error) {
+                                  if (error) return;
+                                  char byte = 0;
+                                  error_code end;
+                                  self->stream_.socket().receive(boost::asio::buffer(&byte, 1),
+                                                                 tcp::socket::message_peek, end);
+                                  if (end) peer->gone();
+                                });
+  }
+
+  void answered() {
+    if (std::exchange(answering_, false)) shared_->answering.fetch_sub(1);
+  }
+
   /// Answers may come from any thread; the socket belongs to this one.
   Respond responder() {
     return [self = shared_from_this()](Reply reply) {
@@ -147,6 +174,10 @@ class Session : public std::enable_shared_from_this<Session> {
   }
 
   void send(Reply reply) {
+    if (std::exchange(watching_, false)) {
+      error_code ignored;
+      stream_.socket().cancel(ignored);
+    }
     response_ = {};
     response_.version(11);
     response_.result(static_cast<unsigned>(reply.status));
@@ -161,6 +192,7 @@ class Session : public std::enable_shared_from_this<Session> {
     serializer_.emplace(response_);
     serializer_->split(false);
     auto written = [self = shared_from_this()](error_code error, std::size_t) {
+      self->answered();
       if (error) return self->close();
       if (self->keep_alive_) return self->await_request();
       self->linger();
@@ -215,6 +247,8 @@ class Session : public std::enable_shared_from_this<Session> {
   std::size_t lingered_ = 0;
   bool keep_alive_ = false;
   bool head_only_ = false;
+  bool answering_ = false;
+  bool watching_ = false;
 };
 
 }  // namespace

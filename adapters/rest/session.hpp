@@ -16,6 +16,7 @@ struct Shared {
   Options options;
   Router router;
   std::atomic<std::size_t> connections{0};
+  std::atomic<std::size_t> answering{0};  ///< requests that have no answer yet
   std::atomic<bool> stopping{false};
 };
 

@@ -123,15 +123,17 @@ void start_saga(engine::Engine& engine, const Options& options, Request request,
   if (!key) return respond(problem(key.error()));
   if (!key->empty()) start->idempotency_key = std::move(*key);
   engine.start(request.reactor, std::move(*start),
-               [&engine, respond, wait = *wait](const Result<engine::StartReply>& reply) {
+               [&engine, respond, wait = *wait,
+                peer = request.peer](const Result<engine::StartReply>& reply) {
                  if (!reply) return respond(problem(reply.error()));
                  const int status = reply->created ? 201 : 200;
                  const SagaId id = reply->id;
                  auto answer = [id, status, respond](const Result<Json>& view) {
                    respond(started_reply(id, status, view));
                  };
-                 if (wait) return engine.await_end(id, *wait, std::move(answer));
-                 engine.view(id, std::move(answer));
+                 if (!wait) return engine.view(id, std::move(answer));
+                 const auto number = engine.await_end(id, *wait, std::move(answer));
+                 peer->watch([&engine, id, number] { engine.stop_waiting(id, number); });
                });
 }
 

@@ -296,7 +296,9 @@ void Decider::send_again(const Located& at, Phase phase) {
     last.message = "not tried again, because the saga does not go on here";
     return give_up_forward(at, last);
   }
-  if (phase == Phase::poll) return ask(at);
+  // What is to stop is settled without another question.
+  const bool stops = stopping(at) && at.step->kind != dsl::StepKind::pivot;
+  if (phase == Phase::poll) return stops ? void() : ask(at);
   const std::uint32_t attempt = call_of(step_state(at.path), phase).attempts + 1;
   emit(AttemptStarted{at.path, phase, attempt});
   call(at.path, phase);

@@ -69,6 +69,9 @@ struct Engine::Impl : std::enable_shared_from_this<Engine::Impl> {
 
   void close(std::function<void()> done) {
     if (node.closing.exchange(true)) return done();
+    for (std::size_t i = 0; i < reactors.size(); ++i)
+      executor_of(i).post([reactor = reactors[i]] { reactor->answer_everybody(); });
+    node.forwarder->answer_everybody();
     executor_of(0).post(
         [self = shared_from_this(), done = std::move(done)] { self->owner->close(done); });
   }
@@ -159,6 +162,7 @@ struct Engine::Impl : std::enable_shared_from_this<Engine::Impl> {
   std::shared_ptr<ShardOwner> owner;
   std::atomic<bool> ready{false};
   std::atomic<std::size_t> next{0};
+  std::atomic<std::uint64_t> next_wait{1};
 };
 
 Engine::Engine(Ports ports, Options options)
@@ -216,12 +220,21 @@ void Engine::plan(SagaId saga, Command command, std::function<void(Result<explor
        done = std::move(done)]() mutable { target->plan(saga, std::move(body), std::move(done)); });
 }
 
-void Engine::await_end(SagaId saga, Duration wait, std::function<void(Result<Json>)> done) {
+std::uint64_t Engine::await_end(SagaId saga, Duration wait,
+                                std::function<void(Result<Json>)> done) {
+  const std::size_t index = impl_->reactor_of(saga);
+  const std::uint64_t number = impl_->next_wait.fetch_add(1, std::memory_order_relaxed);
+  impl_->executor_of(index).post(
+      [target = impl_->reactors[index], saga, number, wait, done = std::move(done)]() mutable {
+        target->await_end(saga, number, wait, std::move(done));
+      });
+  return number;
+}
+
+void Engine::stop_waiting(SagaId saga, std::uint64_t wait) {
   const std::size_t index = impl_->reactor_of(saga);
   impl_->executor_of(index).post(
-      [target = impl_->reactors[index], saga, wait, done = std::move(done)]() mutable {
-        target->await_end(saga, wait, std::move(done));
-      });
+      [target = impl_->reactors[index], saga, wait] { target->stop_waiting(saga, wait); });
 }
 
 void Engine::view(SagaId saga, std::function<void(Result<Json>)> done) {

@@ -54,6 +54,15 @@ void Forwarder::put_down(std::int64_t number, Settled done) {
   if (!looking_) look();
 }
 
+void Forwarder::answer_everybody() {
+  executor_.post([self = shared_from_this()] {
+    for (auto& [number, waiting] : std::exchange(self->waiting_, {})) {
+      self->executor_.cancel(waiting.timer);
+      waiting.done(pending());
+    }
+  });
+}
+
 /// Answers are few, so they are asked for again and again while one is awaited.
 void Forwarder::look() {
   looking_ = !waiting_.empty();

@@ -17,6 +17,8 @@ class Forwarder : public std::enable_shared_from_this<Forwarder> {
   /// `done` with the other node's answer; see Engine::command.
   void forward(SagaId saga, const StimulusBody& body, const std::string& idempotency_key,
                Settled done);
+  /// This node stops: what was put down is carried out by others.
+  void answer_everybody();
 
  private:
   struct Waiting {

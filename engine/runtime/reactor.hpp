@@ -63,7 +63,9 @@ class Reactor : public std::enable_shared_from_this<Reactor> {
   void start(StartRequest request, StartDone done, bool up_to_date = false);
   void command(SagaId saga, StimulusBody body, Settled settled, Origin origin = {});
   void view(SagaId saga, ViewDone done);
-  void await_end(SagaId saga, Duration wait, ViewDone done);
+  void await_end(SagaId saga, std::uint64_t number, Duration wait, ViewDone done);
+  void stop_waiting(SagaId saga, std::uint64_t number);
+  void answer_everybody();
   void plan(SagaId saga, StimulusBody body, std::function<void(Result<explore::Plan>)> done);
 
   /// The shards held now, and until when this node may act on them without another renewal.
@@ -255,7 +257,6 @@ class Reactor : public std::enable_shared_from_this<Reactor> {
   std::optional<std::uint64_t> services_seen_;
   std::unordered_set<SagaId> loading_;
   std::map<SagaId, std::map<std::uint64_t, Waiter>> waiters_;
-  std::uint64_t last_waiter_ = 0;
   std::size_t waiter_count_ = 0;
   std::array<std::optional<Epoch>, shard_count> epochs_{};
   std::vector<Shard> shards_;         ///< held, but for those that are being left

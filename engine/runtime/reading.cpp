@@ -114,12 +114,12 @@ void Reactor::plan(SagaId saga, StimulusBody body,
   });
 }
 
-void Reactor::await_end(SagaId saga, Duration wait, ViewDone done) {
+void Reactor::await_end(SagaId saga, std::uint64_t number, Duration wait, ViewDone done) {
+  if (node_.closing) return view(saga, std::move(done));
   if (waiter_count_ >= node_.options.waiters_max) {
     return done(Error{ErrorCode::overloaded, "overloaded",
                       "Too many calls are waiting for sagas; ask for the saga later."});
   }
-  const std::uint64_t number = ++last_waiter_;
   ++waiter_count_;
   Waiter& waiter = waiters_[saga][number];
   waiter.done = std::move(done);
@@ -130,6 +130,18 @@ void Reactor::await_end(SagaId saga, Duration wait, ViewDone done) {
   });
   // Not in memory: it may have ended long ago, sleep, or run elsewhere.
   if (actors_.count(saga) == 0) look_for_waiter(saga, number);
+}
+
+void Reactor::stop_waiting(SagaId saga, std::uint64_t number) {
+  if (auto waited = take_waiter(saga, number)) view(saga, std::move(waited));
+}
+
+/// This node stops: its callers get what there is.
+void Reactor::answer_everybody() {
+  std::vector<std::pair<SagaId, std::uint64_t>> all;
+  for (const auto& [saga, waiting] : waiters_)
+    for (const auto& [number, waiter] : waiting) all.emplace_back(saga, number);
+  for (const auto& [saga, number] : all) stop_waiting(saga, number);
 }
 
 void Reactor::look_for_waiter(SagaId saga, std::uint64_t number) {

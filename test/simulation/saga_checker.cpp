@@ -288,6 +288,8 @@ void SagaChecker::check_settled(const LogLine& line) {
   if (!stop_at_ || pivot_passed_ || line.at == last_at_ || fold_.status() != "RUNNING") return;
   for (const auto& [path, question_ms] : pending_) {
     if (line.at <= *stop_at_ + question_ms) continue;
+    // The answer to a question may be the first that happens since.
+    if (question_ms > 0 && overdue_.try_emplace(path, line.at).first->second == line.at) continue;
     wrong("I8", line, path + " still awaits its participant's answer after the stop");
     pending_.erase(path);
     return;

@@ -101,6 +101,7 @@ class SagaChecker {
   /// Accepted by their participants, the answer is awaited; and how long a question may take.
   std::map<std::string, std::int64_t> pending_;
   std::set<std::string> refused_callbacks_;
+  std::map<std::string, std::int64_t> overdue_;  ///< those of pending_ that were asked
   std::map<std::string, std::size_t> noted_answers_;
   std::size_t take_overs_ = 0;
   std::set<std::string> stuck_;          ///< a person is needed at their compensations

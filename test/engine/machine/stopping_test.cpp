@@ -86,6 +86,13 @@ TEST_CASE("a 202 that comes after the stop is not waited for") {
       "StepWaiting q for 14d, AttemptFailed q forward #1 unknown, StepUnknown q"));
 }
 
+TEST_CASE("a question that a take-over lost is not asked again when the saga is to stop") {
+  auto play = waits_for_answer(answered_by_poll);
+  play.wake();
+  play.cancel();
+  CHECK(play.take_over().starts_with("Resumed, AttemptFailed q forward #1 unknown, StepUnknown q"));
+}
+
 TEST_CASE("a poll in flight is awaited when the saga is to stop, the next one is not sent") {
   auto play = waits_for_answer(answered_by_poll);
   play.wake();

@@ -41,8 +41,12 @@ class Server {
   ~Server();
   /// @return the port. unavailable/listen-failed names the address and the reason.
   Result<std::uint16_t> listen();
-  /// Stops accepting and closes idle connections; requests being answered are finished. Idempotent.
-  void stop();
+  /// From now on requests are answered 503 `shutting-down`, but for those about the process; the
+  /// ones that were taken are still answered. Idempotent.
+  void drain();
+  /// Stops accepting once every request that was taken is answered, or `most` is over. Blocks; not
+  /// on a reactor. Idempotent.
+  void stop(Duration most = Duration{0});
 
  private:
   struct Impl;

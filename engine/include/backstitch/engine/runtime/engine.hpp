@@ -100,8 +100,12 @@ class Engine {
                std::string idempotency_key = {});
   /// What the command would set going, if every call succeeded. Refused like the command.
   void plan(SagaId saga, Command command, std::function<void(Result<explore::Plan>)> done);
-  /// The view of the saga once it has ended or is suspended, or as it is when `wait` is over.
-  void await_end(SagaId saga, Duration wait, std::function<void(Result<Json>)> done);
+  /// The view of the saga once it has ended or is suspended, or as it is when `wait` is over, when
+  /// stop_waiting is called, or when the engine closes.
+  /// @return names the wait for stop_waiting
+  std::uint64_t await_end(SagaId saga, Duration wait, std::function<void(Result<Json>)> done);
+  /// Nothing if `done` has been called already.
+  void stop_waiting(SagaId saga, std::uint64_t wait);
   /// The machine's view() of what is committed. not_found/saga-not-found.
   void view(SagaId saga, std::function<void(Result<Json>)> done);
 
