@@ -1,4 +1,5 @@
 #include <backstitch/base/json_text.hpp>
+#include <backstitch/dsl/taint.hpp>
 #include <backstitch/dsl/parse.hpp>
 
 #include <algorithm>
@@ -196,6 +197,8 @@ Parsed parse_definition(std::string_view text, const DefinitionLimits& limits) {
     read_steps(reader, *definition, context, limits);
     reader.finish();
     definition->step_paths = step_paths_of(*definition);
+    if (text.find("x-sensitive") != std::string_view::npos)
+      definition->taints = std::make_shared<const TaintMap>(TaintMap::of(*definition));
     // Keys are kept sorted and numbers written one way: the compact text is the canonical form.
     const bool is_object = json->is_object();
     definition->hash = sha256_hex(json_text(*json));

@@ -52,20 +52,6 @@ Json PayloadSchema::with_defaults(const Json& value) const {
   return filled;
 }
 
-Json PayloadSchema::masked(const Json& value) const {
-  Json shown = value;
-  for_each_sensitive(*impl_->root, shown, [](Json& part) { part = "***"; });
-  return shown;
-}
-
-std::vector<Json> PayloadSchema::sensitive(const Json& value) const {
-  std::vector<Json> parts;
-  Json looked_at = value;
-  for_each_sensitive(*impl_->root, looked_at,
-                     [&](Json& part) { parts.push_back(std::move(part)); });
-  return parts;
-}
-
 const Json& PayloadSchema::source() const {
   return impl_->source;
 }

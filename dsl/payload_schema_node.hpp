@@ -42,7 +42,5 @@ std::unique_ptr<SchemaNode> compile_schema(const Json& source, const std::string
 void validate_against(const SchemaNode& node, const Json& value, const std::string& pointer,
                       std::vector<ErrorDetail>& errors);
 void fill_defaults(const SchemaNode& node, Json& value);
-void for_each_sensitive(const SchemaNode& node, Json& value,
-                        const std::function<void(Json&)>& found);
 
 }  // namespace backstitch::dsl

@@ -161,20 +161,4 @@ void fill_defaults(const SchemaNode& node, Json& value) {
   }
 }
 
-void for_each_sensitive(const SchemaNode& node, Json& value,
-                        const std::function<void(Json&)>& found) {
-  if (node.sensitive) return found(value);
-  if (value.is_object()) {
-    for (auto& [name, member] : value.items()) {
-      const auto known = node.properties.find(name);
-      if (known != node.properties.end())
-        for_each_sensitive(*known->second, member, found);
-      else if (node.additional)
-        for_each_sensitive(*node.additional, member, found);
-    }
-  } else if (value.is_array() && node.items) {
-    for (Json& item : value) for_each_sensitive(*node.items, item, found);
-  }
-}
-
 }  // namespace backstitch::dsl

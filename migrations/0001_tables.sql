@@ -26,6 +26,7 @@ create table backstitch.saga (
   input         jsonb       not null,
   output        jsonb,
   failure       jsonb,
+  sensitive     jsonb,
   constraint saga_pkey primary key (id),
   constraint saga_status_known check (status = any (backstitch.saga_statuses()))
 ) with (autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_threshold = 5000,
@@ -33,6 +34,9 @@ create table backstitch.saga (
 comment on table backstitch.saga is
   'One row a saga, written at its start, when it ends, sleeps, or is suspended. The log is the truth.';
 comment on column backstitch.saga.last_sequence is 'Of the log when this row was last written.';
+comment on column backstitch.saga.sensitive is
+  'Which parts of its values are marked x-sensitive or made of such, as JSON pointers: the views mask them.'
+  ' The tables hold the values as they are.';
 comment on column backstitch.saga.wake_at is
   'Set: the saga left its node''s memory until then; of a suspended one: since then it goes on all the same.'
   ' Null and active: some node holds it in memory.';

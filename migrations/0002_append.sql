@@ -24,7 +24,7 @@ create function backstitch.append_batch(
   p_start_item integer[], p_start_sequence bigint[], p_start_version bigint[],
   p_start_at timestamptz[], p_start_deadline timestamptz[], p_start_definition text[],
   p_start_business_key text[], p_start_labels jsonb[], p_start_input jsonb[],
-  p_start_parent uuid[], p_start_hash text[], p_start_sent jsonb[],
+  p_start_parent uuid[], p_start_hash text[], p_start_sent jsonb[], p_start_sensitive jsonb[],
   p_key_item integer[], p_key_scope text[], p_key_key text[], p_key_reuses boolean[],
   p_key_hash text[], p_key_version bigint[], p_key_stated bigint[], p_key_sent jsonb[],
   p_key_asks boolean[],
@@ -117,15 +117,16 @@ begin
 
   if cardinality(p_start_item) > 0 then
     insert into backstitch.saga (id, version, last_sequence, started_at, deadline, shard, parent,
-                                 status, definition, business_key, labels, input)
+                                 status, definition, business_key, labels, input, sensitive)
       select p_item_saga[e.item], e.version, e.sequence, e.at, e.deadline, p_item_shard[e.item],
-             e.parent, 'RUNNING', e.definition, e.business_key, e.labels, e.input
+             e.parent, 'RUNNING', e.definition, e.business_key, e.labels, e.input, e.sensitive
         from (select unnest(p_start_item) as item, unnest(p_start_sequence) as sequence,
                      unnest(p_start_version) as version, unnest(p_start_at) as at,
                      unnest(p_start_deadline) as deadline, unnest(p_start_definition) as definition,
                      unnest(p_start_business_key) as business_key,
                      unnest(p_start_labels) as labels, unnest(p_start_input) as input,
-                     unnest(p_start_parent) as parent) e
+                     unnest(p_start_parent) as parent,
+                     unnest(p_start_sensitive) as sensitive) e
        where out_item is null or e.item <> all (out_item);
     insert into backstitch.saga_label (label, saga_id)
       select backstitch.label_hash(l.key, l.value), p_item_saga[e.item]

@@ -1,6 +1,6 @@
 -- Why: sagas that are steps of others, and sagas that are not kept for ever. A child's row names its
 -- parent, and a definition remembers which versions of its children it was registered with, so that a
--- later one changes no parent. The steps view learns the events of blocks, waits and children.
+-- later one changes no parent.
 
 alter table backstitch.definition add column pins json not null default '{}';
 comment on column backstitch.definition.pins is
@@ -64,43 +64,3 @@ begin
   if p_activate and not is_first then perform backstitch.activate_definition(p_name, p_version); end if;
   return 'created';
 end $$;
-
-create or replace view backstitch.steps as
-  select l.saga_id,
-         l.path,
-         case (array_agg(l.type order by l.sequence desc) filter (where l.type in
-                 ('StepScheduled', 'BlockStarted', 'StepWaiting', 'ChildScheduled', 'StepSkipped',
-                  'StepSucceeded', 'StepFailed', 'StepUnknown', 'StepCompensationScheduled',
-                  'ChildUndoScheduled', 'StepCompensated', 'StepCompensationFailed',
-                  'StepCompensationSkipped')))[1]
-           when 'StepScheduled' then 'running'
-           when 'BlockStarted' then 'running'
-           when 'StepWaiting' then 'waiting'
-           when 'ChildScheduled' then 'waiting'
-           when 'StepSkipped' then 'skipped'
-           when 'StepSucceeded' then 'succeeded'
-           when 'StepFailed' then 'failed'
-           when 'StepUnknown' then 'unknown'
-           when 'StepCompensationScheduled' then 'compensating'
-           when 'ChildUndoScheduled' then 'compensating'
-           when 'StepCompensated' then 'compensated'
-           when 'StepCompensationFailed' then 'compensation-failed'
-           when 'StepCompensationSkipped' then 'compensation-skipped'
-         end as status,
-         count(*) filter (where l.type = 'StepScheduled'
-           or (l.type = 'AttemptStarted' and l.data ->> 'phase' = 'forward')) as attempts,
-         count(*) filter (where l.type = 'StepCompensationScheduled'
-           or (l.type = 'AttemptStarted' and l.data ->> 'phase' = 'compensate')) as compensation_attempts,
-         min(l.at) as started_at,
-         max(l.at) filter (where l.type in ('StepSkipped', 'StepSucceeded', 'StepFailed', 'StepUnknown'))
-           as ended_at,
-         max(l.at) filter (where l.type in ('StepCompensated', 'StepCompensationFailed',
-           'StepCompensationSkipped')) as compensated_at,
-         (array_agg(l.data -> 'output' order by l.sequence desc)
-           filter (where l.type = 'StepSucceeded'))[1] as output,
-         (array_agg(l.data -> 'failure' order by l.sequence desc)
-           filter (where l.type in ('AttemptFailed', 'StepFailed', 'StepUnknown',
-             'StepCompensationFailed')))[1] as failure
-    from backstitch.saga_log l
-   where l.path <> ''
-   group by l.saga_id, l.path;

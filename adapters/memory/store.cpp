@@ -106,6 +106,7 @@ void MemoryStore::create(Saga& saga, const Append& item) {
   saga.summary.business_key = start.business_key;
   saga.summary.labels = start.labels.empty() ? "{}" : start.labels;
   saga.summary.started_at = start.started_at;
+  saga.summary.sensitive = start.sensitive;
   saga.parent = start.parent;
   saga.labels = dsl::stored_json(saga.summary.labels).get<std::map<std::string, std::string>>();
   keep_keys(item);

@@ -3,7 +3,7 @@
 namespace backstitch::postgres {
 const std::string& AppendStatement::sql() {
   static const std::string text = [] {
-    constexpr int parameters = 1 + 4 + 7 + 12 + 9 + 10 + 5 + 3;
+    constexpr int parameters = 1 + 4 + 7 + 13 + 9 + 10 + 5 + 3;
     std::string call =
         "select item, outcome, existing, same_input, by_business_key"
         " from backstitch.append_batch($1";
@@ -91,6 +91,7 @@ void AppendStatement::add_start(std::int32_t number, std::int64_t last,
   starts_.parent.add_optional(start.parent);
   starts_.hash.add(start.asked.hash);
   starts_.sent.add_unless_empty(start.asked.input);
+  starts_.sensitive.add_unless_empty(start.sensitive);
 }
 
 void AppendStatement::add_keys(std::int32_t number, const engine::NewSaga& start, bool only_asks) {
@@ -123,7 +124,7 @@ void AppendStatement::add_row(std::int32_t number, std::int64_t last,
 
 std::vector<std::string_view> AppendStatement::arrays() {
   std::vector<std::string_view> all;
-  all.reserve(50);
+  all.reserve(51);
   for_each([&](BinaryArray& array) { all.push_back(array.bytes()); });
   return all;
 }

@@ -60,10 +60,10 @@ class AppendStatement {
     BinaryArray item{Oid::integer}, sequence{Oid::bigint}, version{Oid::bigint},
         at{Oid::timestamptz}, deadline{Oid::timestamptz}, definition{Oid::text},
         business_key{Oid::text}, labels{Oid::jsonb}, input{Oid::jsonb}, parent{Oid::uuid},
-        hash{Oid::text}, sent{Oid::jsonb};
+        hash{Oid::text}, sent{Oid::jsonb}, sensitive{Oid::jsonb};
     void for_each(auto&& f) {
       (f(item), f(sequence), f(version), f(at), f(deadline), f(definition), f(business_key),
-       f(labels), f(input), f(parent), f(hash), f(sent));
+       f(labels), f(input), f(parent), f(hash), f(sent), f(sensitive));
     }
   } starts_;
   struct Keys {

@@ -59,7 +59,7 @@ Way rows_of(std::string name, const std::string& page) {
   return {std::move(name),
           "select g.id, g.definition, g.version, g.status, g.business_key, g.labels, g.failure, "
           "g.pivot_passed, " BACKSTITCH_MILLISECONDS("g.started_at") ", " BACKSTITCH_MILLISECONDS(
-              "g.ended_at") " from (" +
+              "g.ended_at") ", g.sensitive from (" +
               page + ") page join backstitch.saga g on g.id = page.id order by g.id desc"};
 }
 
@@ -147,6 +147,7 @@ Result<std::vector<engine::SagaSummary>> list(Session& session, const engine::Li
     summary.pivot_passed = flag_of(row[7]);
     summary.started_at = time_of(row[8]);
     summary.ended_at = optional_time_of(row[9]);
+    summary.sensitive = text_or_empty(row[10]);
   }
   return summaries;
 }

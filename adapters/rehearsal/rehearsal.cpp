@@ -120,9 +120,12 @@ std::vector<LedgerEntry> Stage::ledger() const {
     LedgerEntry& entry = list.emplace_back(effect->entry);
     if (effect->done) entry.done = since_start(*effect->done);
     if (effect->undone) entry.undone = since_start(*effect->undone);
-    Json request = entry.request;
-    recorder_.saga(effect->saga).masking->apply(request);
-    entry.request = request.get<std::string>();
+    // Method and target, or the name of an operation.
+    const auto target = entry.request.find(' ') + 1;
+    entry.request.replace(target, std::string::npos,
+                          recorder_.saga(effect->saga)
+                              .masking->target(entry.path, engine::Phase::forward,
+                                               entry.request.substr(target)));
   }
   return list;
 }

@@ -2,6 +2,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include <backstitch/engine/machine/masking.hpp>
 #include <backstitch/dsl/json_gate.hpp>
 
 #include "params.hpp"
@@ -80,7 +81,7 @@ Result<engine::ListQuery> list_query(const Request& request) {
 }
 
 Json summary_json(const engine::SagaSummary& saga) {
-  return {{"id", saga.id.text()},
+  Json json{{"id", saga.id.text()},
           {"definition", saga.definition},
           {"version", saga.version},
           {"status", saga.status},
@@ -90,6 +91,8 @@ Json summary_json(const engine::SagaSummary& saga) {
           {"pivotPassed", saga.pivot_passed},
           {"startedAt", to_rfc3339(saga.started_at)},
           {"endedAt", saga.ended_at ? Json(to_rfc3339(*saga.ended_at)) : Json()}};
+  engine::mask_listed(json, saga.sensitive);
+  return json;
 }
 
 void list_sagas(engine::Engine& engine, const Request& request, const Respond& respond) {

@@ -1,3 +1,4 @@
+#include <backstitch/engine/machine/masking.hpp>
 #include <backstitch/engine/explore/plan.hpp>
 
 #include <algorithm>
@@ -21,7 +22,11 @@ constexpr std::uint64_t chance = 1;
 class Planner {
  public:
   Planner(const Program& program, SagaState state, TimePoint now)
-      : program_(program), state_(std::move(state)), now_(now), answers_(answers_of(program)) {}
+      : program_(program),
+        state_(std::move(state)),
+        now_(now),
+        answers_(answers_of(program)),
+        masking_(*program.definition, state_.input, state_.sensitive) {}
 
   Result<Plan> plan(StimulusBody command) {
     if (const auto* resolve = std::get_if<Resolve>(&command)) warn_of(*resolve);
@@ -46,7 +51,7 @@ class Planner {
     for (const Phase phase : all_phases) {
       const CallState& call = call_of(step, phase);
       if (!call.in_flight) continue;
-      plan_.steps.push_back({path, PlannedAction::await, request_of(call)});
+      plan_.steps.push_back({path, PlannedAction::await, request_of(path, phase)});
       expect(answer_to({path, phase, call.attempts}));
     }
   }
@@ -69,7 +74,9 @@ class Planner {
     const auto* service = program_.service(call.request->service);
     const std::string base = service == nullptr ? call.request->service + ": " : service->base_url;
     plan_.warnings.push_back("`" + path + "` is the pivot. It was sent as " + call.request->method +
-                             " " + base + call.request->target + " with the key " +
+                             " " + base +
+                             masking_.target(path, Phase::forward, call.request->target) +
+                             " with the key " +
                              call.request->key + "; attempt " + std::to_string(call.attempts) +
                              ", the last, at " + to_rfc3339(call.sent_at) + ".");
     plan_.warnings.push_back(
@@ -80,8 +87,10 @@ class Planner {
         "the participant will not recognise it as the same request.");
   }
 
-  static std::string request_of(const CallState& call) {
-    return call.request ? call.request->method + " " + call.request->target : "";
+  std::string request_of(const StepPath& path, Phase phase) const {
+    const auto& request = call_of(state_.steps.at(path), phase).request;
+    if (!request) return "";
+    return request->method + " " + masking_.target(path, phase, request->target);
   }
 
   Result<Done> decide_on(StimulusBody body) {
@@ -124,8 +133,7 @@ class Planner {
     const auto action = call.phase == Phase::compensate ? PlannedAction::undo
                         : call.phase == Phase::forward  ? PlannedAction::run
                                                         : PlannedAction::probe;
-    plan_.steps.push_back(
-        {call.path, action, request_of(call_of(state_.steps.at(call.path), call.phase))});
+    plan_.steps.push_back({call.path, action, request_of(call.path, call.phase)});
     expect(answer_to(call));
   }
 
@@ -190,6 +198,7 @@ class Planner {
   SagaState state_;
   TimePoint now_;
   Answers answers_;
+  Masking masking_;
   Plan plan_;
   std::deque<StimulusBody> expected_;
   std::set<StepPath> asked_;

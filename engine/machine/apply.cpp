@@ -73,6 +73,7 @@ class Applier {
     state_.definition = e.definition;
     state_.version = e.version;
     state_.input = e.input;
+    state_.sensitive = e.sensitive;
     state_.labels = e.labels;
     state_.business_key = e.business_key;
     state_.deadline = e.deadline;

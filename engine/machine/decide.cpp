@@ -138,6 +138,7 @@ void Decider::start(const Start& start) {
   started.parent = start.parent;
   started.root = start.id.text();
   started.accepted_at = start.accepted_at;
+  started.sensitive = start.sensitive;
   if (start.refusal) {
     started.business_key = start.business_key;
     started.labels = start.labels;

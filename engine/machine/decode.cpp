@@ -78,22 +78,23 @@ std::optional<ParentLink> parent_from(const Json& in) {
                     integer<std::uint32_t>(found->at("depth"))};
 }
 
+template <class T>
+std::vector<T> list(const Json& in, const char* name) {
+  const auto found = in.find(name);
+  return found == in.end() ? std::vector<T>{} : found->get<std::vector<T>>();
+}
+
 ChildSaga child_from(const Json& in) {
   ChildSaga child{saga_from(in.at("saga")), text(in, "definition"),
                   integer<std::int64_t>(in.at("version")), value(in, "input"), std::nullopt};
   if (in.contains("businessKey")) child.business_key = text(in, "businessKey");
+  child.sensitive = list<std::string>(in, "sensitive");
   return child;
 }
 
 std::optional<Failure> failure_in(const Json& in) {
   const auto found = in.find("failure");
   return found == in.end() ? std::nullopt : std::optional(failure_from_json(*found));
-}
-
-template <class T>
-std::vector<T> list(const Json& in, const char* name) {
-  const auto found = in.find(name);
-  return found == in.end() ? std::vector<T>{} : found->get<std::vector<T>>();
 }
 
 dsl::OutcomeClass outcome_from(const std::string& word) {
@@ -117,6 +118,7 @@ SagaStarted started_from(const Json& in) {
   e.parent = parent_from(in);
   e.root = text(in, "root");
   e.accepted_at = time(in, "acceptedAt");
+  e.sensitive = list<std::string>(in, "sensitive");
   return e;
 }
 

@@ -50,6 +50,7 @@ Json child_json(const ChildSaga& child) {
   Json out{{"saga", child.id.text()}, {"definition", child.definition}, {"version", child.version}};
   put(out, "input", child.input);
   if (child.business_key) out["businessKey"] = *child.business_key;
+  if (!child.sensitive.empty()) out["sensitive"] = child.sensitive;
   return out;
 }
 
@@ -65,6 +66,7 @@ Json data_of(const Event& event) {
                      if (e.parent) out["parent"] = parent_json(*e.parent);
                      put(out, "root", e.root);
                      put(out, "acceptedAt", e.accepted_at);
+                     if (!e.sensitive.empty()) out["sensitive"] = e.sensitive;
                    },
                    [&](const StepScheduled& e) {
                      out["request"] = to_json(e.request);

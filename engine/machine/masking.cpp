@@ -3,6 +3,9 @@
 #include <backstitch/engine/machine/masking.hpp>
 
 #include <algorithm>
+#include <cstring>
+#include <string_view>
+#include <utility>
 
 #include <nlohmann/json.hpp>
 
@@ -12,58 +15,359 @@ namespace {
 constexpr std::size_t searched_chars_min = 4;
 const std::string mask = "***";
 
-void replace_all(std::string& text, const std::string& wanted) {
-  for (auto at = text.find(wanted); at != std::string::npos; at = text.find(wanted, at)) {
-    text.replace(at, wanted.size(), mask);
-    at += mask.size();
+std::uint32_t prefix_of(const char* text) {
+  std::uint32_t prefix = 0;
+  std::memcpy(&prefix, text, sizeof prefix);
+  return prefix;
+}
+
+/// `reserve/flight/holdSeats[0]/holdSeat` -> `holdSeat`; the iteration of a block is the block's.
+std::string name_in(std::string_view path) {
+  path.remove_prefix(path.rfind('/') + 1);
+  return std::string(path.substr(0, path.find('[')));
+}
+
+bool is_lower_equal(std::string_view one, std::string_view other) {
+  return std::equal(one.begin(), one.end(), other.begin(), other.end(), [](char a, char b) {
+    return std::tolower(static_cast<unsigned char>(a)) ==
+           std::tolower(static_cast<unsigned char>(b));
+  });
+}
+
+std::string percent_decoded(std::string_view text) {
+  const auto digit = [](char c) {
+    return c <= '9' ? c - '0' : (c | 0x20) - 'a' + 10;
+  };
+  std::string out;
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    if (text[i] == '%' && i + 2 < text.size()) {
+      out += static_cast<char>(digit(text[i + 1]) * 16 + digit(text[i + 2]));
+      i += 2;
+    } else {
+      out += text[i];
+    }
   }
+  return out;
+}
+
+/// `/a?x=1&y=2` with the values of the parameters that are sensitive masked.
+std::string masked_target(const std::string& target, const dsl::RequestTaint& taint) {
+  if (taint.path) return mask;
+  const auto begin = target.find('?');
+  if (begin == std::string::npos) return target;
+  std::string out = target.substr(0, begin);
+  std::string_view query = std::string_view(target).substr(begin);
+  while (!query.empty()) {
+    const auto end = std::min(query.find('&', 1), query.size());
+    const std::string_view one = query.substr(1, end - 1);
+    const std::string_view name = one.substr(0, one.find('='));
+    const auto found = taint.query.find(percent_decoded(name));
+    const bool hide = found != taint.query.end() && found->second && name.size() < one.size();
+    out += query.front();
+    out += hide ? std::string(name) + "=" + mask : std::string(one);
+    query.remove_prefix(end);
+  }
+  return out;
+}
+
+const dsl::RequestTaint& request_of(const dsl::StepTaint& step, Phase phase) {
+  switch (phase) {
+    case Phase::probe:
+      return step.probe;
+    case Phase::poll:
+      return step.poll;
+    case Phase::compensate:
+      return step.undo;
+    case Phase::forward:
+      break;
+  }
+  return step.action;
+}
+
+void mask_member(Json& object, const char* member, const dsl::Taint& taint) {
+  const auto found = object.find(member);
+  if (found != object.end()) *found = dsl::masked(std::move(*found), taint);
+}
+
+Json* find(Json& object, const char* member) {
+  if (!object.is_object()) return nullptr;
+  const auto found = object.find(member);
+  return found == object.end() ? nullptr : &*found;
+}
+
+void mask_labels(Json& labels, const dsl::TaintMap& taints) {
+  for (const auto& [name, sensitive] : taints.labels)
+    if (sensitive && labels.contains(name)) labels[name] = mask;
 }
 
 }  // namespace
 
-Masking::Masking(const dsl::Definition& definition, const Json& input) {
-  if (!definition.input) return;
-  for (const Json& part : definition.input->sensitive(input)) collect(part);
-  // The longer first, or a part of one would leave the rest of it to be read.
-  std::sort(texts_.begin(), texts_.end(),
-            [](const auto& a, const auto& b) { return a.size() > b.size(); });
+std::shared_ptr<const dsl::TaintMap> taints_of(const dsl::Definition& definition,
+                                               const std::vector<std::string>& given) {
+  if (given.empty()) return definition.taints;
+  const dsl::Taint marked = dsl::Taint::of_pointers(given);
+  const auto part = [&](const char* name) {
+    const auto found = marked.members.find(name);
+    return found == marked.members.end() ? dsl::Taint{} : found->second;
+  };
+  auto taints = dsl::TaintMap::of(definition, part("input"));
+  taints.business_key = taints.business_key || part("businessKey").whole;
+  taints.any = taints.any || taints.business_key;
+  return std::make_shared<const dsl::TaintMap>(std::move(taints));
 }
 
-void Masking::collect(const Json& part) {
+std::vector<std::string> sensitive_of_child(const dsl::Definition& parent,
+                                            const std::vector<std::string>& given,
+                                            const std::string& step) {
+  const auto taints = taints_of(parent, given);
+  if (!taints) return {};
+  const auto found = taints->steps.find(step);
+  if (found == taints->steps.end()) return {};
+  dsl::Taint child;
+  child.members["input"] = found->second.child_input;
+  child.members["businessKey"].whole = found->second.child_business_key;
+  return child.pointers();
+}
+
+std::string stored_taints(const dsl::Definition& definition,
+                          const std::vector<std::string>& given) {
+  const auto taints = taints_of(definition, given);
+  if (!taints || !taints->any) return {};
+  Json out = Json::object();
+  const auto put = [](Json& into, const char* name, const dsl::Taint& taint) {
+    if (taint.any()) into[name] = taint.pointers();
+  };
+  put(out, "input", taints->input);
+  put(out, "output", taints->output);
+  put(out, "failure", taints->failure);
+  for (const auto& [name, sensitive] : taints->labels)
+    if (sensitive) out["labels"].push_back(name);
+  if (taints->business_key) out["businessKey"] = true;
+  for (const auto& [name, step] : taints->steps) {
+    Json one = Json::object();
+    put(one, "output", step.output);
+    if (!one.empty()) out["steps"][name] = std::move(one);
+  }
+  return json_text(out);
+}
+
+void mask_listed(Json& saga, const std::string& stored_taints) {
+  if (stored_taints.empty()) return;
+  const Json taints = dsl::stored_json(stored_taints);
+  for (const Json& label : taints.value("labels", Json::array()))
+    if (saga["labels"].contains(label.get<std::string>()))
+      saga["labels"][label.get<std::string>()] = mask;
+  if (taints.contains("businessKey") && !saga["businessKey"].is_null()) saga["businessKey"] = mask;
+  if (!saga["failure"].is_object()) return;
+  for (const char* member : {"message", "details"})
+    if (saga["failure"].contains(member) && !saga["failure"][member].is_null())
+      saga["failure"][member] = mask;
+}
+
+Masking::Masking(const dsl::Definition& definition, const Json& input,
+                 const std::vector<std::string>& given)
+    : taints_(taints_of(definition, given)) {
+  if (!taints_) return;
+  collect(input, taints_->input);
+  // The longer first, or a part of one would leave the rest of it to be read.
+  for (auto& [prefix, texts] : needles_)
+    std::sort(texts.begin(), texts.end(),
+              [](const auto& a, const auto& b) { return a.size() > b.size(); });
+}
+
+/// The sensitive parts of the input.
+void Masking::collect(const Json& part, const dsl::Taint& taint) {
+  if (taint.whole) return collect_all(part);
+  if (part.is_object()) {
+    for (const auto& [name, member] : part.items()) {
+      const auto found = taint.members.find(name);
+      if (found != taint.members.end())
+        collect(member, found->second);
+      else if (!taint.items.empty())
+        collect(member, taint.items.front());
+    }
+  } else if (part.is_array() && !taint.items.empty()) {
+    for (const Json& item : part) collect(item, taint.items.front());
+  }
+}
+
+void Masking::collect_all(const Json& part) {
   if (part.is_structured()) {
-    for (const Json& inner : part) collect(inner);
+    for (const Json& inner : part) collect_all(inner);
     return;
   }
   if (!part.is_string() && !part.is_number()) return;
   const std::string escaped = json_text(part);
   const std::string text = part.is_string() ? part.get<std::string>() : escaped;
   if (text.size() < searched_chars_min) return;
-  texts_.push_back(text);
+  add_needle(text);
   if (part.is_number()) return numbers_.push_back(part);
-  // As it stands in a request's body, which is JSON in a text.
+  // As it stands in a body, which is JSON in a text.
   const std::string inner = escaped.substr(1, escaped.size() - 2);
-  if (inner != text) texts_.push_back(inner);
+  if (inner != text) add_needle(inner);
 }
 
-EventRecord Masking::masked(const dsl::Definition& definition, EventRecord event) const {
-  if (event.data.empty() || !definition.input) return event;
+void Masking::add_needle(const std::string& text) {
+  needles_[prefix_of(text.data())].push_back(text);
+}
+
+const dsl::StepTaint& Masking::step(const std::string& path) const {
+  static const dsl::StepTaint nothing;
+  const auto found = taints_->steps.find(name_in(path));
+  return found == taints_->steps.end() ? nothing : found->second;
+}
+
+EventRecord Masking::masked(EventRecord event) const {
+  if (event.data.empty() || !taints_) return event;
   Json data = dsl::stored_json(event.data);
-  if (const auto input = data.find("input"); event.type == "SagaStarted" && input != data.end())
-    *input = definition.input->masked(*input);
-  apply(data);
+  mask_event(event.type, event.path, data);
+  search(data);
   event.data = json_text(data);
   return event;
 }
 
-void Masking::apply(Json& shown) const {
-  if (texts_.empty()) return;
+void Masking::mask_event(const std::string& type, const StepPath& path, Json& data) const {
+  const dsl::StepTaint& taint = step(path);
+  if (Json* failure = find(data, "failure")) mask_failure(*failure, path);
+  if (type == "SagaStarted") {
+    mask_member(data, "input", taints_->input);
+    if (Json* labels = find(data, "labels")) mask_labels(*labels, *taints_);
+    if (taints_->business_key && data.contains("businessKey")) data["businessKey"] = mask;
+  } else if (type == "StepScheduled") {
+    mask_request(data["request"], taint.action);
+  } else if (type == "ProbeScheduled") {
+    mask_request(data["request"], taint.probe);
+  } else if (type == "StepCompensationScheduled") {
+    mask_request(data["request"], taint.undo);
+  } else if (type == "StepWaiting") {
+    if (Json* poll = find(data, "poll")) mask_request(*poll, taint.poll);
+  } else if (type == "ChildScheduled") {
+    mask_member(data["child"], "input", taint.child_input);
+    if (taint.child_business_key && data["child"].contains("businessKey"))
+      data["child"]["businessKey"] = mask;
+  } else if (type == "BlockStarted") {
+    mask_member(data, "items", taint.items);
+    if (Json* keys = find(data, "keys"); keys != nullptr && taint.key)
+      for (Json& key : *keys) key = mask;
+  } else if (type == "IterationEnded") {
+    mask_member(data, "output", taint.yield);
+  } else if (type == "SignalReceived") {
+    const auto signal = taints_->signals.find(data.value("name", ""));
+    if (signal != taints_->signals.end()) mask_member(data, "payload", signal->second);
+  } else if (type == "StepSucceeded") {
+    mask_member(data, "output", taint.output);
+    mask_member(data, "captured", taint.captured);
+  } else if (type == "SagaEnded") {
+    mask_member(data, "output", taints_->output);
+  } else if (type == "SagaSuspended") {
+    mask_suspension(data);
+  }
+}
+
+void Masking::mask_request(Json& request, const dsl::RequestTaint& taint) const {
+  if (!request.is_object() || !taint.any()) return;
+  if (Json* target = find(request, "target"); target != nullptr && target->is_string())
+    *target = masked_target(target->get_ref<const std::string&>(), taint);
+  if (Json* headers = find(request, "headers")) {
+    for (Json& header : *headers) {
+      const bool hide = std::any_of(taint.headers.begin(), taint.headers.end(), [&](const auto& one) {
+        return one.second && is_lower_equal(one.first, header[0].get_ref<const std::string&>());
+      });
+      if (hide) header[1] = mask;
+    }
+  }
+  Json* body = find(request, "body");
+  if (body == nullptr || !taint.body.any()) return;
+  const auto read = dsl::parse_json(body->get_ref<const std::string&>(),
+                                    dsl::GateLimits{.bytes_max = SIZE_MAX}.around(1));
+  *body = read && !taint.body.whole ? json_text(dsl::masked(*read, taint.body)) : mask;
+}
+
+/// The error of an expression names the values that it read.
+void Masking::mask_failure(Json& failure, const StepPath& path) const {
+  if (!failure.is_object()) return;
+  failure = dsl::masked(std::move(failure), taints_->failure);
+  const std::string of = failure.value("step", std::string{});
+  const std::string at = of.empty() ? path : of;
+  const bool reads = at.empty() ? taints_->any : step(at).reads;
+  if (reads && failure.value("code", std::string{}) == "EXPRESSION_FAILED")
+    failure["message"] = mask;
+}
+
+void Masking::mask_suspension(Json& suspension) const {
+  if (!suspension.is_object()) return;
+  const std::string at = suspension.value("step", std::string{});
+  const bool reads = at.empty() ? taints_->any : step(at).reads;
+  const bool tells = suspension.value("reason", std::string{}) == "EXPRESSION_FAILED";
+  if (reads && tells && suspension.contains("message")) suspension["message"] = mask;
+}
+
+void Masking::mask_view(Json& view) const {
+  if (!taints_) return;
+  mask_member(view, "input", taints_->input);
+  mask_member(view, "output", taints_->output);
+  mask_labels(view["labels"], *taints_);
+  if (taints_->business_key && !view["businessKey"].is_null()) view["businessKey"] = mask;
+  mask_failure(view["failure"], "");
+  mask_suspension(view["suspension"]);
+  for (Json& one : view["suspensions"]) mask_suspension(one);
+  // Not all of it: a sensitive year would hide every time.
+  for (const char* member :
+       {"input", "output", "failure", "suspension", "suspensions", "labels", "businessKey"})
+    search(view[member]);
+  for (Json& one : view["steps"]) {
+    const std::string path = one.value("path", std::string{});
+    mask_member(one, "output", step(path).output);
+    search(one["output"]);
+    for (Json* failure : {find(one, "failure"), find(one, "lastPoll"),
+                          find(one["compensation"], "failure")}) {
+      if (failure == nullptr) continue;
+      mask_failure(*failure, path);
+      search(*failure);
+    }
+  }
+}
+
+std::string Masking::target(const StepPath& path, Phase phase, const std::string& target) const {
+  if (!taints_) return target;
+  return searched(masked_target(target, request_of(step(path), phase)));
+}
+
+void Masking::search(Json& shown) const {
+  if (needles_.empty() && numbers_.empty()) return;
   if (shown.is_structured()) {
-    for (Json& inner : shown) apply(inner);
+    for (Json& inner : shown) search(inner);
   } else if (shown.is_string()) {
-    for (const auto& text : texts_) replace_all(shown.get_ref<std::string&>(), text);
+    shown = searched(shown.get_ref<const std::string&>());
   } else if (std::find(numbers_.begin(), numbers_.end(), shown) != numbers_.end()) {
     shown = mask;
   }
+}
+
+/// In one pass: at each place the values that begin with its four bytes are tried.
+std::string Masking::searched(const std::string& text) const {
+  std::string out;
+  std::size_t done = 0;
+  for (std::size_t at = 0; at + searched_chars_min <= text.size();) {
+    const auto found = needles_.find(prefix_of(text.data() + at));
+    const std::string* hit = nullptr;
+    if (found != needles_.end()) {
+      for (const auto& needle : found->second) {
+        if (text.compare(at, needle.size(), needle) != 0) continue;
+        hit = &needle;
+        break;
+      }
+    }
+    if (hit == nullptr) {
+      ++at;
+      continue;
+    }
+    out.append(text, done, at - done);
+    out += mask;
+    at += hit->size();
+    done = at;
+  }
+  return done == 0 ? text : out.append(text, done, std::string::npos);
 }
 
 }  // namespace backstitch::engine

@@ -185,18 +185,6 @@ class StepList {
   bool passed_over_ = false;
 };
 
-/// Not the whole view: a sensitive year would hide every time.
-void mask(const Masking& masking, Json& view) {
-  for (const char* member :
-       {"input", "output", "failure", "suspension", "suspensions", "labels", "businessKey"})
-    masking.apply(view[member]);
-  for (Json& step : view["steps"]) {
-    masking.apply(step["output"]);
-    masking.apply(step["failure"]);
-    if (step["compensation"].is_object()) masking.apply(step["compensation"]["failure"]);
-  }
-}
-
 }  // namespace
 
 Json view(const dsl::Definition& definition, const SagaState& state,
@@ -216,7 +204,7 @@ Json view(const dsl::Definition& definition, const SagaState& state,
             {"status", to_text(state.status)},
             {"businessKey", state.business_key ? Json(*state.business_key) : Json()},
             {"labels", state.labels},
-            {"input", definition.input ? definition.input->masked(state.input) : state.input},
+            {"input", state.input},
             {"output", state.output},
             {"failure", failure_json(state.failure)},
             {"suspension", suspensions.empty() ? Json() : suspensions.front()},
@@ -232,7 +220,7 @@ Json view(const dsl::Definition& definition, const SagaState& state,
                            : Json()},
             {"steps", std::move(list.steps)}};
   if (list.omitted > 0) view["stepsOmitted"] = list.omitted;
-  mask(Masking(definition, state.input), view);
+  Masking(definition, state.input, state.sensitive).mask_view(view);
   return view;
 }
 

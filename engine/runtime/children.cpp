@@ -60,12 +60,13 @@ void Reactor::start_child(const Actor& parent, const StepPath& path) {
   if (!prepared) return refuse_child(child->state, prepared.error());
   child->program = prepared->program;
   const std::uint32_t depth = parent->state.parent ? parent->state.parent->depth + 1 : 1;
-  Transition transition = decide(child->program, {},
-                                 stimulus_of(Start{wanted.id,
-                                                   prepared->input,
-                                                   {},
-                                                   prepared->business_key,
-                                                   ParentLink{parent->id, path, depth}}));
+  Start start{wanted.id,
+              prepared->input,
+              {},
+              prepared->business_key,
+              ParentLink{parent->id, path, depth}};
+  start.sensitive = wanted.sensitive;
+  Transition transition = decide(child->program, {}, stimulus_of(std::move(start)));
   if (transition.refused) return refuse_child(child->state, *transition.refused);
   Append append = first_append(child, transition, request, *prepared);
   append_first(std::move(append),

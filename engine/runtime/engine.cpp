@@ -119,10 +119,11 @@ struct Engine::Impl : std::enable_shared_from_this<Engine::Impl> {
               [self, start = *body] {
                 return self->registry.program(start.definition, start.version);
               },
-              [self, saga, after, limit, input = body->input,
+              [self, saga, after, limit, start = *body,
                done = std::move(done)](const Result<Program>& program) mutable {
                 if (!program) return done(program.error());
-                self->masked_history(saga, after, limit, program->definition, input,
+                self->masked_history(saga, after, limit,
+                                     Masking(*program->definition, start.input, start.sensitive),
                                      std::move(done));
               });
         });
@@ -138,16 +139,13 @@ struct Engine::Impl : std::enable_shared_from_this<Engine::Impl> {
     });
   }
 
-  void masked_history(SagaId saga, Sequence after, std::size_t limit,
-                      std::shared_ptr<const dsl::Definition> definition, const Json& input,
+  void masked_history(SagaId saga, Sequence after, std::size_t limit, Masking masking,
                       EventsDone done) {
-    const Masking masking(*definition, input);
     node.ports.reader->history(saga, after, limit,
-                               [definition = std::move(definition), masking,
+                               [masking = std::move(masking),
                                 done = std::move(done)](Result<std::vector<EventRecord>> events) {
                                  if (!events) return done(std::move(events).error());
-                                 for (auto& event : *events)
-                                   event = masking.masked(*definition, std::move(event));
+                                 for (auto& event : *events) event = masking.masked(std::move(event));
                                  done(std::move(events));
                                });
   }

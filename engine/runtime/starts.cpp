@@ -3,6 +3,8 @@
 #include <backstitch/base/digest.hpp>
 #include <backstitch/base/json_text.hpp>
 
+#include <backstitch/engine/machine/masking.hpp>
+
 #include "../machine/limits.hpp"
 #include "admission.hpp"
 #include "reactor.hpp"
@@ -132,6 +134,7 @@ NewSaga Reactor::new_saga(const StartRequest& request, const Prepared& prepared,
   if (state.parent) saga.parent = state.parent->saga;
   saga.keys = keys_of(request, state.parent, state.business_key,
                       prepared.program.definition->business_key_reuse);
+  saga.sensitive = stored_taints(*prepared.program.definition, state.sensitive);
   if (!saga.keys.empty()) saga.asked = asked_for(request, prepared.input_text);
   return saga;
 }

@@ -2,6 +2,8 @@
 /// it to stop, and may have it undone after it completed.
 #include <algorithm>
 
+#include <backstitch/engine/machine/masking.hpp>
+
 #include "../decider.hpp"
 #include "../limits.hpp"
 
@@ -27,6 +29,7 @@ Progress Decider::begin_child(const Located& at, const dsl::SubSaga& saga) {
       if (!key) return fail_expression(at, key.error());
       scheduled.child.business_key = std::move(*key);
     }
+    scheduled.child.sensitive = sensitive_of_child(definition(), state().sensitive, at.step->name);
     const auto timeout_at = timeout_of(at, scope);
     if (!timeout_at) return fail_expression(at, timeout_at.error());
     scheduled.timeout_at = *timeout_at;

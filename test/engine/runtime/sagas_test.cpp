@@ -251,7 +251,7 @@ TEST_CASE("what is sensitive is hidden from readers wherever it went") {
   REQUIRE(started.has_value());
   const auto view = nodes.await_end(node, started->id, Duration{10'000});
   REQUIRE(view.has_value());
-  CHECK((*view)["output"] == "paid with ***");
+  CHECK((*view)["output"] == "***");
   std::string shown = view->dump();
   std::optional<Result<std::vector<engine::EventRecord>>> history;
   node.engine->history(started->id, engine::Sequence{0}, 100,
@@ -265,6 +265,73 @@ TEST_CASE("what is sensitive is hidden from readers wherever it went") {
   // The participant got what it needs.
   CHECK(Json::parse(nodes.sent.at(0).request.body) ==
         Json({{"card", "41\"11 secret"}, {"pin", 987654}}));
+}
+
+namespace {
+
+/// Everything that readers get of a saga: its view and its history.
+std::string shown_of(Nodes& nodes, TestNode& node, SagaId saga) {
+  std::string shown = nodes.view(node, saga)->dump();
+  std::optional<Result<std::vector<engine::EventRecord>>> history;
+  node.engine->history(saga, engine::Sequence{0}, 100,
+                       [&](const auto& events) { history = events; });
+  REQUIRE(nodes.world.run_until([&] { return history.has_value(); }));
+  REQUIRE(*history);
+  for (const auto& event : **history) shown += event.type + " " + event.path + " " + event.data;
+  return shown;
+}
+
+}  // namespace
+
+TEST_CASE("what is made of a sensitive value is hidden, whatever became of it") {
+  Nodes nodes;
+  TestNode& node = nodes.add("a");
+  nodes.define(node, R"({"dsl":1,"name":"t.child","version":1,
+    "services":{"s":{"baseUrl":"https://s.example"}},
+    "steps":[{"name":"c","action":{"service":"s","http":"PUT /c","body":{"of":"${input.key}","n":"${input.n}"}},
+      "compensation":"none"}],"output":{"done":"${input.key}"}})");
+  nodes.define(node, R"({"dsl":1,"name":"t.forms","version":1,
+    "input":{"type":"object","required":["token","pin","people"],"properties":{
+      "token":{"type":"string","x-sensitive":true},"pin":{"type":"string","x-sensitive":true},
+      "people":{"type":"array","items":{"type":"object","required":["code"],"properties":{"code":{"type":"string","x-sensitive":true}}}}}},
+    "services":{"s":{"baseUrl":"https://s.example"}},
+    "steps":[
+      {"name":"a","action":{"service":"s","http":"GET /check","query":{"token":"${input.token}","q":"plain"},
+        "headers":{"X-Auth":"Basic ${base64('u:' + input.token)}","X-Plain":"plain"}}},
+      {"name":"parts","value":{"first":"${slice(input.token, 0, 2)}","pin":"${input.pin}"}},
+      {"name":"l","forEach":{"in":"${input.people}","as":"p","steps":[{"name":"i","value":"${p.code + '!'}"}],
+        "yield":"${steps.i.output}"}},
+      {"name":"w","wait":{"signal":"go","timeout":"1h","schema":{"type":"object","properties":{"otp":{"type":"string","x-sensitive":true}}}}},
+      {"name":"t","try":{"steps":[{"name":"f","fail":{"code":"NO","message":"not ${input.pin}","details":{"pin":"${input.pin}"}}}],
+        "catch":[{"steps":[{"name":"why","value":"${failure.details?.pin}"}]}]}},
+      {"name":"c","saga":{"name":"t.child","version":1,"input":{"key":"${input.token}","n":7}},"compensation":"none","kind":"compensatable"}],
+    "output":{"echo":"${steps.a.output}","parts":"${steps.parts.output}"}})");
+  std::string echoed;
+  nodes.script = [&](const engine::Call& call) {
+    return answers(200, {{"got", "token is s3cr3t/v\u00e4lue, they say"}, {"path", call.path}});
+  };
+  const Json input{{"token", "s3cr3t/välue"}, {"pin", "42"}, {"people", {{{"code", "xyzzy"}}}}};
+  const auto started = nodes.start(node, "t.forms", input);
+  REQUIRE(started);
+  REQUIRE(nodes.command(node, started->id, engine::Signal{"go", {{"otp", "9"}}, "me", {"*"}}));
+  const auto ended = nodes.await_end(node, started->id, Duration{10'000});
+  REQUIRE(status_of(ended) == "COMPLETED");
+  std::string shown = shown_of(nodes, node, started->id);
+  const auto step = std::find_if(ended->at("steps").begin(), ended->at("steps").end(),
+                                 [](const Json& one) { return one.at("name") == "c"; });
+  REQUIRE(step != ended->at("steps").end());
+  shown += shown_of(nodes, node, *SagaId::parse(step->at("child").get<std::string>()));
+  for (const char* secret :
+       {"s3cr3t", "s3cr3t%2F", "dTpzM2NyM3Qv", "\"s3\"", "\"42\"", "not 42", "xyzzy", "\"9\""}) {
+    CAPTURE(secret);
+    CHECK(shown.find(secret) == std::string::npos);
+  }
+  for (const char* plain : {"q=plain", "[\"X-Plain\",\"plain\"]", "token=***", "they say", "\\\"n\\\":7"}) {
+    CAPTURE(plain);
+    CHECK(shown.find(plain) != std::string::npos);
+  }
+  // The participant got what it needs.
+  CHECK(nodes.sent.at(0).request.target == "/check?q=plain&token=s3cr3t%2Fv%C3%A4lue");
 }
 
 TEST_CASE("a registered version is taken again unchanged when the checker has gained rules") {

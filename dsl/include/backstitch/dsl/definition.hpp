@@ -291,6 +291,8 @@ struct Label {
   Template value;
 };
 
+struct TaintMap;
+
 struct Definition {
   std::string name;
   std::int64_t version = 1;
@@ -316,6 +318,7 @@ struct Definition {
   /// Where each step stands: its name -> `reserve/flight/holdSeats[]/holdSeat`; `[]` stands for an
   /// iteration. Filled in by the parser.
   std::map<std::string, std::string, std::less<>> step_paths;
+  std::shared_ptr<const TaintMap> taints;  ///< null: nothing is marked x-sensitive
   Json document;     ///< canonical form: keys sorted (x- keys kept), numbers normalised
   std::string hash;  ///< lower-case hex SHA-256 of the canonical text
 };

@@ -31,10 +31,6 @@ class PayloadSchema {
   std::vector<ErrorDetail> validate(const Json& value) const;
   /// `value` with the defaults of absent properties filled in.
   Json with_defaults(const Json& value) const;
-  /// `value` with everything marked "x-sensitive" replaced by "***".
-  Json masked(const Json& value) const;
-  /// The parts of `value` that are marked "x-sensitive".
-  std::vector<Json> sensitive(const Json& value) const;
   const Json& source() const;
 
  private:

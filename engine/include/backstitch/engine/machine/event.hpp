@@ -22,6 +22,9 @@ struct SagaStarted {
   std::optional<ParentLink> parent{};
   std::string root{};  ///< what the idempotency keys of the saga begin with
   std::optional<TimePoint> accepted_at{};  ///< when it was put down, if it was taken up later
+  /// What the parent knows to be sensitive, beside the marks of the schema: JSON pointers into
+  /// {input, businessKey}, with `*` for every item or member.
+  std::vector<std::string> sensitive{};
 };
 /// The step's request is rendered and its first attempt is being sent after this commit. For steps
 /// without a call (`value`, `fail`) it is left out: they begin and end in one event.

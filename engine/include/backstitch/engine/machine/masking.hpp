@@ -1,29 +1,66 @@
 #pragma once
+#include <cstdint>
+#include <memory>
 #include <string>
+#include <unordered_map>
 #include <vector>
 
 #include <backstitch/dsl/definition.hpp>
+#include <backstitch/dsl/taint.hpp>
 #include <backstitch/engine/machine/event.hpp>
 
 namespace backstitch::engine {
 
-/// Hides what an input schema marks "x-sensitive" from whoever looks at a saga: in the input, and
-/// wherever the value went from there - requests, outputs, messages. Immutable, thread-safe.
-/// Values of fewer than four characters are hidden in the input only: found elsewhere, they would
-/// hide everything.
+/// Hides what is marked "x-sensitive" from whoever looks at a saga. What the engine renders is hidden
+/// by where it comes from (dsl/taint.hpp): a field whose template reads what is sensitive is `***`,
+/// whatever became of the value. What participants answer is searched for the values themselves, of
+/// four characters and more: shorter ones would hide everything.
+/// The only one for all who show a saga: history, views, plans, rehearsals. Immutable, thread-safe.
 class Masking {
  public:
-  Masking(const dsl::Definition& definition, const Json& input);
+  /// @param given  what the parent has marked: see SagaStarted::sensitive
+  Masking(const dsl::Definition& definition, const Json& input,
+          const std::vector<std::string>& given);
+
   /// The stored form of an event as it may be shown.
-  EventRecord masked(const dsl::Definition& definition, EventRecord event) const;
-  /// Replaces every occurrence in the texts and numbers of `shown`.
-  void apply(Json& shown) const;
+  EventRecord masked(EventRecord event) const;
+  /// A saga as view() gives it.
+  void mask_view(Json& view) const;
+  /// Method and target, as it may be shown.
+  std::string target(const StepPath& path, Phase phase, const std::string& target) const;
+  /// Replaces every occurrence of a sensitive value in the texts and numbers of `shown`.
+  void search(Json& shown) const;
 
  private:
-  void collect(const Json& part);
+  const dsl::StepTaint& step(const std::string& path) const;
+  void collect(const Json& part, const dsl::Taint& taint);
+  void collect_all(const Json& part);
+  void add_needle(const std::string& text);
+  void mask_event(const std::string& type, const StepPath& path, Json& data) const;
+  void mask_request(Json& request, const dsl::RequestTaint& taint) const;
+  void mask_failure(Json& failure, const StepPath& path) const;
+  void mask_suspension(Json& suspension) const;
+  std::string searched(const std::string& text) const;
 
-  std::vector<std::string> texts_;
+  std::shared_ptr<const dsl::TaintMap> taints_;  ///< null: nothing is sensitive
+  /// By their first four bytes, the longest first.
+  std::unordered_map<std::uint32_t, std::vector<std::string>> needles_;
   std::vector<Json> numbers_;
 };
+
+/// What may be known of the definition alone, and beside it of what the parent has marked.
+/// @return null: nothing is sensitive
+std::shared_ptr<const dsl::TaintMap> taints_of(const dsl::Definition& definition,
+                                               const std::vector<std::string>& given);
+/// What a parent marks of the child that this step starts: JSON pointers into {input, businessKey}.
+std::vector<std::string> sensitive_of_child(const dsl::Definition& parent,
+                                            const std::vector<std::string>& given,
+                                            const std::string& step);
+/// For the store's views: JSON text, {"input": [pointer, …], "output", "failure", "labels",
+/// "businessKey", "steps": {name: {"output", "failure"}}}; empty: nothing is sensitive.
+std::string stored_taints(const dsl::Definition& definition, const std::vector<std::string>& given);
+/// A saga of a list, {labels, businessKey, failure}, by its stored_taints. Its values are not at
+/// hand to search for, so what its failure says is hidden whole, but for code, class and step.
+void mask_listed(Json& saga, const std::string& stored_taints);
 
 }  // namespace backstitch::engine

@@ -94,6 +94,7 @@ struct ChildSaga {
   std::int64_t version = 0;
   Json input;
   std::optional<std::string> business_key;
+  std::vector<std::string> sensitive{};  ///< see SagaStarted
 };
 
 struct StepState {
@@ -208,6 +209,7 @@ struct SagaState {
   std::int64_t version = 0;
   SagaStatus status = SagaStatus::running;
   Json input;
+  std::vector<std::string> sensitive;  ///< see SagaStarted
   std::map<std::string, std::string> labels;
   std::optional<std::string> business_key;
   Json output;

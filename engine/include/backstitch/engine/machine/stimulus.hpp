@@ -35,6 +35,7 @@ struct Start {
   /// Promised before it could be looked at, and impossible: the saga FAILED at once with this.
   std::optional<Failure> refusal{};
   std::optional<TimePoint> accepted_at{};  ///< when it was put down, if that was before now
+  std::vector<std::string> sensitive{};    ///< see SagaStarted
 };
 struct CallEnded {
   StepPath path;

@@ -46,6 +46,8 @@ struct NewSaga {
   /// business key names.
   std::vector<StartKey> keys{};
   AskedFor asked{};
+  /// For readers of the store's views, which mask by it: JSON text, see stored_taints; or empty.
+  std::string sensitive{};
 };
 
 /// The saga's row after this append. Only sent when it changes.
@@ -263,6 +265,7 @@ struct SagaSummary {
   bool pivot_passed = false;
   TimePoint started_at{};
   std::optional<TimePoint> ended_at{};
+  std::string sensitive{};  ///< as NewSaga::sensitive
 };
 
 /// For those who only look.
