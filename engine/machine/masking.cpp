@@ -95,6 +95,12 @@ Json* find(Json& object, const char* member) {
   return found == object.end() ? nullptr : &*found;
 }
 
+/// Empty: it has no such member, or that is no text.
+std::string text_in(const Json& object, const char* member) {
+  const auto found = object.find(member);
+  return found != object.end() && found->is_string() ? found->get<std::string>() : std::string{};
+}
+
 void mask_labels(Json& labels, const dsl::TaintMap& taints) {
   for (const auto& [name, sensitive] : taints.labels)
     if (sensitive && labels.contains(name)) labels[name] = mask;
@@ -252,7 +258,7 @@ void Masking::mask_event(const std::string& type, const StepPath& path, Json& da
   } else if (type == "IterationEnded") {
     mask_member(data, "output", taint.yield);
   } else if (type == "SignalReceived") {
-    const auto signal = taints_->signals.find(data.value("name", ""));
+    const auto signal = taints_->signals.find(text_in(data, "name"));
     if (signal != taints_->signals.end()) mask_member(data, "payload", signal->second);
   } else if (type == "StepSucceeded") {
     mask_member(data, "output", taint.output);
@@ -270,9 +276,11 @@ void Masking::mask_request(Json& request, const dsl::RequestTaint& taint) const 
     *target = masked_target(target->get_ref<const std::string&>(), taint);
   if (Json* headers = find(request, "headers")) {
     for (Json& header : *headers) {
-      const bool hide = std::any_of(taint.headers.begin(), taint.headers.end(), [&](const auto& one) {
-        return one.second && is_lower_equal(one.first, header[0].get_ref<const std::string&>());
-      });
+      const auto& name = header[0].get_ref<const std::string&>();
+      const bool hide =
+          std::any_of(taint.headers.begin(), taint.headers.end(), [&](const auto& one) {
+            return one.second && is_lower_equal(one.first, name);
+          });
       if (hide) header[1] = mask;
     }
   }
@@ -287,18 +295,18 @@ void Masking::mask_request(Json& request, const dsl::RequestTaint& taint) const 
 void Masking::mask_failure(Json& failure, const StepPath& path) const {
   if (!failure.is_object()) return;
   failure = dsl::masked(std::move(failure), taints_->failure);
-  const std::string of = failure.value("step", std::string{});
+  const std::string of = text_in(failure, "step");
   const std::string at = of.empty() ? path : of;
   const bool reads = at.empty() ? taints_->any : step(at).reads;
-  if (reads && failure.value("code", std::string{}) == "EXPRESSION_FAILED")
+  if (reads && text_in(failure, "code") == "EXPRESSION_FAILED")
     failure["message"] = mask;
 }
 
 void Masking::mask_suspension(Json& suspension) const {
   if (!suspension.is_object()) return;
-  const std::string at = suspension.value("step", std::string{});
+  const std::string at = text_in(suspension, "step");
   const bool reads = at.empty() ? taints_->any : step(at).reads;
-  const bool tells = suspension.value("reason", std::string{}) == "EXPRESSION_FAILED";
+  const bool tells = text_in(suspension, "reason") == "EXPRESSION_FAILED";
   if (reads && tells && suspension.contains("message")) suspension["message"] = mask;
 }
 
@@ -316,7 +324,7 @@ void Masking::mask_view(Json& view) const {
        {"input", "output", "failure", "suspension", "suspensions", "labels", "businessKey"})
     search(view[member]);
   for (Json& one : view["steps"]) {
-    const std::string path = one.value("path", std::string{});
+    const std::string path = text_in(one, "path");
     mask_member(one, "output", step(path).output);
     search(one["output"]);
     for (Json* failure : {find(one, "failure"), find(one, "lastPoll"),

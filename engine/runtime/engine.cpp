@@ -145,7 +145,8 @@ struct Engine::Impl : std::enable_shared_from_this<Engine::Impl> {
                                [masking = std::move(masking),
                                 done = std::move(done)](Result<std::vector<EventRecord>> events) {
                                  if (!events) return done(std::move(events).error());
-                                 for (auto& event : *events) event = masking.masked(std::move(event));
+                                 for (auto& event : *events)
+                                   event = masking.masked(std::move(event));
                                  done(std::move(events));
                                });
   }

@@ -1,6 +1,6 @@
 #pragma once
-/// Where what a schema marks "x-sensitive" goes in a saga, by the definition alone: information-flow
-/// ("taint") analysis in the manner of Denning, "A lattice model of secure information flow", 1976.
+/// Where what a schema marks "x-sensitive" goes in a saga, by the definition alone: analysis of the
+/// flow of information, as in Denning, "A lattice model of secure information flow", 1976.
 #include <map>
 #include <string>
 #include <vector>

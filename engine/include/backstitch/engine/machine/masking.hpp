@@ -11,10 +11,10 @@
 
 namespace backstitch::engine {
 
-/// Hides what is marked "x-sensitive" from whoever looks at a saga. What the engine renders is hidden
-/// by where it comes from (dsl/taint.hpp): a field whose template reads what is sensitive is `***`,
-/// whatever became of the value. What participants answer is searched for the values themselves, of
-/// four characters and more: shorter ones would hide everything.
+/// Hides what is marked "x-sensitive" from whoever looks at a saga. What the engine renders is
+/// hidden by where it comes from (dsl/taint.hpp): a field whose template reads what is sensitive is
+/// `***`, whatever became of the value. What participants answer is searched for the values
+/// themselves, of four characters and more: shorter ones would hide everything.
 /// The only one for all who show a saga: history, views, plans, rehearsals. Immutable, thread-safe.
 class Masking {
  public:
