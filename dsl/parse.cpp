@@ -1,6 +1,6 @@
 #include <backstitch/base/json_text.hpp>
-#include <backstitch/dsl/taint.hpp>
 #include <backstitch/dsl/parse.hpp>
+#include <backstitch/dsl/taint.hpp>
 
 #include <algorithm>
 
@@ -137,9 +137,9 @@ void read_head(Reader& reader, Definition& definition, PatternBudget& patterns) 
   definition.business_key = reader.text_template("businessKey");
   definition.business_key_reuse =
       reader
-          .word<BusinessKeyReuse>("businessKeyReuse",
-                                  {{"never", BusinessKeyReuse::never},
-                                   {"afterFailed", BusinessKeyReuse::after_failed}})
+          .word<BusinessKeyReuse>(
+              "businessKeyReuse",
+              {{"never", BusinessKeyReuse::never}, {"afterFailed", BusinessKeyReuse::after_failed}})
           .value_or(BusinessKeyReuse::never);
   if (const Json* input = reader.take("input")) {
     const auto found =

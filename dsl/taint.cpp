@@ -15,9 +15,8 @@
 namespace backstitch::dsl {
 namespace {
 
-/// A step may read one that stands before it, and a loop's item what comes after: each round brings
-/// what is known one step further.
-constexpr int rounds_max = 64;
+/// Each round adds something, and a handler may read what any step before it has done.
+constexpr int rounds_max = 1'000;
 
 Taint all_of_it() {
   Taint taint;
@@ -64,8 +63,10 @@ Taint of_schema(const Json& schema) {
 /// What names mean at a place.
 struct Names {
   std::map<std::string, Taint> roots;
+  const Taint* steps = nullptr;  ///< as far as the walk has come
   const Taint& find(const std::string& name) const {
     static const Taint nothing;
+    if (name == "steps") return *steps;
     const auto found = roots.find(name);
     return found == roots.end() ? nothing : found->second;
   }
@@ -128,7 +129,7 @@ class Reading {
 
   Taint index(const Node& node) {
     const Taint list = of(node.children[0]);
-    if (list.whole || of(node.children[1]).any()) return if_any(list.any());
+    if (list.whole || of(node.children[1]).any()) return all_of_it();
     const Node& key = node.children[1];
     if (key.kind == NodeKind::literal && key.literal.is_string())
       return member(list, key.literal.get<std::string>());
@@ -175,6 +176,22 @@ Taint taint_of(const Expression& expression, const Names& names) {
 }
 bool reads(const std::optional<Expression>& expression, const Names& names) {
   return expression && taint_of(*expression, names).any();
+}
+bool reads(const DurationField& duration, const Names& names) {
+  const auto* expression = std::get_if<Expression>(&duration);
+  return expression != nullptr && taint_of(*expression, names).any();
+}
+bool reads(const std::optional<DurationField>& duration, const Names& names) {
+  return duration && reads(*duration, names);
+}
+bool reads(const RetrySpec& retry, const Names& names) {
+  return reads(retry.delay, names) || reads(retry.delay_max, names) ||
+         reads(retry.elapsed_max, names);
+}
+bool reads(const std::vector<OutcomeRule>& rules, const Names& names) {
+  return std::any_of(rules.begin(), rules.end(), [&](const OutcomeRule& rule) {
+    return reads(rule.when, names) || reads(rule.retry_after, names);
+  });
 }
 
 class OfTemplate {
@@ -235,28 +252,33 @@ class Flow {
       walk_all();
       if (steps == map_.steps && failure == map_.failure) return;
     }
+    // It never comes to this; if it did, nothing must be shown.
+    for (auto& [name, step] : map_.steps) step.output.whole = step.captured.whole = true;
+    map_.output.whole = true;
   }
 
  private:
   void walk_all() {
-    Names names = roots();
+    const Names names = roots();
     for (const auto& label : definition_.labels)
       map_.labels[label.name] = taint_of(label.value, names).any();
-    map_.business_key = taint_of(definition_.business_key, names).any();
+    map_.business_key = map_.business_key || taint_of(definition_.business_key, names).any();
     for (const auto* steps :
          {&definition_.steps, &definition_.on_failure, &definition_.on_suspended})
-      walk(*steps, names);
+      walk(*steps, roots());
     map_.output = taint_of(definition_.output, roots());
   }
 
   Names roots() const {
     Names names;
+    names.steps = &steps_;
     names.roots["input"] = map_.input;
-    names.roots["failure"] = map_.failure;
-    Taint steps;
-    for (const auto& [name, step] : map_.steps)
-      if (step.output.any()) steps.members[name] = object_with("output", step.output);
-    names.roots["steps"] = std::move(steps);
+    Taint failure = map_.failure;
+    // An expression's error quotes what it read.
+    const bool tells = std::any_of(map_.steps.begin(), map_.steps.end(),
+                                   [](const auto& entry) { return entry.second.reads; });
+    failure.add(object_with("message", if_any(tells)));
+    names.roots["failure"] = std::move(failure);
     Taint labels;
     for (const auto& [name, sensitive] : map_.labels)
       if (sensitive) labels.members[name] = all_of_it();
@@ -276,31 +298,34 @@ class Flow {
     Taint self = object_with("output", taint.output);
     self.add(object_with("captured", taint.captured));
     names.roots["self"] = std::move(self);
-    taint.reads = taint.reads || reads(step.when, names);
-    std::visit(
-        Match{[&](const Action& body) { action(taint, body, names); },
-              [&](const SubSaga& body) { child(taint, body, names); },
-              [&](const Parallel& body) {
-                for (const auto& branch : body.branches) walk(branch.steps, names);
-              },
-              [&](const Switch& body) { choice(taint, body, names); },
-              [&](const ForEach& body) { loop(taint, body, names); },
-              [&](const Try& body) { attempt(taint, body, names); },
-              [&](const Wait& body) { wait(taint, body, names); },
-              [&](const Sleep& body) {
-                taint.reads = taint.reads || taint_of(body.until, names).any();
-              },
-              [&](const Value& body) { taint.output.add(taint_of(body.value, names)); },
-              [&](const Fail& body) { fail(taint, body, names); }},
-        step.body);
+    taint.reads = taint.reads || reads(step.when, names) || reads(step.timeout, names);
+    std::visit(Match{[&](const Action& body) { action(taint, body, names); },
+                     [&](const SubSaga& body) { child(taint, body, names); },
+                     [&](const Parallel& body) {
+                       for (const auto& branch : body.branches) walk(branch.steps, names);
+                     },
+                     [&](const Switch& body) { choice(taint, body, names); },
+                     [&](const ForEach& body) { loop(taint, body, names); },
+                     [&](const Try& body) { attempt(taint, body, names); },
+                     [&](const Wait& body) { wait(taint, body, names); },
+                     [&](const Sleep& body) {
+                       taint.reads = taint.reads || taint_of(body.until, names).any() ||
+                                     reads(body.duration, names);
+                     },
+                     [&](const Value& body) { taint.output.add(taint_of(body.value, names)); },
+                     [&](const Fail& body) { fail(taint, body, names); }},
+               step.body);
     if (const auto* undo = std::get_if<Compensation>(&step.undo)) {
       request(taint.undo, undo->request, names);
-      taint.reads = taint.reads || reads(undo->when, names);
+      taint.rules = taint.rules || reads(undo->outcomes, names);
+      taint.reads = taint.reads || reads(undo->when, names) || reads(undo->retry, names) ||
+                    reads(undo->attempt_timeout, names);
     }
     taint.reads = taint.reads || taint.action.any() || taint.probe.any() || taint.poll.any() ||
                   taint.undo.any() || taint.output.any() || taint.captured.any() ||
                   taint.items.any() || taint.key || taint.yield.any() || taint.child_input.any() ||
-                  taint.child_business_key || taint.failure.any();
+                  taint.child_business_key || taint.failure.any() || taint.rules;
+    if (taint.output.any()) steps_.members[step.name] = object_with("output", taint.output);
   }
 
   static void request(RequestTaint& taint, const Request& request, const Names& names) {
@@ -316,18 +341,33 @@ class Flow {
     request(taint.action, action.request, names);
     taint.output.add(taint_of(action.output, names));
     taint.captured.add(taint_of(action.capture, names));
-    if (action.probe) {
-      request(taint.probe, action.probe->request, names);
-      taint.output.add(taint_of(action.probe->output, names));
+    taint.rules = taint.rules || reads(action.outcomes, names);
+    taint.reads = taint.reads || reads(action.retry, names) || reads(action.attempt_timeout, names);
+    if (const auto& probe = action.probe) {
+      request(taint.probe, probe->request, names);
+      taint.output.add(taint_of(probe->output, names));
+      taint.rules = taint.rules || reads(probe->outcomes, names);
+      taint.reads =
+          taint.reads || reads(probe->retry, names) || reads(probe->attempt_timeout, names);
     }
-    if (action.completion && action.completion->poll)
-      request(taint.poll, action.completion->poll->request, names);
+    if (!action.completion) return;
+    taint.reads = taint.reads || reads(action.completion->timeout, names);
+    if (const auto& poll = action.completion->poll) {
+      request(taint.poll, poll->request, names);
+      taint.rules = taint.rules || reads(poll->outcomes, names);
+      taint.reads = taint.reads || reads(poll->every, names);
+    }
   }
 
-  static void child(StepTaint& taint, const SubSaga& saga, const Names& names) {
+  /// What the child makes of it is not known here.
+  void child(StepTaint& taint, const SubSaga& saga, const Names& names) {
     taint.child_input.add(taint_of(saga.input, names));
-    taint.child_business_key =
-        taint.child_business_key || taint_of(saga.business_key, names).any();
+    taint.child_business_key = taint.child_business_key || taint_of(saga.business_key, names).any();
+    if (!taint.child_input.any() && !taint.child_business_key) return;
+    taint.output.whole = true;
+    taint.failure.add(object_with("message", all_of_it()));
+    taint.failure.add(object_with("details", all_of_it()));
+    map_.failure.add(taint.failure);
   }
 
   void choice(StepTaint& taint, const Switch& block, const Names& names) {
@@ -347,10 +387,7 @@ class Flow {
     if (!block.index_as.empty()) names.roots[block.index_as] = {};
     taint.key = taint.key || reads(block.key, names);
     walk(block.steps, names);
-    // What the iteration's own steps gave.
-    Names inner = roots();
-    inner.roots[block.as] = list.each();
-    taint.yield.add(taint_of(block.yield, inner));
+    taint.yield.add(taint_of(block.yield, names));
     taint.output.add(list_of(taint.yield));
   }
 
@@ -365,6 +402,7 @@ class Flow {
   }
 
   void wait(StepTaint& taint, const Wait& wait, const Names& names) {
+    taint.reads = taint.reads || reads(wait.timeout, names) || reads(wait.accept, names);
     const Taint payload = wait.schema ? taint_of(*wait.schema) : Taint{};
     for (const auto& signal : wait.signals) map_.signals[signal].add(payload);
     taint.output.add(object_with("payload", payload));
@@ -380,6 +418,7 @@ class Flow {
 
   const Definition& definition_;
   TaintMap& map_;
+  Taint steps_;  ///< as `steps` reads them
 };
 
 }  // namespace
@@ -403,13 +442,18 @@ bool StepTaint::operator==(const StepTaint& other) const {
          same(undo, other.undo) && output == other.output && captured == other.captured &&
          items == other.items && yield == other.yield && key == other.key &&
          child_input == other.child_input && child_business_key == other.child_business_key &&
-         failure == other.failure && reads == other.reads;
+         failure == other.failure && reads == other.reads && rules == other.rules;
 }
 
 TaintMap TaintMap::of(const Definition& definition, const Taint& given) {
   TaintMap map;
   if (definition.input) map.input = taint_of(*definition.input);
-  map.input.add(given);
+  const auto part = [&](const char* name) {
+    const auto found = given.members.find(name);
+    return found == given.members.end() ? Taint{} : found->second;
+  };
+  map.input.add(part("input"));
+  map.business_key = part("businessKey").any();
   Flow(definition, map).run();
   const auto set = [](const auto& entry) { return entry.second; };
   map.any = map.input.any() || map.output.any() || map.failure.any() || map.business_key ||

@@ -91,7 +91,7 @@ begin
                       when true = any (p_key_asks)
                            and exists (select 1 from unnest(p_key_item, p_key_asks) a(item, asks)
                                         where a.item = i.item and a.asks) then 5
-                      when coalesce((select l.sequence from backstitch.saga_log l
+                      when i.expected >= 0 and coalesce((select l.sequence from backstitch.saga_log l
                                       where l.saga_id = i.saga
                                       order by l.sequence desc limit 1), 0) <> i.expected then 2
                       else 0 end as outcome

@@ -147,9 +147,11 @@ $$;
 -- keys that no saga can have.
 --
 -- A function of its own, without a default for the key, so that rights granted on start_saga below stay
--- what they are; and the key is a varchar, so that PostgreSQL never takes a third argument for it.
+-- what they are; and the key has a type of its own, so that PostgreSQL never takes the third argument of a
+-- call for it, whatever text that is.
+create domain backstitch.start_key as text;
 create function backstitch.start_saga(
-  name text, input jsonb, idempotency_key varchar, labels jsonb default '{}',
+  name text, input jsonb, idempotency_key backstitch.start_key, labels jsonb default '{}',
   version bigint default null, business_key text default null)
 returns uuid
 language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
@@ -260,7 +262,7 @@ create function backstitch.start_saga(
   version bigint default null)
 returns uuid
 language sql security definer set search_path = pg_catalog, pg_temp as $$
-  select backstitch.start_saga(name, input, null::varchar, labels, version, business_key)
+  select backstitch.start_saga(name, input, null::backstitch.start_key, labels, version, business_key)
 $$;
 
 -- Sends a signal in the caller's own transaction. Whoever may call this may send any signal. One that the
@@ -308,6 +310,6 @@ $$;
 
 -- They act with their owner's rights, so nobody has them unasked; docs/sql.md says what to grant.
 revoke execute on function backstitch.start_saga(text, jsonb, text, jsonb, bigint) from public;
-revoke execute on function backstitch.start_saga(text, jsonb, varchar, jsonb, bigint, text) from public;
+revoke execute on function backstitch.start_saga(text, jsonb, backstitch.start_key, jsonb, bigint, text) from public;
 revoke execute on function backstitch.signal(uuid, text, jsonb) from public;
 revoke execute on function backstitch.signal(uuid, text, jsonb, text) from public;

@@ -70,8 +70,7 @@ void MemoryStore::on_arrival(std::function<void()> hint) {
 }
 
 SagaId MemoryStore::start_by_sql(SagaId saga, const std::string& definition, std::int64_t version,
-                                 const std::string& input,
-                                 std::optional<std::string> business_key,
+                                 const std::string& input, std::optional<std::string> business_key,
                                  std::optional<std::string> idempotency_key) {
   const std::lock_guard lock(mutex_);
   using Reserved = std::pair<std::string, std::optional<std::string>>;

@@ -33,7 +33,8 @@ AppendResult MemoryStore::write(const Append& item) {
   const auto found = sagas_.find(item.saga);
   const std::int64_t stored =
       found == sagas_.end() ? 0 : static_cast<std::int64_t>(found->second.log.size());
-  if (stored != item.expected.get()) return {.outcome = AppendOutcome::conflict};
+  const bool whichever = item.expected.get() < 0;
+  if (!whichever && stored != item.expected.get()) return {.outcome = AppendOutcome::conflict};
 
   for (std::size_t i = 0; i < item.events.size(); ++i) {
     BACKSTITCH_INVARIANT(item.events[i].sequence.get() == stored + 1 + static_cast<std::int64_t>(i),

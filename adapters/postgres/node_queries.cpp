@@ -94,18 +94,19 @@ engine::InboxItem inbox_item(const pqxx::row& row) {
 }  // namespace
 
 Result<std::optional<engine::InboxItem>> start_of(Session& session, const SagaId& saga) {
-  const pqxx::result found = session.run_prepared(
-      "start_of",
-      "select " BACKSTITCH_INBOX_COLUMNS
-      " from backstitch.inbox where kind = 'start' and saga_id = $1::uuid",
-      saga.text());
+  const pqxx::result found =
+      session.run_prepared("start_of",
+                           "select " BACKSTITCH_INBOX_COLUMNS
+                           " from backstitch.inbox where kind = 'start' and saga_id = $1::uuid",
+                           saga.text());
   if (found.empty()) return std::optional<engine::InboxItem>{};
   return std::optional(inbox_item(found[0]));
 }
 
 Result<std::vector<engine::InboxItem>> waiting(Session& session, const engine::InboxQuery& query) {
   static const std::string starts =
-      "select " BACKSTITCH_INBOX_COLUMNS " from backstitch.inbox"
+      "select " BACKSTITCH_INBOX_COLUMNS
+      " from backstitch.inbox"
       " where kind = 'start' and shard = any ($1::smallint[]) and id > $2::bigint"
       " order by id limit $3::int";
   static const std::string commands = "select " BACKSTITCH_INBOX_COLUMNS R"(

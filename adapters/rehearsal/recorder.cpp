@@ -72,14 +72,13 @@ void Recorder::record(const Append& append) {
 void Recorder::begin(Saga& saga, SagaId id, const SagaStarted& started) {
   saga.definition = find_(started.definition, started.version);
   saga.state.id = id;
-  saga.masking.emplace(*saga.definition, started.input, started.sensitive);
   if (!started.parent) return;
   const Saga& parent = sagas_.at(started.parent->saga);
   saga.depth = parent.depth + place_of(parent.state, started.parent->step).depth + 1;
 }
 
 Moment Recorder::moment_of(const Saga& saga, SagaId id, const EventRecord& record) const {
-  const EventRecord shown = saga.masking->masked(record);
+  const EventRecord shown = engine::Masking(*saga.definition, saga.state).masked(record);
   Place place = place_of(saga.state, record.path);
   return {record.at,
           record.at - start_,

@@ -43,7 +43,6 @@ class Recorder final : public engine::Store {
   struct Saga {
     std::shared_ptr<const dsl::Definition> definition;
     engine::SagaState state;
-    std::optional<engine::Masking> masking;
     std::size_t depth = 0;  ///< of its own steps
   };
   const Saga& saga(SagaId id) const { return sagas_.at(id); }

@@ -1,3 +1,4 @@
+#include <backstitch/engine/machine/masking.hpp>
 #include <backstitch/rehearsal/rehearsal.hpp>
 
 #include <algorithm>
@@ -122,10 +123,11 @@ std::vector<LedgerEntry> Stage::ledger() const {
     if (effect->undone) entry.undone = since_start(*effect->undone);
     // Method and target, or the name of an operation.
     const auto target = entry.request.find(' ') + 1;
+    const auto& saga = recorder_.saga(effect->saga);
     entry.request.replace(target, std::string::npos,
-                          recorder_.saga(effect->saga)
-                              .masking->target(entry.path, engine::Phase::forward,
-                                               entry.request.substr(target)));
+                          engine::Masking(*saga.definition, saga.state)
+                              .target(entry.path, engine::Phase::forward,
+                                      entry.request.substr(target)));
   }
   return list;
 }

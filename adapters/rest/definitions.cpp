@@ -58,8 +58,8 @@ Result<Reply> definition_reply(engine::Engine& engine, const std::string& name) 
     if (stored.active) active = stored.version;
   }
   if (versions.empty()) return no_definition(name);
-  return json_reply(
-      200, {{"name", name}, {"activeVersion", active}, {"versions", std::move(versions)}});
+  return json_reply(200,
+                    {{"name", name}, {"activeVersion", active}, {"versions", std::move(versions)}});
 }
 
 Result<Reply> version_reply(engine::Engine& engine, const std::string& name, std::int64_t version) {
@@ -108,10 +108,10 @@ void register_definition(engine::Engine& engine, Request request, const Respond&
   const auto dry_run = flag_in(request, "dryRun");
   if (!dry_run) return respond(problem(dry_run.error()));
   if (*dry_run) {
-    return engine.registry().validate(
-        std::move(request.body), [respond](const engine::Registration& registration) {
-          respond(registration_reply(registration, true));
-        });
+    return engine.registry().validate(std::move(request.body),
+                                      [respond](const engine::Registration& registration) {
+                                        respond(registration_reply(registration, true));
+                                      });
   }
   engine.registry().register_definition(
       std::move(request.body), *activate, [respond](Result<engine::Registration> done) {

@@ -95,7 +95,7 @@ Result<std::string> idempotency_key_of(const Request& request) {
   constexpr std::size_t bytes_max = 255;
   if (!request.has_idempotency_key) return std::string{};
   if (request.idempotency_key.empty() || request.idempotency_key.size() > bytes_max)
-    return invalid("idempotency-key-invalid", "`Idempotency-Key` has 1 to 255 characters.");
+    return invalid("idempotency-key-invalid", "`Idempotency-Key` has 1 to 255 bytes.");
   return request.idempotency_key;
 }
 

@@ -2,8 +2,8 @@
 
 #include <nlohmann/json.hpp>
 
-#include <backstitch/engine/machine/masking.hpp>
 #include <backstitch/dsl/json_gate.hpp>
+#include <backstitch/engine/machine/masking.hpp>
 
 #include "params.hpp"
 #include "problem.hpp"
@@ -82,15 +82,15 @@ Result<engine::ListQuery> list_query(const Request& request) {
 
 Json summary_json(const engine::SagaSummary& saga) {
   Json json{{"id", saga.id.text()},
-          {"definition", saga.definition},
-          {"version", saga.version},
-          {"status", saga.status},
-          {"businessKey", saga.business_key ? Json(*saga.business_key) : Json()},
-          {"labels", saga.labels.empty() ? Json::object() : dsl::stored_json(saga.labels)},
-          {"failure", saga.failure.empty() ? Json() : dsl::stored_json(saga.failure)},
-          {"pivotPassed", saga.pivot_passed},
-          {"startedAt", to_rfc3339(saga.started_at)},
-          {"endedAt", saga.ended_at ? Json(to_rfc3339(*saga.ended_at)) : Json()}};
+            {"definition", saga.definition},
+            {"version", saga.version},
+            {"status", saga.status},
+            {"businessKey", saga.business_key ? Json(*saga.business_key) : Json()},
+            {"labels", saga.labels.empty() ? Json::object() : dsl::stored_json(saga.labels)},
+            {"failure", saga.failure.empty() ? Json() : dsl::stored_json(saga.failure)},
+            {"pivotPassed", saga.pivot_passed},
+            {"startedAt", to_rfc3339(saga.started_at)},
+            {"endedAt", saga.ended_at ? Json(to_rfc3339(*saga.ended_at)) : Json()}};
   engine::mask_listed(json, saga.sensitive);
   return json;
 }

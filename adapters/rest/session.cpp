@@ -149,15 +149,14 @@ class Session : public std::enable_shared_from_this<Session> {
   /// Whoever leaves while it waits is not waited for. What a peer sends ahead hides that it left.
   void watch_peer(const std::shared_ptr<PeerWatch>& peer) {
     watching_ = true;
-    stream_.socket().async_wait(tcp::socket::wait_read,
-                                [self = shared_from_this(), peer](error_code error) {
-                                  if (error) return;
-                                  char byte = 0;
-                                  error_code end;
-                                  self->stream_.socket().receive(boost::asio::buffer(&byte, 1),
-                                                                 tcp::socket::message_peek, end);
-                                  if (end) peer->gone();
-                                });
+    stream_.socket().async_wait(tcp::socket::wait_read, [self = shared_from_this(),
+                                                         peer](error_code error) {
+      if (error) return;
+      char byte = 0;
+      error_code end;
+      self->stream_.socket().receive(boost::asio::buffer(&byte, 1), tcp::socket::message_peek, end);
+      if (end) peer->gone();
+    });
   }
 
   void answered() {

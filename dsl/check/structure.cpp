@@ -123,8 +123,7 @@ class Structure {
       check_.warning("W109", at + "/maxItems",
                      "`" + step.name + "` may have " + std::to_string(block.items_max) +
                          " items, and adds at least " + std::to_string(events) +
-                         " events for each; a saga has at most " +
-                         std::to_string(saga_events_max),
+                         " events for each; a saga has at most " + std::to_string(saga_events_max),
                      "lower maxItems, or give each part of the items a sub-saga of its own");
     }
     list(block.steps);

@@ -1,5 +1,5 @@
-#include <backstitch/engine/machine/masking.hpp>
 #include <backstitch/engine/explore/plan.hpp>
+#include <backstitch/engine/machine/masking.hpp>
 
 #include <algorithm>
 #include <deque>
@@ -26,7 +26,7 @@ class Planner {
         state_(std::move(state)),
         now_(now),
         answers_(answers_of(program)),
-        masking_(*program.definition, state_.input, state_.sensitive) {}
+        masking_(*program.definition, state_) {}
 
   Result<Plan> plan(StimulusBody command) {
     if (const auto* resolve = std::get_if<Resolve>(&command)) warn_of(*resolve);
@@ -73,12 +73,11 @@ class Planner {
     if (!call.request) return;
     const auto* service = program_.service(call.request->service);
     const std::string base = service == nullptr ? call.request->service + ": " : service->base_url;
-    plan_.warnings.push_back("`" + path + "` is the pivot. It was sent as " + call.request->method +
-                             " " + base +
-                             masking_.target(path, Phase::forward, call.request->target) +
-                             " with the key " +
-                             call.request->key + "; attempt " + std::to_string(call.attempts) +
-                             ", the last, at " + to_rfc3339(call.sent_at) + ".");
+    plan_.warnings.push_back(
+        "`" + path + "` is the pivot. It was sent as " + call.request->method + " " + base +
+        masking_.target(path, Phase::forward, call.request->target) + " with the key " +
+        call.request->key + "; attempt " + std::to_string(call.attempts) + ", the last, at " +
+        to_rfc3339(call.sent_at) + ".");
     plan_.warnings.push_back(
         "A late copy of the request may still arrive and take effect; everything before the pivot "
         "is compensated then all the same.");

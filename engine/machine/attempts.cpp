@@ -35,8 +35,8 @@ bool may_try_again(const RetryPolicy& policy, const CallState& call,
       verdict.outcome == OutcomeClass::transient ? policy.on_transient : policy.on_unknown;
   const bool excepted =
       std::find(policy.except.begin(), policy.except.end(), verdict.code) != policy.except.end();
-  const bool attempts_left = call.attempts - call.attempts_before <
-                             policy.attempts_max.value_or(attempts_of_budget_max);
+  const bool attempts_left =
+      call.attempts - call.attempts_before < policy.attempts_max.value_or(attempts_of_budget_max);
   const bool time_left =
       !policy.elapsed_max || !first_at || next - *first_at <= *policy.elapsed_max;
   return wanted && !excepted && attempts_left && time_left && !call.last_attempt;

@@ -285,10 +285,10 @@ void Decider::content_refused(const ContentRefused& refused) {
   const bool poll = refused.phase == Phase::poll;
   const CallState& call = call_of(found->second, refused.phase);
   if (poll || (call.in_flight && call.attempts == refused.attempt)) {
-    emit(AttemptFailed{
-        refused.path, refused.phase, refused.attempt,
-        poll ? dsl::OutcomeClass::pending : dsl::OutcomeClass::unknown,
-        failure(reason, poll ? "pending" : "unknown", message, refused.path), std::nullopt});
+    emit(AttemptFailed{refused.path, refused.phase, refused.attempt,
+                       poll ? dsl::OutcomeClass::pending : dsl::OutcomeClass::unknown,
+                       failure(reason, poll ? "pending" : "unknown", message, refused.path),
+                       std::nullopt});
   }
   suspend(reason, message, refused.path, refused.phase);
 }

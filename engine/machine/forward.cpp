@@ -197,8 +197,8 @@ Progress Decider::begin(const Located& at) {
   const bool full = state().events >= events_max || state().bytes >= state_bytes_max;
   if (full && at.area == Area::main) {
     return fail_expression(
-        at, limit("the saga has got too large: " + std::to_string(state().events) +
-                  " events, " + std::to_string(state().bytes) + " bytes of data"));
+        at, limit("the saga has got too large: " + std::to_string(state().events) + " events, " +
+                  std::to_string(state().bytes) + " bytes of data"));
   }
   if (at.step->when) {
     const SagaScope scope = scope_of(at, Phase::forward);

@@ -35,9 +35,7 @@ bool is_lower_equal(std::string_view one, std::string_view other) {
 }
 
 std::string percent_decoded(std::string_view text) {
-  const auto digit = [](char c) {
-    return c <= '9' ? c - '0' : (c | 0x20) - 'a' + 10;
-  };
+  const auto digit = [](char c) { return c <= '9' ? c - '0' : (c | 0x20) - 'a' + 10; };
   std::string out;
   for (std::size_t i = 0; i < text.size(); ++i) {
     if (text[i] == '%' && i + 2 < text.size()) {
@@ -111,15 +109,8 @@ void mask_labels(Json& labels, const dsl::TaintMap& taints) {
 std::shared_ptr<const dsl::TaintMap> taints_of(const dsl::Definition& definition,
                                                const std::vector<std::string>& given) {
   if (given.empty()) return definition.taints;
-  const dsl::Taint marked = dsl::Taint::of_pointers(given);
-  const auto part = [&](const char* name) {
-    const auto found = marked.members.find(name);
-    return found == marked.members.end() ? dsl::Taint{} : found->second;
-  };
-  auto taints = dsl::TaintMap::of(definition, part("input"));
-  taints.business_key = taints.business_key || part("businessKey").whole;
-  taints.any = taints.any || taints.business_key;
-  return std::make_shared<const dsl::TaintMap>(std::move(taints));
+  return std::make_shared<const dsl::TaintMap>(
+      dsl::TaintMap::of(definition, dsl::Taint::of_pointers(given)));
 }
 
 std::vector<std::string> sensitive_of_child(const dsl::Definition& parent,
@@ -157,6 +148,16 @@ std::string stored_taints(const dsl::Definition& definition,
   return json_text(out);
 }
 
+Error without_values(Error error, const dsl::Definition& definition) {
+  const bool quotes = error.reason == "EXPRESSION_FAILED" || error.reason == "business-key-reused";
+  if (!definition.taints || !quotes) return error;
+  error.message = error.reason == "EXPRESSION_FAILED"
+                      ? "An expression of the definition cannot be evaluated for this input."
+                      : "The business key belongs to a saga with other input.";
+  for (auto& detail : error.details) detail.message = error.message;
+  return error;
+}
+
 void mask_listed(Json& saga, const std::string& stored_taints) {
   if (stored_taints.empty()) return;
   const Json taints = dsl::stored_json(stored_taints);
@@ -170,18 +171,27 @@ void mask_listed(Json& saga, const std::string& stored_taints) {
       saga["failure"][member] = mask;
 }
 
-Masking::Masking(const dsl::Definition& definition, const Json& input,
-                 const std::vector<std::string>& given)
-    : taints_(taints_of(definition, given)) {
+Masking::Masking(const dsl::Definition& definition, const SagaState& state)
+    : taints_(taints_of(definition, state.sensitive)) {
   if (!taints_) return;
-  collect(input, taints_->input);
+  collect(state.input, taints_->input);
+  if (taints_->business_key && state.business_key) collect_all(*state.business_key);
+  for (const auto& [path, known] : state.steps) {
+    const dsl::StepTaint& taint = step(path);
+    collect(known.output, taint.output);
+    collect(known.captured, taint.captured);
+  }
+  for (const auto& signal : state.signals) {
+    const auto found = taints_->signals.find(signal.name);
+    if (found != taints_->signals.end()) collect(signal.payload, found->second);
+  }
   // The longer first, or a part of one would leave the rest of it to be read.
   for (auto& [prefix, texts] : needles_)
     std::sort(texts.begin(), texts.end(),
               [](const auto& a, const auto& b) { return a.size() > b.size(); });
 }
 
-/// The sensitive parts of the input.
+/// The sensitive parts of a value.
 void Masking::collect(const Json& part, const dsl::Taint& taint) {
   if (taint.whole) return collect_all(part);
   if (part.is_object()) {
@@ -266,8 +276,11 @@ void Masking::mask_event(const std::string& type, const StepPath& path, Json& da
   } else if (type == "SagaEnded") {
     mask_member(data, "output", taints_->output);
   } else if (type == "SagaSuspended") {
-    mask_suspension(data);
+    mask_suspension(data, path);
+  } else if (type == "CatchPassedOver" && taint.reads) {
+    data["message"] = mask;
   }
+  if (taint.reads && data.contains("note")) data["note"] = mask;
 }
 
 void Masking::mask_request(Json& request, const dsl::RequestTaint& taint) const {
@@ -277,10 +290,9 @@ void Masking::mask_request(Json& request, const dsl::RequestTaint& taint) const 
   if (Json* headers = find(request, "headers")) {
     for (Json& header : *headers) {
       const auto& name = header[0].get_ref<const std::string&>();
-      const bool hide =
-          std::any_of(taint.headers.begin(), taint.headers.end(), [&](const auto& one) {
-            return one.second && is_lower_equal(one.first, name);
-          });
+      const bool hide = std::any_of(
+          taint.headers.begin(), taint.headers.end(),
+          [&](const auto& one) { return one.second && is_lower_equal(one.first, name); });
       if (hide) header[1] = mask;
     }
   }
@@ -291,23 +303,29 @@ void Masking::mask_request(Json& request, const dsl::RequestTaint& taint) const 
   *body = read && !taint.body.whole ? json_text(dsl::masked(*read, taint.body)) : mask;
 }
 
-/// The error of an expression names the values that it read.
+/// The error of an expression quotes the values that it read.
 void Masking::mask_failure(Json& failure, const StepPath& path) const {
   if (!failure.is_object()) return;
-  failure = dsl::masked(std::move(failure), taints_->failure);
   const std::string of = text_in(failure, "step");
   const std::string at = of.empty() ? path : of;
-  const bool reads = at.empty() ? taints_->any : step(at).reads;
-  if (reads && text_in(failure, "code") == "EXPRESSION_FAILED")
-    failure["message"] = mask;
+  const bool known = !at.empty();
+  failure = dsl::masked(std::move(failure), known ? step(at).failure : taints_->failure);
+  const bool reads = known ? step(at).reads : taints_->any;
+  const bool quotes = reads && text_in(failure, "code") == "EXPRESSION_FAILED";
+  if (!quotes && !(known && step(at).rules)) return;
+  for (const char* member : {"message", "details"}) {
+    const auto found = failure.find(member);
+    if (found != failure.end() && !found->is_null()) *found = mask;
+  }
 }
 
-void Masking::mask_suspension(Json& suspension) const {
-  if (!suspension.is_object()) return;
-  const std::string at = text_in(suspension, "step");
+void Masking::mask_suspension(Json& suspension, const StepPath& path) const {
+  if (!suspension.is_object() || !suspension.contains("message")) return;
+  const std::string of = text_in(suspension, "step");
+  const std::string at = of.empty() ? path : of;
   const bool reads = at.empty() ? taints_->any : step(at).reads;
-  const bool tells = text_in(suspension, "reason") == "EXPRESSION_FAILED";
-  if (reads && tells && suspension.contains("message")) suspension["message"] = mask;
+  const bool quotes = reads && text_in(suspension, "reason") == "EXPRESSION_FAILED";
+  if (quotes || (!at.empty() && step(at).rules)) suspension["message"] = mask;
 }
 
 void Masking::mask_view(Json& view) const {
@@ -317,8 +335,8 @@ void Masking::mask_view(Json& view) const {
   mask_labels(view["labels"], *taints_);
   if (taints_->business_key && !view["businessKey"].is_null()) view["businessKey"] = mask;
   mask_failure(view["failure"], "");
-  mask_suspension(view["suspension"]);
-  for (Json& one : view["suspensions"]) mask_suspension(one);
+  mask_suspension(view["suspension"], "");
+  for (Json& one : view["suspensions"]) mask_suspension(one, "");
   // Not all of it: a sensitive year would hide every time.
   for (const char* member :
        {"input", "output", "failure", "suspension", "suspensions", "labels", "businessKey"})
@@ -327,8 +345,8 @@ void Masking::mask_view(Json& view) const {
     const std::string path = text_in(one, "path");
     mask_member(one, "output", step(path).output);
     search(one["output"]);
-    for (Json* failure : {find(one, "failure"), find(one, "lastPoll"),
-                          find(one["compensation"], "failure")}) {
+    for (Json* failure :
+         {find(one, "failure"), find(one, "lastPoll"), find(one["compensation"], "failure")}) {
       if (failure == nullptr) continue;
       mask_failure(*failure, path);
       search(*failure);

@@ -220,7 +220,7 @@ Json view(const dsl::Definition& definition, const SagaState& state,
                            : Json()},
             {"steps", std::move(list.steps)}};
   if (list.omitted > 0) view["stepsOmitted"] = list.omitted;
-  Masking(definition, state.input, state.sensitive).mask_view(view);
+  Masking(definition, state).mask_view(view);
   return view;
 }
 

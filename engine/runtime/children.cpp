@@ -60,11 +60,8 @@ void Reactor::start_child(const Actor& parent, const StepPath& path) {
   if (!prepared) return refuse_child(child->state, prepared.error());
   child->program = prepared->program;
   const std::uint32_t depth = parent->state.parent ? parent->state.parent->depth + 1 : 1;
-  Start start{wanted.id,
-              prepared->input,
-              {},
-              prepared->business_key,
-              ParentLink{parent->id, path, depth}};
+  Start start{
+      wanted.id, prepared->input, {}, prepared->business_key, ParentLink{parent->id, path, depth}};
   start.sensitive = wanted.sensitive;
   Transition transition = decide(child->program, {}, stimulus_of(std::move(start)));
   if (transition.refused) return refuse_child(child->state, *transition.refused);
@@ -113,23 +110,21 @@ void Reactor::look_after_child(SagaId child) {
       tell_parent(found->second->state);
     return;
   }
-  read_logs(
-      {child}, [self = shared_from_this()](Result<std::vector<StoredSaga>> stored) mutable {
-        auto& executor = self->executor_;
-        executor.post([self = std::move(self), stored = std::move(stored)] {
-          if (!stored || stored->empty()) return;
-          const auto folded = folded_log(self->registry_, stored->front());
-          if (!folded) {
-            self->node_.ports.observer->note(
-                Level::error, "saga-not-revived",
-                {{"saga", stored->front().id.text()}, {"why", folded.error().message}});
-            return;
-          }
-          const SagaStatus status = folded->state.status;
-          if (is_terminal(status) || status == SagaStatus::suspended)
-            self->tell_parent(folded->state);
-        });
-      });
+  read_logs({child}, [self = shared_from_this()](Result<std::vector<StoredSaga>> stored) mutable {
+    auto& executor = self->executor_;
+    executor.post([self = std::move(self), stored = std::move(stored)] {
+      if (!stored || stored->empty()) return;
+      const auto folded = folded_log(self->registry_, stored->front());
+      if (!folded) {
+        self->node_.ports.observer->note(
+            Level::error, "saga-not-revived",
+            {{"saga", stored->front().id.text()}, {"why", folded.error().message}});
+        return;
+      }
+      const SagaStatus status = folded->state.status;
+      if (is_terminal(status) || status == SagaStatus::suspended) self->tell_parent(folded->state);
+    });
+  });
 }
 
 void Reactor::cancel_child(const Actor& parent, const StepPath& path) {

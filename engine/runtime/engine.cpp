@@ -100,55 +100,67 @@ struct Engine::Impl : std::enable_shared_from_this<Engine::Impl> {
 
   using EventsDone = std::function<void(Result<std::vector<EventRecord>>)>;
 
-  /// The first event says by which schema the others are masked.
-  void history(SagaId saga, Sequence after, std::size_t limit, EventsDone done) {
+  /// The first event says whether anything is sensitive.
+  void history(SagaId saga, Sequence after, std::size_t limit, EventsDone done,
+               bool looked_for_start = false) {
     node.ports.reader->history(
         saga, Sequence{0}, 1,
-        [self = shared_from_this(), saga, after, limit,
-         done = std::move(done)](Result<std::vector<EventRecord>> first) mutable {
-          if (!first && first.error().code == ErrorCode::not_found)
-            return self->history_of_promised(saga, first.error(), std::move(done));
+        [self = shared_from_this(), saga, after, limit, done = std::move(done),
+         looked_for_start](Result<std::vector<EventRecord>> first) mutable {
+          const bool missing = first ? first->empty() : first.error().code == ErrorCode::not_found;
+          if (missing && !looked_for_start)
+            return self->history_of_promised(saga, after, limit, std::move(done));
           if (!first) return done(std::move(first).error());
-          const auto started =
-              first->empty() ? Result<Event>(no_start(saga)) : decode(first->front());
+          const auto started = missing ? Result<Event>(no_start(saga)) : decode(first->front());
           if (!started) return done(started.error());
           const auto* body = std::get_if<SagaStarted>(&started->body);
           if (body == nullptr) return done(no_start(saga));
-          look_up(
-              self->registry,
-              [self, start = *body] {
-                return self->registry.program(start.definition, start.version);
-              },
-              [self, saga, after, limit, start = *body,
-               done = std::move(done)](const Result<Program>& program) mutable {
-                if (!program) return done(program.error());
-                self->masked_history(saga, after, limit,
-                                     Masking(*program->definition, start.input, start.sensitive),
-                                     std::move(done));
-              });
+          self->history_of(saga, *body, after, limit, std::move(done));
         });
   }
 
-  /// A start by SQL that has not been taken up is a saga without a history.
-  void history_of_promised(SagaId saga, const Error& not_found, EventsDone done) {
-    node.ports.inbox->start_of(saga, [not_found, done = std::move(done)](
-                                         const Result<std::optional<InboxItem>>& start) {
-      if (!start) return done(start.error());
-      if (!*start) return done(not_found);
-      done(std::vector<EventRecord>{});
-    });
+  void history_of(SagaId saga, const SagaStarted& start, Sequence after, std::size_t limit,
+                  EventsDone done) {
+    look_up(
+        registry,
+        [self = shared_from_this(), definition = start.definition, version = start.version] {
+          return self->registry.program(definition, version);
+        },
+        [self = shared_from_this(), saga, after, limit, sensitive = start.sensitive,
+         done = std::move(done)](const Result<Program>& program) mutable {
+          if (!program) return done(program.error());
+          if (taints_of(*program->definition, sensitive))
+            return self->masked_history(saga, after, limit, std::move(done));
+          self->node.ports.reader->history(saga, after, limit, std::move(done));
+        });
   }
 
-  void masked_history(SagaId saga, Sequence after, std::size_t limit, Masking masking,
-                      EventsDone done) {
-    node.ports.reader->history(saga, after, limit,
-                               [masking = std::move(masking),
-                                done = std::move(done)](Result<std::vector<EventRecord>> events) {
-                                 if (!events) return done(std::move(events).error());
-                                 for (auto& event : *events)
-                                   event = masking.masked(std::move(event));
-                                 done(std::move(events));
-                               });
+  /// A start by SQL that has not been taken up is a saga without a history. If there is none now it
+  /// may have been taken up between the two looks.
+  void history_of_promised(SagaId saga, Sequence after, std::size_t limit, EventsDone done) {
+    node.ports.inbox->start_of(
+        saga, [self = shared_from_this(), saga, after, limit,
+               done = std::move(done)](const Result<std::optional<InboxItem>>& start) mutable {
+          if (!start) return done(start.error());
+          if (*start) return done(std::vector<EventRecord>{});
+          self->history(saga, after, limit, std::move(done), true);
+        });
+  }
+
+  /// What is searched for may have come with any event.
+  void masked_history(SagaId saga, Sequence after, std::size_t limit, EventsDone done) {
+    reactors[reactor_of(saga)]->read(saga, [self = shared_from_this(), saga, after, limit,
+                                            done = std::move(done)](Result<FoldedLog> log) mutable {
+      if (!log) return done(std::move(log).error());
+      self->node.ports.reader->history(
+          saga, after, limit,
+          [masking = Masking(*log->program.definition, log->state),
+           done = std::move(done)](Result<std::vector<EventRecord>> events) {
+            if (!events) return done(std::move(events).error());
+            for (auto& event : *events) event = masking.masked(std::move(event));
+            done(std::move(events));
+          });
+    });
   }
 
   static Error no_start(SagaId saga) {
@@ -251,9 +263,7 @@ void Engine::compare(CompatibilityQuery query,
                      std::function<void(Result<CompatibilityPage>)> done) {
   look_up(
       impl_->registry,
-      [impl = impl_, query] {
-        return impl->registry.program(query.definition, query.version);
-      },
+      [impl = impl_, query] { return impl->registry.program(query.definition, query.version); },
       [impl = impl_, query, done = std::move(done)](const Result<Program>& program) mutable {
         if (!program) return done(program.error());
         const auto& ports = impl->node.ports;

@@ -123,6 +123,7 @@ void Reactor::refuse_command(const InboxItem& item, const Error& why) {
   Append append;
   append.saga = item.saga;
   append.epoch = epochs_[item.saga.shard()].value_or(Epoch{});
+  append.expected = Sequence{-1};
   append.inbox = InboxSettled{item.id, written_error(why)};
   // Nobody waits for the answer but who looks there.
   if (item.node.empty())
@@ -189,24 +190,49 @@ void Reactor::refuse_start(const InboxItem& item, const Error& why) {
   auto written = read_promised_start(item);
   if (!written) return refuse_command(item, written.error());
   const StartRequest& request = written->request;
-  const auto program = registry_.program(request.definition, written->version);
+  Start start{item.saga, request.input, request.labels, request.business_key};
+  start.refusal = failure_of_start(why);
+  append_refused(item, *written, std::move(start));
+}
+
+/// What cannot even be written down is left out.
+void Reactor::refuse_unstorable(const InboxItem& item) {
+  auto written = read_promised_start(item);
+  if (!written) return refuse_command(item, written.error());
+  Start start{item.saga, nullptr, {}, std::nullopt};
+  start.refusal =
+      failure_of_start({ErrorCode::invalid, "INPUT_INVALID",
+                        "The database cannot store this start; its " +
+                            std::to_string(item.data.size()) + " bytes were left out."});
+  append_refused(item, *written, std::move(start));
+}
+
+void Reactor::append_refused(const InboxItem& item, const WrittenStart& written, Start start) {
+  const StartRequest& request = written.request;
+  const auto program = registry_.program(request.definition, written.version);
   if (!program) return refuse_command(item, program.error());
   auto actor = std::make_shared<SagaActor>();
   actor->id = item.saga;
   actor->epoch = epochs_[item.saga.shard()].value_or(Epoch{});
   actor->program = *program;
-  Start start{item.saga, request.input, request.labels, request.business_key};
-  start.refusal = failure_of_start(why);
+  const bool is_whole = !start.input.is_null();
+  const Prepared prepared{*program, start.input, json_text(start.input), std::nullopt};
   start.accepted_at = item.at;
   Transition transition = decide(actor->program, {}, stimulus_of(std::move(start)));
-  const Prepared prepared{*program, request.input, json_text(request.input), std::nullopt};
   Append append = first_append(actor, transition, request, prepared);
   // The business key that SQL has reserved is free again; the caller's is the saga's.
   append.start->keys.clear();
+  if (!is_whole) append.start->asked.input.clear();
   append.inbox = InboxSettled{item.id, {}};
-  append_first(std::move(append), [weak = weak_from_this(), item](const AppendResult& result) {
-    if (const auto self = weak.lock()) self->settled(item, result);
-  });
+  append_first(std::move(append),
+               [weak = weak_from_this(), item, is_whole](const AppendResult& result) {
+                 const auto self = weak.lock();
+                 if (!self) return;
+                 const bool refused = result.outcome == AppendOutcome::refused;
+                 if (refused && is_whole) return self->refuse_unstorable(item);
+                 // The database refuses everything, it seems.
+                 refused ? self->give_back(item) : self->settled(item, result);
+               });
 }
 
 }  // namespace backstitch::engine

@@ -19,33 +19,32 @@ void Reactor::command(SagaId saga, StimulusBody body, Settled settled, Origin or
   }
   if (const auto found = actors_.find(saga); found != actors_.end())
     return stimulate(found->second, std::move(body), std::move(settled), std::move(origin));
-  read_logs(
-      {saga}, [self = shared_from_this(), saga, origin, body = std::move(body),
-               settled = std::move(settled)](Result<std::vector<StoredSaga>> stored) mutable {
-        auto& executor = self->executor_;
-        executor.post([self = std::move(self), saga, origin, body = std::move(body),
-                       settled = std::move(settled), stored = std::move(stored)]() mutable {
-          if (!stored) return settled(stored.error());
-          if (stored->empty())
-            return self->command_unknown(saga, body, std::move(settled), std::move(origin));
-          // Meanwhile the shard may have gone, or the saga come into memory by another way.
-          if (!self->epochs_[saga.shard()] || !self->may_act())
-            return self->command(saga, std::move(body), std::move(settled), std::move(origin));
-          auto found = self->actors_.find(saga);
-          const bool fresh = found == self->actors_.end();
-          auto actor = fresh ? self->revived(stored->front()) : Result<Actor>(found->second);
-          if (!actor) return settled(actor.error());
-          // A suspended parent that asked its child whenever the child has told it something would
-          // never be done with it.
-          const bool is_news = std::holds_alternative<ChildChanged>(body);
-          if (fresh && (is_active((*actor)->state) || !is_news))
-            self->perform(*actor, effects_to_repeat((*actor)->state));
-          // Calls that were on their way when it left memory are answered to nobody.
-          if (fresh && has_call_in_flight((*actor)->state))
-            self->stimulate(*actor, TakenOver{self->node_.options.node});
-          self->stimulate(*actor, std::move(body), std::move(settled), std::move(origin));
-        });
-      });
+  read_logs({saga}, [self = shared_from_this(), saga, origin, body = std::move(body),
+                     settled = std::move(settled)](Result<std::vector<StoredSaga>> stored) mutable {
+    auto& executor = self->executor_;
+    executor.post([self = std::move(self), saga, origin, body = std::move(body),
+                   settled = std::move(settled), stored = std::move(stored)]() mutable {
+      if (!stored) return settled(stored.error());
+      if (stored->empty())
+        return self->command_unknown(saga, body, std::move(settled), std::move(origin));
+      // Meanwhile the shard may have gone, or the saga come into memory by another way.
+      if (!self->epochs_[saga.shard()] || !self->may_act())
+        return self->command(saga, std::move(body), std::move(settled), std::move(origin));
+      auto found = self->actors_.find(saga);
+      const bool fresh = found == self->actors_.end();
+      auto actor = fresh ? self->revived(stored->front()) : Result<Actor>(found->second);
+      if (!actor) return settled(actor.error());
+      // A suspended parent that asked its child whenever the child has told it something would
+      // never be done with it.
+      const bool is_news = std::holds_alternative<ChildChanged>(body);
+      if (fresh && (is_active((*actor)->state) || !is_news))
+        self->perform(*actor, effects_to_repeat((*actor)->state));
+      // Calls that were on their way when it left memory are answered to nobody.
+      if (fresh && has_call_in_flight((*actor)->state))
+        self->stimulate(*actor, TakenOver{self->node_.options.node});
+      self->stimulate(*actor, std::move(body), std::move(settled), std::move(origin));
+    });
+  });
 }
 
 /// Behind a start by SQL that waits, the command waits as well.
@@ -53,8 +52,7 @@ void Reactor::command_unknown(SagaId saga, const StimulusBody& body, Settled set
                               Origin origin) {
   if (origin.inbox == 0 && written_command(body, {}))
     return node_.forwarder->forward(saga, body, origin.idempotency_key, std::move(settled));
-  settled(
-      Error{ErrorCode::not_found, "saga-not-found", "There is no saga " + saga.text() + "."});
+  settled(Error{ErrorCode::not_found, "saga-not-found", "There is no saga " + saga.text() + "."});
 }
 
 Result<Reactor::Actor> Reactor::revived(const StoredSaga& stored) {
@@ -108,22 +106,22 @@ void Reactor::load(const std::vector<SagaId>& ids, bool taken_over, std::functio
   }
   if (wanted.empty()) return done();
   auto asked = wanted;
-  read_logs(
-      std::move(wanted), [self = shared_from_this(), asked = std::move(asked), taken_over,
-                          done = std::move(done)](Result<std::vector<StoredSaga>> stored) mutable {
-        auto& executor = self->executor_;
-        executor.post([self = std::move(self), asked = std::move(asked), taken_over,
-                       done = std::move(done), stored = std::move(stored)] {
-          if (stored) {
-            for (const auto& saga : *stored) self->loaded(saga, taken_over);
-          }
-          for (const auto& id : asked) self->loading_.erase(id);
-          if (stored || !taken_over) return done();
-          // Nobody else will look for what a dead node had in memory.
-          self->executor_.call_after(self->node_.options.due_scan_every,
-                                     [self, asked, done] { self->load(asked, true, done); });
-        });
-      });
+  read_logs(std::move(wanted),
+            [self = shared_from_this(), asked = std::move(asked), taken_over,
+             done = std::move(done)](Result<std::vector<StoredSaga>> stored) mutable {
+              auto& executor = self->executor_;
+              executor.post([self = std::move(self), asked = std::move(asked), taken_over,
+                             done = std::move(done), stored = std::move(stored)] {
+                if (stored) {
+                  for (const auto& saga : *stored) self->loaded(saga, taken_over);
+                }
+                for (const auto& id : asked) self->loading_.erase(id);
+                if (stored || !taken_over) return done();
+                // Nobody else will look for what a dead node had in memory.
+                self->executor_.call_after(self->node_.options.due_scan_every,
+                                           [self, asked, done] { self->load(asked, true, done); });
+              });
+            });
 }
 
 /// Takes over what the former owner had in memory, page by page.
@@ -167,22 +165,21 @@ void Reactor::ask_parents(std::vector<Shard> shards, SagaId after) {
     // Should this fail, the look comes by itself.
     const auto self = weak.lock();
     if (!self || !due || due->empty()) return;
-    self->read_logs(
-        *due, [weak, shards, last = due->back(),
-               more = due->size() == load_page](Result<std::vector<StoredSaga>> stored) {
-          const auto alive = weak.lock();
-          if (!alive || !stored) return;
-          alive->executor_.post([self = alive, shards, last, more, stored = std::move(stored)] {
-            for (const auto& saga : *stored) {
-              if (!self->epochs_[saga.id.shard()] || self->actors_.count(saga.id) > 0) continue;
-              const auto parent = self->revived(saga);
-              if (!parent) continue;
-              self->perform(*parent, effects_to_repeat((*parent)->state));
-              if (!(*parent)->appending && (*parent)->pending.empty()) self->drop(*parent);
-            }
-            if (more) self->ask_parents(shards, last);
-          });
-        });
+    self->read_logs(*due, [weak, shards, last = due->back(), more = due->size() == load_page](
+                              Result<std::vector<StoredSaga>> stored) {
+      const auto alive = weak.lock();
+      if (!alive || !stored) return;
+      alive->executor_.post([self = alive, shards, last, more, stored = std::move(stored)] {
+        for (const auto& saga : *stored) {
+          if (!self->epochs_[saga.id.shard()] || self->actors_.count(saga.id) > 0) continue;
+          const auto parent = self->revived(saga);
+          if (!parent) continue;
+          self->perform(*parent, effects_to_repeat((*parent)->state));
+          if (!(*parent)->appending && (*parent)->pending.empty()) self->drop(*parent);
+        }
+        if (more) self->ask_parents(shards, last);
+      });
+    });
   });
 }
 

@@ -12,7 +12,7 @@ namespace {
 /// Timers farther away are left to the sweep, which is cheaper than a timer a saga.
 constexpr Duration precise_timer_max{2'500};
 /// After the store has refused even to suspend a saga, or could not be read.
-constexpr Duration content_refused_again{30'000};
+constexpr Duration content_refused_again{5'000};
 
 /// Only an answer, a signal or a time can move it, and the answer is not on its way to this node.
 bool may_sleep(const SagaState& state) {
@@ -138,17 +138,15 @@ void Reactor::decided(const Actor& actor, Transition transition, SagaActor::Pend
 /// read, so nothing else is decided meanwhile.
 void Reactor::content_refused(const Actor& actor, const Settled& settled,
                               const SagaActor::Refusal& refusal) {
-  node_.ports.observer->note(
-      Level::error, "content-refused",
-      {{"saga", actor->id.text()}, {"step", refusal.suspends.path}});
+  node_.ports.observer->note(Level::error, "content-refused",
+                             {{"saga", actor->id.text()}, {"step", refusal.suspends.path}});
   read_logs({actor->id}, [self = shared_from_this(), actor, settled,
                           refusal](Result<std::vector<StoredSaga>> stored) {
     self->executor_.post([self, actor, settled, refusal, stored = std::move(stored)] {
       if (!stored && !actor->dropped) {
-        self->executor_.call_after(content_refused_again,
-                                   [self, actor, settled, refusal] {
-                                     self->content_refused(actor, settled, refusal);
-                                   });
+        self->executor_.call_after(content_refused_again, [self, actor, settled, refusal] {
+          self->content_refused(actor, settled, refusal);
+        });
         return;
       }
       actor->appending = false;

@@ -21,6 +21,8 @@
 
 namespace backstitch::engine {
 
+struct WrittenStart;
+
 class Forwarder;
 
 /// A saga that waits for another one looks after it so often, should word of its end get lost.
@@ -66,6 +68,8 @@ class Reactor : public std::enable_shared_from_this<Reactor> {
   void await_end(SagaId saga, std::uint64_t number, Duration wait, ViewDone done);
   void stop_waiting(SagaId saga, std::uint64_t number);
   void answer_everybody();
+  using ReadDone = std::function<void(Result<FoldedLog>)>;
+  void read(SagaId saga, ReadDone done);  ///< from any thread
   void plan(SagaId saga, StimulusBody body, std::function<void(Result<explore::Plan>)> done);
 
   /// The shards held now, and until when this node may act on them without another renewal.
@@ -200,6 +204,8 @@ class Reactor : public std::enable_shared_from_this<Reactor> {
   void start_taken(const Actor& actor, const InboxItem& item, const AppendResult& result,
                    const std::vector<Effect>& effects);
   void refuse_start(const InboxItem& item, const Error& why);
+  void refuse_unstorable(const InboxItem& item);
+  void append_refused(const InboxItem& item, const WrittenStart& written, Start start);
   void refuse_command(const InboxItem& item, const Error& why);
   std::size_t inbox_room(bool starts) const;
   void all_scanned(InboxScan& scan);
@@ -207,9 +213,7 @@ class Reactor : public std::enable_shared_from_this<Reactor> {
   // reading.cpp: what callers see
   std::optional<Json> resident_view(SagaId saga) const;
   using LogsDone = std::function<void(Result<std::vector<StoredSaga>>)>;
-  using ReadDone = std::function<void(Result<FoldedLog>)>;
   void read_logs(std::vector<SagaId> sagas, LogsDone done);
-  void read(SagaId saga, ReadDone done);
   void read_promised(SagaId saga, ReadDone done);
   void read_view(SagaId saga, std::function<void(Result<Reading>)> done);
   ViewDone take_waiter(SagaId saga, std::uint64_t number);

@@ -47,19 +47,18 @@ void Reactor::view(SagaId saga, ViewDone done) {
 
 /// Logs whose definitions this node knows, if need be after a look into the catalogue.
 void Reactor::read_logs(std::vector<SagaId> sagas, LogsDone done) {
-  node_.ports.store->load(
-      std::move(sagas), [self = shared_from_this(),
-                         done = std::move(done)](Result<std::vector<StoredSaga>> stored) mutable {
-        const auto unknown = [&](const StoredSaga& saga) {
-          const auto program = program_of(self->registry_, saga);
-          return !program && program.error().code == ErrorCode::not_found;
-        };
-        const bool all_known = !stored || std::none_of(stored->begin(), stored->end(), unknown);
-        if (all_known) return done(std::move(stored));
-        auto& registry = self->registry_;
-        registry.refresh([done = std::move(done), stored = std::move(stored)](
-                             const Result<Done>&) mutable { done(std::move(stored)); });
-      });
+  node_.ports.store->load(std::move(sagas), [self = shared_from_this(), done = std::move(done)](
+                                                Result<std::vector<StoredSaga>> stored) mutable {
+    const auto unknown = [&](const StoredSaga& saga) {
+      const auto program = program_of(self->registry_, saga);
+      return !program && program.error().code == ErrorCode::not_found;
+    };
+    const bool all_known = !stored || std::none_of(stored->begin(), stored->end(), unknown);
+    if (all_known) return done(std::move(stored));
+    auto& registry = self->registry_;
+    registry.refresh([done = std::move(done), stored = std::move(stored)](
+                         const Result<Done>&) mutable { done(std::move(stored)); });
+  });
 }
 
 /// The stored log, folded. `done` runs on a thread of the store's, which spares this one the work.
@@ -74,31 +73,29 @@ void Reactor::read(SagaId saga, ReadDone done) {
 
 /// A start by SQL that has committed is a saga, though nobody has taken it up.
 void Reactor::read_promised(SagaId saga, ReadDone done) {
-  node_.ports.inbox->start_of(
-      saga, [self = shared_from_this(), saga,
-             done = std::move(done)](Result<std::optional<InboxItem>> start) mutable {
-        if (!start) return done(std::move(start).error());
-        auto& registry = self->registry_;
-        if (*start) {
-          return look_up(
-              registry,
-              [&registry, start = std::move(**start)] { return promised_log(registry, start); },
-              std::move(done));
-        }
-        // It may have been taken up between the two looks.
-        self->read_logs({saga}, [&registry, saga, done = std::move(done)](
-                                    Result<std::vector<StoredSaga>> stored) {
+  node_.ports.inbox->start_of(saga, [self = shared_from_this(), saga, done = std::move(done)](
+                                        Result<std::optional<InboxItem>> start) mutable {
+    if (!start) return done(std::move(start).error());
+    auto& registry = self->registry_;
+    if (*start) {
+      return look_up(
+          registry,
+          [&registry, start = std::move(**start)] { return promised_log(registry, start); },
+          std::move(done));
+    }
+    // It may have been taken up between the two looks.
+    self->read_logs(
+        {saga}, [&registry, saga, done = std::move(done)](Result<std::vector<StoredSaga>> stored) {
           if (!stored) return done(std::move(stored).error());
           done(stored->empty() ? not_found(saga) : folded_log(registry, stored->front()));
         });
-      });
+  });
 }
 
 void Reactor::read_view(SagaId saga, std::function<void(Result<Reading>)> done) {
   read(saga, [done = std::move(done)](Result<FoldedLog> folded) {
     if (!folded) return done(std::move(folded).error());
-    Reading reading{folded->state.status,
-                    engine::view(*folded->program.definition, folded->state)};
+    Reading reading{folded->state.status, engine::view(*folded->program.definition, folded->state)};
     if (folded->state.sequence == Sequence{}) reading.view["steps"] = Json::array();
     done(std::move(reading));
   });

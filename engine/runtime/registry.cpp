@@ -257,8 +257,8 @@ void Registry::validate(std::string text, std::function<void(Registration)> done
   Registration registration = impl_->validated(text);
   if (!has_errors(registration.findings)) return done(std::move(registration));
   // What it names may have been registered at another node a moment ago.
-  impl_->refresh([impl = impl_, text = std::move(text), done = std::move(done)](
-                     const Result<Done>&) { done(impl->validated(text)); });
+  impl_->refresh([impl = impl_, text = std::move(text),
+                  done = std::move(done)](const Result<Done>&) { done(impl->validated(text)); });
 }
 
 void Registry::register_definition(std::string text, bool activate,
@@ -284,21 +284,20 @@ void Registry::Impl::put(const dsl::Parsed& parsed, bool activate,
   stored.document = json_text(parsed.definition->document);
   stored.findings = findings_json(registration.findings).dump();
   stored.pins = pins_of(*parsed.definition, check_context().definition);
-  catalog.put_definition(
-      std::move(stored), activate,
-      [impl = shared_from_this(), registration = std::move(registration),
-       done = std::move(done)](Result<PutOutcome> outcome) mutable {
-        if (!outcome) return done(std::move(outcome).error());
-        registration.outcome = *outcome;
-        impl->refresh([impl, registration = std::move(registration),
-                       done = std::move(done)](const Result<Done>&) mutable {
-          const auto known = impl->current();
-          const auto active = known->active.find(registration.name);
-          registration.active =
-              active != known->active.end() && active->second == registration.version;
-          done(std::move(registration));
-        });
-      });
+  catalog.put_definition(std::move(stored), activate,
+                         [impl = shared_from_this(), registration = std::move(registration),
+                          done = std::move(done)](Result<PutOutcome> outcome) mutable {
+                           if (!outcome) return done(std::move(outcome).error());
+                           registration.outcome = *outcome;
+                           impl->refresh([impl, registration = std::move(registration),
+                                          done = std::move(done)](const Result<Done>&) mutable {
+                             const auto known = impl->current();
+                             const auto active = known->active.find(registration.name);
+                             registration.active = active != known->active.end() &&
+                                                   active->second == registration.version;
+                             done(std::move(registration));
+                           });
+                         });
 }
 
 void Registry::activate(std::string name, std::int64_t version,

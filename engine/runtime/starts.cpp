@@ -66,6 +66,12 @@ Error not_written(AppendOutcome outcome) {
           "It is not known whether the saga was started; repeat the start under its key."};
 }
 
+/// Another node may have registered the definition, or made another version active.
+bool may_be_out_of_date(const StartRequest& request, const Error& error) {
+  return error.reason == "definition-not-found" ||
+         (error.reason == "INPUT_INVALID" && !request.version);
+}
+
 /// Of a start that met a key.
 Result<StartReply> known_start(const AppendResult& result, const std::string& idempotency_key,
                                const std::string& business_key) {
@@ -171,7 +177,7 @@ void Reactor::start(StartRequest request, StartDone done, bool up_to_date) {
   if (auto error = not_admitted()) return refuse(std::move(*error), done);
   if (auto error = admit_start(request)) return refuse(std::move(*error), done);
   auto prepared = prepare(request);
-  if (!prepared && !up_to_date && prepared.error().reason == "definition-not-found")
+  if (!prepared && !up_to_date && may_be_out_of_date(request, prepared.error()))
     return start_up_to_date(std::move(request), std::move(done));
   if (!prepared) return refuse_unless_known(request, prepared.error(), std::move(done));
   auto actor = std::make_shared<SagaActor>();
@@ -181,14 +187,13 @@ void Reactor::start(StartRequest request, StartDone done, bool up_to_date) {
   Transition transition = decide(
       actor->program, {},
       stimulus_of(Start{actor->id, prepared->input, request.labels, prepared->business_key}));
-  if (transition.refused)
-    return refuse_unless_known(request, *transition.refused, std::move(done));
+  if (transition.refused) return refuse_unless_known(request, *transition.refused, std::move(done));
   Append append = first_append(actor, transition, request, *prepared);
   node_.starts_waiting.fetch_add(1, std::memory_order_relaxed);
   append_first(std::move(append),
                [self = shared_from_this(), actor, effects = std::move(transition.effects),
-                done = std::move(done), key = std::move(request.idempotency_key)](
-                   const AppendResult& result) {
+                done = std::move(done),
+                key = std::move(request.idempotency_key)](const AppendResult& result) {
                  self->node_.starts_waiting.fetch_sub(1, std::memory_order_relaxed);
                  self->start_written(actor, result, key.value_or(""), effects, done);
                });
@@ -209,6 +214,7 @@ void Reactor::refuse(Error error, const StartDone& done) {
 /// its start is refused.
 void Reactor::refuse_unless_known(const StartRequest& request, Error error, StartDone done) {
   const auto program = registry_.program(request.definition, request.version);
+  if (program) error = without_values(std::move(error), *program->definition);
   const auto reuse = program ? program->definition->business_key_reuse : dsl::BusinessKeyReuse{};
   Append append;
   append.start = NewSaga{.keys = keys_of(request, std::nullopt, request.business_key, reuse),
@@ -231,8 +237,11 @@ void Reactor::refuse_unless_known(const StartRequest& request, Error error, Star
 void Reactor::start_written(const Actor& actor, const AppendResult& result,
                             const std::string& idempotency_key, const std::vector<Effect>& effects,
                             const StartDone& done) {
-  if (result.outcome == AppendOutcome::duplicate)
-    return done(known_start(result, idempotency_key, actor->state.business_key.value_or("")));
+  if (result.outcome == AppendOutcome::duplicate) {
+    auto known = known_start(result, idempotency_key, actor->state.business_key.value_or(""));
+    if (!known) return done(without_values(known.error(), *actor->program.definition));
+    return done(std::move(known));
+  }
   if (result.outcome != AppendOutcome::written) return done(not_written(result.outcome));
   counters.starts.fetch_add(1, std::memory_order_relaxed);
   admit_written(actor);

@@ -281,24 +281,24 @@ TEST_CASE("the views mask what is sensitive by the pointers of the saga's row") 
           "failure":["/details"],"steps":{"reserve":{"output":["/id"]},"charge":{"output":[""]}}})";
   append(f, f.node(), {start, a_step(saga_in(7, 1), epoch, 2)});
   append(f, f.node(), {an_end(saga_in(7, 1), epoch, 4)});
-  const auto saga = query(f.url(),
-                          "select input, labels, business_key, output from backstitch.sagas")[0];
+  const auto saga =
+      query(f.url(), "select input, labels, business_key, output from backstitch.sagas")[0];
   CHECK(Json::parse(saga[0].c_str()) ==
         Json::parse(R"({"token":"***","people":[{"pin":"***","n":2}],"a/b":"***"})"));
   CHECK(Json::parse(saga[1].c_str()) == Json::parse(R"({"secret":"***","plain":"x"})"));
   CHECK(saga[2].as<std::string>() == "***");
   CHECK(Json::parse(saga[3].c_str()) == Json::parse(R"({"ok":"***"})"));
-  const auto steps =
-      query(f.url(), "select path, output from backstitch.steps where output is not null order by 1");
+  const auto steps = query(
+      f.url(), "select path, output from backstitch.steps where output is not null order by 1");
   CHECK(Json::parse(steps[0][1].c_str()) == "***");
   CHECK(Json::parse(steps[1][1].c_str()) == Json::parse(R"({"id":"***"})"));
   // The tables have the values as they are.
-  CHECK(std::string(query(f.url(), "select input ->> 'token' from backstitch.saga")[0][0].c_str()) ==
-        "t0p");
+  CHECK(
+      std::string(query(f.url(), "select input ->> 'token' from backstitch.saga")[0][0].c_str()) ==
+      "t0p");
   const auto failure = query(
       f.url(),
       R"(select backstitch.masked_failure('{"code":"EXPRESSION_FAILED","message":"t0p","details":1}', '{"failure":["/details"]}'))");
   CHECK(Json::parse(failure[0][0].c_str()) ==
         Json::parse(R"({"code":"EXPRESSION_FAILED","message":"***","details":"***"})"));
 }
-

@@ -1,5 +1,5 @@
-// A start means the same in C++, by REST, in a batch and by SQL: the same requests by every way, against
-// a model of what docs/errors.md says under "Sending again".
+// A start means the same in C++, by REST, in a batch and by SQL: the same requests by every way,
+// against a model of what docs/errors.md says under "Sending again".
 #include <future>
 #include <map>
 #include <optional>
@@ -104,8 +104,8 @@ class World {
   }
 
   void activate(const std::string& name, std::int64_t version) {
-    const auto done = await<Result<Done>>(
-        [&](auto told) { engine_.registry().activate(name, version, told); });
+    const auto done =
+        await<Result<Done>>([&](auto told) { engine_.registry().activate(name, version, told); });
     REQUIRE_MESSAGE(done, why(done));
   }
 
@@ -166,8 +166,9 @@ class World {
   }
 
   Answer start_in_cpp(const Asked& asked) {
-    const StartRequest request{asked.definition,   asked.version, asked.input,
-                               asked.business_key, {},            asked.idempotency_key};
+    const StartRequest request{
+        asked.definition,     asked.version, asked.input, asked.business_key, {},
+        asked.idempotency_key};
     const auto reply =
         await<Result<StartReply>>([&](auto done) { engine_.start(0, request, done); });
     if (!reply) return {"", false, reply.error().reason};
@@ -350,10 +351,10 @@ TEST_CASE("the same starts mean the same by every way") {
       const Asked asked = some_start(dice, std::to_string(seed));
       Way way = dice.pick({Way::cpp, Way::rest, Way::batch, Way::sql});
       if (way == Way::sql && asked.definition == "t.computed") way = Way::cpp;
-      const std::string request = Json{asked.definition, asked.version.value_or(0), asked.input,
-                                       asked.business_key.value_or("-"),
-                                       asked.idempotency_key.value_or("-")}
-                                      .dump();
+      const std::string request =
+          Json{asked.definition, asked.version.value_or(0), asked.input,
+               asked.business_key.value_or("-"), asked.idempotency_key.value_or("-")}
+              .dump();
       CAPTURE(request);
       CAPTURE(name_of(way));
       const auto expected = model.expect(way, asked);
@@ -368,9 +369,26 @@ TEST_CASE("the same starts mean the same by every way") {
       world.started_.insert(answer.saga);
       model.started(answer.saga, asked, expected.fails_by_input);
       const auto [status, failure] = world.end_of(answer.saga);
-      CHECK(status == (expected.fails_by_input || asked.input.at("x") < 0 ? "FAILED" : "COMPLETED"));
+      CHECK(status ==
+            (expected.fails_by_input || asked.input.at("x") < 0 ? "FAILED" : "COMPLETED"));
       if (expected.fails_by_input) CHECK(failure == "INPUT_INVALID");
     }
+  }
+}
+
+TEST_CASE("the third argument of start_saga is the business key, whatever text it is") {
+  PostgresFixture fixture;
+  pqxx::connection sql(fixture.url());
+  query(sql,
+        "insert into backstitch.definition (name, version, revision, active, hash, document, "
+        "findings,"
+        " registered_at) values ('t.d', 1, 1, true, 'h', '{}', '[]', now())");
+  for (const char* type : {"text", "varchar", "varchar(20)", "char(9)", "name"}) {
+    CAPTURE(type);
+    query(sql, "delete from backstitch.saga_key");
+    query(sql, std::string("select backstitch.start_saga('t.d', '{}', 'o-17'::") + type + ")");
+    CHECK(query(sql, "select scope from backstitch.saga_key")[0][0].as<std::string>() ==
+          "business:t.d");
   }
 }
 

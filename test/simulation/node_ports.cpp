@@ -228,8 +228,7 @@ void NodePorts::waiting(InboxQuery query,
       std::move(done));
 }
 
-void NodePorts::start_of(SagaId saga,
-                         std::function<void(Result<std::optional<InboxItem>>)> done) {
+void NodePorts::start_of(SagaId saga, std::function<void(Result<std::optional<InboxItem>>)> done) {
   using Start = std::optional<InboxItem>;
   ask<Start>(
       "start of",

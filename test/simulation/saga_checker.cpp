@@ -250,8 +250,8 @@ void SagaChecker::backward(const LogLine& line) {
   }
 }
 
-/// What is pending when a saga is to stop is settled in the same moment; where it is polled, as soon
-/// as a question on its way is answered, of which the log knows nothing.
+/// What is pending when a saga is to stop is settled in the same moment; where it is polled, as
+/// soon as a question on its way is answered, of which the log knows nothing.
 void SagaChecker::completions(const LogLine& line) {
   check_settled(line);
   const std::string phase = text(line.data, "phase");
@@ -288,7 +288,9 @@ void SagaChecker::check_settled(const LogLine& line) {
   if (!stop_at_ || pivot_passed_ || line.at == last_at_ || fold_.status() != "RUNNING") return;
   for (const auto& [path, question_ms] : pending_) {
     if (line.at <= *stop_at_ + question_ms) continue;
-    // The answer to a question may be the first that happens since.
+    // The answer to a question may be the first that happens since, and nodes that are held up ask
+    // late.
+    if (question_ms > 0 && !timely_) continue;
     if (question_ms > 0 && overdue_.try_emplace(path, line.at).first->second == line.at) continue;
     wrong("I8", line, path + " still awaits its participant's answer after the stop");
     pending_.erase(path);
@@ -354,7 +356,8 @@ void SagaChecker::saga_ended(const LogLine& line) {
 void SagaChecker::repetitions(const LogLine& line) {
   const std::string phase = text(line.data, "phase");
   if (line.type == "Resumed") ++take_overs_;
-  if (phase == "poll" && line.type == "AttemptStarted") wrong("I8", line, "a question is on record");
+  if (phase == "poll" && line.type == "AttemptStarted")
+    wrong("I8", line, "a question is on record");
   if (phase == "poll" && text(line.data, "outcome") == "pending" &&
       ++noted_answers_[line.path] > poll_notes_max + take_overs_)
     wrong("I8", line, "more answers that say nothing are on record than may be");

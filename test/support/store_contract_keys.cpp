@@ -55,23 +55,31 @@ void known_keys(Keys& keys, SagaId first) {
     bool by_business_key;
   };
   const StartKey fresh{"key", "k-9"};
-  for (const Case& c : std::vector<Case>{
-           {"the same key and input", {key}, asked, true, false},
-           {"the same key, other input", {key}, otherwise, false, false},
-           {"the same business key", {business}, asked, true, true},
-           {"the same business key, other input", {business}, otherwise, false, true},
-           {"a new key beside a business key that is used otherwise",
-            {fresh, business},
-            otherwise,
-            false,
-            true},
-           {"the caller's key first, whatever the other one says",
-            {key, {"business:x", "o"}},
-            asked,
-            true,
-            false},
-           {"the saga's own version stated", {key}, {.hash = "hash", .stated_version = 3}, true, false},
-           {"another version stated", {key}, {.hash = "hash", .stated_version = 2}, false, false}}) {
+  for (const Case& c :
+       std::vector<Case>{{"the same key and input", {key}, asked, true, false},
+                         {"the same key, other input", {key}, otherwise, false, false},
+                         {"the same business key", {business}, asked, true, true},
+                         {"the same business key, other input", {business}, otherwise, false, true},
+                         {"a new key beside a business key that is used otherwise",
+                          {fresh, business},
+                          otherwise,
+                          false,
+                          true},
+                         {"the caller's key first, whatever the other one says",
+                          {key, {"business:x", "o"}},
+                          asked,
+                          true,
+                          false},
+                         {"the saga's own version stated",
+                          {key},
+                          {.hash = "hash", .stated_version = 3},
+                          true,
+                          false},
+                         {"another version stated",
+                          {key},
+                          {.hash = "hash", .stated_version = 2},
+                          false,
+                          false}}) {
     CAPTURE(c.title);
     const SagaId rival = keys.fresh();
     check_known(keys.start_as(rival, c.keys, c.asked), first, c.same_input, c.by_business_key);
@@ -149,10 +157,10 @@ void start_keys_contract(StoreFixture& f) {
   }
   SUBCASE("of two starts under one key in one batch, the second is the duplicate") {
     const StartKey fresh{"key", "k-3"};
-    const auto results = append(f, f.node(),
-                                {a_start(saga_in(3, 3), keys.epoch, {fresh}),
-                                 a_start(saga_in(4, 4), keys.epoch, {fresh}),
-                                 a_start(saga_in(5, 5), keys.epoch)});
+    const auto results =
+        append(f, f.node(),
+               {a_start(saga_in(3, 3), keys.epoch, {fresh}),
+                a_start(saga_in(4, 4), keys.epoch, {fresh}), a_start(saga_in(5, 5), keys.epoch)});
     CHECK(outcomes(results) ==
           std::vector{AppendOutcome::written, AppendOutcome::duplicate, AppendOutcome::written});
     check_known(results[1], saga_in(3, 3), true, false);

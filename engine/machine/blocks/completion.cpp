@@ -198,8 +198,7 @@ void resume_questions(SagaState& state, TimePoint now) {
     if (!step.poll.request) continue;
     const auto nearest = (now - *step.poll.first_at + step.poll_every / 2) / step.poll_every;
     step.poll.in_flight = false;
-    step.poll.retry_at =
-        *step.poll.first_at + std::max<std::int64_t>(nearest, 1) * step.poll_every;
+    step.poll.retry_at = *step.poll.first_at + std::max<std::int64_t>(nearest, 1) * step.poll_every;
   }
 }
 

@@ -35,8 +35,7 @@ TEST_CASE("a list whose items cannot fit fails before its first item") {
       R"(,{"name":"loop","forEach":{"in":"${input.list}","as":"i","maxItems":10000,"steps":[
     {"name":"v1","value":1},{"name":"v2","value":1},{"name":"v3","value":1},{"name":"v4","value":1},{"name":"v5","value":1},
     {"name":"v6","value":1},{"name":"v7","value":1},{"name":"v8","value":1},{"name":"v9","value":1},{"name":"v10","value":1}]}})";
-  Play play(saga(step("a") + loop),
-            R"({"list":)" + Json(std::vector<int>(9'500, 1)).dump() + "}");
+  Play play(saga(step("a") + loop), R"({"list":)" + Json(std::vector<int>(9'500, 1)).dump() + "}");
   play.checks_fold = false;
   play.start();
   CHECK(play.answer("a", 200) ==

@@ -66,15 +66,15 @@ class SlowStore : public engine::Store {
       refused += is_refused.back() ? 1 : 0;
       if (!is_refused.back()) good.push_back(std::move(item));
     }
-    store_.append(lane, std::move(good),
-                  [is_refused, done = std::move(done)](std::vector<engine::AppendResult> results) {
-                    std::vector<engine::AppendResult> all;
-                    auto next = results.begin();
-                    for (const bool one : is_refused)
-                      all.push_back(one ? engine::AppendResult{engine::AppendOutcome::refused}
-                                        : *next++);
-                    done(std::move(all));
-                  });
+    store_.append(
+        lane, std::move(good),
+        [is_refused, done = std::move(done)](std::vector<engine::AppendResult> results) {
+          std::vector<engine::AppendResult> all;
+          auto next = results.begin();
+          for (const bool one : is_refused)
+            all.push_back(one ? engine::AppendResult{engine::AppendOutcome::refused} : *next++);
+          done(std::move(all));
+        });
   }
 
   engine::Store& store_;

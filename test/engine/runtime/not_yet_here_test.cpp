@@ -32,9 +32,7 @@ struct Promised {
     node.store.holding = at_once;
     if (at_once) put_down();
   }
-  void put_down() {
-    nodes.database.store.start_by_sql(saga, "t.waits", 1, R"({"x":1})", "o-17");
-  }
+  void put_down() { nodes.database.store.start_by_sql(saga, "t.waits", 1, R"({"x":1})", "o-17"); }
   void take_up() {
     node.store.release();
     REQUIRE(nodes.world.run_until([&] { return !nodes.log(saga).empty(); }));
@@ -60,9 +58,20 @@ TEST_CASE("a start by SQL that waits is a saga that runs and has done nothing") 
   const auto history = history_of(promised.nodes, promised.node, promised.saga);
   REQUIRE(history);
   CHECK(history->empty());
-  const auto waited =
-      promised.nodes.await_end(promised.node, promised.saga, Duration{1'000});
+  const auto waited = promised.nodes.await_end(promised.node, promised.saga, Duration{1'000});
   CHECK(status_of(waited) == "RUNNING");
+}
+
+TEST_CASE("its history is never not found while it is being taken up") {
+  for (int steps = 0; steps < 60; ++steps) {
+    Promised promised;
+    promised.node.store.release();
+    // Wherever the take-up has come to.
+    for (int i = 0; i < steps; ++i) promised.nodes.world.run_for(Duration{0});
+    const auto history = history_of(promised.nodes, promised.node, promised.saga);
+    REQUIRE(history);
+    CHECK(promised.nodes.view(promised.node, promised.saga));
+  }
 }
 
 TEST_CASE("a command for it waits behind it") {
@@ -97,8 +106,8 @@ TEST_CASE("a saga has started when its start was put down; its timeout counts fr
   const Json before = to_rfc3339(Database::start + std::chrono::duration_cast<Duration>(since));
   promised.nodes.world.run_for(std::chrono::duration_cast<Duration>(std::chrono::minutes(8)));
   promised.node.executor.pause(false);
-  REQUIRE(promised.nodes.world.run_until([&] { return promised.node.engine->counters().starts == 1; },
-                                         Duration{60'000}));
+  REQUIRE(promised.nodes.world.run_until(
+      [&] { return promised.node.engine->counters().starts == 1; }, Duration{60'000}));
   const auto view = promised.nodes.view(promised.node, promised.saga);
   REQUIRE(view);
   CHECK(view->at("startedAt") == before);

@@ -326,7 +326,8 @@ TEST_CASE("what is made of a sensitive value is hidden, whatever became of it") 
     CAPTURE(secret);
     CHECK(shown.find(secret) == std::string::npos);
   }
-  for (const char* plain : {"q=plain", "[\"X-Plain\",\"plain\"]", "token=***", "they say", "\\\"n\\\":7"}) {
+  for (const char* plain :
+       {"q=plain", "[\"X-Plain\",\"plain\"]", "token=***", "they say", "\\\"n\\\":7"}) {
     CAPTURE(plain);
     CHECK(shown.find(plain) != std::string::npos);
   }

@@ -54,6 +54,8 @@ struct StepTaint {
   Taint failure;  ///< {message, details} of a fail
   /// Whether anything of it reads what is sensitive: then an expression's error may tell of it.
   bool reads = false;
+  /// Whether a condition of its outcome rules does: then what is noted of an answer may tell of it.
+  bool rules = false;
   bool operator==(const StepTaint& other) const;
 };
 
@@ -61,14 +63,14 @@ struct StepTaint {
 struct TaintMap {
   Taint input;
   Taint output;
-  Taint failure;  ///< of the saga, and of whatever sees `failure`: {message, details}
+  Taint failure;  ///< what failures are made of: {message, details}
   std::map<std::string, bool> labels;
   bool business_key = false;
   std::map<std::string, StepTaint> steps;  ///< by name
   std::map<std::string, Taint> signals;    ///< by name: their payloads
   bool any = false;                        ///< anything at all is sensitive
 
-  /// @param given  beside the schema's own marks: what a parent has put into the input
+  /// @param given  beside the schema's own marks, {input, businessKey}: what a parent has put there
   static TaintMap of(const Definition& definition, const Taint& given = {});
 };
 

@@ -20,7 +20,7 @@ struct SagaStarted {
   std::optional<std::string> business_key;
   std::optional<TimePoint> deadline;
   std::optional<ParentLink> parent{};
-  std::string root{};  ///< what the idempotency keys of the saga begin with
+  std::string root{};                      ///< what the idempotency keys of the saga begin with
   std::optional<TimePoint> accepted_at{};  ///< when it was put down, if it was taken up later
   /// What the parent knows to be sensitive, beside the marks of the schema: JSON pointers into
   /// {input, businessKey}, with `*` for every item or member.

@@ -8,6 +8,7 @@
 #include <backstitch/dsl/definition.hpp>
 #include <backstitch/dsl/taint.hpp>
 #include <backstitch/engine/machine/event.hpp>
+#include <backstitch/engine/machine/state.hpp>
 
 namespace backstitch::engine {
 
@@ -18,9 +19,8 @@ namespace backstitch::engine {
 /// The only one for all who show a saga: history, views, plans, rehearsals. Immutable, thread-safe.
 class Masking {
  public:
-  /// @param given  what the parent has marked: see SagaStarted::sensitive
-  Masking(const dsl::Definition& definition, const Json& input,
-          const std::vector<std::string>& given);
+  /// @param state  of the saga as it is: what came to be sensitive in it is searched for
+  Masking(const dsl::Definition& definition, const SagaState& state);
 
   /// The stored form of an event as it may be shown.
   EventRecord masked(EventRecord event) const;
@@ -39,7 +39,7 @@ class Masking {
   void mask_event(const std::string& type, const StepPath& path, Json& data) const;
   void mask_request(Json& request, const dsl::RequestTaint& taint) const;
   void mask_failure(Json& failure, const StepPath& path) const;
-  void mask_suspension(Json& suspension) const;
+  void mask_suspension(Json& suspension, const StepPath& path) const;
   std::string searched(const std::string& text) const;
 
   std::shared_ptr<const dsl::TaintMap> taints_;  ///< null: nothing is sensitive
@@ -52,6 +52,9 @@ class Masking {
 /// @return null: nothing is sensitive
 std::shared_ptr<const dsl::TaintMap> taints_of(const dsl::Definition& definition,
                                                const std::vector<std::string>& given);
+/// @return the error as its sender may see it: of an expression it quotes what was read, and keys
+/// may be made of what is sensitive
+Error without_values(Error error, const dsl::Definition& definition);
 /// What a parent marks of the child that this step starts: JSON pointers into {input, businessKey}.
 std::vector<std::string> sensitive_of_child(const dsl::Definition& parent,
                                             const std::vector<std::string>& given,

@@ -223,7 +223,7 @@ struct SagaState {
   TimePoint started_at{};
   std::optional<TimePoint> ended_at;
   std::optional<TimePoint> deadline;
-  Sequence sequence;  ///< of the last event folded in
+  Sequence sequence;        ///< of the last event folded in
   std::int64_t events = 0;  ///< of these, what the definition did: without repeated attempts
   std::uint32_t resumes_without_progress = 0;
   bool handlers_started = false;  ///< onFailure runs: undo is over

@@ -124,9 +124,9 @@ struct ContentRefused {
   std::uint32_t attempt = 0;
 };
 
-using StimulusBody = std::variant<Start, CallEnded, Tick, TakenOver, Cancel, Retry, Suspend, Skip,
-                                  Resolve, Signal, Callback, ChildChanged, UndoneByParent,
-                                  ContentRefused>;
+using StimulusBody =
+    std::variant<Start, CallEnded, Tick, TakenOver, Cancel, Retry, Suspend, Skip, Resolve, Signal,
+                 Callback, ChildChanged, UndoneByParent, ContentRefused>;
 
 /// A call that has not left the node's own queue.
 struct QueuedCall {

@@ -80,7 +80,8 @@ struct InboxSettled {
 struct Append {
   SagaId saga{};
   Epoch epoch{};                      ///< of the saga's shard, as this node holds it
-  Sequence expected{};                ///< last stored sequence; 0 for a start
+  /// The last stored sequence; 0 for a start. Negative: whichever, of what has no events.
+  Sequence expected{};
   std::vector<EventRecord> events{};  ///< sequences expected+1, …
   std::optional<NewSaga> start{};
   std::optional<RowChange> row{};
