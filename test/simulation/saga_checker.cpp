@@ -355,12 +355,20 @@ void SagaChecker::saga_ended(const LogLine& line) {
 /// What is repeated leaves little: questions none unless their answers differ, attempts short ones.
 void SagaChecker::repetitions(const LogLine& line) {
   const std::string phase = text(line.data, "phase");
-  if (line.type == "Resumed") ++take_overs_;
+  if (line.type == "Resumed") {
+    ++take_overs_;
+    last_noted_.clear();
+  }
   if (phase == "poll" && line.type == "AttemptStarted")
     wrong("I8", line, "a question is on record");
   if (phase == "poll" && text(line.data, "outcome") == "pending" &&
       ++noted_answers_[line.path] > poll_notes_max + take_overs_)
     wrong("I8", line, "more answers that say nothing are on record than may be");
+  if (phase == "poll" && text(line.data, "outcome") == "pending") {
+    const std::string answer = line.data.at("failure").dump();
+    if (std::exchange(last_noted_[line.path], answer) == answer)
+      wrong("I8", line, "an answer is on record that says the same again");
+  }
   const bool repeats = line.type == "AttemptStarted" || line.data.contains("retryAt");
   if (repeats && line.type.starts_with("Attempt") && line.data.dump().size() > repetition_bytes_max)
     wrong("I8", line, "a repeated attempt leaves too much behind");

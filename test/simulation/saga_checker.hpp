@@ -103,6 +103,7 @@ class SagaChecker {
   std::set<std::string> refused_callbacks_;
   std::map<std::string, std::int64_t> overdue_;  ///< those of pending_ that were asked
   std::map<std::string, std::size_t> noted_answers_;
+  std::map<std::string, std::string> last_noted_;
   std::size_t take_overs_ = 0;
   std::set<std::string> stuck_;          ///< a person is needed at their compensations
   std::optional<std::int64_t> stop_at_;  ///< from when the saga is to stop
