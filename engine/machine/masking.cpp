@@ -9,6 +9,8 @@
 
 #include <nlohmann/json.hpp>
 
+#include "path.hpp"
+
 namespace backstitch::engine {
 namespace {
 
@@ -27,27 +29,6 @@ std::string name_in(std::string_view path) {
   return std::string(path.substr(0, path.find('[')));
 }
 
-bool is_lower_equal(std::string_view one, std::string_view other) {
-  return std::equal(one.begin(), one.end(), other.begin(), other.end(), [](char a, char b) {
-    return std::tolower(static_cast<unsigned char>(a)) ==
-           std::tolower(static_cast<unsigned char>(b));
-  });
-}
-
-std::string percent_decoded(std::string_view text) {
-  const auto digit = [](char c) { return c <= '9' ? c - '0' : (c | 0x20) - 'a' + 10; };
-  std::string out;
-  for (std::size_t i = 0; i < text.size(); ++i) {
-    if (text[i] == '%' && i + 2 < text.size()) {
-      out += static_cast<char>(digit(text[i + 1]) * 16 + digit(text[i + 2]));
-      i += 2;
-    } else {
-      out += text[i];
-    }
-  }
-  return out;
-}
-
 /// `/a?x=1&y=2` with the values of the parameters that are sensitive masked.
 std::string masked_target(const std::string& target, const dsl::RequestTaint& taint) {
   if (taint.path) return mask;
@@ -59,8 +40,10 @@ std::string masked_target(const std::string& target, const dsl::RequestTaint& ta
     const auto end = std::min(query.find('&', 1), query.size());
     const std::string_view one = query.substr(1, end - 1);
     const std::string_view name = one.substr(0, one.find('='));
-    const auto found = taint.query.find(percent_decoded(name));
-    const bool hide = found != taint.query.end() && found->second && name.size() < one.size();
+    const bool hide = name.size() < one.size() &&
+                      std::any_of(taint.query.begin(), taint.query.end(), [&](const auto& known) {
+                        return known.second && percent_encoded(known.first) == name;
+                      });
     out += query.front();
     out += hide ? std::string(name) + "=" + mask : std::string(one);
     query.remove_prefix(end);
@@ -289,11 +272,8 @@ void Masking::mask_request(Json& request, const dsl::RequestTaint& taint) const 
     *target = masked_target(target->get_ref<const std::string&>(), taint);
   if (Json* headers = find(request, "headers")) {
     for (Json& header : *headers) {
-      const auto& name = header[0].get_ref<const std::string&>();
-      const bool hide = std::any_of(
-          taint.headers.begin(), taint.headers.end(),
-          [&](const auto& one) { return one.second && is_lower_equal(one.first, name); });
-      if (hide) header[1] = mask;
+      const auto known = taint.headers.find(header[0].get_ref<const std::string&>());
+      if (known != taint.headers.end() && known->second) header[1] = mask;
     }
   }
   Json* body = find(request, "body");

@@ -1,10 +1,12 @@
 /// How commands and their answers are written down for other nodes.
+#include <type_traits>
 #include <utility>
 
 #include <nlohmann/json.hpp>
 
 #include <backstitch/base/match.hpp>
 #include <backstitch/dsl/json_gate.hpp>
+#include <backstitch/engine/runtime/engine.hpp>
 
 #include "saga_actor.hpp"
 
@@ -85,6 +87,10 @@ Named named(const StimulusBody& body) {
 }
 
 }  // namespace
+
+bool is_command(const StimulusBody& body) {
+  return std::visit([]<class T>(const T&) { return std::is_constructible_v<Command, T>; }, body);
+}
 
 std::optional<WrittenCommand> written_command(const StimulusBody& body,
                                               const std::string& idempotency_key) {

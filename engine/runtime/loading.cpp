@@ -50,9 +50,9 @@ void Reactor::command(SagaId saga, StimulusBody body, Settled settled, Origin or
 /// Behind a start by SQL that waits, the command waits as well.
 void Reactor::command_unknown(SagaId saga, const StimulusBody& body, Settled settled,
                               Origin origin) {
-  if (origin.inbox == 0 && written_command(body, {}))
+  if (origin.inbox == 0 && is_command(body))
     return node_.forwarder->forward(saga, body, origin.idempotency_key, std::move(settled));
-  settled(Error{ErrorCode::not_found, "saga-not-found", "There is no saga " + saga.text() + "."});
+  settled(saga_not_found(saga));
 }
 
 Result<Reactor::Actor> Reactor::revived(const StoredSaga& stored) {
@@ -62,15 +62,20 @@ Result<Reactor::Actor> Reactor::revived(const StoredSaga& stored) {
   actor->id = stored.id;
   actor->epoch = *epochs_[stored.id.shard()];
   actor->program = std::move(folded->program);
-  actor->state = std::move(folded->state);
-  resume_questions(actor->state, now());
-  actor->wake = next_wake(actor->state);
-  actor->stored_status = to_text(actor->state.status);
-  actor->ended = is_terminal(actor->state.status);
-  // Whatever the row says, the next append sets it right.
-  actor->stored_wake = true;
+  begin_from(*actor, std::move(folded->state));
   admit(actor);
   return actor;
+}
+
+/// The state is that of the log.
+void Reactor::begin_from(SagaActor& actor, SagaState logged) {
+  actor.state = std::move(logged);
+  resume_questions(actor.state, now());
+  actor.wake = next_wake(actor.state);
+  actor.stored_status = to_text(actor.state.status);
+  actor.ended = is_terminal(actor.state.status);
+  // Whatever the row says, the next append sets it right.
+  actor.stored_wake = true;
 }
 
 void Reactor::loaded(const StoredSaga& stored, bool taken_over) {

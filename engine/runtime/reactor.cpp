@@ -176,13 +176,7 @@ void Reactor::go_back_to_log(const Actor& actor, const StoredSaga& stored) {
   auto folded = folded_log(registry_, stored);
   if (!folded || folded->state.sequence >= actor->state.sequence)
     return lost(actor, "refused by the store");
-  actor->state = std::move(folded->state);
-  resume_questions(actor->state, now());
-  actor->wake = next_wake(actor->state);
-  actor->stored_status = to_text(actor->state.status);
-  actor->ended = is_terminal(actor->state.status);
-  // Whatever the row says, the next append sets it right.
-  actor->stored_wake = true;
+  begin_from(*actor, std::move(folded->state));
 }
 
 /// Decides whether the saga leaves memory with the append that is being made.

@@ -226,6 +226,7 @@ class Reactor : public std::enable_shared_from_this<Reactor> {
   void load(const std::vector<SagaId>& ids, bool taken_over, std::function<void()> done);
   void loaded(const StoredSaga& stored, bool taken_over);
   Result<Actor> revived(const StoredSaga& stored);
+  void begin_from(SagaActor& actor, SagaState logged);
   void look_again(SagaId saga);
   void revive(std::vector<Shard> shards, SagaId after);
   void ask_parents(std::vector<Shard> shards, SagaId after);

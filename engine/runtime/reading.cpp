@@ -14,10 +14,6 @@ namespace {
 /// How often a saga that is not in memory is read for somebody who waits for its end.
 constexpr Duration foreign_look_every{250};
 
-Error not_found(SagaId saga) {
-  return {ErrorCode::not_found, "saga-not-found", "There is no saga " + saga.text() + "."};
-}
-
 Error not_taken_up(SagaId saga) {
   return {ErrorCode::unavailable, "start-pending",
           "The start of " + saga.text() + " has not been taken up yet; try again."};
@@ -87,7 +83,7 @@ void Reactor::read_promised(SagaId saga, ReadDone done) {
     self->read_logs(
         {saga}, [&registry, saga, done = std::move(done)](Result<std::vector<StoredSaga>> stored) {
           if (!stored) return done(std::move(stored).error());
-          done(stored->empty() ? not_found(saga) : folded_log(registry, stored->front()));
+          done(stored->empty() ? saga_not_found(saga) : folded_log(registry, stored->front()));
         });
   });
 }

@@ -66,6 +66,10 @@ std::vector<EventRecord> records_of(const Transition& transition) {
   return records;
 }
 
+Error saga_not_found(SagaId saga) {
+  return {ErrorCode::not_found, "saga-not-found", "There is no saga " + saga.text() + "."};
+}
+
 Result<Program> program_of(const Registry& registry, const StoredSaga& stored) {
   if (stored.events.empty()) return corrupt(stored.id, "is empty");
   const auto first = decode(stored.events.front());
@@ -140,7 +144,7 @@ std::optional<AuditEntry> audit_of(const StimulusBody& body) {
 
 SagaActor::Refusal refusal_of(const StimulusBody& body) {
   SagaActor::Refusal refusal;
-  refusal.is_command = written_command(body, {}).has_value();
+  refusal.is_command = is_command(body);
   refusal.again = std::holds_alternative<ContentRefused>(body);
   if (const auto* again = std::get_if<ContentRefused>(&body)) refusal.suspends = *again;
   if (const auto* ended = std::get_if<CallEnded>(&body))

@@ -79,6 +79,7 @@ struct SagaActor {
 std::optional<RowChange> row_change(const SagaActor& actor, bool sleeping);
 /// The events of a transition as log rows; the last has the state's sequence.
 std::vector<EventRecord> records_of(const Transition& transition);
+Error saga_not_found(SagaId saga);
 /// A log with the program it runs by.
 struct FoldedLog {
   Program program;
@@ -102,6 +103,7 @@ struct WrittenCommand {
   std::string kind;
   std::string data;
 };
+bool is_command(const StimulusBody& body);  ///< whether an inbox carries it
 std::optional<WrittenCommand> written_command(const StimulusBody& body,
                                               const std::string& idempotency_key);
 Result<StimulusBody> read_command(const std::string& kind, const Json& json);
