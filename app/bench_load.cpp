@@ -30,12 +30,13 @@ Json step(const char* name, const std::string& http) {
   return {
       {"name", name},
       {"action", {{"service", "bench"}, {"http", http}, {"body", {{"amount", "${input.amount}"}}}}},
-      {"compensation", {{"http", "DELETE /bench/${saga.id}-" + std::string(name)}}}};
+      {"compensation", {{"http", "DELETE /bench/${saga.root}-" + std::string(name)}}}};
 }
 
 Json definition(const std::string& workload) {
   const bool refused = workload == "W2";
-  const std::string last = refused ? "PUT /bench-refuse/${saga.id}-c" : "PUT /bench/${saga.id}-c";
+  const std::string last =
+      refused ? "PUT /bench-refuse/${saga.root}-c" : "PUT /bench/${saga.root}-c";
   return {{"dsl", 1},
           {"name", refused ? "bench.w2" : "bench.w1"},
           {"version", 1},
@@ -45,7 +46,7 @@ Json definition(const std::string& workload) {
             {"properties", {{"amount", {{"type", "integer"}}}}},
             {"required", {"amount"}}}},
           {"steps",
-           {step("a", "PUT /bench/${saga.id}-a"), step("b", "PUT /bench/${saga.id}-b"),
+           {step("a", "PUT /bench/${saga.root}-a"), step("b", "PUT /bench/${saga.root}-b"),
             step("c", last)}}};
 }
 

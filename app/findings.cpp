@@ -25,7 +25,7 @@ void print_finding(std::FILE* stream, const Terminal& terminal, const dsl::Sourc
   const std::string text = dsl::to_text(finding, source, [&](dsl::Ink ink, std::string_view part) {
     return terminal.paint(style_of(ink), part);
   });
-  std::fputs(text.c_str(), stream);
+  print(stream, "%s", text.c_str());
 }
 
 void print_summary(std::FILE* stream, const Terminal& terminal, const std::string& file,
@@ -33,7 +33,7 @@ void print_summary(std::FILE* stream, const Terminal& terminal, const std::strin
   const Style style = has_errors(findings) ? Style::bad
                       : findings.empty()   ? Style::good
                                            : Style::warn;
-  std::fprintf(stream, "%s\n", terminal.paint(style, dsl::summary(findings, file)).c_str());
+  print(stream, "%s\n", terminal.paint(style, dsl::summary(findings, file)).c_str());
 }
 
 }  // namespace backstitch::app

@@ -2,8 +2,12 @@
 #include <csignal>
 #include <cstdio>
 #include <exception>
+#include <system_error>
 
+#include "command_help.hpp"
 #include "commands/commands.hpp"
+#include "process.hpp"
+#include "usage.hpp"
 #include "version.hpp"
 
 namespace {
@@ -32,10 +36,21 @@ void add_commands(CLI::App& app, backstitch::app::Global& global) {
   add_bench(app, global);
 }
 
+backstitch::Error error_of(const std::system_error& error) {
+  // What std::thread throws.
+  if (error.code() != std::errc::resource_unavailable_try_again)
+    return {backstitch::ErrorCode::internal, "internal", error.what()};
+  return {backstitch::ErrorCode::unavailable, "thread-failed",
+          "A thread cannot be made; raise the limit of processes (ulimit -u) or of tasks "
+          "(TasksMax, pids.max), or use fewer with --reactors."};
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
   using namespace backstitch::app;
+  open_standard_descriptors();
+  forbid_core_dumps();
   // A peer that closes early is an error code, not the end of the process.
   std::signal(SIGPIPE, SIG_IGN);
   CLI::App app{
@@ -45,16 +60,19 @@ int main(int argc, char** argv) {
   app.require_subcommand(1);
   app.set_version_flag("--version", std::string("backstitch ") + version);
   app.set_help_all_flag("--help-all", "Help of every command");
-  app.failure_message(CLI::FailureMessage::help);
   Global global;
   add_commands(app, global);
+  add_help_footers(app);
   try {
     app.parse(argc, argv);
+    refuse_foreign_bytes(app);
   } catch (const CLI::ParseError& error) {
-    return app.exit(error) == 0 ? exit_done : exit_usage;
+    return report_usage(app, error);
   }
   try {
     return global.run();
+  } catch (const std::system_error& error) {
+    return report(global, error_of(error));
   } catch (const std::exception& error) {
     return report(global, {backstitch::ErrorCode::internal, "internal", error.what()});
   }

@@ -1,4 +1,5 @@
 #include "rehearsal_text.hpp"
+#include "member_text.hpp"
 
 #include <algorithm>
 #include <vector>
@@ -10,7 +11,6 @@ namespace {
 
 using rehearsal::LedgerEntry;
 using rehearsal::Moment;
-using rehearsal::Standing;
 
 constexpr std::size_t label_width = 30;
 constexpr std::size_t attempts_shown_first = 5;
@@ -117,7 +117,7 @@ std::string coded(const Json& reason, const char* member) {
   const Json step = reason.value("step", Json());
   if (step.is_string() && !step.get_ref<const std::string&>().empty())
     text += " at " + step.get<std::string>();
-  if (const auto message = reason.value("message", ""); !message.empty()) text += ": " + message;
+  if (const auto message = text_of(reason, "message"); !message.empty()) text += ": " + message;
   return text;
 }
 
@@ -146,13 +146,13 @@ Cells cells_of(const LedgerEntry& entry) {
     return time ? " " + offset_of(*time) : std::string{};
   };
   switch (entry.standing) {
-    case Standing::accepted:
+    case rehearsal::Standing::accepted:
       return {"accepted, not done", Style::warn};
-    case Standing::exists:
+    case rehearsal::Standing::exists:
       return {"exists since" + at(entry.done), Style::good};
-    case Standing::undone:
+    case rehearsal::Standing::undone:
       return {"undone" + at(entry.undone), Style::dim};
-    case Standing::closed:
+    case rehearsal::Standing::closed:
       return {"never done, refused since" + at(entry.undone), Style::dim};
   }
   return {};

@@ -1,18 +1,25 @@
 #include "serving.hpp"
 
-#include <sys/resource.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <charconv>
 #include <chrono>
 #include <cstdio>
+#include <optional>
 
+#include <backstitch/rest/server.hpp>
 #include <backstitch/telemetry/log.hpp>
 
+#include "process.hpp"
+#include "server_options.hpp"
 #include "version.hpp"
 
 namespace backstitch::app {
 namespace {
+
+constexpr Duration connect_retry_every{500};
+constexpr std::chrono::seconds awaited_line_every{5};
 
 engine::Level level_of(const std::string& name) {
   if (name == "debug") return engine::Level::debug;
@@ -38,8 +45,8 @@ Result<Done> set_listen(ServerConfig& config, const std::string& listen) {
   const char* end = listen.data() + listen.size();
   const auto [rest, error] = std::from_chars(begin, end, port);
   if (colon == std::string::npos || error != std::errc{} || rest != end) {
-    return Error{ErrorCode::invalid, "listen-invalid",
-                 "--listen takes HOST:PORT, like 127.0.0.1:7420."};
+    return invalid_option("`" + listen +
+                          "` is not a valid --listen; write for example 127.0.0.1:7420.");
   }
   config.host = listen.substr(0, colon);
   if (config.host == "localhost") config.host = "127.0.0.1";
@@ -49,28 +56,56 @@ Result<Done> set_listen(ServerConfig& config, const std::string& listen) {
   return Done{};
 }
 
+void add_access_options(CLI::App& command, ServerConfig& config) {
+  command.add_option("--host", config.hosts,
+                     "Name or address that requests may use for this server, beside loopback ones; "
+                     "may be repeated");
+  command.add_option("--allow-origin", config.origins,
+                     "Origin whose pages may send requests, e.g. https://console.example; may be "
+                     "repeated");
+}
+
+void add_reactors(CLI::App& command, ServerConfig& config) {
+  command
+      .add_option("--reactors", config.reactors,
+                  "Threads that run sagas, each with a connection to the database; default: one a "
+                  "core, at most " +
+                      std::to_string(reactors_max))
+      ->check(CLI::Range(std::size_t{1}, reactors_max));
+}
+
+void add_process_options(CLI::App& command, ServeOptions& options) {
+  command.add_flag("--core-dumps", options.core_dumps,
+                   "Let a crash leave a core dump, in which secrets and inputs can be read");
+}
+
 void add_serve_options(CLI::App& command, ServeOptions& options) {
   command.add_option("--listen", options.listen, "HOST:PORT to listen on")->capture_default_str();
   command.add_option("--node", options.server.node,
                      "Name of this node; default: host name and port");
-  command
-      .add_option("--reactors", options.server.reactors,
-                  "Threads that run sagas; default: one a core")
-      ->check(CLI::Range(1, 64));
+  add_reactors(command, options.server);
   command.add_option(
       "--allow-host", options.server.allow_hosts,
       "HOST[:PORT] that may be called although it is private or plain http; may be repeated");
   command.add_option("--callback-url", options.server.callback_url,
                      "Where participants reach this server, e.g. https://saga.example; default: "
                      "where it listens");
+  add_access_options(command, options.server);
   command.add_option("--secrets", options.server.secrets, "Directory with one file a secret");
   command.add_option(
       "--allow-unsafe", options.server.allow_unsafe,
       "PostgreSQL setting (fsync, full_page_writes, synchronous_commit) that may be off");
-  command.add_option(
-      "--lease", options.lease,
+  add_duration(
+      command, "--lease", options.server.lease, std::chrono::seconds(1), std::chrono::minutes(5),
       "How long this node's shards stay its own unrenewed, e.g. 10s; others take them over "
       "after that");
+  add_duration(command, "--key-retention", options.server.key_retention, std::chrono::hours(1),
+               std::chrono::hours(20 * 365 * 24),
+               "How long idempotency and business keys are known after retention has removed "
+               "their saga; default: 365d");
+  add_duration(command, "--database-wait", options.database_wait, Duration(0),
+               std::chrono::hours(24),
+               "How long to wait at the start for a database that cannot be reached; default: 30s");
   command
       .add_option("--shards-max", options.server.shards_max,
                   "Shards this node takes at most, of the 256 that all nodes share")
@@ -79,49 +114,88 @@ void add_serve_options(CLI::App& command, ServeOptions& options) {
                      "Starts that may wait for their first commit; beyond, 503");
   command.add_option("--sagas-resident-max", options.server.sagas_resident_max,
                      "Sagas that may be in memory; beyond, starts are answered 503");
+  command
+      .add_option("--connections-max", options.server.connections_max,
+                  "Connections that clients may have open; the longest idle one gives way")
+      ->check(CLI::Range(1, 1'000'000));
+  command
+      .add_option("--connections-per-peer-max", options.server.connections_per_peer_max,
+                  "The same of one address; default: half of them")
+      ->check(CLI::Range(1, 1'000'000));
+  command.add_option("--proxy", options.server.proxies,
+                     "IP address that may have any number of connections; may be repeated");
   command.add_option("--log-level", options.log_level, "debug, info, warning or error")
       ->check(CLI::IsMember({"debug", "info", "warning", "error"}))
       ->capture_default_str();
   command.add_option("--log-format", options.log_format, "auto, text or json")
       ->check(CLI::IsMember({"auto", "text", "json"}))
       ->capture_default_str();
+  add_process_options(command, options);
 }
 
 namespace {
 
-/// An ordinary user's soft limit of 1,024 files is less than our connections need.
-void allow_many_files() {
-  rlimit limit{};
-  if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
-  limit.rlim_cur = limit.rlim_max;
-  ::setrlimit(RLIMIT_NOFILE, &limit);
+/// Participants and the database come first: clients get what is left of the files that may be
+/// open.
+Result<Done> share_descriptors(ServerConfig& config, engine::Observer& log) {
+  const std::size_t wanted =
+      config.connections_max > 0 ? config.connections_max : rest::Options{}.connections_max;
+  const std::size_t limit = raise_descriptor_limit();
+  const auto allowed = client_connections(limit, wanted);
+  if (!allowed) return allowed.error();
+  config.connections_max = *allowed;
+  if (*allowed < wanted) {
+    log.note(engine::Level::warning, "connections-limited",
+             {{"connections", std::to_string(*allowed)},
+              {"wanted", std::to_string(wanted)},
+              {"descriptors", std::to_string(limit)}});
+  }
+  return Done{};
 }
 
-Result<Done> set_lease(ServerConfig& config, const std::string& text) {
-  if (text.empty()) return Done{};
-  const auto lease = parse_duration(text);
-  if (!lease || *lease < std::chrono::seconds(1) || *lease > std::chrono::minutes(5)) {
-    return Error{ErrorCode::invalid, "lease-invalid",
-                 "--lease takes a duration from 1s to 5m, like 10s."};
+/// Waits for a database that is away, and says so at once and then every few seconds.
+/// @return nothing if a signal came first
+std::optional<Result<Done>> connect(Server& server, Duration wait, engine::Observer& log) {
+  using Clock = std::chrono::steady_clock;
+  const auto until = Clock::now() + wait;
+  auto next_line = Clock::now();
+  for (;;) {
+    auto connected = server.connect();
+    const auto now = Clock::now();
+    if (connected || connected.error().code != ErrorCode::unavailable || now >= until)
+      return connected;
+    const auto left = std::chrono::ceil<Duration>(until - now);
+    if (now >= next_line) {
+      log.note(engine::Level::warning, "database-awaited",
+               {{"why", connected.error().message}, {"left", to_text(left)}});
+      next_line = now + awaited_line_every;
+    }
+    if (await_signal_for(std::min(connect_retry_every, left))) return std::nullopt;
   }
-  config.lease = *lease;
-  return Done{};
 }
 
 }  // namespace
 
 int serve(const Global& global, ServeOptions options) {
-  allow_many_files();
+  if (options.core_dumps) allow_core_dumps();
   const auto since = std::chrono::steady_clock::now();
   if (auto listen = set_listen(options.server, options.listen); !listen)
     return report(global, listen.error());
-  if (auto lease = set_lease(options.server, options.lease); !lease)
-    return report(global, lease.error());
   block_signals();
+  end_on_unhandled_exceptions();
   telemetry::LogObserver log(log_options(options));
+  if (auto shared = share_descriptors(options.server, log); !shared)
+    return report(global, shared.error());
   Server server(options.server, log);
+  const auto connected = connect(server, options.database_wait, log);
+  if (!connected) return exit_done;
+  if (!*connected) return report(global, connected->error());
   const auto port = server.start();
-  if (!port) return report(global, port.error());
+  if (!port) {
+    Error error = port.error();
+    if (error.reason == "listen-failed") error.message += " " + options.address_hint;
+    return report(global, error);
+  }
   const auto took = std::chrono::duration_cast<Duration>(std::chrono::steady_clock::now() - since);
   log.note(engine::Level::info, "ready",
            {{"url", "http://" + options.server.host + ":" + std::to_string(*port)},

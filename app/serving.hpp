@@ -9,11 +9,20 @@ namespace backstitch::app {
 struct ServeOptions {
   ServerConfig server;
   std::string listen = "127.0.0.1:7420";
-  std::string lease;
+  /// For a database that cannot be reached when the server starts.
+  Duration database_wait = std::chrono::seconds(30);
+  /// What to do if the address cannot be listened on.
+  std::string address_hint = "Choose another address with --listen HOST:PORT.";
   std::string log_level = "info";
   std::string log_format = "auto";
+  bool core_dumps = false;
 };
 
+/// What may be asked of the process of any server.
+void add_process_options(CLI::App& command, ServeOptions& options);
+/// Which hosts and pages requests may come from.
+void add_access_options(CLI::App& command, ServerConfig& config);
+void add_reactors(CLI::App& command, ServerConfig& config);
 /// The options of `serve` but for the database.
 void add_serve_options(CLI::App& command, ServeOptions& options);
 /// Runs a server until it is told to stop. @pre block_signals was called

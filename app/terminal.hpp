@@ -1,4 +1,5 @@
 #pragma once
+#include <cstdio>
 #include <string>
 #include <string_view>
 
@@ -12,7 +13,7 @@ class Terminal {
   Terminal();
   bool interactive() const { return interactive_; }
   bool colour() const { return colour_; }
-  /// `text` in `style`, or as it is where there are no colours.
+  /// `text` in `style`, or as it is where there are no colours. For print() alone.
   std::string paint(Style style, std::string_view text) const;
   /// Rewrites the current line; nothing where there is no terminal.
   void progress(const std::string& line) const;
@@ -22,6 +23,13 @@ class Terminal {
   bool interactive_ = false;
   bool colour_ = false;
 };
+
+/// Writes like fprintf. The only function of this program that writes: every control character is
+/// written out (see visible()), but for line breaks, tabs and the styles of Terminal::paint.
+[[gnu::format(printf, 2, 3)]] void print(std::FILE* stream, const char* format, ...);
+
+/// Takes back a line of progress.
+void clear_line(std::FILE* stream);
 
 /// Pads to `width` columns counted in code points.
 std::string padded(std::string text, std::size_t width);

@@ -4,15 +4,13 @@
 
 #include <backstitch/base/time.hpp>
 
+#include "member_text.hpp"
+#include "situation_text.hpp"
+
 namespace backstitch::app {
 namespace {
 
 constexpr std::size_t value_chars_max = 100;
-
-std::string text_of(const Json& json, const char* member) {
-  const auto found = json.find(member);
-  return found != json.end() && found->is_string() ? found->get<std::string>() : std::string{};
-}
 
 std::optional<TimePoint> time_of(const Json& json, const char* member) {
   return parse_rfc3339(text_of(json, member));
@@ -23,9 +21,8 @@ std::string span(std::optional<TimePoint> from, std::optional<TimePoint> to) {
 }
 
 std::string short_value(const Json& value) {
-  std::string text = value.dump(-1, ' ', false, Json::error_handler_t::replace);
-  if (text.size() > value_chars_max) text = text.substr(0, value_chars_max - 3) + "...";
-  return text;
+  return shortened(visible(value.dump(-1, ' ', false, Json::error_handler_t::replace)),
+                   value_chars_max);
 }
 
 struct StatusMark {
@@ -36,6 +33,7 @@ struct StatusMark {
 StatusMark status_mark(const std::string& status) {
   if (status == "succeeded") return {"✔", Style::good};
   if (status == "failed" || status == "compensation-failed") return {"✘", Style::bad};
+  if (status == "suspended") return {"!", Style::bad};
   if (status == "unknown") return {"?", Style::warn};
   if (status == "running" || status == "waiting" || status == "compensating")
     return {"▸", Style::accent};
@@ -71,7 +69,8 @@ std::string offset(std::optional<TimePoint> origin, std::optional<TimePoint> tim
 
 std::string step_lines(const Json& step, std::optional<TimePoint> origin,
                        const Terminal& terminal) {
-  const std::string status = text_of(step, "status");
+  const bool suspended = !text_of(step, "suspended").empty();
+  const std::string status = suspended ? "suspended" : text_of(step, "status");
   const std::string path = text_of(step, "path");
   std::string name = path.empty() ? text_of(step, "name") : path;
   if (text_of(step, "kind") == "pivot") name += " (pivot)";
@@ -96,7 +95,8 @@ std::string undo_lines(const Json& saga, std::optional<TimePoint> origin,
   for (auto step = steps.rbegin(); step != steps.rend(); ++step) {
     const auto undo = step->find("compensation");
     if (undo == step->end() || !undo->is_object()) continue;
-    const std::string status = text_of(*undo, "status");
+    const bool suspended = text_of(*step, "suspended") == "compensate";
+    const std::string status = suspended ? "suspended" : text_of(*undo, "status");
     if (status.empty() || status == "pending") continue;
     lines += row(status_mark(status),
                  {"undo " + text_of(*step, "name"), status, attempts_text(*undo),
@@ -143,16 +143,7 @@ std::string timeline(const Json& saga, const Terminal& terminal) {
   if (saga.contains("suspension") && saga["suspension"].is_object()) {
     const auto& suspension = saga["suspension"];
     text += "  " + terminal.paint(Style::bad, "suspended: " + text_of(suspension, "reason")) +
-            "  " + text_of(suspension, "message") + "\n" +
-            terminal.paint(Style::dim, "  since " + text_of(suspension, "since") +
-                                           "; `backstitch retry " + text_of(saga, "id") +
-                                           " --dry-run` tells what would happen next") +
-            "\n";
-  }
-  for (const auto& one : saga.value("awaits", Json::array())) {
-    const std::string until = text_of(one, "until");
-    text += "  " + terminal.paint(Style::dim, "awaits") + "  " + text_of(one, "step") + ": " +
-            text_of(one, "what") + (until.empty() ? "" : ", until " + until) + "\n";
+            "  " + text_of(suspension, "message") + "\n";
   }
   if (saga.contains("failure") && saga["failure"].is_object()) {
     text +=
@@ -162,7 +153,7 @@ std::string timeline(const Json& saga, const Terminal& terminal) {
     text +=
         "  " + terminal.paint(Style::good, "output") + "  " + short_value(saga["output"]) + "\n";
   }
-  return text;
+  return text + situation_text(saga, terminal);
 }
 
 std::string summary_line(const Json& saga, const Terminal& terminal) {

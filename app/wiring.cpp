@@ -8,11 +8,15 @@
 #include <chrono>
 #include <condition_variable>
 #include <csignal>
+#include <cstdlib>
+#include <ctime>
+#include <exception>
 #include <mutex>
 #include <optional>
 #include <thread>
 
 #include <backstitch/asio/reactor.hpp>
+#include <backstitch/engine/ports/incarnation.hpp>
 #include <backstitch/engine/runtime/engine.hpp>
 #include <backstitch/http/egress.hpp>
 #include <backstitch/http/participants.hpp>
@@ -20,7 +24,9 @@
 #include <backstitch/rest/server.hpp>
 #include <backstitch/system/random.hpp>
 #include <backstitch/system/secrets.hpp>
+#include <backstitch/system/worker_threads.hpp>
 
+#include "exit_code.hpp"
 #include "version.hpp"
 
 namespace backstitch::app {
@@ -30,10 +36,17 @@ constexpr std::chrono::seconds open_max{60};
 constexpr unsigned stop_max_s = 29;  // all of it
 constexpr std::chrono::seconds close_max{20};
 constexpr Duration answers_out_max{3'000};
+/// Characters of the incarnation in the names of sessions, which have 63 bytes for all.
+constexpr std::size_t incarnation_shown = 18;
 
 std::size_t reactor_count(std::size_t wanted) {
   if (wanted > 0) return wanted;
-  return std::max(1U, std::thread::hardware_concurrency());
+  return std::clamp<std::size_t>(std::thread::hardware_concurrency(), 1, reactors_max);
+}
+
+/// Checking documents may take half of the machine: the rest is the sagas'.
+system::WorkerThreads::Options worker_options() {
+  return {.threads = std::clamp<std::size_t>(std::thread::hardware_concurrency() / 2, 1, 4)};
 }
 
 /// The same name after a restart in the same place, so that its shards come back at once.
@@ -43,6 +56,16 @@ std::string node_name(const ServerConfig& config, std::uint16_t port) {
   if (::gethostname(host.data(), host.size() - 1) != 0) return "node:" + std::to_string(port);
   return std::string(host.data()) + ":" + std::to_string(port);
 }
+
+/// Whatever cannot go on ends at once: other nodes take the sagas over, and a service manager
+/// starts this one again. Nothing is unwound, because a thread may be stuck.
+class ProcessSupervisor final : public engine::Supervisor {
+ public:
+  void end_process(engine::EndCause cause, std::string_view event, std::string_view what) override {
+    end_at_once(std::string(event) + ": " + std::string(what),
+                cause == engine::EndCause::must_not_run ? exit_bad : exit_broken);
+  }
+};
 
 /// Runs an operation with a callback to its end. @return nothing if `most` passed first
 template <class T>
@@ -68,26 +91,40 @@ std::optional<T> wait_for(std::chrono::seconds most,
 
 struct Node::Impl {
   Impl(ServerConfig given, engine::Observer& notes)
-      : config(std::move(given)), observer(notes), secrets(config.secrets) {
+      : config(std::move(given)),
+        observer(notes),
+        secrets(config.secrets,
+                [this](const std::string& path, const std::string& why) {
+                  observer.note(engine::Level::warning, "secret-refused",
+                                {{"file", path}, {"why", why}});
+                }),
+        workers(worker_options()) {
     egress = std::make_shared<http::EgressPolicy>(http::EgressPolicy::Options{
         .allow_hosts = config.allow_hosts, .allow_loopback_http = config.allow_loopback});
   }
 
-  Result<Done> open_store() {
+  Result<Done> connect() {
     store = std::make_unique<postgres::PostgresStore>(
         postgres::Options{.database_url = config.database,
                           .lanes = reactor_count(config.reactors),
-                          .application_name = "backstitch",
-                          .allow_unsafe = config.allow_unsafe});
-    return store->open();
+                          .node = node_name(config, config.port),
+                          .allow_unsafe = config.allow_unsafe,
+                          .observer = &observer,
+                          .incarnation = incarnation.substr(0, incarnation_shown)});
+    auto opened = store->open();
+    if (!opened) store.reset();
+    return opened;
   }
 
   void make_reactors() {
     for (std::size_t i = 0; i < reactor_count(config.reactors); ++i) {
       reactors.push_back(std::make_unique<asio::Reactor>());
       participants.push_back(std::make_unique<http::HttpParticipants>(
-          *reactors.back(),
-          http::Options{.egress = egress, .secrets = &secrets, .version = version}));
+          *reactors.back(), http::Options{.egress = egress,
+                                          .secrets = &secrets,
+                                          .version = version,
+                                          .node = carriers,
+                                          .observer = &observer}));
     }
   }
 
@@ -98,7 +135,10 @@ struct Node::Impl {
                       .reader = store.get(),
                       .catalog = store.get(),
                       .random = &random,
-                      .observer = &observer};
+                      .observer = &observer,
+                      .workers = &workers,
+                      .upkeep = &upkeep,
+                      .supervisor = &supervisor};
     for (std::size_t i = 0; i < reactors.size(); ++i) {
       all.reactors.push_back({reactors[i].get(), participants[i].get()});
     }
@@ -108,8 +148,10 @@ struct Node::Impl {
   engine::Options engine_options() {
     engine::Options options;
     options.node = node_name(config, config.port);
+    options.incarnation = incarnation;
     if (config.port != 0) options.address = config.host + ":" + std::to_string(config.port);
     if (config.shards_max > 0) options.shards_max = config.shards_max;
+    if (config.key_retention.count() > 0) options.key_retention = config.key_retention;
     if (config.lease.count() > 0) {
       options.lease = config.lease;
       options.lease_renewal = std::min(options.lease_renewal, config.lease * 3 / 10);
@@ -119,17 +161,21 @@ struct Node::Impl {
     options.environment.refuse_url = [policy = egress](const std::string& url) {
       return policy->check_url(url);
     };
-    options.environment.has_secret = [this](const std::string& name) {
-      return secrets.find(name).has_value();
+    options.environment.has_secret = [this](const std::string& name, const std::string& service) {
+      return secrets.find(name, service).has_value();
     };
     return options;
   }
 
   Result<Done> open() {
-    if (auto opened = open_store(); !opened) return opened;
+    if (!store) {
+      if (auto connected = connect(); !connected) return connected;
+    }
     make_reactors();
     engine = std::make_unique<engine::Engine>(ports(), engine_options());
     for (auto& reactor : reactors) threads.emplace_back([r = reactor.get()] { r->run(); });
+    workers.start();
+    threads.emplace_back([this] { upkeep.run(); });
     return Done{};
   }
 
@@ -150,8 +196,10 @@ struct Node::Impl {
     if (stopped) return;
     stopped = true;
     drain();
+    workers.stop();
     if (store) store->close();
     for (auto& reactor : reactors) reactor->stop();
+    upkeep.stop();
     for (auto& thread : threads) thread.join();
     threads.clear();
   }
@@ -159,13 +207,18 @@ struct Node::Impl {
   ServerConfig config;
   engine::Observer& observer;
   system::SystemRandom random;
+  const std::string incarnation = engine::random_incarnation(random);
   system::SecretsDirectory secrets;
   std::shared_ptr<http::EgressPolicy> egress;
   // Built in this order, destroyed in the opposite one: whoever calls goes before whoever is
   // called.
   std::unique_ptr<postgres::PostgresStore> store;
   std::vector<std::unique_ptr<asio::Reactor>> reactors;
+  std::shared_ptr<http::NodeState> carriers = http::make_node_state();
+  asio::Reactor upkeep;
+  ProcessSupervisor supervisor;
   std::vector<std::unique_ptr<http::HttpParticipants>> participants;
+  system::WorkerThreads workers;
   std::unique_ptr<engine::Engine> engine;
   std::vector<std::thread> threads;
   bool drained = false;
@@ -176,6 +229,9 @@ Node::Node(ServerConfig config, engine::Observer& observer)
     : impl_(std::make_unique<Impl>(std::move(config), observer)) {}
 Node::~Node() {
   impl_->stop();
+}
+Result<Done> Node::connect() {
+  return impl_->connect();
 }
 Result<Done> Node::open() {
   return impl_->open();
@@ -200,10 +256,21 @@ std::vector<asio::Reactor*> Node::reactors() {
 
 struct Server::Impl {
   Impl(ServerConfig given, engine::Observer& seer)
-      : observer(seer),
-        options{.host = given.host, .port = given.port, .version = version},
-        callback_url(given.callback_url),
-        node(std::move(given), seer) {}
+      : observer(seer), options(listener_options(given)), node(std::move(given), seer) {}
+
+  static rest::Options listener_options(const ServerConfig& config) {
+    rest::Options options{.host = config.host,
+                          .port = config.port,
+                          .hosts = config.hosts,
+                          .origins = config.origins,
+                          .callback_url = config.callback_url,
+                          .connections_per_peer_max = config.connections_per_peer_max,
+                          .proxies = config.proxies,
+                          .version = version};
+    if (config.connections_max > 0) options.connections_max = config.connections_max;
+    return options;
+  }
+
   /// Participants reach this server at an address that nobody has stated.
   void warn_of_callbacks() {
     node.engine().registry().on_first_callback([this](const std::string& definition) {
@@ -217,7 +284,6 @@ struct Server::Impl {
 
   engine::Observer& observer;
   rest::Options options;
-  std::string callback_url;
   Node node;
   // Destroyed first: its sessions call the engine.
   std::unique_ptr<rest::Server> rest;
@@ -229,16 +295,22 @@ Server::~Server() {
   stop();
 }
 
+Result<Done> Server::connect() {
+  if (auto valid = rest::Server::check(impl_->options); !valid) return std::move(valid).error();
+  return impl_->node.connect();
+}
+
 Result<std::uint16_t> Server::start() {
   if (auto opened = impl_->node.open(); !opened) return std::move(opened).error();
-  if (impl_->callback_url.empty()) impl_->warn_of_callbacks();
+  const std::string& callback_url = impl_->options.callback_url;
+  if (callback_url.empty()) impl_->warn_of_callbacks();
   impl_->rest =
       std::make_unique<rest::Server>(impl_->node.reactors(), impl_->node.engine(), impl_->options);
   auto port = impl_->rest->listen();
   if (!port) return port;
   impl_->node.engine().registry().set_callback_base(
-      impl_->callback_url.empty() ? "http://" + impl_->options.host + ":" + std::to_string(*port)
-                                  : impl_->callback_url);
+      callback_url.empty() ? "http://" + impl_->options.host + ":" + std::to_string(*port)
+                           : callback_url);
   if (auto started = impl_->node.start(); !started) return std::move(started).error();
   return port;
 }
@@ -263,6 +335,26 @@ sigset_t stop_signals() {
 
 }  // namespace
 
+[[noreturn]] void end_at_once(const std::string& what, int exit_code) {
+  const std::string line = "backstitch: " + what + "\n";
+  // The log may be written by a thread that does not get to it any more.
+  static_cast<void>(!::write(STDERR_FILENO, line.data(), line.size()));
+  std::_Exit(exit_code);
+}
+
+void end_on_unhandled_exceptions() {
+  std::set_terminate([] {
+    std::string what = "an exception that nothing handles";
+    try {
+      if (std::current_exception()) std::rethrow_exception(std::current_exception());
+    } catch (const std::exception& error) {
+      what = std::string("a bug: ") + error.what();
+    } catch (...) {
+    }
+    end_at_once(what, exit_broken);
+  });
+}
+
 void block_signals() {
   const sigset_t set = stop_signals();
   pthread_sigmask(SIG_BLOCK, &set, nullptr);
@@ -272,6 +364,14 @@ void await_signal() {
   const sigset_t set = stop_signals();
   int signal = 0;
   sigwait(&set, &signal);
+}
+
+bool await_signal_for(Duration time) {
+  const sigset_t set = stop_signals();
+  const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(time);
+  const timespec left{static_cast<std::time_t>(seconds.count()),
+                      static_cast<long>(std::chrono::nanoseconds(time - seconds).count())};
+  return ::sigtimedwait(&set, nullptr, &left) > 0;
 }
 
 void bound_stop() {

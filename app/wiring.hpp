@@ -19,12 +19,15 @@ class Engine;
 
 namespace backstitch::app {
 
+/// Each has a connection to the database.
+inline constexpr std::size_t reactors_max = 64;
+
 struct ServerConfig {
   std::string database;
   std::string host = "127.0.0.1";
   std::uint16_t port = 7420;
   std::string node;          ///< empty: host name and port
-  std::size_t reactors = 0;  ///< 0: one a core
+  std::size_t reactors = 0;  ///< 0: one a core, at most reactors_max
   std::vector<std::string>
       allow_hosts;              ///< HOST[:PORT] that may be called although private or plain http
   bool allow_loopback = false;  ///< `dev`: anything on loopback may be called over plain http
@@ -32,10 +35,16 @@ struct ServerConfig {
   std::size_t sagas_resident_max = 0;  ///< 0: the engine's default
   std::size_t shards_max = 0;          ///< 0: the engine's default
   Duration lease{0};                   ///< 0: the engine's default
+  Duration key_retention{0};           ///< 0: the engine's default
   std::string callback_url;            ///< where participants reach this server; empty: where it
                                        ///< listens
-  std::string secrets;                 ///< directory; empty: none
-  std::set<std::string> allow_unsafe;  ///< PostgreSQL settings that may be unsafe
+  std::vector<std::string> hosts;      ///< that requests may name beside loopback ones
+  std::vector<std::string> origins;    ///< of pages that may send requests
+  std::vector<std::string> proxies;    ///< IP addresses that speak for many peers
+  std::size_t connections_max = 0;     ///< 0: the listener's default
+  std::size_t connections_per_peer_max = 0;  ///< 0: half of them
+  std::string secrets;                       ///< directory; empty: none
+  std::set<std::string> allow_unsafe;        ///< PostgreSQL settings that may be unsafe
 };
 
 /// An engine with its store and its reactors, without a listener: what a program that embeds the
@@ -44,7 +53,9 @@ class Node {
  public:
   Node(ServerConfig config, engine::Observer& observer);
   ~Node();
-  /// Connects to the database and starts the reactors.
+  /// Connects to the database. May be called again after it failed.
+  Result<Done> connect();
+  /// Starts the reactors, after connect() if that has not been called.
   Result<Done> open();
   /// Takes shards and revives their sagas. @pre open succeeded
   Result<Done> start();
@@ -65,8 +76,11 @@ class Server {
  public:
   Server(ServerConfig config, engine::Observer& observer);
   ~Server();
+  /// Checks the options and connects to the database. May be called again after it failed with
+  /// ErrorCode::unavailable.
+  Result<Done> connect();
   /// Listens first, so that /livez answers, then opens the engine. @return the port once it is
-  /// ready
+  /// ready. @pre connect succeeded
   Result<std::uint16_t> start();
   void stop();
 
@@ -75,9 +89,16 @@ class Server {
   std::unique_ptr<Impl> impl_;
 };
 
+/// Says why, ends the process and unwinds nothing.
+[[noreturn]] void end_at_once(const std::string& what, int exit_code);
+/// An exception that leaves a thread of the server ends the process with its message.
+void end_on_unhandled_exceptions();
+
 /// Blocks until SIGINT or SIGTERM. Call block_signals before any thread is made.
 void block_signals();
 void await_signal();
+/// @return whether one of them came within the time
+bool await_signal_for(Duration time);
 /// From here on a second signal ends the program at once, and so does half a minute, should the
 /// database hang beneath it: both are as safe as any kill.
 void bound_stop();

@@ -57,7 +57,7 @@ def settle(postgres):
     postgres.query("vacuum analyze backstitch.saga")
     postgres.query("vacuum analyze backstitch.saga_log")
     postgres.query("vacuum analyze backstitch.saga_label")
-    postgres.query("checkpoint")
+    postgres.administer("checkpoint")
 
 
 def expired(postgres):

@@ -24,7 +24,7 @@ Json large_step(int number) {
   return {{"name", name},
           {"action",
            {{"service", "s"},
-            {"http", "PUT /things/${saga.id}/" + name},
+            {"http", "PUT /things/${saga.root}/" + name},
             {"body",
              {{"before", "${" + before + "}"},
               {"customer", "${input.customer.name}"},
@@ -33,7 +33,7 @@ Json large_step(int number) {
               {"short", "${len(input.id) > 3 ? input.id : 'none'}"}}}}},
           {"outcomes", Json::array({{{"status", 409}, {"is", "failure"}, {"code", "REFUSED"}}})},
           {"output", {{"id", "${response.body.id}"}}},
-          {"compensation", {{"http", "DELETE /things/${saga.id}/" + name}}}};
+          {"compensation", {{"http", "DELETE /things/${saga.root}/" + name}}}};
 }
 
 /// As large as a definition may be: 500 steps, 256 KiB, each step reading the one before.

@@ -9,6 +9,7 @@ import contextlib
 import http.client
 import json
 import os
+import signal
 import statistics
 import subprocess
 import sys
@@ -64,7 +65,7 @@ def nodes(stack, postgres, options):
 def run(options):
     levels = options.in_flight or [1, 128, 1000, 4000]
     with contextlib.ExitStack() as stack:
-        postgres = stack.enter_context(harness.Postgres(harness.POSTGRES_TO_MEASURE))
+        postgres = stack.enter_context(harness.Postgres(harness.POSTGRES_TO_MEASURE, tcp=True))
         participants = stack.enter_context(harness.Participants())
         commit, call = commit_ms(postgres), call_ms(participants.urls["orders"])
         print(f"one durable commit {commit:.2f} ms, one call {call:.2f} ms (medians); "
@@ -87,11 +88,13 @@ def run(options):
         for level in levels:
             command += ["--in-flight", str(level)]
         load = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+        recorder = None
         if options.profile:
             engine = load.pid if options.embedded else first.process.pid
-            stack.callback(lambda recorder: recorder.wait(), subprocess.Popen(
-                ["perf", "record", "-q", "-g", "-p", str(engine), "-o", options.profile]))
+            recorder = subprocess.Popen(["perf", "record", "-q", "-g", "-p", str(engine), "-o", options.profile])
         out, _ = load.communicate()
+        if recorder:
+            harness.stop_process(recorder, signal.SIGINT)
         if load.returncode != 0:
             sys.exit(load.returncode)
     return json.loads(out)

@@ -52,8 +52,8 @@ class SlowService(harness.HttpService):
 def definition(url):
     return json.dumps({
         "dsl": 1, "name": "bench.slow", "version": 1, "services": {"slow": {"baseUrl": url}},
-        "steps": [{"name": "wait", "action": {"service": "slow", "http": "PUT /work/${saga.id}"},
-                   "compensation": {"http": "DELETE /work/${saga.id}"}}]})
+        "steps": [{"name": "wait", "action": {"service": "slow", "http": "PUT /work/${saga.root}"},
+                   "compensation": {"http": "DELETE /work/${saga.root}"}}]})
 
 
 def start(server, sagas):

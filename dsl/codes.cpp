@@ -7,13 +7,14 @@ namespace backstitch::dsl {
 namespace {
 
 constexpr std::array<std::string_view, 3> prefixes{"HTTP_", "TRANSPORT_", "CHILD_"};
-constexpr std::array<std::string_view, 15> codes{"BUSINESS_KEY_REUSED", "CANCELLED",
-                                                 "COMPENSATION_FAILED", "CONTENT_REFUSED",
-                                                 "EXPRESSION_FAILED",   "INPUT_INVALID",
-                                                 "LIMIT_EXCEEDED",      "OPERATOR",
-                                                 "OUTCOME_UNKNOWN",     "RESOLVED_NOT_DONE",
-                                                 "RETRIES_EXHAUSTED",   "SAGA_TIMEOUT",
-                                                 "STEP_TIMEOUT",        "TAKEN_OVER_REPEATEDLY",
+constexpr std::array<std::string_view, 17> codes{"ANSWER_FOREIGN",    "BUSINESS_KEY_REUSED",
+                                                 "CANCELLED",         "COMPENSATION_FAILED",
+                                                 "CONTENT_REFUSED",   "ENGINE_BUG",
+                                                 "EXPRESSION_FAILED", "INPUT_INVALID",
+                                                 "LIMIT_EXCEEDED",    "OPERATOR",
+                                                 "OUTCOME_UNKNOWN",   "RESOLVED_NOT_DONE",
+                                                 "RETRIES_EXHAUSTED", "SAGA_TIMEOUT",
+                                                 "STEP_TIMEOUT",      "TAKEN_OVER_REPEATEDLY",
                                                  "WAIT_TIMEOUT"};
 
 }  // namespace

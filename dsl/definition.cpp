@@ -49,6 +49,21 @@ const Step* find_in(const Steps& steps, std::string_view name) {
 
 }  // namespace
 
+std::string_view credential_header(const Auth& auth) {
+  switch (auth.type) {
+    case AuthType::none:
+      return {};
+    case AuthType::api_key:
+      return auth.header.empty() ? std::string_view("X-Api-Key") : std::string_view(auth.header);
+    case AuthType::bearer:
+    case AuthType::basic:
+    case AuthType::oauth2:
+    case AuthType::hmac:
+      return "Authorization";
+  }
+  throw InvariantViolation("unknown authentication");
+}
+
 const char* to_text(StepKind kind) {
   switch (kind) {
     case StepKind::compensatable:

@@ -10,10 +10,28 @@ namespace backstitch::dsl {
 namespace {
 
 constexpr std::size_t shown_bytes_max = 80;
-constexpr std::size_t bytes_a_step = 256;
 
 bool is_integer(const Json& value) {
   return value.is_number_integer();
+}
+
+/// The JSON text of a value, cut soon after what is shown of it: values may be large, and many
+/// expressions may fail.
+std::string beginning_of(const Json& value) {
+  if (value.is_string()) {
+    const auto& text = value.get_ref<const std::string&>();
+    return Json(text.substr(0, shown_bytes_max + 8))
+        .dump(-1, ' ', false, Json::error_handler_t::ignore);
+  }
+  if (!value.is_structured()) return value.dump();
+  std::string text(1, value.is_array() ? '[' : '{');
+  for (auto inner = value.begin(); inner != value.end(); ++inner) {
+    if (text.size() > shown_bytes_max) return text;
+    if (text.size() > 1) text += ',';
+    if (value.is_object()) text += beginning_of(inner.key()) + ":";
+    text += beginning_of(*inner);
+  }
+  return text + (value.is_array() ? ']' : '}');
 }
 
 [[noreturn]] void mismatch(const Node& node, const char* what, const Json& left,
@@ -23,13 +41,9 @@ bool is_integer(const Json& value) {
 }
 
 std::string members_hint(const Json& object) {
-  std::string names;
-  std::size_t count = 0;
-  for (const auto& [name, value] : object.items()) {
-    if (++count > 8) return names + ", …";
-    names += (names.empty() ? "" : ", ") + name;
-  }
-  return names.empty() ? "none" : names;
+  std::vector<std::string> names;
+  for (const auto& [name, value] : object.items()) names.push_back(name);
+  return names.empty() ? "none" : listed_names(names);
 }
 
 Json integer_arithmetic(const Node& node, std::int64_t a, std::int64_t b) {
@@ -56,6 +70,12 @@ Json floating_arithmetic(const Node& node, double a, double b) {
   return number(result);
 }
 
+/// Of conditions that were decided one by one.
+bool is_composed(const Node& node) {
+  return node.op == Operator::logical_and || node.op == Operator::logical_or ||
+         node.op == Operator::logical_not;
+}
+
 bool is_arithmetic(Operator op) {
   return op == Operator::add || op == Operator::subtract || op == Operator::multiply ||
          op == Operator::divide || op == Operator::remainder;
@@ -68,7 +88,7 @@ void fail(const Node& node, const std::string& message) {
 }
 
 std::string shown(const Json& value) {
-  return excerpt(value.dump(-1, ' ', false, Json::error_handler_t::replace), shown_bytes_max);
+  return excerpt(beginning_of(value), shown_bytes_max);
 }
 
 const char* type_name_of(const Json& value) {
@@ -77,32 +97,35 @@ const char* type_name_of(const Json& value) {
   return value.type_name();
 }
 
-std::size_t size_of(const Json& value) {
-  if (value.is_string()) return value.get_ref<const std::string&>().size() + 2;
-  std::size_t size = 8;
-  if (value.is_array()) {
-    for (const Json& item : value) size += size_of(item);
-  } else if (value.is_object()) {
-    for (const auto& [name, member] : value.items()) size += name.size() + 4 + size_of(member);
+Weight weight_of(const Json& value) {
+  if (value.is_string()) {
+    const std::size_t bytes = value.get_ref<const std::string&>().size();
+    return {bytes + 2, 1 + steps_of_bytes(bytes)};
   }
-  return size;
-}
-
-void Evaluation::charge(const Node& node, std::uint32_t steps) {
-  if (budget_.steps < steps) {
-    budget_.steps = 0;
-    fail(node, "more than " + std::to_string(evaluation_steps_max) + " evaluation steps");
+  Weight whole{8, 1};
+  if (!value.is_structured()) return whole;
+  for (auto inner = value.begin(); inner != value.end(); ++inner) {
+    const Weight part = weight_of(*inner);
+    whole.bytes += part.bytes;
+    whole.steps += part.steps;
+    if (!value.is_object()) continue;
+    whole.bytes += inner.key().size() + 4;
+    whole.steps += 1 + steps_of_bytes(inner.key().size());
   }
-  budget_.steps -= steps;
+  return whole;
 }
 
-void Evaluation::charge_work(const Node& node, const Json& value) {
-  if (!value.is_structured() && !value.is_string()) return;
-  charge_copy(node, size_of(value));
+std::uint32_t steps_to_read(const Json& value) {
+  return static_cast<std::uint32_t>(weight_of(value).steps);
 }
 
-void Evaluation::charge_copy(const Node& node, std::size_t bytes) {
-  charge(node, static_cast<std::uint32_t>(bytes / bytes_a_step));
+void Evaluation::out_of_steps(const Node& node) {
+  left_ = 0;
+  // The scope's meter has run out before the budget: others have spent what they share.
+  const std::string whose = granted_ < budget_.steps ? " for one event of the saga" : "";
+  fail(node, "more than " +
+                 std::to_string(granted_ < budget_.steps ? event_steps_max : evaluation_steps_max) +
+                 " evaluation steps" + whose);
 }
 
 void Evaluation::check_size(const Node& node, std::size_t bytes) const {
@@ -149,7 +172,9 @@ Operand Evaluation::evaluate(const Node& node, const Frame* frame) {
       arguments.reserve(node.children.size());
       for (const Node& child : node.children) arguments.push_back(value(child, frame));
       Json result = call_function(*this, node, arguments);
-      check_size(node, size_of(result));
+      const Weight made = weight_of(result);
+      check_size(node, made.bytes);
+      charge(node, made.steps);
       return Operand::own(std::move(result));
     }
     case NodeKind::macro:
@@ -164,15 +189,42 @@ Operand Evaluation::evaluate(const Node& node, const Frame* frame) {
 
 Operand Evaluation::value(const Node& node, const Frame* frame) {
   Operand operand = evaluate(node, frame);
-  if (operand.is_omit()) fail(node, "`omit` stands where a value is needed");
+  if (operand.is_omit()) fail(node, "`omit` is used where a value is needed");
   return operand;
 }
 
 bool Evaluation::condition(const Node& node, const Frame* frame) {
+  if (node.kind == NodeKind::conditional) {
+    charge(node);
+    return condition(node.children[condition(node.children[0], frame) ? 1 : 2], frame);
+  }
   const Operand operand = value(node, frame);
   const Json& truth = operand.get();
   if (!truth.is_boolean()) fail(node, "a condition is true or false, not " + shown(truth));
-  return truth.get<bool>();
+  ConditionOracle* oracle = scope_.oracle();
+  if (oracle == nullptr || is_composed(node)) return truth.get<bool>();
+  return oracle->decide(node, truth.get<bool>(), [&] {
+    Json values = Json::array();
+    read(node, frame, values);
+    return values;
+  });
+}
+
+/// The values of the names below a node. Variables that are bound below it have none yet.
+void Evaluation::read(const Node& node, const Frame* frame, Json& values) const {
+  const Json* value = nullptr;
+  const bool of_steps = node.kind == NodeKind::member && node.children[0].kind == NodeKind::name &&
+                        !node.children[0].macro_variable && node.children[0].text == "steps";
+  if (of_steps) {
+    value = scope_.step_output(node.text);
+  } else if (node.kind == NodeKind::name) {
+    while (frame != nullptr && frame->name != node.text) frame = frame->outer;
+    value = frame != nullptr ? frame->value : scope_.find(node.text);
+  } else {
+    for (const Node& child : node.children) read(child, frame, values);
+    return;
+  }
+  values.push_back(value != nullptr ? *value : Json());
 }
 
 Operand Evaluation::name(const Node& node, const Frame* frame) {
@@ -189,6 +241,7 @@ Operand Evaluation::member(const Node& node, const Frame* frame) {
   const bool bare_name = object.kind == NodeKind::name && !object.macro_variable;
   if (bare_name && object.text == "steps") {
     const Json* step = scope_.step(node.text);
+    if (step != nullptr) charge_work(node, *step);
     return Operand::borrow(step != nullptr ? *step : null);
   }
   // The hot path: steps.x.output, without building the step's object.
@@ -203,7 +256,7 @@ Operand Evaluation::member(const Node& node, const Frame* frame) {
   const Json& from = whole.get();
   if (from.is_object()) {
     const auto found = from.find(node.text);
-    if (found != from.end()) return Operand::part_of(whole, *found);
+    if (found != from.end()) return part_of(node, whole, *found);
     if (node.optional) return Operand::borrow(null);
     fail(node, "there is no member `" + node.text + "`; there are " + members_hint(from));
   }
@@ -225,7 +278,7 @@ Operand Evaluation::index(const Node& node, const Frame* frame) {
     if (!suits) fail(node, "an array is indexed with an integer, not " + shown(key.get()));
     const auto at = key.get().get<std::int64_t>();
     if (at >= 0 && static_cast<std::size_t>(at) < from.size()) {
-      return Operand::part_of(whole, from[static_cast<std::size_t>(at)]);
+      return part_of(node, whole, from[static_cast<std::size_t>(at)]);
     }
     if (node.optional) return Operand::borrow(null);
     fail(node,
@@ -234,7 +287,7 @@ Operand Evaluation::index(const Node& node, const Frame* frame) {
   if (!from.is_object()) fail(node, "`[ ]` needs an array or an object, not " + shown(from));
   if (!suits) fail(node, "an object is indexed with a string, not " + shown(key.get()));
   const auto found = from.find(key.get().get_ref<const std::string&>());
-  if (found != from.end()) return Operand::part_of(whole, *found);
+  if (found != from.end()) return part_of(node, whole, *found);
   if (node.optional) return Operand::borrow(null);
   fail(node, "there is no member " + shown(key.get()) + "; there are " + members_hint(from));
 }
@@ -300,9 +353,9 @@ Operand Evaluation::array(const Node& node, const Frame* frame) {
   for (const Node& child : node.children) {
     Operand item = evaluate(child, frame);
     if (item.is_omit()) continue;
-    const std::size_t bytes = size_of(item.get());
-    charge_copy(child, bytes);
-    check_size(child, size += bytes);
+    const Weight made = weight_of(item.get());
+    charge(child, made.steps);
+    check_size(child, size += made.bytes);
     result.push_back(std::move(item).take());
   }
   return Operand::own(std::move(result));
@@ -314,9 +367,9 @@ Operand Evaluation::object(const Node& node, const Frame* frame) {
   for (std::size_t i = 0; i < node.children.size(); ++i) {
     Operand member = evaluate(node.children[i], frame);
     if (member.is_omit()) continue;
-    const std::size_t bytes = node.keys[i].size() + 4 + size_of(member.get());
-    charge_copy(node.children[i], bytes);
-    check_size(node.children[i], size += bytes);
+    const Weight made = weight_of(member.get());
+    charge(node.children[i], made.steps + 1);
+    check_size(node.children[i], size += made.bytes + node.keys[i].size() + 4);
     result.emplace(node.keys[i], std::move(member).take());
   }
   return Operand::own(std::move(result));

@@ -1,6 +1,7 @@
 #pragma once
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace backstitch::dsl {
 
@@ -15,6 +16,18 @@ inline std::string excerpt(std::string_view text, std::size_t bytes_max) {
   std::size_t end = bytes_max;
   while (end > 0 && is_continuation_byte(text[end])) --end;
   return std::string(text.substr(0, end)) + "…";
+}
+
+/// `a, b, c`, and how many more there are.
+inline std::string listed_names(const std::vector<std::string>& names) {
+  constexpr std::size_t names_listed_max = 8;
+  constexpr std::size_t name_bytes_max = 80;
+  std::string out;
+  for (std::size_t i = 0; i < names.size() && i < names_listed_max; ++i)
+    out += (i == 0 ? "" : ", ") + excerpt(names[i], name_bytes_max);
+  if (names.size() > names_listed_max)
+    out += " and " + std::to_string(names.size() - names_listed_max) + " more";
+  return out;
 }
 
 /// The character at the front.

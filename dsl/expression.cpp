@@ -45,25 +45,29 @@ Result<Expression> Expression::compile(std::string_view source) {
   return Expression(std::move(compiled));
 }
 
+Error Expression::failed(const EvaluationError& error) const {
+  return {ErrorCode::invalid,
+          "EXPRESSION_FAILED",
+          "`" + excerpt(compiled_->source, 200) + "` failed at " +
+              std::to_string(error.offset + 1) + ": " + error.message,
+          {{"@" + std::to_string(error.offset), "EXPRESSION_FAILED", error.message}}};
+}
+
 Result<Evaluated> Expression::evaluate(const Scope& scope, Budget& budget) const {
   try {
     Evaluation evaluation(scope, budget);
     Operand result = evaluation.evaluate(compiled_->root, nullptr);
     if (result.is_omit()) return Evaluated(Omit{});
-    const std::size_t size = size_of(result.get());
-    if (size > budget.result_bytes) {
+    const Weight made = weight_of(result.get());
+    if (result.is_borrowed()) evaluation.charge(compiled_->root, made.steps);
+    if (made.bytes > budget.result_bytes) {
       throw EvaluationError{
           0, "the result is larger than " + std::to_string(result_bytes_max) + " bytes"};
     }
-    budget.result_bytes -= size;
+    budget.result_bytes -= made.bytes;
     return Evaluated(std::move(result).take());
   } catch (const EvaluationError& error) {
-    const std::string& text = compiled_->source;
-    return Error{ErrorCode::invalid,
-                 "EXPRESSION_FAILED",
-                 "`" + excerpt(text, 200) + "` failed at " + std::to_string(error.offset + 1) +
-                     ": " + error.message,
-                 {{"@" + std::to_string(error.offset), "EXPRESSION_FAILED", error.message}}};
+    return failed(error);
   }
 }
 
@@ -76,12 +80,11 @@ Result<Json> Expression::evaluate_value(const Scope& scope, Budget& budget) cons
 }
 
 Result<bool> Expression::evaluate_condition(const Scope& scope, Budget& budget) const {
-  auto result = evaluate_value(scope, budget);
-  if (!result) return std::move(result).error();
-  if (result->is_boolean()) return result->get<bool>();
-  return Error{ErrorCode::invalid, "EXPRESSION_FAILED",
-               "`" + compiled_->source + "` is a condition and gave " + shown(*result) +
-                   ", not true or false"};
+  try {
+    return Evaluation(scope, budget).condition(compiled_->root, nullptr);
+  } catch (const EvaluationError& error) {
+    return failed(error);
+  }
 }
 
 const std::string& Expression::source() const {

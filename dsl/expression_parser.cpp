@@ -4,12 +4,76 @@
 #include <string>
 #include <utility>
 
+#include <backstitch/dsl/nearest.hpp>
+
 #include "excerpt.hpp"
 #include "expression_lexer.hpp"
-#include "nearest.hpp"
 
 namespace backstitch::dsl {
 namespace {
+
+bool is_among(const std::vector<std::string>& names, std::string_view name) {
+  return std::find(names.begin(), names.end(), name) != names.end();
+}
+
+const FunctionInfo* find_function(std::string_view name) {
+  const auto& library = function_library();
+  const auto info = std::find_if(library.begin(), library.end(),
+                                 [&](const auto& one) { return one.name == name; });
+  return info == library.end() ? nullptr : &*info;
+}
+
+/// How a macro is written; some have a body that is more than one value.
+std::string how_to_apply(const std::string& macro) {
+  return "write it after its list: `list." + macro +
+         (macro == "toObject" ? "(x, [x.key, x.value])`" : "(x, …)`");
+}
+
+std::string how_to_call(const std::string& function) {
+  const FunctionInfo* info = find_function(function);
+  const bool has_more = info != nullptr && info->arguments_min > 1;
+  return "write `" + function + (has_more ? "(value, …)`" : "(value)`");
+}
+
+/// What other languages call the functions and macros.
+std::string name_here(std::string_view foreign) {
+  static constexpr std::pair<std::string_view, std::string_view> names[] = {
+      {"length", "len"},          {"size", "len"},          {"count", "len"},
+      {"toLowerCase", "lower"},   {"toUpperCase", "upper"}, {"toString", "string"},
+      {"str", "string"},          {"parseInt", "int"},      {"toInt", "int"},
+      {"parseFloat", "number"},   {"float", "number"},      {"substring", "slice"},
+      {"substr", "slice"},        {"includes", "contains"}, {"stringify", "json"},
+      {"toJson", "json"},         {"some", "any"},          {"every", "all"},
+      {"select", "map"},          {"where", "filter"},      {"exists", "any"},
+      {"orderBy", "sortBy"},      {"sort", "sortBy"},       {"unique", "distinct"},
+      {"uniq", "distinct"},       {"ceiling", "ceil"},      {"now", "saga.startedAt"},
+      {"today", "saga.startedAt"}};
+  for (const auto& [other, ours] : names) {
+    if (other == foreign) return std::string(ours);
+  }
+  return {};
+}
+
+std::string hint_for_unknown_name(const std::string& name, const std::vector<std::string>& known,
+                                  std::string otherwise) {
+  const std::string here = name_here(name);
+  if (is_among(macro_library(), here)) return how_to_apply(here);
+  if (find_function(here) != nullptr) return how_to_call(here);
+  if (!here.empty()) return "there is no clock: write `" + here + "`";
+  return did_you_mean(name, known, std::move(otherwise));
+}
+
+std::string hint_for_unknown_function(const std::string& name) {
+  std::vector<std::string> names;
+  for (const auto& one : function_library()) names.push_back(one.name);
+  return hint_for_unknown_name(name, names, "docs/language.md lists the functions");
+}
+
+std::string hint_for_unknown_macro(const std::string& name) {
+  std::string all;
+  for (const auto& one : macro_library()) all += (all.empty() ? "" : ", ") + one;
+  return hint_for_unknown_name(name, macro_library(), "the macros are " + all);
+}
 
 /// Recursive descent over the grammar of docs/language.md, one function a level.
 class Parser {
@@ -184,13 +248,15 @@ class Parser {
   }
 
   Node macro(Node list, std::string name, std::uint32_t begin, bool optional) {
-    const auto& known = macro_library();
-    if (optional || std::find(known.begin(), known.end(), name) == known.end()) {
+    if (optional || !is_among(macro_library(), name)) {
+      if (optional)
+        throw SyntaxError{begin, "a macro cannot follow `?.`", "E401",
+                          "write (… ?? [])." + name + "(…)"};
+      const bool is_function = find_function(name) != nullptr;
       throw SyntaxError{begin,
-                        optional ? "a macro cannot follow `?.`"
-                                 : "unknown macro `" + name + "`; known are " + join(known),
-                        "E401",
-                        optional ? "write (… ?? [])." + name + "(…)" : did_you_mean(name, known)};
+                        is_function ? "`" + name + "` is a function, not a macro"
+                                    : "unknown macro `" + name + "`",
+                        "E401", is_function ? how_to_call(name) : hint_for_unknown_macro(name)};
     }
     if (++macro_depth_ > macro_nesting_max)
       fail("macros nested deeper than " + std::to_string(macro_nesting_max),
@@ -261,12 +327,15 @@ class Parser {
   }
 
   Node call(Token token) {
-    const auto& library = function_library();
-    const auto info = std::find_if(library.begin(), library.end(),
-                                   [&](const auto& one) { return one.name == token.text; });
-    if (info == library.end())
-      throw SyntaxError{token.begin, "unknown function `" + token.text + "`", "E401",
-                        did_you_mean(token.text, names_of(library))};
+    const FunctionInfo* info = find_function(token.text);
+    if (info == nullptr) {
+      const bool is_macro = is_among(macro_library(), token.text);
+      throw SyntaxError{
+          token.begin,
+          is_macro ? "`" + token.text + "` is a macro, not a function"
+                   : "unknown function `" + token.text + "`",
+          "E401", is_macro ? how_to_apply(token.text) : hint_for_unknown_function(token.text)};
+    }
     Node node = make(NodeKind::call, token.begin, 0);
     node.text = token.text;
     node.children = list("(", ")", node.end);
@@ -311,7 +380,7 @@ class Parser {
       if (current_.kind != TokenKind::name && current_.kind != TokenKind::string)
         fail("expected a key");
       if (std::find(node.keys.begin(), node.keys.end(), current_.text) != node.keys.end()) {
-        fail("the key `" + current_.text + "` stands there twice");
+        fail("the key `" + current_.text + "` is duplicated", "keep one of them");
       }
       node.keys.push_back(current_.text);
       advance();
@@ -326,18 +395,6 @@ class Parser {
 
   bool is_bound(const std::string& name) const {
     return std::find(bound_.begin(), bound_.end(), name) != bound_.end();
-  }
-
-  static std::vector<std::string> names_of(const std::vector<FunctionInfo>& library) {
-    std::vector<std::string> names;
-    for (const auto& one : library) names.push_back(one.name);
-    return names;
-  }
-
-  static std::string join(const std::vector<std::string>& names) {
-    std::string text;
-    for (const auto& name : names) text += (text.empty() ? "" : ", ") + name;
-    return text;
   }
 
   Lexer lexer_;

@@ -5,23 +5,55 @@
 
 #include <nlohmann/json.hpp>
 
+#include <backstitch/base/json_text.hpp>
+
+#include "excerpt.hpp"
+
 namespace backstitch::dsl {
+
+namespace {
+
+void bound(std::string& text) {
+  if (text.size() > finding_text_bytes_max) text = excerpt(text, finding_text_bytes_max);
+}
+
+void bound_all(std::string& pointer, std::string& message, std::string& hint) {
+  bound(message);
+  bound(hint);
+  if (pointer.size() > finding_pointer_bytes_max)
+    pointer.resize(pointer.rfind('/', finding_pointer_bytes_max));
+}
+
+}  // namespace
+
+void add_finding(std::vector<Finding>& findings, Finding finding) {
+  bound_all(finding.pointer, finding.message, finding.hint);
+  findings.push_back(std::move(finding));
+}
+
+ErrorDetail bounded(ErrorDetail detail) {
+  bound_all(detail.pointer, detail.message, detail.hint);
+  return detail;
+}
 
 void limit(std::vector<Finding>& findings) {
   std::size_t errors = 0;
   const auto is_over = [&](const Finding& finding) {
-    return finding.severity == Severity::error && ++errors > findings_max;
+    return finding.severity == Severity::error && ++errors >= findings_max;
   };
+  const auto all = std::count_if(findings.begin(), findings.end(), [](const Finding& finding) {
+    return finding.severity == Severity::error;
+  });
+  if (static_cast<std::size_t>(all) <= findings_max) return;
   const auto rest = std::find_if(findings.begin(), findings.end(), is_over);
-  if (rest == findings.end()) return;
   findings.erase(
       std::remove_if(rest, findings.end(),
                      [](const Finding& finding) { return finding.severity == Severity::error; }),
       findings.end());
-  findings.push_back(
-      {"E001", Severity::error, "", 1, 1,
-       "there are more than " + std::to_string(findings_max) + " findings; the rest is left out",
-       "correct these first"});
+  add_finding(findings, {"E001", Severity::error, "", 1, 1,
+                         "there are more than " + std::to_string(findings_max) +
+                             " findings; the rest is left out",
+                         "correct these first"});
 }
 
 bool has_errors(const std::vector<Finding>& findings) {
@@ -44,6 +76,31 @@ Json to_json(const Finding& finding) {
           {"line", finding.line},
           {"message", finding.message},
           {"hint", finding.hint}};
+}
+
+ShownFindings shown(const std::vector<Finding>& findings) {
+  std::vector<bool> is_shown(findings.size());
+  ShownFindings out{{}, findings.size()};
+  std::size_t bytes = 2;
+  for (const Severity severity : {Severity::error, Severity::warning}) {
+    for (std::size_t i = 0; i < findings.size(); ++i) {
+      if (findings[i].severity != severity) continue;
+      bytes += json_text_size(to_json(findings[i])) + 1;
+      const bool is_full = findings.size() - out.missing == findings_max;
+      if (is_full || bytes > findings_bytes_max) break;
+      is_shown[i] = true;
+      --out.missing;
+    }
+  }
+  for (std::size_t i = 0; i < findings.size(); ++i)
+    if (is_shown[i]) out.list.push_back(findings[i]);
+  return out;
+}
+
+Json json_list(const std::vector<Finding>& findings) {
+  Json list = Json::array();
+  for (const auto& finding : findings) list.push_back(to_json(finding));
+  return list;
 }
 
 void sort(std::vector<Finding>& findings) {

@@ -97,7 +97,7 @@ Json distinct(const Arguments& a) {
   Json result = Json::array();
   // Quadratic, so every comparison counts against the budget.
   for (const Json& item : a.array(0)) {
-    a.evaluation.charge(a.node, static_cast<std::uint32_t>(result.size() + 1));
+    a.evaluation.charge(a.node, (result.size() + 1) * weight_of(item).steps);
     if (!holds(result, item)) result.push_back(item);
   }
   return result;
@@ -181,6 +181,37 @@ const std::vector<FunctionInfo>& function_library() {
     return list;
   }();
   return infos;
+}
+
+namespace {
+
+/// All that a function may read beside its arguments.
+class TrialScope : public Scope {
+ public:
+  const Json* find(std::string_view name) const override {
+    return name == "saga" ? &saga_ : nullptr;
+  }
+  const Json* step(std::string_view) const override { return nullptr; }
+  const Json* step_output(std::string_view) const override { return nullptr; }
+
+ private:
+  Json saga_{{"root", "trial"}};
+};
+
+}  // namespace
+
+std::optional<std::string> failure_of_call(const Node& call) {
+  std::vector<Operand> arguments;
+  for (const Node& argument : call.children) arguments.push_back(Operand::borrow(argument.literal));
+  const TrialScope scope;
+  Budget budget;
+  Evaluation evaluation(scope, budget);
+  try {
+    call_function(evaluation, call, arguments);
+  } catch (const EvaluationError& error) {
+    return error.message;
+  }
+  return std::nullopt;
 }
 
 Json call_function(Evaluation& evaluation, const Node& node,

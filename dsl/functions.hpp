@@ -1,5 +1,7 @@
 #pragma once
 /// The function library: one entry a function, with what the checker needs and what it does.
+#include <optional>
+#include <string>
 #include <vector>
 
 #include <backstitch/dsl/expression_ast.hpp>
@@ -35,6 +37,9 @@ std::vector<Function> number_functions();
 std::vector<Function> list_functions();
 std::vector<Function> text_functions();
 std::vector<Function> time_and_hash_functions();
+
+/// Why a call whose arguments are all literals fails, whatever the saga; nothing: it does not.
+std::optional<std::string> failure_of_call(const Node& call);
 
 /// Length and cutting count code points, as a reader does.
 std::size_t code_points(std::string_view text);

@@ -15,15 +15,10 @@
 #include <backstitch/base/json_text.hpp>
 #include <backstitch/dsl/number.hpp>
 
+#include "json_syntax.hpp"
+
 namespace backstitch::dsl {
 namespace {
-
-/// The library quotes what it has read so far, which may be no UTF-8 or end within a character. A
-/// message is stored and sent as JSON.
-std::string well_formed(const std::string& text) {
-  const auto replace = Json::error_handler_t::replace;
-  return stored_json(Json(text).dump(-1, ' ', false, replace)).get<std::string>();
-}
 
 constexpr int number_overflow = 406;  ///< the library's id of a number that no double holds
 constexpr const char* place_begins = " (line ";
@@ -67,29 +62,30 @@ class Gate : public nlohmann::json_sax<Json> {
     auto [place, added] =
         open_.back()->get_ref<Json::object_t&>().emplace(std::move(name), nullptr);
     member_ = &place->second;
-    return added ||
-           refuse("json-duplicate-key", "the key `" + place->first + "` stands there twice");
+    return added || refuse("json-duplicate-key", "the key `" + place->first + "` is duplicated");
   }
 
   bool parse_error(std::size_t position, const std::string&,
                    const nlohmann::detail::exception& failure) override {
-    const std::string what = failure.what();
-    const bool encoding = what.find("UTF-8") != std::string::npos;
-    const bool range = failure.id == number_overflow;
-    const auto detail = what.find(": ");
-    const auto message =
-        range ? "a number is larger than every double; send it as a string"
-              : well_formed(detail == std::string::npos ? what : what.substr(detail + 2));
-    error_ = make(encoding ? "json-encoding"
-                  : range  ? "json-number-range"
-                           : "json-syntax",
-                  message, position == 0 ? 0 : position - 1);
+    const std::string_view what = failure.what();
+    const std::size_t at = position == 0 ? 0 : position - 1;
+    if (failure.id == number_overflow) {
+      error_ = make("json-number-range",
+                    "a number is larger than every double; send it as a string", at);
+    } else if (what.find("UTF-8") != std::string_view::npos) {
+      error_ = make("json-encoding", "a text is not UTF-8", at);
+    } else {
+      SyntaxMistake mistake = syntax_mistake(text_, at, what);
+      error_ = make("json-syntax", mistake.message, at);
+      error_.details.front().hint = std::move(mistake.hint);
+    }
     return false;
   }
 
  private:
   template <class Value>
   bool put(Value&& value) {
+    if (!fits()) return false;
     *place() = std::forward<Value>(value);
     return true;
   }
@@ -98,6 +94,14 @@ class Gate : public nlohmann::json_sax<Json> {
     if (numbers_ == Numbers::stored) return put(stored_number(text));
     auto value = number_of(text);
     return value ? put(std::move(*value)) : refuse_range();
+  }
+
+  /// Whether the array that is being read may have one more item.
+  bool fits() {
+    if (open_.empty() || open_.size() > limits_.levels || member_ != nullptr) return true;
+    return open_.back()->size() < limits_.items_max ||
+           refuse("json-too-many-items",
+                  "there are more than " + std::to_string(limits_.items_max) + " items");
   }
 
   /// Where the next value goes.
@@ -114,6 +118,7 @@ class Gate : public nlohmann::json_sax<Json> {
       return refuse("json-too-deep",
                     "nested deeper than " + std::to_string(limits_.depth_max - limits_.levels));
     }
+    if (!fits()) return false;
     Json* value = place();
     *value = Json(kind);
     open_.push_back(value);

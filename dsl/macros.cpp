@@ -25,26 +25,21 @@ class Loop {
   }
   Operand value(const Json& item) {
     Operand result = body(item);
-    if (result.is_omit()) fail(node_, "`omit` stands where a value is needed");
+    if (result.is_omit()) fail(node_, "`omit` is used where a value is needed");
     return result;
   }
   bool holds(const Json& item) {
-    const Operand result = value(item);
-    if (!result.get().is_boolean()) {
-      fail(node_,
-           "the body of `." + node_.text + "` is a condition and gave " + shown(result.get()));
-    }
-    return result.get().get<bool>();
+    evaluation_.charge(node_);
+    const Frame inner{node_.variable, &item, frame_};
+    return evaluation_.condition(node_.children[1], &inner);
   }
   /// Counts what the result grows by.
-  void grow(std::size_t bytes) {
-    evaluation_.charge_copy(node_, bytes);
-    evaluation_.check_size(node_, size_ += bytes);
+  void grow(const Json& item) {
+    const Weight made = weight_of(item);
+    evaluation_.charge(node_, made.steps);
+    evaluation_.check_size(node_, size_ += made.bytes);
   }
-  Operand found(const Json& item) {
-    evaluation_.charge_work(node_, item);
-    return Operand::part_of(list_, item);
-  }
+  Operand found(const Json& item) { return evaluation_.part_of(node_, list_, item); }
 
  private:
   Evaluation& evaluation_;
@@ -60,7 +55,7 @@ Json map(Loop& loop) {
   for (const Json& item : loop.items()) {
     Operand mapped = loop.body(item);
     if (mapped.is_omit()) continue;
-    loop.grow(size_of(mapped.get()));
+    loop.grow(mapped.get());
     result.push_back(std::move(mapped).take());
   }
   return result;
@@ -70,7 +65,7 @@ Json filter(Loop& loop) {
   Json result = Json::array();
   for (const Json& item : loop.items()) {
     if (!loop.holds(item)) continue;
-    loop.grow(size_of(item));
+    loop.grow(item);
     result.push_back(item);
   }
   return result;
@@ -83,7 +78,7 @@ Json flat_map(Loop& loop, const Node& node) {
     if (!mapped.get().is_array())
       fail(node, "the body of `.flatMap` gives an array, not " + shown(mapped.get()));
     for (const Json& inner : mapped.get()) {
-      loop.grow(size_of(inner));
+      loop.grow(inner);
       result.push_back(inner);
     }
   }
@@ -114,7 +109,7 @@ Json sort_by(Loop& loop, const Node& node) {
     if (!sortable || (!keys.empty() && keys.front().is_string() != key.is_string())) {
       fail(node, "`.sortBy` takes keys that are all numbers or all strings; one is " + shown(key));
     }
-    loop.grow(size_of(item));
+    loop.grow(item);
     keys.push_back(std::move(key));
   }
   std::vector<std::size_t> order(keys.size());
@@ -136,7 +131,7 @@ Json to_object(Loop& loop, const Node& node) {
       fail(node,
            "the body of `.toObject` gives [key, value] with a string key, not " + shown(entry));
     }
-    loop.grow(size_of(entry));
+    loop.grow(entry);
     if (!result.emplace(entry[0].get_ref<const std::string&>(), entry[1]).second) {
       fail(node, "`.toObject` got the key " + shown(entry[0]) + " twice");
     }

@@ -115,7 +115,7 @@ void read_services(Reader& reader, Definition& definition, const DefinitionLimit
     const std::string at = reader.at("services") + "/" + escaped_pointer(name);
     if (!is_identifier(name))
       add_error(reader.findings(), "E002", at,
-                "\"" + excerpt(name, 80) + "\" is no name of a service", hint_for_names);
+                "\"" + excerpt(name, 80) + "\" is not a valid name of a service", hint_for_names);
     definition.services.emplace(
         name, read_service(service, at, false, definition.retry_policies, reader.findings()));
   }
@@ -126,7 +126,7 @@ void read_head(Reader& reader, Definition& definition, PatternBudget& patterns) 
   const auto name = reader.text("name", true);
   if (name && !is_dotted_name(*name)) {
     add_error(reader.findings(), "E002", reader.at("name"),
-              "\"" + excerpt(*name, 80) + "\" is no name of a definition",
+              "\"" + excerpt(*name, 80) + "\" is not a valid name of a definition",
               "names are lower case, with dots: orders.place");
   }
   definition.name = name.value_or("");

@@ -35,8 +35,8 @@ Parallel StepParser::parallel(Reader& reader) {
     for (const auto& [name, steps] : branches->items()) {
       const std::string at = inner.at("branches") + "/" + escaped_pointer(name);
       if (!is_identifier(name))
-        add_error(findings_, "E002", at, "\"" + excerpt(name, 80) + "\" is no name of a branch",
-                  hint_for_names);
+        add_error(findings_, "E002", at,
+                  "\"" + excerpt(name, 80) + "\" is not a valid name of a branch", hint_for_names);
       if (steps.is_array() && steps.empty())
         add_error(findings_, "E106", at, "the branch has no steps", "remove it");
       block.branches.push_back({name, read(steps, at)});
@@ -133,14 +133,15 @@ Catch StepParser::read_catch(const Json& value, const std::string& pointer) {
       one.codes.push_back(code);
     else
       add_error(findings_, "E002", reader.at("codes"),
-                "\"" + excerpt(code, 80) + "\" is no error code", "codes are like OUT_OF_STOCK");
+                "\"" + excerpt(code, 80) + "\" is not a valid error code",
+                "codes are like OUT_OF_STOCK");
   }
   for (const auto& name : reader.texts("classes")) {
     if (classes.count(name) > 0)
       one.classes.push_back(name);
     else
       add_error(findings_, "E002", reader.at("classes"),
-                "\"" + excerpt(name, 40) + "\" is no class of failures",
+                "\"" + excerpt(name, 40) + "\" is not a class of failures",
                 "classes are failure, transient, unknown, timeout");
   }
   for (const char* key : {"codes", "classes"}) {

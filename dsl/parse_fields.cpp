@@ -2,8 +2,9 @@
 
 #include <charconv>
 
+#include <backstitch/dsl/nearest.hpp>
+
 #include "excerpt.hpp"
-#include "nearest.hpp"
 
 namespace backstitch::dsl {
 namespace {
@@ -48,7 +49,7 @@ std::vector<StatusRange> read_status(const Json& value, const std::string& point
     if (const auto range = status_range(one))
       ranges.push_back(*range);
     else
-      add_error(findings, "E002", pointer, excerpt(one.dump(), 40) + " is no status",
+      add_error(findings, "E002", pointer, excerpt(one.dump(), 40) + " is not a valid status",
                 "write 409, [404, 410], \"5xx\" or \"500-503\"");
   }
   if (ranges.empty() && list.empty())
@@ -81,6 +82,7 @@ OutcomeRule read_outcome(const Json& value, const std::string& pointer, Findings
                   "add \"is\": success, failure, transient, unknown or pending");
   rule.is = is.value_or(OutcomeClass::unknown);
   rule.code = reader.error_code("code").value_or("");
+  rule.message = reader.text_template("message");
   rule.retry_after = reader.duration("retryAfter");
   reader.finish();
   return rule;
@@ -102,7 +104,7 @@ void read_method_and_path(Reader& reader, Request& request, const std::string& h
     return add_error(
         reader.findings(), "E002", reader.at("http"),
         "`http` is a method and a path, not \"" + excerpt(http, 80) + "\"",
-        "write \"PUT /things/${saga.id}\"; methods are GET, HEAD, POST, PUT, PATCH, DELETE");
+        "write \"PUT /things/${saga.root}\"; methods are GET, HEAD, POST, PUT, PATCH, DELETE");
   }
   auto path = Template::compile_text(std::string_view(http).substr(space + 1));
   if (path)
@@ -191,7 +193,8 @@ RetrySpec read_retry(const Json& value, const std::string& pointer,
       spec.except.push_back(code);
     else
       add_error(findings, "E002", reader.at("except"),
-                "\"" + excerpt(code, 80) + "\" is no error code", "codes are like OUT_OF_STOCK");
+                "\"" + excerpt(code, 80) + "\" is not a valid error code",
+                "codes are like OUT_OF_STOCK");
   }
   reader.finish();
   return spec;
@@ -229,7 +232,7 @@ Request read_request(Reader& reader, bool needs_service, bool may_have_body) {
   if (operation) request.operation = *operation;
   if (http.has_value() == operation.has_value() && !(reader.has("http") && !http)) {
     reader.refuse("E002", "a request has either `http` or `operation`",
-                  "write \"http\": \"PUT /things/${saga.id}\"");
+                  "write \"http\": \"PUT /things/${saga.root}\"");
   }
   request.query = read_named(reader, "query");
   request.headers = read_named(reader, "headers");
@@ -287,7 +290,7 @@ Undo read_compensation(const Json& value, const std::string& pointer,
   if (value.is_string()) {
     add_error(findings, "E002", pointer,
               "a compensation is a request, \"none\" or \"auto\", not " + excerpt(value.dump(), 40),
-              "write { \"http\": \"DELETE /things/${saga.id}\" }");
+              "write { \"http\": \"DELETE /things/${saga.root}\" }");
     return NoCompensation{};
   }
   Reader reader(value, pointer, "a compensation", findings);

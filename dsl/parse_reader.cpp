@@ -2,8 +2,12 @@
 
 #include <algorithm>
 
+#include <backstitch/dsl/expression_ast.hpp>
+#include <backstitch/dsl/nearest.hpp>
+
 #include "excerpt.hpp"
-#include "nearest.hpp"
+#include "foreign_keys.hpp"
+#include "foreign_references.hpp"
 
 namespace backstitch::dsl {
 namespace {
@@ -15,13 +19,14 @@ bool in_range(char c, char first, char last) {
   return c >= first && c <= last;
 }
 
-std::string joined(const std::vector<std::string>& names) {
+/// Of the language's own words: there are few, and who misspells one wants to see them all.
+std::string joined(const std::vector<std::string>& words) {
   std::string out;
-  for (const auto& name : names) out += (out.empty() ? "" : ", ") + name;
+  for (const auto& word : words) out += (out.empty() ? "" : ", ") + word;
   return out;
 }
 
-std::string shown(const Json& value) {
+std::string shown_value(const Json& value) {
   return excerpt(value.dump(-1, ' ', false, Json::error_handler_t::replace), 40);
 }
 
@@ -57,6 +62,8 @@ bool is_dotted_name(std::string_view text) {
 }
 
 std::string hint_of(const Error& gate_error) {
+  if (!gate_error.details.empty() && !gate_error.details.front().hint.empty())
+    return gate_error.details.front().hint;
   const std::string& reason = gate_error.reason;
   if (reason == "json-encoding") return "save the file as UTF-8";
   if (reason == "json-nul") return "leave the character out";
@@ -71,8 +78,8 @@ void add_error(Findings& findings, std::string code, std::string pointer, std::s
                std::string hint) {
   // One more than that tells that there are more.
   if (findings.size() > findings_max) return;
-  findings.push_back({std::move(code), Severity::error, std::move(pointer), 0, 0,
-                      std::move(message), std::move(hint)});
+  add_finding(findings, {std::move(code), Severity::error, std::move(pointer), 0, 0,
+                         std::move(message), std::move(hint)});
 }
 
 void add_compile_errors(Findings& findings, const Error& error, const std::string& pointer) {
@@ -85,6 +92,20 @@ void add_compile_errors(Findings& findings, const Error& error, const std::strin
     add_error(findings, detail.code, pointer + below, single ? error.message : detail.message,
               detail.hint.empty() ? otherwise : detail.hint);
   }
+}
+
+std::string hint_for_expression(const std::string& text, std::string otherwise) {
+  const auto references = foreign_references(text, false);
+  const bool is_marked = references.size() == 1 && references[0].written == text;
+  const std::string& inside = is_marked ? references[0].path : text;
+  const auto expression = Expression::compile(inside);
+  if (!expression) return otherwise;
+  const auto& names = built_in_names();
+  const auto& used = expression->references();
+  const bool reads = std::any_of(used.begin(), used.end(), [&](const Reference& one) {
+    return std::find(names.begin(), names.end(), one.root) != names.end();
+  });
+  return reads ? "write \"${" + excerpt(inside, 80) + "}\"" : otherwise;
 }
 
 std::optional<Expression> read_expression(const Json& value, const std::string& pointer,
@@ -100,8 +121,10 @@ std::optional<Expression> read_expression(const Json& value, const std::string& 
     const auto& parts = compiled->expressions();
     if (parts.size() == 1 && !parts[0].interpolated) return parts[0].expression;
   }
-  add_error(findings, "E402", pointer, "takes exactly one `${ }`, found " + shown(value),
-            "write \"${…}\" with nothing around it");
+  const char* usual = "write \"${…}\" with nothing around it";
+  add_error(
+      findings, "E402", pointer, "takes exactly one `${ }`, found " + shown_value(value),
+      value.is_string() ? hint_for_expression(value.get_ref<const std::string&>(), usual) : usual);
   return std::nullopt;
 }
 
@@ -118,8 +141,11 @@ std::optional<DurationField> read_duration(const Json& value, const std::string&
       return std::nullopt;
     }
   }
-  add_error(findings, "E002", pointer, shown(value) + " is no duration",
-            "durations are like \"250ms\", \"10s\", \"1h30m\", \"7d\"");
+  const std::string usual = "write for example \"250ms\", \"10s\", \"1h30m\" or \"7d\", at most " +
+                            std::to_string(duration_days_max) + " days";
+  add_error(
+      findings, "E002", pointer, shown_value(value) + " is not a valid duration",
+      value.is_string() ? hint_for_expression(value.get_ref<const std::string&>(), usual) : usual);
   return std::nullopt;
 }
 
@@ -161,7 +187,7 @@ void Reader::refuse(std::string code, std::string message, std::string hint) {
 
 void Reader::wrong_type(const char* key, const char* wanted, const Json& found) {
   add_error(findings_, "E002", at(key),
-            "`" + std::string(key) + "` is " + wanted + ", not " + shown(found),
+            "`" + std::string(key) + "` is " + wanted + ", not " + shown_value(found),
             "write " + std::string(wanted));
 }
 
@@ -226,7 +252,7 @@ std::optional<DurationField> Reader::duration(const char* key, const DurationBou
   if (known == nullptr || (*known >= bounds.least && *known <= bounds.most)) return field;
   const bool too_long = *known > bounds.most;
   add_error(findings_, "E002", at(key),
-            "`" + std::string(key) + "` is " + shown(*value) + "; it is " +
+            "`" + std::string(key) + "` is " + shown_value(*value) + "; it is " +
                 (too_long ? "at most " + backstitch::to_text(bounds.most) : "more than nothing"),
             too_long ? "write at most \"" + backstitch::to_text(bounds.most) + "\""
                      : "write one like \"10s\"");
@@ -269,7 +295,7 @@ std::optional<Expression> Reader::expression(const char* key, bool required) {
 std::optional<std::string> Reader::identifier(const char* key, bool required) {
   auto value = text(key, required);
   if (!value || is_identifier(*value)) return value;
-  add_error(findings_, "E002", at(key), "\"" + excerpt(*value, 80) + "\" is no name",
+  add_error(findings_, "E002", at(key), "\"" + excerpt(*value, 80) + "\" is not a valid name",
             hint_for_names);
   return std::nullopt;
 }
@@ -277,7 +303,7 @@ std::optional<std::string> Reader::identifier(const char* key, bool required) {
 std::optional<std::string> Reader::error_code(const char* key, bool required) {
   auto value = text(key, required);
   if (!value || is_error_code(*value)) return value;
-  add_error(findings_, "E002", at(key), "\"" + excerpt(*value, 80) + "\" is no error code",
+  add_error(findings_, "E002", at(key), "\"" + excerpt(*value, 80) + "\" is not a valid error code",
             "codes are like OUT_OF_STOCK");
   return std::nullopt;
 }
@@ -296,7 +322,7 @@ std::vector<std::string> Reader::texts(const char* key) {
       out.push_back(item.get<std::string>());
     else
       add_error(findings_, "E002", at(key) + "/" + std::to_string(i),
-                "is a string, not " + shown(item), "write a string");
+                "is a string, not " + shown_value(item), "write a string");
   }
   return out;
 }
@@ -309,9 +335,13 @@ void Reader::finish() {
     if (findings_.size() > findings_max) return;
     std::vector<std::string> sorted = known_;
     std::sort(sorted.begin(), sorted.end());
+    const std::string foreign = hint_for_foreign_key(key, known_);
     add_error(findings_, "E002", at(key),
               std::string(what_) + " has no key `" + excerpt(key, 80) + "`",
-              did_you_mean(key, known_, "known are " + joined(sorted) + "; x- keys are comments"));
+              !foreign.empty() ? foreign
+                               : did_you_mean(key, known_,
+                                              "the keys are " + joined(sorted) +
+                                                  "; a key that begins with x- is a comment"));
   }
 }
 

@@ -107,6 +107,9 @@ class Reader {
   std::vector<std::string> known_;
 };
 
+/// How a text is written that was meant as an expression and has no `${ }`; else `otherwise`.
+std::string hint_for_expression(const std::string& text, std::string otherwise);
+
 /// A string that is exactly one `${ }`.
 std::optional<Expression> read_expression(const Json& value, const std::string& pointer,
                                           Findings& findings);

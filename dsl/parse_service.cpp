@@ -1,7 +1,13 @@
 #include "parse_fields.hpp"
 
+#include <re2/re2.h>
+
+#include <algorithm>
+
 #include <backstitch/dsl/json_gate.hpp>
 #include <backstitch/dsl/parse.hpp>
+
+#include "excerpt.hpp"
 
 namespace backstitch::dsl {
 namespace {
@@ -35,12 +41,30 @@ Auth read_auth(const Json& value, const std::string& pointer, Findings& findings
   return auth;
 }
 
+/// As in a certificate and in the handshake: a host name (RFC 1123, section 2.1), no address.
+bool is_server_name(std::string_view name) {
+  static const re2::RE2 label("[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?");
+  if (name.size() > 253) return false;
+  for (;;) {
+    const auto dot = name.find('.');
+    const std::string_view one = name.substr(0, dot);
+    if (!re2::RE2::FullMatch(std::string(one), label)) return false;
+    if (dot == std::string_view::npos) return true;
+    name.remove_prefix(dot + 1);
+  }
+}
+
 Tls read_tls(const Json& value, const std::string& pointer, Findings& findings) {
   Reader reader(value, pointer, "`tls`", findings);
   Tls tls;
   tls.ca = reader.text("ca").value_or("");
   tls.client_cert = reader.text("clientCert").value_or("");
-  tls.server_name = reader.text("serverName").value_or("");
+  if (const auto name = reader.text("serverName")) {
+    if (!is_server_name(*name))
+      reader.refuse("E002", "`serverName` is not a host name",
+                    "write the name that the service's certificate is for, as bank.example");
+    tls.server_name = *name;
+  }
   tls.version_min = reader
                         .word<std::string>("minVersion", {{"1.2", std::string("1.2")},
                                                           {"1.3", std::string("1.3")}})
@@ -80,6 +104,17 @@ ServiceLimits read_limits(const Json& value, const std::string& pointer, Finding
   return limits;
 }
 
+AnswerMarks read_answers(const Json& value, const std::string& pointer, Findings& findings) {
+  Reader reader(value, pointer, "`answers`", findings);
+  AnswerMarks marks;
+  marks.echo = reader.text("echo").value_or("");
+  if (reader.has("echo") && marks.echo.empty() && value["echo"].is_string())
+    add_error(findings, "E002", reader.at("echo"), "the name of a header is not empty",
+              "write for example X-Request-Key");
+  reader.finish();
+  return marks;
+}
+
 void read_headers(Reader& reader, Service& service) {
   const Json* headers = reader.take("headers");
   if (headers == nullptr) return;
@@ -114,7 +149,34 @@ void read_defaults(Reader& reader, Service& service,
           .value_or(static_cast<std::int64_t>(service.response_bytes_max)));
 }
 
+/// What a service says of itself is written where it is registered, once for all definitions.
+void refuse_beside_use(Reader& reader, const std::string& name) {
+  for (const char* key :
+       {"type", "baseUrl", "auth", "tls", "headers", "idempotency", "idempotencyHeader",
+        "keepAlive", "answers", "quietPeriod", "connectTimeout", "attemptTimeout", "retry",
+        "outcomes", "limits", "maxResponseBytes"}) {
+    if (reader.take(key) == nullptr) continue;
+    add_error(reader.findings(), "E002", reader.at(key),
+              "a service with `use` has no `" + std::string(key) + "` of its own",
+              "remove it, and write it into the registered service `" + name + "`");
+  }
+}
+
+constexpr const char* service_name_hint =
+    "letters, digits, `.`, `_` and `-`, at most 128, the first a letter or digit";
+
 }  // namespace
+
+bool is_service_name(std::string_view text) {
+  constexpr std::size_t chars_max = 128;
+  const auto is_alphanumeric = [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
+  };
+  return !text.empty() && text.size() <= chars_max && is_alphanumeric(text.front()) &&
+         std::all_of(text.begin(), text.end(), [&](char c) {
+           return is_alphanumeric(c) || c == '.' || c == '_' || c == '-';
+         });
+}
 
 Service read_service(const Json& value, const std::string& pointer, bool registered,
                      const std::map<std::string, RetrySpec>& policies, Findings& findings) {
@@ -123,6 +185,11 @@ Service read_service(const Json& value, const std::string& pointer, bool registe
   service.pointer = pointer;
   if (!registered && reader.has("use")) {
     service.use = reader.text("use").value_or("");
+    if (value["use"].is_string() && !is_service_name(service.use))
+      add_error(findings, "E002", reader.at("use"),
+                excerpt(value["use"].dump(), 80) + " is not a valid name of a service",
+                service_name_hint);
+    refuse_beside_use(reader, service.use);
     reader.finish();
     return service;
   }
@@ -150,6 +217,9 @@ Service read_service(const Json& value, const std::string& pointer, bool registe
                             .value_or(Idempotency::key);
   service.idempotency_header =
       reader.text("idempotencyHeader").value_or(service.idempotency_header);
+  service.keep_alive = reader.boolean("keepAlive").value_or(service.keep_alive);
+  if (const Json* answers = reader.take("answers"))
+    service.answers = read_answers(*answers, reader.at("answers"), findings);
   service.quiet_period = reader.plain_duration("quietPeriod").value_or(service.quiet_period);
   read_defaults(reader, service, policies);
   reader.finish();
@@ -170,9 +240,9 @@ ParsedService parse_service(std::string_view text) {
     parsed.service = std::move(service);
     parsed.document = std::move(*json);
   }
-  const SourceMap places{std::string(text)};
+  parsed.places = SourceMap{std::string(text)};
   for (auto& finding : parsed.findings) {
-    put(finding, places.find(finding.pointer));
+    put(finding, parsed.places.find(finding.pointer));
   }
   sort(parsed.findings);
   return parsed;

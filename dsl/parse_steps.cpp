@@ -41,8 +41,7 @@ Steps StepParser::read(const Json& value, const std::string& pointer) {
 
 void StepParser::note_name(const std::string& name, const std::string& pointer) {
   if (!names_.insert(name).second) {
-    add_error(findings_, "E102", pointer + "/name",
-              "the step name `" + name + "` stands there twice",
+    add_error(findings_, "E102", pointer + "/name", "the step name `" + name + "` is duplicated",
               "rename one: step names are unique in the whole definition, handlers included");
   }
 }
@@ -72,7 +71,7 @@ std::optional<Step> StepParser::step(const Json& value, const std::string& point
     if (reader.take(member) == nullptr || !read) return;
     add_error(findings_, "E101", reader.at(member),
               "`" + std::string(member) + "` does not belong to this type of step",
-              "it belongs to " + std::string(owner));
+              "remove it: it belongs to " + std::string(owner));
   };
   for (const char* member : action_members) {
     if (!is_call) refuse(member, "steps with `action`");
@@ -118,10 +117,9 @@ void StepParser::call_members(Reader& reader, Step& step) {
 std::optional<StepBody> StepParser::body(Reader& reader) {
   std::vector<std::string> present;
   for (const char* member : type_members) {
-    if (reader.has(member)) present.emplace_back(member);
+    if (reader.take(member) != nullptr) present.emplace_back(member);
   }
   if (present.size() != 1) {
-    for (const char* member : type_members) reader.take(member);
     std::string names;
     for (const auto& name : present) names += (names.empty() ? "`" : ", `") + name + "`";
     reader.refuse("E101",
@@ -176,7 +174,7 @@ SubSaga StepParser::saga(Reader& reader) {
   const auto name = inner.text("name", true);
   if (name && !is_dotted_name(*name)) {
     add_error(findings_, "E002", inner.at("name"),
-              "\"" + excerpt(*name, 80) + "\" is no name of a definition",
+              "\"" + excerpt(*name, 80) + "\" is not a valid name of a definition",
               "names are lower case, with dots: orders.place");
   }
   saga.name = name.value_or("");
@@ -229,9 +227,10 @@ Sleep StepParser::sleep(Reader& reader) {
   }
   if (sleep.until && sleep.until->is_constant() &&
       !parse_rfc3339(sleep.until->source().get_ref<const std::string&>())) {
+    const auto& text = sleep.until->source().get_ref<const std::string&>();
     add_error(findings_, "E002", inner.at("until"),
-              "\"" + excerpt(sleep.until->source().get<std::string>(), 40) + "\" is no time",
-              "times are like 2030-01-31T09:00:00Z");
+              "\"" + excerpt(text, 40) + "\" is not a valid time",
+              hint_for_expression(text, "write for example \"2030-01-31T09:00:00Z\""));
   }
   inner.finish();
   return sleep;

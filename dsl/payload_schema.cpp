@@ -34,8 +34,8 @@ std::vector<Finding> PayloadSchema::compile(const Json& source, const std::strin
   schema->impl_->source = source;
   schema->impl_->root = compile_schema(source, pointer, findings, budget);
   if (schema->impl_->root->nothing)
-    findings.push_back({"E501", Severity::error, pointer, 0, 0, "the schema admits nothing",
-                        "say what it admits; true admits anything"});
+    add_finding(findings, {"E501", Severity::error, pointer, 0, 0, "the schema admits nothing",
+                           "say what it admits; true admits anything"});
   if (!has_errors(findings)) out = std::move(schema);
   return findings;
 }

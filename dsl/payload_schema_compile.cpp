@@ -3,10 +3,10 @@
 #include <functional>
 
 #include <backstitch/base/json_pointer.hpp>
+#include <backstitch/dsl/nearest.hpp>
 
 #include "comparison.hpp"
 #include "excerpt.hpp"
-#include "nearest.hpp"
 #include "payload_schema_node.hpp"
 
 namespace backstitch::dsl {
@@ -44,8 +44,8 @@ class SchemaCompiler {
   void add(const std::string& pointer, std::string message, std::string hint) {
     // One more than that tells that there are more.
     if (findings_.size() > findings_max) return;
-    findings_.push_back(
-        {"E501", Severity::error, pointer, 0, 0, std::move(message), std::move(hint)});
+    add_finding(findings_,
+                {"E501", Severity::error, pointer, 0, 0, std::move(message), std::move(hint)});
   }
 
   void keyword(SchemaNode& node, const std::string& key, const Json& value, const std::string& at) {
@@ -104,7 +104,7 @@ class SchemaCompiler {
       if (one.is_string() && known.count(one.get<std::string>()) > 0)
         node.types.insert(one.get<std::string>());
       else
-        add(at, "`" + excerpt(one.dump(), 40) + "` is no type",
+        add(at, "`" + excerpt(one.dump(), 40) + "` is not a type",
             "types are null, boolean, integer, number, string, array, object");
     }
   }
@@ -254,7 +254,7 @@ class SchemaCompiler {
     if (!errors.empty())
       add(pointer + "/default",
           "the default does not match its own schema: " + errors.front().message,
-          "correct the default, or the schema");
+          "give a default that fits the schema, or correct the schema");
   }
 
   std::vector<Finding>& findings_;

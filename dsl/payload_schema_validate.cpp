@@ -69,16 +69,18 @@ class Validator {
   }
 
  private:
-  void add(const std::string& pointer, const std::string& message) {
+  void add(const std::string& pointer, const std::string& message, std::string hint = {}) {
     if (errors_.size() < errors_max) {
       errors_.push_back(
-          {pointer, "INPUT_INVALID", "`" + (pointer.empty() ? "/" : pointer) + "` " + message});
+          bounded({pointer, "INPUT_INVALID",
+                   "`" + (pointer.empty() ? "/" : pointer) + "` " + message, std::move(hint)}));
     }
   }
 
   void object(const SchemaNode& node, const Json& value, const std::string& pointer) {
     for (const auto& name : node.required) {
-      if (!value.contains(name)) add(pointer + "/" + escaped_pointer(name), "is missing");
+      if (!value.contains(name))
+        add(pointer + "/" + escaped_pointer(name), "is missing", "add `" + name + "`");
     }
     for (const auto& [name, member] : value.items()) {
       const std::string at = pointer + "/" + escaped_pointer(name);
@@ -121,7 +123,7 @@ class Validator {
     if (node.pattern && !re2::RE2::PartialMatch(value, *node.pattern))
       add(pointer, "does not match " + node.pattern->pattern());
     if (!node.format.empty() && !has_format(node.format, value))
-      add(pointer, "is no " + node.format);
+      add(pointer, "is not a valid " + node.format);
   }
 
   void number(const SchemaNode& node, const Json& value, const std::string& pointer) {

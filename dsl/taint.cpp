@@ -188,12 +188,6 @@ bool reads(const RetrySpec& retry, const Names& names) {
   return reads(retry.delay, names) || reads(retry.delay_max, names) ||
          reads(retry.elapsed_max, names);
 }
-bool reads(const std::vector<OutcomeRule>& rules, const Names& names) {
-  return std::any_of(rules.begin(), rules.end(), [&](const OutcomeRule& rule) {
-    return reads(rule.when, names) || reads(rule.retry_after, names);
-  });
-}
-
 class OfTemplate {
  public:
   OfTemplate(const Template& source, const Names& names) : source_(source), names_(names) {}
@@ -238,6 +232,12 @@ Taint taint_of(const Template& source, const Names& names) {
 }
 Taint taint_of(const std::optional<Template>& source, const Names& names) {
   return source ? taint_of(*source, names) : Taint{};
+}
+bool reads(const std::vector<OutcomeRule>& rules, const Names& names) {
+  return std::any_of(rules.begin(), rules.end(), [&](const OutcomeRule& rule) {
+    return reads(rule.when, names) || reads(rule.retry_after, names) ||
+           taint_of(rule.message, names).any();
+  });
 }
 
 /// Walks the definition until nothing new is known.

@@ -9,6 +9,8 @@
 
 #include <backstitch/dsl/expression_ast.hpp>
 
+#include "evaluation.hpp"
+
 namespace backstitch::dsl {
 namespace {
 
@@ -41,6 +43,16 @@ std::size_t end_of_expression(std::string_view text, std::size_t begin) {
   return std::string_view::npos;
 }
 
+/// `${{ x }}`, as other tools write it, is an object here; the hint if it cannot be one.
+std::string hint_for_doubled_braces(std::string_view inside) {
+  if (inside.size() < 2 || inside.front() != '{' || inside.back() != '}') return {};
+  inside = inside.substr(1, inside.size() - 2);
+  const auto begin = std::min(inside.find_first_not_of(' '), inside.size());
+  const std::string text(inside.substr(begin, inside.find_last_not_of(' ') + 1 - begin));
+  if (!Expression::compile(text)) return {};
+  return "write `${" + text + "}`, with one pair of braces";
+}
+
 Error unclosed(const std::string& pointer) {
   Error error{ErrorCode::invalid, "E401", "`${` without its closing `}`"};
   error.details.push_back(
@@ -63,12 +75,15 @@ Result<std::vector<Piece>> cut(std::string_view text, const std::string& pointer
     } else if (text.substr(i).starts_with("${")) {
       const std::size_t end = end_of_expression(text, i + 2);
       if (end == std::string_view::npos) return unclosed(pointer);
-      auto expression = Expression::compile(text.substr(i + 2, end - i - 2));
+      const std::string_view inside = text.substr(i + 2, end - i - 2);
+      auto expression = Expression::compile(inside);
       if (!expression) {
         Error error = std::move(expression).error();
+        const std::string hint = hint_for_doubled_braces(inside);
         for (auto& detail : error.details) {
           detail.pointer = pointer;
           detail.message = error.message;
+          if (!hint.empty()) detail.hint = hint;
         }
         return error;
       }
@@ -94,6 +109,7 @@ struct Part {
   enum class Kind { constant, text, array, object };
   Kind kind = Kind::constant;
   Json constant;
+  std::uint32_t steps = 0;    ///< what a copy of the constant costs
   std::vector<Piece> pieces;  ///< of a text; a single expression keeps its type
   std::vector<std::string> keys;
   std::vector<Part> children;
@@ -156,6 +172,7 @@ class TemplateCompiler {
   static Part constant(Json value) {
     Part part;
     part.constant = std::move(value);
+    part.steps = static_cast<std::uint32_t>(weight_of(part.constant).steps);
     return part;
   }
 
@@ -202,9 +219,24 @@ Result<std::string> text_of(const std::vector<Piece>& pieces, const Scope& scope
   return out;
 }
 
+/// What is copied of a template costs like what is evaluated. @return whether it is within bounds
+bool charge(std::uint32_t steps, const Scope& scope, Budget& budget) {
+  Meter* meter = scope.meter();
+  if (budget.steps < steps || (meter != nullptr && meter->left < steps)) return false;
+  budget.steps -= steps;
+  if (meter != nullptr) meter->spend(steps);
+  return true;
+}
+
+Error out_of_steps() {
+  return failed("the template takes more evaluation steps than are left of " +
+                std::to_string(evaluation_steps_max));
+}
+
 Result<Evaluated> render_part(const Part& part, const Scope& scope, Budget& budget) {
   switch (part.kind) {
     case Part::Kind::constant:
+      if (!charge(part.steps, scope, budget)) return out_of_steps();
       return Evaluated(part.constant);
     case Part::Kind::text: {
       if (is_typed(part)) return part.pieces[0].expression->evaluate(scope, budget);
@@ -229,6 +261,30 @@ Result<Evaluated> render_part(const Part& part, const Scope& scope, Budget& budg
       result.emplace(part.keys[i], std::move(*value));
   }
   return Evaluated(std::move(result));
+}
+
+void collect_texts(const Json& constant, const std::string& pointer,
+                   std::vector<ConstantText>& texts) {
+  if (constant.is_string()) texts.push_back({pointer, constant.get<std::string>(), true});
+  if (!constant.is_structured()) return;
+  std::size_t index = 0;
+  for (auto it = constant.begin(); it != constant.end(); ++it, ++index) {
+    const std::string name =
+        constant.is_object() ? escaped_pointer(it.key()) : std::to_string(index);
+    collect_texts(*it, pointer + "/" + name, texts);
+  }
+}
+
+void collect_texts(const Part& part, const std::string& pointer, std::vector<ConstantText>& texts) {
+  if (part.kind == Part::Kind::constant) return collect_texts(part.constant, pointer, texts);
+  for (const Piece& piece : part.pieces) {
+    if (!piece.expression) texts.push_back({pointer, piece.text, false});
+  }
+  for (std::size_t i = 0; i < part.children.size(); ++i) {
+    const bool is_object = part.kind == Part::Kind::object;
+    const std::string name = is_object ? escaped_pointer(part.keys[i]) : std::to_string(i);
+    collect_texts(part.children[i], pointer + "/" + name, texts);
+  }
 }
 
 Error many(std::vector<ErrorDetail> errors) {
@@ -275,7 +331,7 @@ Result<Json> Template::render(const Scope& scope, Budget& budget) const {
   auto result = render_part(compiled_->root, scope, budget);
   if (!result) return std::move(result).error();
   if (auto* value = std::get_if<Json>(&*result)) return std::move(*value);
-  return failed("`omit` stands where a value is needed");
+  return failed("`omit` is used where a value is needed");
 }
 
 Result<std::string> Template::render_text(const Scope& scope, Budget& budget) const {
@@ -313,6 +369,12 @@ const Json& Template::source() const {
 }
 const std::vector<TemplateExpression>& Template::expressions() const {
   return compiled_->expressions;
+}
+
+std::vector<ConstantText> Template::constant_texts() const {
+  std::vector<ConstantText> texts;
+  collect_texts(compiled_->root, "", texts);
+  return texts;
 }
 
 std::string Template::skeleton() const {

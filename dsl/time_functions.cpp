@@ -24,7 +24,10 @@ Json date_add(const Arguments& a) {
   const bool back = text.starts_with('-');
   if (back) text.remove_prefix(1);
   const auto duration = parse_duration(text);
-  if (!duration) a.fail("takes a duration like 1h30m or -7d, not " + shown(a[1]));
+  if (!duration) {
+    a.fail("takes a duration like 1h30m or -7d, of at most " + std::to_string(duration_days_max) +
+           " days, with the units d, h, m, s, ms; not " + shown(a[1]));
+  }
   const TimePoint moved = back ? time - *duration : time + *duration;
   const std::string result = to_rfc3339(moved);
   if (!parse_rfc3339(result)) a.fail("leaves the years 1 to 9999");
@@ -86,14 +89,15 @@ Json base64(const Arguments& a) {
   return out;
 }
 
-/// A UUID of version 8 (RFC 9562) made of SHA-256(saga id, name): the same name gives the same
-/// identifier in one saga, and another one elsewhere.
+/// A UUID of version 8 (RFC 9562) made of SHA-256(saga.root, name): the same name gives the same
+/// identifier in one saga, also if its start is repeated after its log was lost, and another one
+/// elsewhere.
 Json uuid(const Arguments& a) {
   const std::string& name = a.text(0);
   const Json* saga = a.evaluation.scope().find("saga");
-  if (saga == nullptr || !saga->contains("id") || !(*saga)["id"].is_string())
+  if (saga == nullptr || !saga->contains("root") || !(*saga)["root"].is_string())
     a.fail("needs a saga");
-  const auto digest = sha256((*saga)["id"].get_ref<const std::string&>() + '\n' + name);
+  const auto digest = sha256((*saga)["root"].get_ref<const std::string&>() + '\n' + name);
   std::array<std::uint8_t, 16> bytes{};
   std::copy_n(digest.begin(), bytes.size(), bytes.begin());
   bytes[6] = static_cast<std::uint8_t>((bytes[6] & 0x0FU) | 0x80U);

@@ -1,11 +1,16 @@
 -- Why: definitions and services, with a revision that readers can follow. Revisions are given out under
 -- a lock that lasts until commit: so they become visible in their order, and "everything after n" never
--- misses one.
-create function backstitch.next_catalog_revision() returns bigint language plpgsql as $$
-begin
-  perform pg_advisory_xact_lock(hashtextextended('backstitch.catalog', 0));
-  return nextval('backstitch.catalog_revision');
-end $$;
+-- misses one. The lock is that of a row of ours: an advisory lock could be held by any role of the database.
+create table backstitch.catalog (
+  revision bigint  not null,
+  only_row boolean not null default true,
+  constraint catalog_pkey primary key (only_row),
+  constraint catalog_has_one_row check (only_row)
+);
+insert into backstitch.catalog (revision) values (0);
+create function backstitch.next_catalog_revision() returns bigint language sql as $$
+  update backstitch.catalog set revision = revision + 1 returning revision
+$$;
 
 create function backstitch.activate_definition(p_name text, p_version bigint) returns boolean
 language plpgsql as $$
@@ -60,3 +65,21 @@ begin
     on conflict (name) do update set revision = excluded.revision, document = excluded.document;
   return 'created';
 end $$;
+
+-- The secret of this installation: what callback tokens and idempotency keys are derived from (HMAC), one
+-- for all nodes, the same again after a restore, another one in every installation. Who may read sagas must
+-- not be able to answer for their participants, or to foresee keys: row security without a policy hides the
+-- row from every role but the owner, whatever is granted on tables. The engine's role reads it by a function,
+-- which it alone may execute.
+create table backstitch.installation (
+  only_row boolean not null default true,
+  secret   bytea   not null default uuid_send(gen_random_uuid()) || uuid_send(gen_random_uuid()),
+  constraint installation_pkey primary key (only_row),
+  constraint installation_is_one_row check (only_row)
+);
+alter table backstitch.installation enable row level security;
+insert into backstitch.installation default values;
+create function backstitch.read_secret() returns bytea
+language sql stable security definer set search_path = pg_catalog, pg_temp as $$
+  select secret from backstitch.installation
+$$;

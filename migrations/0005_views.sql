@@ -23,9 +23,11 @@ begin
   end if;
   return value;
 end $$;
+-- Roles that read the views need EXECUTE on `masked` and `masked_failure`, which PostgreSQL demands of whoever uses a view;
+-- what these call in turn is called with their owner's rights.
 -- @param pointers  an array of JSON pointers, or null
 create function backstitch.masked(value jsonb, pointers jsonb) returns jsonb
-language plpgsql immutable set search_path = pg_catalog, pg_temp as $$
+language plpgsql immutable security definer set search_path = pg_catalog, pg_temp as $$
 declare
   pointer text;
 begin
@@ -37,19 +39,15 @@ begin
   end loop;
   return value;
 end $$;
--- The error of an expression names the values that it read.
+-- A failure may quote any value that its rule or expression read. Where anything of a saga is sensitive, what its
+-- failures say is hidden as a whole, as in the list of the REST API.
 create function backstitch.masked_failure(failure jsonb, sensitive jsonb) returns jsonb
-language sql immutable set search_path = pg_catalog, pg_temp as $$
-  select case when failure ->> 'code' = 'EXPRESSION_FAILED' and sensitive is not null
-              then jsonb_set(backstitch.masked(failure, sensitive -> 'failure'), '{message}', '"***"')
-              else backstitch.masked(failure, sensitive -> 'failure') end
+language sql immutable security definer set search_path = pg_catalog, pg_temp as $$
+  select case when sensitive is null or jsonb_typeof(failure) is distinct from 'object' then failure
+              else failure || (select coalesce(jsonb_object_agg(m.key, '***'), '{}')
+                                 from jsonb_each(failure) m
+                                where m.key in ('message', 'details') and m.value <> 'null') end
 $$;
--- `reserve/holdSeats[0]/holdSeat` -> `holdSeat`
-create function backstitch.step_name(path text) returns text
-language sql immutable set search_path = pg_catalog, pg_temp as $$
-  select split_part(regexp_replace(path, '^.*/', ''), '[', 1)
-$$;
-
 create view backstitch.sagas as
   select id, definition, version, status,
          case when sensitive ? 'businessKey' then '***' else business_key end as business_key,
@@ -98,7 +96,8 @@ create view backstitch.steps as
            'StepCompensationSkipped')) as compensated_at,
          backstitch.masked(
            (array_agg(l.data -> 'output' order by l.sequence desc) filter (where l.type = 'StepSucceeded'))[1],
-           s.sensitive -> 'steps' -> backstitch.step_name(l.path) -> 'output') as output,
+           -- `reserve/holdSeats[0]/holdSeat` -> `holdSeat`
+           s.sensitive -> 'steps' -> split_part(regexp_replace(l.path, '^.*/', ''), '[', 1) -> 'output') as output,
          backstitch.masked_failure(
            (array_agg(l.data -> 'failure' order by l.sequence desc)
              filter (where l.type in ('AttemptFailed', 'StepFailed', 'StepUnknown',
@@ -107,3 +106,9 @@ create view backstitch.steps as
     left join backstitch.saga s on s.id = l.saga_id
    where l.path <> ''
    group by l.saga_id, l.path, s.sensitive;
+
+-- For a role that reports on sagas and may see no value of theirs: neither what a caller has sent nor what a
+-- participant has answered is in it. It calls no function, so SELECT on it is all that the role needs.
+create view backstitch.saga_report as
+  select id, definition, version, status, failure_code, pivot_passed, parent, deadline, wake_at, started_at, ended_at
+    from backstitch.saga;

@@ -12,14 +12,24 @@ create index saga_by_parent on backstitch.saga (parent) where parent is not null
 alter table backstitch.saga add column expires_at timestamptz;
 create index saga_expiring on backstitch.saga (expires_at) where expires_at is not null;
 create index saga_key_by_saga on backstitch.saga_key (saga_id);
+create index saga_key_expiring on backstitch.saga_key (expires_at) where expires_at is not null;
 
--- At most p_limit sagas with their children, so that live traffic never waits long for it. The plan is
+-- At most p_limit sagas with their children, so that live traffic never waits long for it, nor it for an open SQL
+-- transaction that is about to give the business key of a FAILED saga to another one. The plan is
 -- known, each row by its key; the planner, who cannot know how many labels a saga has, would rather
 -- read whole tables.
-create function backstitch.remove_expired(p_shards smallint[], p_limit integer) returns integer
+-- The keys stay: a start that is repeated after its saga was removed must not be taken for the first one, whose
+-- effects the participants may still remember.
+create function backstitch.remove_expired(p_shards smallint[], p_limit integer, p_key_retention_ms bigint)
+returns integer
 language sql
 set enable_seqscan = off set enable_bitmapscan = off set enable_hashjoin = off set enable_mergejoin = off
+set lock_timeout = '20ms'
 as $$
+  delete from backstitch.saga_key k
+   using (select scope, key from backstitch.saga_key
+           where expires_at <= now() order by expires_at limit p_limit for update skip locked) old
+   where k.scope = old.scope and k.key = old.key;
   with recursive expired as (
     select id from backstitch.saga
      where expires_at <= now() and shard = any (p_shards)
@@ -29,7 +39,12 @@ as $$
     union
     select child.id from backstitch.saga child join gone on child.parent = gone.id),
   logs as (delete from backstitch.saga_log using gone where saga_id = gone.id),
-  keys as (delete from backstitch.saga_key using gone where saga_id = gone.id),
+  child_keys as (delete from backstitch.saga_key using gone where saga_id = gone.id and scope = 'child'),
+  keys as (
+    update backstitch.saga_key k
+       set removed = s.status, expires_at = now() + p_key_retention_ms * interval '1 ms'
+      from gone join backstitch.saga s on s.id = gone.id
+     where k.saga_id = gone.id and k.scope <> 'child'),
   labels as (
     delete from backstitch.saga_label l
      using gone join backstitch.saga s on s.id = gone.id

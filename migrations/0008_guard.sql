@@ -11,7 +11,7 @@ end $$;
 create table if not exists backstitch.guarded_key (
   changed_at timestamptz not null default now(),
   standing   text        not null,
-  key        text        not null,
+  key        text        collate "C" not null,
   answer     jsonb,
   constraint guarded_key_pkey primary key (key),
   constraint guarded_key_standing_known check (standing in ('done', 'refused', 'closed'))
@@ -88,11 +88,12 @@ language sql stable security definer set search_path = pg_catalog, pg_temp as $$
   select answer from backstitch.guarded_key where key = p_key
 $$;
 
+-- For the owner of the table alone, as whom it therefore does not act: who forgets a key lets its action be done twice.
 -- At most `p_limit` keys that nothing happened to for so long; how many it were. Keys that a transaction
 -- holds are left for the next time. Call it until it says less than `p_limit`.
 create or replace function backstitch.guard_forget(p_older_than interval, p_limit integer default 10000)
 returns integer
-language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
+language plpgsql security invoker set search_path = pg_catalog, pg_temp as $$
 declare
   removed integer;
 begin

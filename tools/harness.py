@@ -14,6 +14,7 @@ import json
 import os
 import pwd
 import random
+import secrets
 import shutil
 import signal
 import socket
@@ -126,18 +127,44 @@ POSTGRES_TO_MEASURE = {"shared_buffers": "512MB", "max_wal_size": "4GB"}
 POSTGRES_UNSYNCED = {"fsync": "off", "max_wal_size": "96MB", "min_wal_size": "32MB"}
 
 
-class Postgres:
-    """A cluster of its own in a temporary folder, durable as in production by default. Never runs as root."""
+# The superuser that initdb makes. The engine's role is `backstitch`, which owns its database and nothing else.
+SUPERUSER = "postgres"
+_password = secrets.token_hex(16)
 
-    def __init__(self, settings=None):
-        self.settings = dict(settings or {})
+
+def password():
+    """Of every role that this script gives one. Programs that it starts find it by PGPASSFILE."""
+    if not os.environ.get("PGPASSFILE", "").startswith(tempfile.gettempdir() + "/backstitch-pgpass-"):
+        file, name = tempfile.mkstemp(prefix="backstitch-pgpass-")  # of mode 0600
+        os.write(file, f"*:*:*:*:{_password}\n".encode())
+        os.close(file)
+        os.environ["PGPASSFILE"] = name
+        atexit.register(os.unlink, name)
+    return _password
+
+
+class Postgres:
+    """A cluster of its own in a temporary folder, durable as in production by default. Never runs as root.
+
+    It listens on a Unix socket in a directory of its own user, who may connect to it, as may root: as `backstitch` or as
+    the superuser. Only with `tcp` does it listen on loopback too; a role needs the script's password there.
+    """
+
+    def __init__(self, settings=None, tcp=False):
+        self.settings, self.tcp = dict(settings or {}), tcp
         self.is_durable = self.settings.get("fsync") != "off"
         # The runner of the tests offers a folder in memory.
         memory = None if self.is_durable else os.environ.get("BACKSTITCH_TEST_MEMORY")
         self.folder = tempfile.mkdtemp(prefix="backstitch-pg-", dir=memory)
-        self.port = free_port()
-        self.url = f"postgresql://backstitch@127.0.0.1:{self.port}/backstitch"
+        self.socket_folder = os.path.join(self.folder, "socket")
+        self.port = free_port() if tcp else 5432
+        self.url = self.url_of("backstitch")
         self.process = None
+
+    def url_of(self, database, role="backstitch", over_socket=False):
+        if self.tcp and not over_socket:
+            return f"postgresql://{role}@127.0.0.1:{self.port}/{database}"
+        return f"postgresql://{role}@/{database}?host={urllib.parse.quote(self.socket_folder, '')}&port={self.port}"
 
     @staticmethod
     def binaries():
@@ -146,41 +173,68 @@ class Postgres:
             raise RuntimeError("PostgreSQL 15 or later is not installed (Debian package postgresql)")
         return max(found, key=lambda p: int(p.split("/")[-2]))
 
-    def as_user(self, *command):
+    @staticmethod
+    def user():
         """PostgreSQL refuses root: Debian's postgres user runs it then."""
+        return pwd.getpwnam("postgres") if os.getuid() == 0 else pwd.getpwuid(os.getuid())
+
+    @staticmethod
+    def as_user(*command):
         if os.getuid() != 0:
             return list(command)
         return ["setpriv", "--reuid=postgres", "--regid=postgres", "--init-groups", *command]
 
     def __enter__(self):
-        data = os.path.join(self.folder, "data")
-        if os.getuid() == 0:
-            user = pwd.getpwnam("postgres")
-            os.chown(self.folder, user.pw_uid, user.pw_gid)
         try:
-            subprocess.run(self.as_user(self.binaries() + "/initdb", "-D", data, "-U", "backstitch", "--auth=trust",
-                                        "--encoding=UTF8", "--no-sync", "--no-instructions"),
+            self.make_folders()
+            subprocess.run(self.as_user(self.binaries() + "/initdb", "-D", self.data, "-U", SUPERUSER, "--auth-local=peer",
+                                        "--auth-host=reject", "--encoding=UTF8", "--no-sync", "--no-instructions"),
                            check=True, stdout=subprocess.DEVNULL, cwd="/")
             _open_parts.append(self)
             self.start()
-            wait_until(lambda: self.psql("postgres", "create database backstitch").returncode == 0, 20, "PostgreSQL")
+            secret = f"password '{password()}'" if self.tcp else ""
+            self.administer(f"create role backstitch login {secret}")
+            self.administer("create database backstitch owner backstitch")
         except BaseException:
             self.__exit__(None, None, None)
             raise
         return self
 
+    @property
+    def data(self):
+        return os.path.join(self.folder, "data")
+
+    def make_folders(self):
+        user = self.user()
+        os.chmod(self.folder, 0o711)
+        for folder in (self.data, self.socket_folder):
+            os.mkdir(folder, 0o700)
+            os.chown(folder, user.pw_uid, user.pw_gid)
+        own = ("root", user.pw_name)
+        self.write("pg_ident.conf", "".join(f"own {name} {role}\n" for name in own for role in ("backstitch", SUPERUSER)))
+        self.write("pg_hba.conf", f"local all backstitch,{SUPERUSER} peer map=own\nlocal all all scram-sha-256\n" +
+                   ("host all all 127.0.0.1/32 scram-sha-256\n" if self.tcp else ""))
+
+    def write(self, name, text):
+        path = os.path.join(self.folder, name)
+        with open(path, "w", encoding="utf-8") as file:
+            file.write(text)
+        os.chmod(path, 0o644)
+
     def start(self):
-        options = {"port": self.port, "listen_addresses": "127.0.0.1", "unix_socket_directories": self.folder,
+        options = {"port": self.port, "listen_addresses": "127.0.0.1" if self.tcp else "",
+                   "unix_socket_directories": self.socket_folder, "unix_socket_permissions": "0700",
+                   "hba_file": os.path.join(self.folder, "pg_hba.conf"),
+                   "ident_file": os.path.join(self.folder, "pg_ident.conf"),
                    "shared_buffers": "128MB", "max_connections": 60, **self.settings}
         arguments = [x for name, value in options.items() for x in ("-c", f"{name}={value}")]
         self.log = open(os.path.join(self.folder, "log"), "ab")
-        self.process = subprocess.Popen(
-            self.as_user(self.binaries() + "/postgres", "-D", os.path.join(self.folder, "data"), *arguments),
-            stdout=self.log, stderr=self.log, cwd="/", start_new_session=True)
+        self.process = subprocess.Popen(self.as_user(self.binaries() + "/postgres", "-D", self.data, *arguments),
+                                        stdout=self.log, stderr=self.log, cwd="/", start_new_session=True)
         self.ready()
 
     def ready(self):
-        wait_until(lambda: self.psql("postgres", "select 1").returncode == 0, 30, "PostgreSQL to answer")
+        wait_until(lambda: self.psql("postgres", "select 1", SUPERUSER).returncode == 0, 30, "PostgreSQL to answer")
 
     def kill(self):
         """SIGKILL to the postmaster: its backends notice and go."""
@@ -190,29 +244,39 @@ class Postgres:
 
     def has_backends(self):
         """Whether a process of this cluster is left. Backends carry no path, so they are found by their folder."""
-        data = os.path.join(self.folder, "data")
         for pid in filter(str.isdigit, os.listdir("/proc")):
             try:
-                if os.readlink(f"/proc/{pid}/cwd") == data:
+                if os.readlink(f"/proc/{pid}/cwd") == self.data:
                     return True
             except OSError:
                 continue  # gone, or not ours to look at
         return False
 
-    def psql(self, database, statement):
-        return subprocess.run([self.binaries() + "/psql", "-X", "-A", "-t", "-q", "-h", "127.0.0.1", "-p",
-                               str(self.port), "-U", "backstitch", "-d", database, "-c", statement],
-                              capture_output=True, text=True)
+    def psql_command(self, database="backstitch", role="backstitch"):
+        """What runs a script given as further arguments or on standard input."""
+        return [self.binaries() + "/psql", "-X", "-A", "-t", "-q", "-d", self.url_of(database, role, over_socket=True)]
+
+    def psql(self, database, statement, role="backstitch"):
+        return subprocess.run([*self.psql_command(database, role), "-c", statement], capture_output=True, text=True)
+
+    def administer(self, statement, database="postgres"):
+        """As the superuser, e.g. to create roles and databases."""
+        return self.checked(self.psql(database, statement, SUPERUSER))
+
+    def create_role(self, name):
+        """One that may log in, by this script's password, and do nothing else."""
+        self.administer(f"create role {name} login password '{password()}'")
 
     def copy_database(self, name, template):
-        """@return the url of the new database"""
-        done = self.psql("postgres", f"create database {name} template {template}")
-        if done.returncode != 0:
-            raise RuntimeError(done.stderr)
-        return self.url.rsplit("/", 1)[0] + "/" + name
+        """@return the url of the new database, which belongs to `backstitch`"""
+        self.administer(f"create database {name} template {template} owner backstitch")
+        return self.url_of(name)
 
     def query(self, statement):
-        done = self.psql("backstitch", statement)
+        return self.checked(self.psql("backstitch", statement))
+
+    @staticmethod
+    def checked(done):
         if done.returncode != 0:
             raise RuntimeError(done.stderr)
         return done.stdout.strip()

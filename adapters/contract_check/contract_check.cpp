@@ -4,45 +4,34 @@
 
 #include "scenarios.hpp"
 
-// Which steps are examined in which ways, and in which order their findings are told.
+// Which steps are examined, and what can be judged without a call.
 
 namespace backstitch::contract_check {
 namespace {
 
-void add_actions(const dsl::Steps& steps, std::vector<const dsl::Step*>& to) {
-  for (const dsl::Step& step : steps) {
-    // A read promises nothing but an answer.
-    if (std::holds_alternative<dsl::Action>(step.body) && step.kind != dsl::StepKind::readonly)
-      to.push_back(&step);
-    if (const auto* parallel = std::get_if<dsl::Parallel>(&step.body)) {
-      for (const auto& branch : parallel->branches) add_actions(branch.steps, to);
-    } else if (const auto* choice = std::get_if<dsl::Switch>(&step.body)) {
-      for (const auto& one : choice->cases) add_actions(one.steps, to);
-      if (choice->otherwise) add_actions(choice->otherwise->steps, to);
-    } else if (const auto* loop = std::get_if<dsl::ForEach>(&step.body)) {
-      add_actions(loop->steps, to);
-    } else if (const auto* attempt = std::get_if<dsl::Try>(&step.body)) {
-      add_actions(attempt->steps, to);
-      for (const auto& one : attempt->catches) add_actions(one.steps, to);
+using engine::Response;
+
+/// What an intermediary answers on its own when it does not know the path or the caller.
+constexpr int statuses_of_a_router[] = {404, 410, 403, 401};
+constexpr const char* page_of_a_router =
+    "<html><head><title>Not Found</title></head><body>nginx</body></html>";
+
+/// The page of a proxy in front of the participant, as an answer to the probe. One that is not
+/// sealed may take it for "not seen": that settles nothing, the action is sent again or undone by
+/// its key.
+Judgement judge_router(const engine::Program& program, const dsl::Step& step) {
+  if (!std::get<dsl::Action>(step.body).probe->sealed)
+    return Judgement::kept("the probe is not sealed, so its \"no\" settles nothing");
+  for (const int status : statuses_of_a_router) {
+    const Response page{status, {{"content-type", "text/html"}}, page_of_a_router, "not JSON"};
+    const auto meaning = engine::meaning_of(program, step, engine::Question::probe, page);
+    if (meaning.outcome == dsl::OutcomeClass::failure) {
+      return Judgement::broken("that the probe does not decide",
+                               "\"not done\", " + meaning.code +
+                                   ", from a page of HTML with status " + std::to_string(status));
     }
   }
-}
-
-/// Every action of the definition that has an effect, in the order it is written; handlers last.
-std::vector<const dsl::Step*> actions_of(const dsl::Definition& definition) {
-  std::vector<const dsl::Step*> all;
-  add_actions(definition.steps, all);
-  add_actions(definition.on_failure, all);
-  add_actions(definition.on_suspended, all);
-  return all;
-}
-
-constexpr Promise pair_promises[] = {
-    Promise::repeat,       Promise::cut_off,         Promise::undo,       Promise::undo_again,
-    Promise::action_after, Promise::undo_of_nothing, Promise::late_action};
-
-bool has_undo(const dsl::Step& step) {
-  return std::holds_alternative<dsl::Compensation>(step.undo);
+  return Judgement::kept();
 }
 
 class Check {
@@ -50,119 +39,127 @@ class Check {
   Check(World& world, const Options& options)
       : world_(world),
         options_(options),
-        findings_{report_, {}},
-        scenarios_(world, options, findings_) {}
+        inventory_(world.program()),
+        log_{report_, inventory_},
+        scenarios_(world, options, log_) {}
 
   Result<Report> run() {
-    const auto& definition = *world_.program().definition;
-    report_.definition = definition.name;
+    report_.definition = world_.program().definition->name;
     report_.services = world_.services();
-    for (const dsl::Step* step : actions_of(definition)) {
-      if (options_.steps.empty() || is_wanted(step->name)) steps_.push_back(step);
+    if (auto done = apply_options(); !done) return std::move(done).error();
+    for (const Place& place : inventory_.places()) {
+      if (auto done = examine(place); !done) return std::move(done).error();
+      judge_paces(place);
     }
-    for (const std::string& name : options_.steps) {
-      const bool known = std::any_of(steps_.begin(), steps_.end(),
-                                     [&](const dsl::Step* step) { return step->name == name; });
-      if (!known) {
-        return Error{ErrorCode::invalid, "step-unknown",
-                     "The definition " + definition.name + " has no action with an effect called " +
-                         name + "."};
-      }
-    }
-    for (const dsl::Step* step : steps_) {
-      if (!has_undo(*step)) continue;
-      if (auto done = examine(*step); !done) return std::move(done).error();
-    }
-    if (auto done = examine_forward_only(); !done) return std::move(done).error();
-    for (const dsl::Step* step : steps_) judge_pace(step->name);
-    sort_findings();
+    report_.findings = inventory_.findings();
+    report_.unreachable = world_.examiner().unreachable();
     report_.calls = world_.examiner().sent();
     return std::move(report_);
   }
 
  private:
-  bool is_wanted(const std::string& step) const {
-    return std::find(options_.steps.begin(), options_.steps.end(), step) != options_.steps.end();
-  }
-
-  Result<Done> examine(const dsl::Step& step) {
-    const auto& probe = std::get<dsl::Action>(step.body).probe;
-    options_.progress(step.name + ": the action and its undo");
-    if (auto done = scenarios_.done_and_undone(step.name); !done) return done;
-    if (const std::string& why = scenarios_.why_unreached(); !why.empty()) {
-      for (const Promise promise : pair_promises) findings_.not_checkable(step.name, promise, why);
-      return Done{};
+  Result<Done> apply_options() {
+    const auto& places = inventory_.places();
+    for (const std::string& name : options_.steps) {
+      const bool known = std::any_of(places.begin(), places.end(),
+                                     [&](const Place& place) { return place.name() == name; });
+      if (!known) {
+        return Error{ErrorCode::invalid, "step-unknown",
+                     "The definition " + report_.definition + " has no step called " + name +
+                         " that makes requests; there are: " + inventory_.step_names()};
+      }
     }
-    options_.progress(step.name + ": the connection is cut");
-    if (auto done = scenarios_.cut_off(step.name); !done) return done;
-    if (probe) {
-      options_.progress(step.name + ": the probe");
-      if (auto done = scenarios_.probed(step.name); !done) return done;
+    for (const Accepted& accepted : options_.accept) {
+      if (auto done = inventory_.accept(accepted); !done) return done;
     }
-    if (probe && probe->sealed) {
-      const char* const why = "its probe is sealed: the engine never undoes what it has not seen";
-      findings_.not_checkable(step.name, Promise::undo_of_nothing, why);
-      findings_.not_checkable(step.name, Promise::late_action, why);
-      options_.progress(step.name + ": the action after the probe");
-      return scenarios_.sealed(step.name);
-    }
-    options_.progress(step.name + ": the undo before the action");
-    return scenarios_.undone_first(step.name);
-  }
-
-  Result<Done> examine_forward_only() {
-    std::set<std::string> names;
-    for (const dsl::Step* step : steps_) {
-      if (!has_undo(*step)) names.insert(step->name);
-    }
-    if (names.empty()) return Done{};
-    if (options_.pairs_only) {
-      std::erase_if(steps_, [](const dsl::Step* step) { return !has_undo(*step); });
-      return Done{};
-    }
-    for (const Promise promise : {Promise::repeat, Promise::cut_off}) {
-      options_.progress(promise == Promise::repeat ? "a whole saga, every action twice"
-                                                   : "a whole saga, every connection cut");
-      if (auto done = scenarios_.forward_only(names, promise); !done) return done;
+    for (const Place& place : places) {
+      if (!options_.steps.empty() && !is_chosen(place.name()))
+        inventory_.leave_out(place.name(), "--step", "left out by --step");
+      else if (options_.pairs_only && place.is_action() && !place.has_undo())
+        inventory_.leave_out(place.name(), "--pairs-only",
+                             "left out by --pairs-only: the step has no undo");
     }
     return Done{};
   }
 
-  void judge_pace(const std::string& step) {
-    const auto found = findings_.paces.find(step);
-    if (found == findings_.paces.end() || found->second.calls == 0)
-      return findings_.not_checkable(step, Promise::in_time, "it was never called");
-    const Pace& pace = found->second;
-    const Duration slowest = std::max(pace.slowest, Duration{1});
-    const std::string allowed = backstitch::to_text(pace.allowed);
-    if (pace.late == 0)
-      return findings_.holds(step, Promise::in_time,
-                             "at most " + backstitch::to_text(slowest) + " of " + allowed);
-    findings_.broken(
-        step, Promise::in_time, "an answer within " + allowed,
-        std::to_string(pace.late) + " of " + std::to_string(pace.calls) + " calls had none");
+  bool is_chosen(const std::string& step) const {
+    return std::find(options_.steps.begin(), options_.steps.end(), step) != options_.steps.end();
   }
 
-  /// Step by step in the order of the definition, promises in the order of their list.
-  void sort_findings() {
-    const auto position = [&](const Finding& finding) {
-      return std::find_if(steps_.begin(), steps_.end(),
-                          [&](const dsl::Step* step) { return step->name == finding.step; });
+  Result<Done> examine(const Place& place) {
+    if (const auto unreachable = world_.examiner().unreachable(); !unreachable.empty()) {
+      inventory_.leave_unchecked(place.name(), unreachable.front());
+      return Done{};
+    }
+    if (const auto* child = std::get_if<dsl::SubSaga>(&place.step->body)) {
+      inventory_.settle(place.name(), Promise::sub_saga,
+                        Judgement::not_checked("the requests of " + child->name +
+                                               " are checked by its own definition"));
+    }
+    leave_local_requests(place);
+    if (inventory_.is_wanted(place.name(), Promise::router))
+      inventory_.settle(place.name(), Promise::router, judge_router(world_.program(), *place.step));
+    if (!place.route.obstacle.empty())
+      inventory_.leave_unchecked(place.name(), place.route.obstacle);
+    return scenarios_.examine(place);
+  }
+
+  /// The handlers of a local service are functions of another program.
+  void leave_local_requests(const Place& place) {
+    const auto* action = std::get_if<dsl::Action>(&place.step->body);
+    const std::string usual = action != nullptr ? action->request.service : "";
+    const auto why_local = [&](const dsl::Request& request) -> std::string {
+      const std::string& name = request.service.empty() ? usual : request.service;
+      const auto* service = world_.program().service(name);
+      if (service == nullptr || !service->local) return {};
+      return "the service " + name +
+             " is local: its handlers are functions of the program that embeds the engine, and "
+             "are not called over HTTP";
     };
-    std::stable_sort(report_.findings.begin(), report_.findings.end(),
-                     [&](const Finding& a, const Finding& b) {
-                       const auto one = position(a);
-                       const auto other = position(b);
-                       return one == other ? a.promise < b.promise : one < other;
-                     });
+    const auto leave = [&](RequestKind kind, const dsl::Request& request) {
+      if (const std::string why = why_local(request); !why.empty())
+        inventory_.leave_unchecked(place.name(), kind, why);
+    };
+    if (action != nullptr) {
+      // Without its action nothing of the step can be examined.
+      if (const std::string why = why_local(action->request); !why.empty())
+        return inventory_.leave_unchecked(place.name(), why);
+      if (action->probe) leave(RequestKind::probe, action->probe->request);
+      if (action->completion && action->completion->poll)
+        leave(RequestKind::poll, action->completion->poll->request);
+    }
+    if (place.has_undo())
+      leave(RequestKind::compensation, std::get<dsl::Compensation>(place.step->undo).request);
+  }
+
+  void judge_paces(const Place& place) {
+    for (const RequestKind request :
+         {RequestKind::action, RequestKind::compensation, RequestKind::probe, RequestKind::poll}) {
+      const auto found = log_.paces.find({place.name(), request});
+      inventory_.settle_in_time(
+          place.name(), request,
+          found == log_.paces.end() ? judge_pace({}) : judge_pace(found->second));
+    }
+  }
+
+  static Judgement judge_pace(const Pace& pace) {
+    if (pace.calls == 0) return Judgement::not_checked("it was never called");
+    const std::string allowed = backstitch::to_text(pace.allowed);
+    if (pace.late == 0) {
+      return Judgement::kept("at most " + backstitch::to_text(std::max(pace.slowest, Duration{1})) +
+                             " of " + allowed);
+    }
+    return Judgement::broken(
+        "an answer within " + allowed,
+        std::to_string(pace.late) + " of " + std::to_string(pace.calls) + " calls had none");
   }
 
   World& world_;
   const Options& options_;
   Report report_;
-  Findings findings_;
+  Inventory inventory_;
+  Log log_;
   Scenarios scenarios_;
-  std::vector<const dsl::Step*> steps_;
 };
 
 }  // namespace

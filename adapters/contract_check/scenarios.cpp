@@ -1,7 +1,10 @@
 #include "scenarios.hpp"
 
+#include <algorithm>
 #include <chrono>
 #include <thread>
+
+// The scenarios in their order, and those that examine an action.
 
 namespace backstitch::contract_check {
 
@@ -10,21 +13,51 @@ using namespace engine;
 namespace {
 
 constexpr std::chrono::milliseconds repeat_after_cut{50};
+constexpr std::chrono::milliseconds arrives_within{50};
+constexpr std::chrono::milliseconds grace_max{500};
 
-/// Why there is no answer.
+void replace_all(std::string& text, const std::string& from, const std::string& to) {
+  if (from.empty()) return;
+  for (auto at = text.find(from); at != std::string::npos; at = text.find(from, at + to.size()))
+    text.replace(at, from.size(), to);
+}
+
+std::string upper(std::string text) {
+  std::transform(text.begin(), text.end(), text.begin(), [](char c) {
+    return c >= 'a' && c <= 'z' ? static_cast<char>(c - 'a' + 'A') : c;
+  });
+  return text;
+}
+
+/// Of copies under one key, some of which were in flight at the same time.
+Judgement judge_copies(const std::vector<Reply>& copies, const Reply& later) {
+  if (const std::string why = obstacle(later, "the action"); !why.empty())
+    return Judgement::not_checked(why);
+  std::string seen;
+  for (const Reply& copy : copies) {
+    if (!copy.answered()) return Judgement::not_checked(silence(copy));
+    if (copy.refused())
+      return Judgement::broken("the same answer, or 425 or 503 while the first copy runs",
+                               copy.text());
+    if (copy.taken() && !same_answer(copy, later) && !same_answer(later, copy))
+      return Judgement::broken("the same answer, as to a later copy: " + later.text(), copy.text());
+    if (!copy.taken()) seen = copy.text();
+  }
+  return Judgement::kept(seen);
+}
+
+}  // namespace
+
 std::string silence(const Reply& reply) {
   return reply.timed_out() ? "an answer did not come in time" : "no answer: " + reply.text();
 }
 
-/// Why nothing can be said about what follows a call like that; empty: something can.
 std::string obstacle(const Reply& reply, const std::string& what) {
   if (!reply.answered()) return silence(reply);
   if (reply.taken()) return {};
   return what + " was answered " + reply.text();
 }
 
-/// Whether a repetition was answered as the first call was. What is accepted may be decided in
-/// between.
 bool same_answer(const Reply& first, const Reply& again) {
   if (first.meaning.outcome != again.meaning.outcome)
     return first.taken() && !first.done() && again.done();
@@ -34,294 +67,242 @@ bool same_answer(const Reply& first, const Reply& again) {
          one->body == other->body;
 }
 
+void let_arrive(Flight& flight) {
+  flight.wait_until_held();
+  std::this_thread::sleep_for(arrives_within);
+}
+
+std::chrono::milliseconds grace(const HeldCall& held) {
+  return std::min(grace_max, std::chrono::milliseconds(held.call.request.attempt_timeout / 4));
+}
+
+HeldCall in_other_case(const HeldCall& held) {
+  HeldCall other{held.call, {}};
+  RenderedRequest& request = other.call.request;
+  for (const std::string* key :
+       {&held.call.request.key, &held.call.request.compensates, &held.call.request.probes}) {
+    const std::string to = upper(*key);
+    for (std::string* text :
+         {&request.target, &request.body, &request.key, &request.compensates, &request.probes})
+      replace_all(*text, *key, to);
+    for (auto& [name, value] : request.headers) replace_all(value, *key, to);
+  }
+  return other;
+}
+
 std::string request_of(const HeldCall& held) {
   return held.call.request.method + " " + held.call.request.target + " at " +
          held.call.service_name;
 }
 
-}  // namespace
+Scenarios::Scenarios(World& world, const contract_check::Options& options, Log& log)
+    : world_(world), options_(options), log_(log) {}
 
-Result<Done> Scenarios::done_and_undone(const std::string& step) {
-  Trial trial(world_, options_, findings_);
-  if (auto started = trial.start({step}); !started) return started;
+/// The first is tried first: if it does not come to the step, the others cannot, either.
+const std::vector<Scenarios::Scenario>& Scenarios::all() {
+  constexpr Setup usual{};
+  constexpr Setup hurried{.hurried = true};
+  constexpr Setup polls{.hold_polls = true, .hurried = true};
+  static const std::vector<Scenario> scenarios{
+      {"the action and its undo",
+       {Promise::repeat, Promise::undo, Promise::undo_again, Promise::action_after,
+        Promise::in_time},
+       usual,
+       &Scenarios::done_and_undone},
+      {"the answer is lost", {Promise::cut_off}, usual, &Scenarios::cut_off},
+      {"two copies at once", {Promise::at_once}, usual, &Scenarios::at_once},
+      {"a copy overtakes the first", {Promise::overtaken}, usual, &Scenarios::overtaken},
+      {"a key in another case", {Promise::key_case}, hurried, &Scenarios::key_case},
+      {"the undo before the action",
+       {Promise::undo_of_nothing, Promise::late_action},
+       usual,
+       &Scenarios::undone_first},
+      {"the undo overtakes the action",
+       {Promise::undo_overtakes},
+       usual,
+       &Scenarios::undo_overtakes},
+      {"the undo during the action", {Promise::undo_during}, usual, &Scenarios::undo_during},
+      {"the probe", {Promise::probe}, hurried, &Scenarios::probed},
+      {"the action after the probe", {Promise::seal}, hurried, &Scenarios::sealed},
+      {"the probe during the action", {Promise::seal_during}, hurried, &Scenarios::sealed_during},
+      {"the polls", {Promise::poll}, polls, &Scenarios::polled},
+      {"the callback", {Promise::callback}, polls, &Scenarios::called_back},
+  };
+  return scenarios;
+}
+
+Result<Done> Scenarios::examine(const Place& place) {
+  if (!place.is_action()) return place.has_undo() ? child_undone(place) : Result<Done>(Done{});
+  for (const Scenario& scenario : all()) {
+    if (!log_.inventory.is_any_open(place.name())) return Done{};
+    if (auto done = run(place, scenario); !done) return done;
+  }
+  return Done{};
+}
+
+Result<Done> Scenarios::run(const Place& place, const Scenario& scenario) {
+  const bool wanted =
+      std::any_of(scenario.promises.begin(), scenario.promises.end(),
+                  [&](Promise promise) { return log_.inventory.is_wanted(place.name(), promise); });
+  if (!wanted) return Done{};
+  options_.progress(place.name() + ": " + scenario.words);
+  Trial trial(world_, options_, log_, place, scenario.setup);
+  if (auto started = trial.start(); !started) return started;
   auto forward = trial.next();
-  why_unreached_ = forward ? "" : trial.why_not();
-  if (!forward) return Done{};
-  const Reply first = trial.settle(*forward);
-  const HeldCall copy{forward->call, {}};
+  if (forward && forward->call.phase == Phase::forward) {
+    (this->*scenario.run)(trial, std::move(*forward));
+    return Done{};
+  }
+  const std::string why = trial.why_not();
+  if (&scenario == &all().front()) log_.inventory.leave_unchecked(place.name(), why);
+  for (const Promise promise : scenario.promises)
+    settle(trial, promise, Judgement::not_checked(why));
+  return Done{};
+}
+
+bool Scenarios::is_wanted(const Trial& trial, Promise promise) const {
+  return log_.inventory.is_wanted(trial.place().name(), promise);
+}
+
+void Scenarios::settle(const Trial& trial, Promise promise, Judgement judgement) {
+  log_.inventory.settle(trial.place().name(), promise, std::move(judgement));
+}
+
+void Scenarios::wind_up(Trial& trial, HeldCall forward, const Reply& reply) {
+  trial.take_back();
+  trial.answer(std::move(forward), reply.result);
+}
+
+void Scenarios::done_and_undone(Trial& trial, HeldCall forward) {
+  const Reply first = trial.settle(forward);
+  const HeldCall copy{forward.call, {}};
   if (const std::string why = obstacle(first, "the action"); !why.empty()) {
     for (const Promise promise :
          {Promise::repeat, Promise::undo, Promise::undo_again, Promise::action_after})
-      findings_.not_checkable(step, promise, why);
-    trial.take_back();
-    trial.answer(std::move(*forward), first.result);
-    return Done{};
+      settle(trial, promise, Judgement::not_checked(why));
+    return wind_up(trial, std::move(forward), first);
   }
-  judge_repetition(trial, copy, first);
-  trial.take_back();
-  trial.answer(std::move(*forward), first.result);
-  judge_undo(trial, copy, first);
-  return Done{};
+  if (first.done()) done_[trial.place().name()] = first.result;
+  if (is_wanted(trial, Promise::repeat)) {
+    const Reply again = trial.settle(forward);
+    settle(trial, Promise::repeat,
+           !again.answered()           ? Judgement::not_checked(silence(again))
+           : same_answer(first, again) ? Judgement::kept()
+                                       : Judgement::broken(first.text(), again.text()));
+  }
+  wind_up(trial, std::move(forward), first);
+  if (trial.place().has_undo()) judge_undo(trial, copy, first);
 }
 
-void Scenarios::judge_repetition(Trial& trial, const HeldCall& forward, const Reply& first) {
-  const std::string step = Trial::name_of(forward);
-  const Reply again = trial.settle(forward);
-  if (!again.answered()) return findings_.not_checkable(step, Promise::repeat, silence(again));
-  if (same_answer(first, again)) return findings_.holds(step, Promise::repeat);
-  findings_.broken(step, Promise::repeat, first.text(), again.text());
+void Scenarios::cut_off(Trial& trial, HeldCall forward) {
+  Reply again;
+  settle(trial, Promise::cut_off, judge_cut_off(trial, forward, again));
+  wind_up(trial, std::move(forward), again);
 }
 
-void Scenarios::judge_undo(Trial& trial, const HeldCall& forward, const Reply& first) {
-  const std::string step = Trial::name_of(forward);
-  auto undo = undo_of(trial);
-  if (!undo) {
-    const std::string why = "the engine asks for no undo: " + trial.why_not();
-    for (const Promise promise : {Promise::undo, Promise::undo_again, Promise::action_after})
-      findings_.not_checkable(step, promise, why);
-    return;
-  }
-  const Reply undone = trial.settle(*undo);
-  if (!undone.done()) {
-    const std::string why =
-        undone.answered() ? "the undo was answered " + undone.text() : silence(undone);
-    if (!undone.answered())
-      findings_.not_checkable(step, Promise::undo, why);
-    else
-      findings_.broken(step, Promise::undo, "success", undone.text());
-    findings_.not_checkable(step, Promise::undo_again, why);
-    findings_.not_checkable(step, Promise::action_after, why);
-    return give_undo(trial, std::move(*undo), undone);
-  }
-  findings_.holds(step, Promise::undo);
-  const Reply again = trial.settle(*undo);
-  if (!again.answered())
-    findings_.not_checkable(step, Promise::undo_again, silence(again));
-  else if (again.done())
-    findings_.holds(step, Promise::undo_again);
-  else
-    findings_.broken(step, Promise::undo_again, "success", again.text());
-  const Reply after = trial.settle(forward);
-  if (!after.answered())
-    findings_.not_checkable(step, Promise::action_after, silence(after));
-  else if (after.refused() || same_answer(first, after))
-    findings_.holds(step, Promise::action_after, after.text());
-  else
-    findings_.broken(step, Promise::action_after, "409, or " + first.text(), after.text());
-  // If it did work again, this takes it back.
-  if (after.taken()) trial.send(*undo);
-  give_undo(trial, std::move(*undo), undone);
-}
-
-std::optional<HeldCall> Scenarios::undo_of(Trial& trial) {
-  for (;;) {
-    auto held = trial.next();
-    if (!held || held->call.phase == Phase::compensate) return held;
-    if (held->call.phase == Phase::probe) {
-      // Not seen, and the probe is not sealed: then the engine undoes by the key.
-      trial.answer(std::move(*held), Response{404, {}, nullptr});
-    } else {
-      // Another iteration, or a retry that the engine had under way.
-      trial.answer(std::move(*held),
-                   TransportError{dsl::Transport::connect, false, "held back by the check"});
-    }
-  }
-}
-
-void Scenarios::give_undo(Trial& trial, HeldCall undo, const Reply& reply) {
-  if (reply.done()) return trial.answer(std::move(undo), reply.result);
-  trial.leave("the undo of " + Trial::name_of(undo) + " was not done: " + request_of(undo) +
-              ", Saga-Compensates: " + undo.call.request.compensates);
-  trial.answer(std::move(undo), Response{200, {}, nullptr});
-}
-
-Result<Done> Scenarios::undone_first(const std::string& step) {
-  Trial trial(world_, options_, findings_);
-  if (auto started = trial.start({step}); !started) return started;
-  auto forward = trial.next();
-  std::optional<HeldCall> undo;
-  HeldCall copy;
-  if (forward) {
-    copy.call = forward->call;
-    trial.take_back();
-    trial.answer_unknown(std::move(*forward));
-    undo = undo_of(trial);
-  }
-  if (!undo) {
-    const std::string why = trial.why_not();
-    findings_.not_checkable(step, Promise::undo_of_nothing, why);
-    findings_.not_checkable(step, Promise::late_action, why);
-    return Done{};
-  }
-  const Reply undone = trial.settle(*undo);
-  if (undone.done()) {
-    findings_.holds(step, Promise::undo_of_nothing);
-    judge_late_action(trial, copy, *undo);
-  } else {
-    if (!undone.answered())
-      findings_.not_checkable(step, Promise::undo_of_nothing, silence(undone));
-    else
-      findings_.broken(step, Promise::undo_of_nothing, "success", undone.text());
-    findings_.not_checkable(
-        step, Promise::late_action,
-        undone.answered() ? "the undo was answered " + undone.text() : silence(undone));
-  }
-  // Nothing was done, so nothing is left, whatever it said.
-  trial.answer(std::move(*undo), undone.done() ? undone.result : Response{200, {}, nullptr});
-  return Done{};
-}
-
-void Scenarios::judge_late_action(Trial& trial, const HeldCall& forward, const HeldCall& undo) {
-  const std::string step = Trial::name_of(forward);
-  const Reply action = trial.settle(forward);
-  if (!action.answered())
-    return findings_.not_checkable(step, Promise::late_action, silence(action));
-  if (action.refused()) return findings_.holds(step, Promise::late_action, action.text());
-  findings_.broken(step, Promise::late_action, "409 or 410", action.text());
-  if (!trial.settle(undo).done())
-    trial.leave("the late action of " + step + " was done and not undone: " + request_of(forward));
-}
-
-Result<Done> Scenarios::cut_off(const std::string& step) {
-  Trial trial(world_, options_, findings_);
-  if (auto started = trial.start({step}); !started) return started;
-  auto forward = trial.next();
-  if (!forward) {
-    findings_.not_checkable(step, Promise::cut_off, trial.why_not());
-    return Done{};
-  }
-  const Reply reply = judge_cut_off(trial, *forward);
-  trial.take_back();
-  trial.answer(std::move(*forward), reply.result);
-  return Done{};
-}
-
-Reply Scenarios::judge_cut_off(Trial& trial, const HeldCall& forward) {
-  const std::string step = Trial::name_of(forward);
-  const Reply cut = trial.send(forward, Way::cut_off);
-  const auto* error = std::get_if<TransportError>(&cut.result);
-  if (error == nullptr || !error->sent) {
-    findings_.not_checkable(step, Promise::cut_off, "the request did not leave: " + cut.text());
-    return cut;
-  }
+Judgement Scenarios::judge_cut_off(Trial& trial, const HeldCall& forward, Reply& again) {
+  again = trial.send(forward, Way::cut_off);
+  const auto* error = std::get_if<TransportError>(&again.result);
+  if (error == nullptr || !error->sent)
+    return Judgement::not_checked("the request did not leave: " + again.text());
   // Long enough for the request to arrive first, too short for it to be done if that takes a while.
   std::this_thread::sleep_for(repeat_after_cut);
-  Reply again = trial.settle(forward);
-  if (!again.taken()) {
-    if (!again.answered())
-      findings_.not_checkable(step, Promise::cut_off, silence(again));
-    else
-      findings_.broken(step, Promise::cut_off, "success", again.text());
-    return again;
-  }
+  again = trial.settle(forward);
+  if (!again.answered()) return Judgement::not_checked(silence(again));
+  if (!again.taken()) return Judgement::broken("success", again.text());
   const Reply third = trial.settle(forward);
-  if (!third.answered())
-    findings_.not_checkable(step, Promise::cut_off, silence(third));
-  else if (same_answer(again, third))
-    findings_.holds(step, Promise::cut_off);
-  else
-    findings_.broken(step, Promise::cut_off, again.text(), third.text());
-  return again;
+  if (!third.answered()) return Judgement::not_checked(silence(third));
+  if (!same_answer(again, third)) return Judgement::broken(again.text(), third.text());
+  return Judgement::kept();
 }
 
-Result<Done> Scenarios::probed(const std::string& step) {
-  Trial trial(world_, options_, findings_);
-  if (auto started = trial.start({step}); !started) return started;
-  auto forward = trial.next();
-  if (!forward) {
-    findings_.not_checkable(step, Promise::probe, trial.why_not());
-    return Done{};
-  }
-  const Reply done = trial.settle(*forward);
-  trial.take_back();
-  if (const std::string why = obstacle(done, "the action"); !why.empty()) {
-    findings_.not_checkable(step, Promise::probe, why);
-    trial.answer(std::move(*forward), done.result);
-    return Done{};
-  }
-  trial.answer_unknown(std::move(*forward));
-  auto probe = trial.next();
-  if (!probe || probe->call.phase != Phase::probe) {
-    findings_.not_checkable(step, Promise::probe, "the engine asks for no probe");
-    if (probe) trial.answer(std::move(*probe), trial.settle(*probe).result);
-    return Done{};
-  }
-  const Reply seen = trial.settle(*probe);
-  if (!seen.answered())
-    findings_.not_checkable(step, Promise::probe, silence(seen));
-  else if (seen.taken())
-    findings_.holds(step, Promise::probe);
-  else
-    findings_.broken(step, Promise::probe, "success", seen.text());
-  // So that the engine undoes it, whatever the probe said.
-  trial.answer(std::move(*probe), seen.taken() ? seen.result : done.result);
-  return Done{};
+/// All of both copies but the last byte is sent, then both last bytes: however quickly the
+/// participant works, the second copy arrives before the first is answered.
+void Scenarios::at_once(Trial& trial, HeldCall forward) {
+  Flight one = trial.begin(forward, Way::last_byte_held);
+  Flight two = trial.begin(forward, Way::last_byte_held);
+  one.wait_until_held();
+  two.wait_until_held();
+  one.release();
+  two.release();
+  finish_copies(trial, std::move(forward), one, two, Promise::at_once);
 }
 
-Result<Done> Scenarios::sealed(const std::string& step) {
-  Trial trial(world_, options_, findings_);
-  if (auto started = trial.start({step}); !started) return started;
-  auto forward = trial.next();
-  std::optional<HeldCall> probe;
-  HeldCall copy;
-  if (forward) {
-    copy.call = forward->call;
-    trial.take_back();
-    trial.answer_unknown(std::move(*forward));
-    probe = trial.next();
-  }
-  if (!probe || probe->call.phase != Phase::probe) {
-    findings_.not_checkable(step, Promise::seal, trial.why_not());
-    return Done{};
-  }
-  const Reply seen = trial.settle(*probe);
-  if (!seen.refused()) {
-    findings_.not_checkable(
-        step, Promise::seal,
-        seen.answered() ? "the probe was answered " + seen.text() : silence(seen));
-    trial.answer(std::move(*probe), seen.result);
-    return Done{};
-  }
+void Scenarios::overtaken(Trial& trial, HeldCall forward) {
+  Flight one = trial.begin(forward, Way::last_byte_held);
+  let_arrive(one);
+  Flight two = trial.begin(forward, Way::whole);
+  two.wait(grace(forward));
+  one.release();
+  finish_copies(trial, std::move(forward), one, two, Promise::overtaken);
+}
+
+void Scenarios::finish_copies(Trial& trial, HeldCall forward, Flight& one, Flight& two,
+                              Promise promise) {
+  const std::vector<Reply> copies{trial.finish(one, forward), trial.finish(two, forward)};
+  const Reply later = trial.settle(forward);
+  settle(trial, promise, judge_copies(copies, later));
+  wind_up(trial, std::move(forward), later);
+}
+
+/// The participant must tell the keys apart; what shows it depends on what the step has.
+void Scenarios::key_case(Trial& trial, HeldCall forward) {
+  const Place& place = trial.place();
+  const auto& action = std::get<dsl::Action>(place.step->body);
+  Judgement judgement;
+  if (place.has_undo() && log_.inventory.has(place.name(), Promise::undo_of_nothing))
+    judgement = key_case_by_undo(trial, std::move(forward));
+  else if (action.probe)
+    judgement = key_case_by_probe(trial, std::move(forward));
+  else
+    judgement = key_case_by_answer(trial, std::move(forward));
+  settle(trial, Promise::key_case, std::move(judgement));
+}
+
+/// An undo under the other key must not close this one.
+Judgement Scenarios::key_case_by_undo(Trial& trial, HeldCall forward) {
+  const HeldCall copy{forward.call, {}};
+  auto undo = undo_unseen(trial, std::move(forward));
+  if (!undo) return Judgement::not_checked(trial.why_not());
+  const Reply other = trial.settle(in_other_case(*undo));
   const Reply action = trial.settle(copy);
-  if (!action.answered())
-    findings_.not_checkable(step, Promise::seal, silence(action));
-  else if (action.refused())
-    findings_.holds(step, Promise::seal, action.text());
-  else
-    findings_.broken(step, Promise::seal, "409 or 410", action.text());
-  // If it was done after all, the engine learns that and undoes it.
-  trial.answer(std::move(*probe), action.done() ? action.result : seen.result);
-  return Done{};
+  const Reply undone = trial.settle(*undo);
+  give_undo(trial, std::move(*undo), undone);
+  if (!other.done()) return Judgement::not_checked(obstacle(other, "the undo of another key"));
+  if (!action.answered()) return Judgement::not_checked(silence(action));
+  if (action.taken()) return Judgement::kept();
+  return Judgement::broken("success: the undo before named a key that differs in case",
+                           action.text());
 }
 
-Result<Done> Scenarios::forward_only(const std::set<std::string>& steps, Promise promise) {
-  Trial trial(world_, options_, findings_);
-  if (auto started = trial.start(steps); !started) return started;
-  while (auto held = trial.next()) {
-    const std::string step = Trial::name_of(*held);
-    if (held->call.phase != Phase::forward || findings_.knows(step, promise)) {
-      // Another iteration, or a probe.
-      const Reply reply = trial.send(*held);
-      trial.answer(std::move(*held), reply.result);
-      continue;
-    }
-    Reply reply;
-    if (promise == Promise::cut_off) {
-      reply = judge_cut_off(trial, *held);
-    } else {
-      reply = trial.settle(*held);
-      if (const std::string why = obstacle(reply, "the action"); !why.empty())
-        findings_.not_checkable(step, promise, why);
-      else
-        judge_repetition(trial, *held, reply);
-    }
-    trial.answer(std::move(*held), reply.result);
-  }
-  const std::string why = trial.why_not();
-  for (const std::string& step : steps) {
-    if (!findings_.knows(step, promise)) findings_.not_checkable(step, promise, why);
-  }
-  return Done{};
+/// A probe for the other key must not find what was done under this one.
+Judgement Scenarios::key_case_by_probe(Trial& trial, HeldCall forward) {
+  const Reply done = trial.settle(forward);
+  const std::string why = obstacle(done, "the action");
+  auto probe = probe_of(trial, std::move(forward));
+  if (!probe) return Judgement::not_checked(why.empty() ? trial.why_not() : why);
+  const Reply other = trial.settle(in_other_case(*probe));
+  trial.answer(std::move(*probe), done.result);
+  trial.take_back();
+  if (!why.empty()) return Judgement::not_checked(why);
+  if (!other.answered()) return Judgement::not_checked(silence(other));
+  if (other.taken())
+    return Judgement::broken("not done: the key of the probe differs in case", other.text());
+  return Judgement::kept(other.text());
+}
+
+/// The action under the other key is a new request. That shows only if its answer differs.
+Judgement Scenarios::key_case_by_answer(Trial& trial, HeldCall forward) {
+  const Reply first = trial.settle(forward);
+  const std::string why = obstacle(first, "the action");
+  const Reply other = why.empty() ? trial.settle(in_other_case(forward)) : first;
+  wind_up(trial, std::move(forward), first);
+  if (!why.empty()) return Judgement::not_checked(why);
+  if (!other.answered()) return Judgement::not_checked(silence(other));
+  if (other.taken() && !same_answer(first, other)) return Judgement::kept(other.text());
+  return Judgement::not_checked(
+      "the step has neither a probe nor an undo by its key, and the answer to the other key, " +
+      other.text() + ", does not show whether the keys are told apart");
 }
 
 }  // namespace backstitch::contract_check

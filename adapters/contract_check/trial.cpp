@@ -14,6 +14,8 @@ namespace {
 constexpr int tries_max = 5;
 constexpr std::chrono::milliseconds between_tries{300};
 constexpr std::size_t body_shown_max = 120;
+/// A saga that is suspended has asked for its handlers after this time.
+constexpr std::chrono::seconds handlers_begin{1};
 
 /// New for every saga, in hexadecimal; the end of a random identifier.
 std::string new_run() {
@@ -29,6 +31,25 @@ std::string text_of(const Json& json, const char* member) {
   const auto found = json.is_object() ? json.find(member) : json.end();
   return json.is_object() && found != json.end() && found->is_string() ? found->get<std::string>()
                                                                        : "";
+}
+
+RequestKind kind_of(Phase phase) {
+  switch (phase) {
+    case Phase::forward:
+      return RequestKind::action;
+    case Phase::compensate:
+      return RequestKind::compensation;
+    case Phase::probe:
+      return RequestKind::probe;
+    case Phase::poll:
+      return RequestKind::poll;
+  }
+  return RequestKind::action;
+}
+
+/// The engine sends no second copy of such a call after an unknown outcome.
+bool is_sent_once(const Call& call) {
+  return call.phase == Phase::forward && call.service->idempotency == dsl::Idempotency::none;
 }
 
 std::string shown(const Json& body) {
@@ -52,15 +73,22 @@ bool Reply::answered() const {
 std::string Reply::text() const {
   if (const auto* error = std::get_if<TransportError>(&result)) return error->message;
   const auto& response = std::get<Response>(result);
+  if (!response.foreign.empty())
+    return std::to_string(response.status) + ", not as the participant's own: " + response.foreign;
   return std::to_string(response.status) +
          (response.body.is_null() ? "" : " " + shown(response.body));
 }
 
-Trial::Trial(World& world, const contract_check::Options& options, Findings& findings)
-    : world_(world), options_(options), findings_(findings) {}
+std::string step_name_of(const Call& call) {
+  const std::string path = call.path;
+  return path.substr(path.rfind('/') + 1);
+}
 
-Result<Done> Trial::start(const std::set<std::string>& steps) {
-  steps_ = steps;
+Trial::Trial(World& world, const contract_check::Options& options, Log& log, const Place& place,
+             Setup setup)
+    : world_(world), options_(options), log_(log), place_(place), setup_(setup) {}
+
+Result<Done> Trial::start() {
   until_ = std::chrono::steady_clock::now() + options_.patience;
   const std::string run = new_run();
   Json input = options_.input;
@@ -68,61 +96,85 @@ Result<Done> Trial::start(const std::set<std::string>& steps) {
   if (input.is_null()) input = schema ? example_of(schema->source(), "", run) : Json::object();
   // Which saga it is, is known only afterwards.
   world_.examiner().hold([](const Call&) { return true; });
-  auto started = world_.start(for_run(std::move(input), run), "check-" + run);
+  auto started = world_.start(for_run(std::move(input), run), "check-" + run, setup_.hurried);
   if (!started) return std::move(started).error();
   saga_ = *started;
   started_ = true;
+  if (place_.route.cancel) take_back();
   world_.examiner().hold([this](const Call& call) { return matches(call); });
   return Done{};
 }
 
 Trial::~Trial() {
-  world_.examiner().hold({});
+  world_.examiner().hold([this](const Call& call) { return is_pivot_to_refuse(call); });
   if (!started_) return;
-  while (!over()) std::this_thread::sleep_for(std::chrono::milliseconds(5));
-  const Json view = world_.view(saga_);
-  const std::string status = text_of(view, "status");
+  if (place_.area == Area::on_suspended) resume();
+  // A callback may have led the saga on, up to its pivot.
+  while (auto held = world_.examiner().next([this] { return over(); })) refuse(std::move(*held));
+  world_.examiner().hold({});
+  const std::string status = text_of(world_.view(saga_), "status");
   if (status == "COMPLETED") {
     if (!options_.pairs_only) return;
     leave("the saga " + saga_.text() + " completed: everything it did is done");
   } else if (status != "FAILED") {
-    leave("the saga " + saga_.text() + " stands at " + status + ": see its steps for what is done");
+    leave("the saga " + saga_.text() + " is " + status + ": see its steps for what is done");
   }
 }
 
-/// Ended, suspended, or out of time.
+/// Ended, suspended, out of time, or without a service that can be reached.
 bool Trial::over() {
-  if (std::chrono::steady_clock::now() > until_) return true;
+  const auto now = std::chrono::steady_clock::now();
+  if (now > until_ || !world_.examiner().unreachable().empty()) return true;
   const std::string status = text_of(world_.view(saga_), "status");
-  return status != "RUNNING" && status != "COMPENSATING";
+  if (status == "RUNNING" || status == "COMPENSATING") return false;
+  if (status != "SUSPENDED" || place_.area != Area::on_suspended || resumed_) return true;
+  if (!suspended_since_) suspended_since_ = now;
+  return now - *suspended_since_ > handlers_begin;
 }
 
-std::string Trial::name_of(const HeldCall& held) {
-  const std::string path = held.call.path;
-  return path.substr(path.rfind('/') + 1);
+/// A step without an undo may be after the pivot, and its saga runs to its end in any case.
+bool Trial::passes_pivot() const {
+  return place_.area != Area::on_failure && !place_.has_undo();
 }
 
 bool Trial::matches(const Call& call) const {
-  const std::string path = call.path;
-  const std::string name = path.substr(path.rfind('/') + 1);
-  const dsl::Step* step = dsl::find_step(*world_.program().definition, name);
-  if (call.saga != saga_ || call.phase == Phase::poll || step == nullptr) return false;
-  if (steps_.contains(name)) return true;
-  return step->kind == dsl::StepKind::pivot && call.phase == Phase::forward;
+  if (call.saga != saga_) return false;
+  const std::string name = step_name_of(call);
+  if (name == place_.name()) return call.phase != Phase::poll || setup_.hold_polls;
+  if (call.phase != Phase::forward) return false;
+  if (place_.route.refusals.contains(name)) return true;
+  return is_pivot_to_refuse(call);
 }
 
-std::optional<HeldCall> Trial::next() {
+bool Trial::is_pivot_to_refuse(const Call& call) const {
+  if (call.saga != saga_ || call.phase != Phase::forward || passes_pivot()) return false;
+  const dsl::Step* step = dsl::find_step(*world_.program().definition, step_name_of(call));
+  return step != nullptr && step->kind == dsl::StepKind::pivot;
+}
+
+std::optional<HeldCall> Trial::next(const std::function<bool()>& until) {
   for (;;) {
-    auto held = world_.examiner().next([this] { return over(); });
-    if (!held || steps_.contains(name_of(*held))) return held;
-    // The pivot: what we wait for can only come before it, so it will not come.
-    passed_by_ = name_of(*held);
+    auto held = world_.examiner().next([&] { return over() || (until && until()); });
+    if (!held) return std::nullopt;
+    const std::string name = step_name_of(held->call);
+    if (name == place_.name()) return held;
+    const auto refusal = place_.route.refusals.find(name);
+    if (refusal != place_.route.refusals.end()) {
+      answer(std::move(*held), refusal->second);
+      continue;
+    }
+    // The pivot: the step can only come before it, so it will not come.
+    const bool reached = until && until();
+    if (!reached) passed_by_ = name;
     take_back();
-    answer(std::move(*held), TransportError{dsl::Transport::connect, false, "held back"});
+    refuse(std::move(*held));
+    if (reached) return std::nullopt;
   }
 }
 
 std::string Trial::why_not() {
+  if (const auto unreachable = world_.examiner().unreachable(); !unreachable.empty())
+    return unreachable.front();
   if (!passed_by_.empty())
     return "with this input the saga comes to its pivot " + passed_by_ + " without it";
   const Json view = world_.view(saga_);
@@ -137,29 +189,61 @@ std::string Trial::why_not() {
   return why + (code.empty() ? "" : ", " + code) + (step.empty() ? "" : " at " + step);
 }
 
-Reply Trial::send(const HeldCall& held, Way way) {
+Json Trial::step_view() {
+  const Json view = world_.view(saga_);
+  for (const Json& step : view.value("steps", Json::array())) {
+    if (text_of(step, "name") == place_.name()) return step;
+  }
+  return nullptr;
+}
+
+Pace& Trial::pace_of(const HeldCall& held) {
+  Pace& pace = log_.paces[{step_name_of(held.call), kind_of(held.call.phase)}];
+  pace.allowed = held.call.request.attempt_timeout;
+  return pace;
+}
+
+Call Trial::next_attempt(const HeldCall& held) {
   Call call = held.call;
   call.attempt = ++attempts_[call.request.key + call.request.probes];
-  const Duration allowed = call.request.attempt_timeout;
-  const auto begin = std::chrono::steady_clock::now();
+  return call;
+}
+
+Reply Trial::reply_of(const HeldCall& held, CallResult result) const {
   Reply reply;
-  reply.result = world_.examiner().send(std::move(call), way);
-  reply.took = std::chrono::duration_cast<Duration>(std::chrono::steady_clock::now() - begin);
-  reply.meaning = meaning_of(held, reply.result);
-  Pace& pace = findings_.paces[name_of(held)];
-  pace.allowed = allowed;
+  reply.meaning = engine::meaning_of(world_.program(), *place_.step,
+                                     engine::question_of(held.call.phase), result);
+  reply.result = std::move(result);
+  return reply;
+}
+
+Flight Trial::begin(const HeldCall& held, Way way) {
+  return world_.examiner().send(next_attempt(held), way);
+}
+
+Reply Trial::finish(Flight& flight, const HeldCall& held) {
+  Reply reply = reply_of(held, flight.result());
+  reply.answered_at = flight.answered_at();
+  return reply;
+}
+
+Reply Trial::send(const HeldCall& held, Way way) {
+  Flight flight = begin(held, way);
+  Reply reply = finish(flight, held);
+  Pace& pace = pace_of(held);
   if (way == Way::cut_off) return reply;
   if (reply.timed_out()) ++pace.late;
   if (!reply.answered() && !reply.timed_out()) return reply;
   ++pace.calls;
-  pace.slowest = std::max(pace.slowest, reply.took);
+  const auto took = std::chrono::duration_cast<Duration>(reply.answered_at - flight.sent_at());
+  pace.slowest = std::max(pace.slowest, took);
   return reply;
 }
 
 Reply Trial::settle(const HeldCall& held) {
   Reply reply = send(held);
   for (int tries = 1; tries < tries_max && !reply.taken() && !reply.refused(); ++tries) {
-    if (reply.timed_out()) break;
+    if (reply.timed_out() || is_sent_once(held.call)) break;
     std::this_thread::sleep_for(between_tries);
     reply = send(held);
   }
@@ -175,21 +259,32 @@ void Trial::answer_unknown(HeldCall held) {
          TransportError{dsl::Transport::timeout, true, "the check withheld the request"});
 }
 
+/// Makes the engine believe that the call had no effect: the saga goes back.
+void Trial::refuse(HeldCall held) {
+  const dsl::Step* step = dsl::find_step(*world_.program().definition, step_name_of(held.call));
+  const Response refusal{422, {}, nullptr, {}};
+  const auto meaning =
+      engine::meaning_of(world_.program(), *step, engine::Question::action, refusal);
+  if (meaning.outcome == dsl::OutcomeClass::failure)
+    answer(std::move(held), refusal);
+  else
+    answer(std::move(held), TransportError{dsl::Transport::connect, false, "held back"});
+}
+
+/// Ends a suspension that the check has brought about, once the handlers have run.
+void Trial::resume() {
+  while (!over()) std::this_thread::sleep_for(std::chrono::milliseconds(5));
+  if (!suspended_since_) return;
+  suspended_since_.reset();
+  resumed_ = world_.retry(saga_).has_value();
+}
+
 bool Trial::take_back() {
   return world_.cancel(saga_).has_value();
 }
 
 void Trial::leave(const std::string& what) {
-  findings_.report.left.push_back(what);
-}
-
-const dsl::Step& Trial::step_of(const HeldCall& held) const {
-  return *dsl::find_step(*world_.program().definition, name_of(held));
-}
-
-AnswerMeaning Trial::meaning_of(const HeldCall& held, const CallResult& result) const {
-  return engine::meaning_of(world_.program(), step_of(held), engine::question_of(held.call.phase),
-                            result);
+  log_.report.left.push_back(what);
 }
 
 }  // namespace backstitch::contract_check

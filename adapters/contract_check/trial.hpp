@@ -4,10 +4,12 @@
 #include <optional>
 #include <set>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include <backstitch/engine/machine/answer.hpp>
 
+#include "inventory.hpp"
 #include "world.hpp"
 
 namespace backstitch::contract_check {
@@ -16,86 +18,109 @@ namespace backstitch::contract_check {
 struct Reply {
   engine::CallResult result;
   engine::AnswerMeaning meaning;
-  Duration took{0};
+  Flight::Clock::time_point answered_at{};
   bool done() const { return meaning.outcome == dsl::OutcomeClass::success; }
   /// Done, or accepted to be done.
   bool taken() const { return done() || meaning.outcome == dsl::OutcomeClass::pending; }
   bool refused() const { return meaning.outcome == dsl::OutcomeClass::failure; }
   bool timed_out() const;
-  /// False: nothing can be concluded from it; it could not be reached, or took too long.
+  /// False: nothing can be concluded from it; the service was not reached, or took too long.
   bool answered() const;
   /// For people: `200 {"id":7}`, `no answer within the attempt's time`.
   std::string text() const;
 };
 
-/// How quickly the calls of a step were answered, over all its trials.
+/// How quickly the requests of a step were answered, over all its trials.
 struct Pace {
   Duration slowest{0};
   Duration allowed{0};
-  std::size_t late = 0;   ///< of our own calls, those without an answer in time
-  std::size_t calls = 0;  ///< of our own, those that reached it
+  std::size_t late = 0;   ///< of the check's own calls, those without an answer in time
+  std::size_t calls = 0;  ///< of the check's own calls, those that reached the service
 };
 
 /// What trials have in common and leave behind.
-struct Findings {
+struct Log {
   Report& report;
-  std::map<std::string, Pace> paces;
-
-  void holds(const std::string& step, Promise promise, std::string seen = {});
-  void broken(const std::string& step, Promise promise, std::string expected, std::string came);
-  void not_checkable(const std::string& step, Promise promise, std::string why);
-  bool knows(const std::string& step, Promise promise) const;
+  Inventory& inventory;
+  std::map<std::pair<std::string, RequestKind>, Pace> paces{};
 };
 
-/// One saga, run up to some steps whose calls are held back. Threads: that of the world.
+/// How a trial differs from an ordinary saga.
+struct Setup {
+  bool hold_polls = false;
+  /// The probe is asked after one unknown attempt instead of after the step's whole retry budget,
+  /// and polls follow each other quickly.
+  bool hurried = false;
+};
+
+/// One saga, led to a step whose calls are held back. Threads: that of the world.
 class Trial {
  public:
-  Trial(World& world, const Options& options, Findings& findings);
-  /// Whatever is still held passes; waits for the end of the saga, and notes what is left if there
-  /// is none.
+  Trial(World& world, const Options& options, Log& log, const Place& place, Setup setup);
+  /// Lets every held call pass but a pivot that is not to be made, waits for the end of the saga,
+  /// and notes what is left if it does not end.
   ~Trial();
   Trial(const Trial&) = delete;
   Trial& operator=(const Trial&) = delete;
 
   /// @return invalid/INPUT_INVALID and others of a start
-  Result<Done> start(const std::set<std::string>& steps);
+  Result<Done> start();
 
-  /// The next call of one of the steps. A pivot that none of them is, is not made: the saga is
-  /// taken back instead. @return nothing if the saga came to an end first: see why_not()
-  std::optional<HeldCall> next();
+  /// The next call of the step. A pivot that the way to the step does not include is not made: the
+  /// saga is taken back instead. @return nothing if the saga came to an end first (see why_not()),
+  /// or if `until` became true
+  std::optional<HeldCall> next(const std::function<bool()>& until = {});
   std::string why_not();
+  /// The step as GET /v1/sagas/{id} shows it; null: it is not there.
+  Json step_view();
 
-  /// A call of our own, with the bytes of one that is held.
+  /// A call of the check, with the bytes of one that is held.
   Reply send(const HeldCall& held, Way way = Way::whole);
   /// The same, again and again for a little while as the engine would, until there is an answer
   /// that settles it; not after one that did not come in time.
   Reply settle(const HeldCall& held);
+  /// The same without waiting for the answer.
+  Flight begin(const HeldCall& held, Way way);
+  Reply finish(Flight& flight, const HeldCall& held);
+
   /// Lets the engine have the answer.
   void answer(HeldCall held, engine::CallResult result);
   /// Tells the engine that it does not know: the request may have arrived.
   void answer_unknown(HeldCall held);
   /// From now on the saga goes back. @return false: it is too late for that
   bool take_back();
-  /// Something that may still stand at the participants.
+  /// Something that may still be done at the participants.
   void leave(const std::string& what);
 
-  const dsl::Step& step_of(const HeldCall& held) const;
-  static std::string name_of(const HeldCall& held);
-  engine::AnswerMeaning meaning_of(const HeldCall& held, const engine::CallResult& result) const;
+  const Place& place() const { return place_; }
+  std::chrono::milliseconds patience() const { return options_.patience; }
+  Pace& pace_of(const HeldCall& held);
 
  private:
   bool over();
+  void refuse(HeldCall held);
+  void resume();
   bool matches(const engine::Call& call) const;
+  bool passes_pivot() const;
+  bool is_pivot_to_refuse(const engine::Call& call) const;
+  Reply reply_of(const HeldCall& held, engine::CallResult result) const;
+  engine::Call next_attempt(const HeldCall& held);
 
   World& world_;
   const Options& options_;
-  Findings& findings_;
-  std::set<std::string> steps_;
+  Log& log_;
+  const Place& place_;
+  const Setup setup_;
   SagaId saga_;
   bool started_ = false;
+  bool resumed_ = false;   ///< after a suspension that the check has brought about
   std::string passed_by_;  ///< the pivot that was not made
   std::chrono::steady_clock::time_point until_;
+  std::optional<std::chrono::steady_clock::time_point> suspended_since_;
   std::map<std::string, std::uint32_t> attempts_;  ///< by key: how often it was sent
 };
+
+/// The name of the step that a call belongs to.
+std::string step_name_of(const engine::Call& call);
 
 }  // namespace backstitch::contract_check

@@ -2,6 +2,7 @@
 #include <chrono>
 #include <future>
 #include <memory>
+#include <optional>
 #include <string>
 #include <thread>
 #include <vector>
@@ -40,9 +41,12 @@ class World {
   /// Name and place of every service that the definition calls.
   std::vector<std::pair<std::string, std::string>> services() const;
 
-  /// A new saga, whatever business key the definition makes out of the input.
-  Result<SagaId> start(Json input, std::string business_key);
+  /// A new saga, whatever business key the definition makes out of the input. `hurried`: steps with
+  /// a probe make one attempt before they ask it, and polls follow each other quickly.
+  Result<SagaId> start(Json input, std::string business_key, bool hurried);
   Result<Done> cancel(SagaId saga);
+  /// Gives the steps of a suspended saga another attempt.
+  Result<Done> retry(SagaId saga);
   Result<Done> signal(SagaId saga, const Signal& signal);
   /// As GET /v1/sagas/{id} shows it.
   Json view(SagaId saga);
@@ -50,6 +54,7 @@ class World {
  private:
   Result<Done> register_services(const std::vector<Json>& documents);
   Result<Done> register_definitions(const std::vector<Json>& documents);
+  void register_hurried(Json document);
 
   template <class T>
   Result<T> answer_of(const std::function<void(std::function<void(Result<T>)>)>& ask) {
@@ -72,6 +77,8 @@ class World {
   std::unique_ptr<rest::Server> rest_;
   std::thread thread_;
   engine::Program program_;
+  /// The version of the definition that hurries; nothing: there is nothing to hurry.
+  std::optional<std::int64_t> hurried_version_;
 };
 
 }  // namespace backstitch::contract_check

@@ -1,25 +1,26 @@
 #include "connection.hpp"
 
-#include <sys/socket.h>
+#include <openssl/ssl.h>
 
 #include <algorithm>
-#include <cerrno>
+#include <array>
 #include <cstdint>
 #include <limits>
 #include <optional>
 #include <utility>
-#include <vector>
 
-#include <boost/asio/connect.hpp>
+#include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/ssl/host_name_verification.hpp>
 #include <boost/asio/ssl/stream.hpp>
 #include <boost/asio/write.hpp>
-#include <boost/beast/core/buffers_range.hpp>
 #include <boost/beast/core/flat_buffer.hpp>
 #include <boost/beast/http/parser.hpp>
 #include <boost/beast/http/read.hpp>
 
 #include <backstitch/system/failpoint.hpp>
+
+#include "bounded_body.hpp"
+#include "dial.hpp"
 
 namespace backstitch::http {
 namespace {
@@ -37,42 +38,6 @@ constexpr int interim_answers_max = 10;
 
 using TlsStream = net::ssl::stream<tcp::socket&>;
 
-/// A body of at most `bytes_max`. Beast 1.74's own limit is passed over when a body of stated
-/// length comes in one packet with its head.
-struct BoundedBody {
-  struct value_type {
-    std::string bytes;
-    std::size_t bytes_max = 0;
-  };
-  class reader {
-   public:
-    template <bool is_request, class Fields>
-    reader(wire::header<is_request, Fields>&, value_type& body) : body_(body) {}
-    void init(const boost::optional<std::uint64_t>& length, error_code& error) {
-      error = {};
-      if (length && *length > body_.bytes_max)
-        error = wire::error::body_limit;
-      else if (length)
-        body_.bytes.reserve(static_cast<std::size_t>(*length));
-    }
-    template <class Buffers>
-    std::size_t put(const Buffers& buffers, error_code& error) {
-      const std::size_t size = beast::buffer_bytes(buffers);
-      error = {};
-      if (body_.bytes.size() + size > body_.bytes_max) {
-        error = wire::error::body_limit;
-        return 0;
-      }
-      for (const net::const_buffer part : beast::buffers_range_ref(buffers))
-        body_.bytes.append(static_cast<const char*>(part.data()), part.size());
-      return size;
-    }
-    void finish(error_code& error) { error = {}; }
-
-   private:
-    value_type& body_;
-  };
-};
 using Parser = wire::response_parser<BoundedBody>;
 
 std::string lower(std::string_view text) {
@@ -92,88 +57,117 @@ Transport transport_of(const error_code& error) {
                                                                           : Transport::reset;
 }
 
+/// What has been received on a connection that no call uses.
+enum class Received {
+  nothing,
+  part_of_record,  ///< the begin of a TLS record; what is in it will show
+  end,             ///< the peer has closed, or announces that it does
+  unrequested      ///< application data that belongs to no call
+};
+
+/// Servers that close an idle connection may say so: `HTTP/1.1 408 Request Timeout`.
+bool is_timeout_notice(std::string_view bytes) {
+  constexpr std::string_view version = "HTTP/1.";
+  if (!bytes.starts_with(version) || bytes.substr(version.size() + 1, 4) != " 408") return false;
+  return bytes.find(version, version.size()) == std::string_view::npos;
+}
+
+/// Whether OpenSSL holds the begin of a record whose end has not come.
+bool holds_part_of_record(SSL* session) {
+  return SSL_has_pending(session) == 1 || std::string_view(SSL_rstate_string(session)) == "RB";
+}
+
 }  // namespace
 
 struct Connection::State {
-  State(net::io_context& context, std::shared_ptr<const Target> where)
-      : target(std::move(where)), socket(context), resolver(context), buffer(buffer_bytes_max) {}
+  State(net::io_context& reactor, std::shared_ptr<const Target> where, Disturbed on_disturbed)
+      : context(reactor),
+        target(std::move(where)),
+        disturbed(std::move(on_disturbed)),
+        socket(reactor),
+        buffer(buffer_bytes_max) {}
 
+  net::io_context& context;
   std::shared_ptr<const Target> target;
+  const Disturbed disturbed;
+  std::shared_ptr<Dial> dial;  ///< while it connects
   tcp::socket socket;
-  tcp::resolver resolver;
   std::optional<TlsStream> tls;
   beast::flat_buffer buffer;
   std::optional<Parser> parser;
   const Exchange* exchange = nullptr;
   Finished finished;
   bool connected = false;
+  engine::SteadyTime connected_at{};
+  std::uint64_t calls = 0;
+  bool is_watched = false;          ///< and no call has used it since
   bool sent = false;                ///< bytes of this exchange may have left
-  bool used = false;                ///< an exchange was completed on this connection
   bool status_line_mended = false;  ///< of the answer that is being read
   int interim_answers = 0;
 
   // Operations hold the connection, so that it outlives them whoever drops it.
   using Self = std::shared_ptr<Connection>;
 
-  void finish(engine::CallResult result, bool reusable) {
+  void finish(engine::CallResult result, After after) {
     if (!finished) return;  // the deadline was first
     exchange = nullptr;
-    if (!reusable) close();
-    used = true;
+    if (after != After::keep) close();
     auto call_back = std::exchange(finished, nullptr);
-    call_back(std::move(result), reusable);
+    call_back(std::move(result), after);
   }
 
   void fail(Transport kind, const std::string& message) {
-    finish(engine::TransportError{kind, sent, message}, false);
+    finish(engine::TransportError{kind, sent, message}, After::close);
   }
 
   void close() {
     error_code ignored;
-    resolver.cancel();
+    if (dial) std::exchange(dial, nullptr)->cancel();
     socket.close(ignored);
     connected = false;
   }
 
-  void connect(const Self& self) {
+  /// Whether the connection can carry a call, which it can if nothing has been received beyond the
+  /// answers so far, on any layer: our own buffer, the TLS session and what it has been fed, the
+  /// socket. Records without application data are consumed and change nothing.
+  Received look() {
+    if (!connected) return Received::end;
+    if (buffer.size() > 0)
+      return judge({static_cast<const char*>(buffer.data().data()), buffer.size()});
+    std::array<char, 512> bytes;  // NOLINT: what of it is read has been written
     error_code error;
-    const auto literal = net::ip::make_address(target->url.host, error);
-    if (!error) return connect_to(self, {tcp::endpoint(literal, target->url.port)});
-    resolver.async_resolve(
-        target->url.host, std::to_string(target->url.port), tcp::resolver::numeric_service,
-        [this, self](const error_code& failed, const tcp::resolver::results_type& found) {
-          if (!finished) return;
-          if (failed) return fail(Transport::dns, target->url.host + ": " + failed.message());
-          std::vector<tcp::endpoint> endpoints;
-          for (const auto& entry : found) endpoints.push_back(entry.endpoint());
-          connect_to(self, std::move(endpoints));
-        });
+    std::size_t count = 0;
+    with_stream([&](auto& stream) { count = stream.read_some(net::buffer(bytes), error); });
+    if (!error && count > 0) return judge({bytes.data(), count});
+    if (error != net::error::would_block) return Received::end;
+    return tls && holds_part_of_record(tls->native_handle()) ? Received::part_of_record
+                                                             : Received::nothing;
   }
 
-  void connect_to(const Self& self, std::vector<tcp::endpoint> endpoints) {
-    for (const auto& endpoint : endpoints) {
-      const std::string refused = target->egress->check_address(target->url.host, target->url.port,
-                                                                endpoint.address().to_string());
-      if (!refused.empty()) {
-        // Not inside run(): the caller's `done` must not be called from there.
-        net::post(socket.get_executor(), [this, self, refused] {
-          if (finished) fail(Transport::connect, refused);
-        });
-        return;
-      }
-    }
-    auto where = std::make_shared<std::vector<tcp::endpoint>>(std::move(endpoints));
-    net::async_connect(
-        socket, *where, [this, self, where](const error_code& failed, const tcp::endpoint&) {
-          if (!finished) return;
-          if (failed)
-            return fail(Transport::connect, target->url.authority + ": " + failed.message());
-          error_code ignored;
-          socket.set_option(tcp::no_delay(true), ignored);
-          if (target->url.tls) return handshake(self);
-          connected = true;
-          write(self);
-        });
+  static Received judge(std::string_view bytes) {
+    return is_timeout_notice(bytes) ? Received::end : Received::unrequested;
+  }
+
+  void connect(const Self& self) {
+    dial = std::make_shared<Dial>(context, target);
+    dial->start([this, self](Dial::Outcome outcome) {
+      dial = nullptr;
+      if (!finished) return;
+      if (auto* failed = std::get_if<engine::CallResult>(&outcome))
+        return finish(std::move(*failed), After::close);
+      socket = std::move(std::get<tcp::socket>(outcome));
+      error_code ignored;
+      socket.set_option(tcp::no_delay(true), ignored);
+      socket.non_blocking(true, ignored);  // for look()
+      if (target->url.tls) return handshake(self);
+      connection_made(self);
+    });
+  }
+
+  void connection_made(const Self& self) {
+    connected = true;
+    connected_at = std::chrono::steady_clock::now();
+    begin(self);
   }
 
   void handshake(const Self& self) {
@@ -186,8 +180,7 @@ struct Connection::State {
     tls->async_handshake(net::ssl::stream_base::client, [this, self](const error_code& failed) {
       if (!finished) return;
       if (failed) return fail(Transport::tls, target->url.authority + ": " + failed.message());
-      connected = true;
-      write(self);
+      connection_made(self);
     });
   }
 
@@ -199,25 +192,58 @@ struct Connection::State {
       use(socket);
   }
 
+  /// Whatever has come before the request is no answer to it. On a new connection the begin of a
+  /// record is the begin of a session ticket.
+  void begin(const Self& self) {
+    const Received received = look();
+    const bool is_new = calls == 1;
+    if (received == Received::nothing || (received == Received::part_of_record && is_new))
+      return write(self);
+    const bool unrequested = received == Received::unrequested;
+    finish(engine::TransportError{Transport::reset, false,
+                                  unrequested ? "the participant sent bytes before the request"
+                                              : "the participant closed the connection"},
+           unrequested ? After::distrust : After::close);
+  }
+
   void write(const Self& self) {
     system::failpoint("call-not-sent");
     sent = true;
+    const auto bytes = net::buffer(exchange->request);
+    if (!target->before_last_byte) return write_bytes(self, bytes, &State::request_written);
+    write_bytes(self, net::buffer(bytes, bytes.size() - 1), &State::hold_last_byte);
+  }
+
+  void hold_last_byte(const Self& self) {
+    target->before_last_byte(exchange->call, [this, self] {
+      if (!finished) return;
+      const auto bytes = net::buffer(exchange->request);
+      write_bytes(self, bytes + (bytes.size() - 1), &State::request_written);
+    });
+  }
+
+  void write_bytes(const Self& self, net::const_buffer bytes, void (State::*then)(const Self&)) {
+    const bool begins = bytes.data() == exchange->request.data();
     with_stream([&](auto& stream) {
-      net::async_write(stream, net::buffer(exchange->request),
-                       [this, self](const error_code& failed, std::size_t bytes) {
+      net::async_write(stream, bytes,
+                       [this, self, then, begins](const error_code& failed, std::size_t written) {
                          if (!finished) return;
                          if (failed) {
                            // Nothing of it reached even our own kernel.
-                           if (bytes == 0 && !tls) sent = false;
+                           if (begins && written == 0 && !tls) sent = false;
                            return fail(Transport::reset, "sending failed: " + failed.message());
                          }
-                         system::failpoint("call-sent");
-                         if (target->cut_after_sending)
-                           return fail(Transport::reset, "cut off on purpose, behind the request");
-                         interim_answers = 0;
-                         read(self);
+                         (this->*then)(self);
                        });
     });
+  }
+
+  void request_written(const Self& self) {
+    system::failpoint("call-sent");
+    if (target->cut_after_sending)
+      return fail(Transport::reset, "cut off on purpose, behind the request");
+    interim_answers = 0;
+    read(self);
   }
 
   void read(const Self& self) {
@@ -242,6 +268,8 @@ struct Connection::State {
               return fail(transport_of(failed), "reading the answer failed: " + failed.message());
             const int status = static_cast<int>(parser->get().result_int());
             if (status >= 200) return answer(status);
+            if (status == static_cast<int>(wire::status::switching_protocols))
+              return fail(Transport::protocol, "the answer switches protocols, unasked");
             if (++interim_answers > interim_answers_max) {
               return fail(Transport::protocol, "too many interim answers");
             }
@@ -278,40 +306,79 @@ struct Connection::State {
 
   void answer(int status) {
     system::failpoint("call-answered");
-    // Bytes after the answer belong to no request of ours.
-    const bool reusable = parser->keep_alive() && buffer.size() == 0;
-    finish(read_response(status, headers_of_answer(), parser->get().body().bytes), reusable);
+    auto headers = headers_of_answer();
+    if (const auto wrong = framing_error(parser->get().version(), headers); !wrong.empty())
+      return fail(Transport::protocol, wrong);
+    auto response =
+        read_response(exchange->call, status, std::move(headers), parser->get().body().bytes);
+    const After after = after_answer(response);
+    finish(std::move(response), after);
+  }
+
+  /// What has come in the segment of a plain answer is in the buffer. What comes later is there
+  /// when the next call looks, as it must; the socket is not asked twice for each call.
+  After after_answer(const engine::Response& response) {
+    const bool keeps = parser->keep_alive() && keeps_connections(*exchange->call.service);
+    if (!keeps || !response.foreign.empty()) return After::close;
+    const Received received = tls || buffer.size() > 0 ? look() : Received::nothing;
+    if (received == Received::unrequested) return After::distrust;
+    return received == Received::nothing ? After::keep : After::close;
   }
 
   /// The status line has come, and it decides; the rest is not read.
   void answer_oversized() {
     const int status = static_cast<int>(parser->get().result_int());
-    finish(
-        oversized_response(status, headers_of_answer(), exchange->call.service->response_bytes_max),
-        false);
+    auto headers = headers_of_answer();
+    if (const auto wrong = framing_error(parser->get().version(), headers); !wrong.empty())
+      return fail(Transport::protocol, wrong);
+    finish(oversized_response(exchange->call, status, std::move(headers)), After::close);
+  }
+
+  /// Looks, and again whenever something comes. The wait is not cancelled when a call takes the
+  /// connection: it ends with the call's answer, and finds that it is over.
+  void watch(const Self& self) {
+    const Received received = look();
+    if (received != Received::nothing && received != Received::part_of_record) {
+      close();
+      return disturbed(*self, received == Received::unrequested);
+    }
+    socket.async_wait(tcp::socket::wait_read, [weak = std::weak_ptr(self),
+                                               number = calls](const error_code& failed) {
+      const auto watched = weak.lock();
+      if (watched && !failed && watched->state_->calls == number && watched->state_->connected)
+        watched->state_->watch(watched);
+    });
   }
 };
 
-Connection::Connection(net::io_context& context, std::shared_ptr<const Target> target)
-    : state_(std::make_unique<State>(context, std::move(target))) {}
+Connection::Connection(net::io_context& context, std::shared_ptr<const Target> target,
+                       Disturbed disturbed)
+    : state_(std::make_unique<State>(context, std::move(target), std::move(disturbed))) {}
 Connection::~Connection() = default;
 
-bool Connection::is_open() {
-  if (!state_->connected) return false;
-  char byte = 0;
-  const auto peeked = ::recv(state_->socket.native_handle(), &byte, 1, MSG_PEEK | MSG_DONTWAIT);
-  // Data that nobody asked for is as bad as an end: a TLS close_notify looks like that too.
-  return peeked < 0 && (errno == EAGAIN || errno == EWOULDBLOCK);
+bool Connection::is_connected() const {
+  return state_->connected;
+}
+
+engine::SteadyTime Connection::connected_at() const {
+  return state_->connected_at;
 }
 
 void Connection::run(const Exchange& exchange, Finished finished) {
   state_->exchange = &exchange;
   state_->finished = std::move(finished);
   state_->sent = false;
+  state_->is_watched = false;
+  ++state_->calls;
   if (state_->connected)
-    state_->write(shared_from_this());
+    state_->begin(shared_from_this());
   else
     state_->connect(shared_from_this());
+}
+
+void Connection::watch() {
+  if (!state_->connected || std::exchange(state_->is_watched, true)) return;
+  state_->watch(shared_from_this());
 }
 
 void Connection::expire() {

@@ -1,41 +1,41 @@
 #pragma once
 #include <functional>
 #include <memory>
-#include <string>
 
 #include <boost/asio/io_context.hpp>
-#include <boost/asio/ip/tcp.hpp>
-#include <boost/asio/ssl/context.hpp>
-
-#include <backstitch/http/egress.hpp>
 
 #include "exchange.hpp"
+#include "target.hpp"
 
 namespace backstitch::http {
 
-/// What all connections to one service share.
-struct Target {
-  Url url;
-  std::string server_name;  ///< for SNI and the certificate
-  std::shared_ptr<boost::asio::ssl::context> tls;
-  std::shared_ptr<const EgressPolicy> egress;
-  bool cut_after_sending = false;
-};
-
 /// One connection, one exchange at a time. Used on the reactor's thread only; kept alive by its own
-/// operations. `finished(result, reusable)` is called exactly once an exchange.
+/// operations. `finished(result, after)` is called exactly once an exchange.
 class Connection : public std::enable_shared_from_this<Connection> {
  public:
-  using Finished = std::function<void(engine::CallResult, bool reusable)>;
+  /// What is to become of the connection after an exchange.
+  enum class After {
+    keep,     ///< nothing has been received beyond the answer: it may carry another call
+    close,    ///< it is closed
+    distrust  ///< it is closed; the participant has sent what no call had asked for
+  };
+  using Finished = std::function<void(engine::CallResult, After)>;
+  /// An idle connection has ended; or was closed because bytes came that no call had asked for.
+  using Disturbed = std::function<void(const Connection&, bool unrequested)>;
 
-  Connection(boost::asio::io_context& context, std::shared_ptr<const Target> target);
+  Connection(boost::asio::io_context& context, std::shared_ptr<const Target> target,
+             Disturbed disturbed);
   ~Connection();
 
-  /// Whether the peer is still there, as far as can be seen without sending.
-  bool is_open();
-  /// `exchange` stays valid until `finished`.
+  bool is_connected() const;
+  engine::SteadyTime connected_at() const;
+  /// If something has been received since the exchange before, nothing is sent: the result is
+  /// `reset` and not sent, and may come inside this call. `exchange` stays valid until `finished`.
   void run(const Exchange& exchange, Finished finished);
-  /// The deadline passed: ends the exchange with `timeout`, or `connect` if nothing was sent.
+  /// Looks out for what comes without a call, until the next run(). `disturbed` may be called
+  /// inside.
+  void watch();
+  /// The deadline passed: ends the exchange with `timeout`.
   void expire();
   /// The time for connecting passed; nothing if it is connected.
   void expire_connecting();

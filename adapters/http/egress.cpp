@@ -5,53 +5,125 @@
 
 #include <algorithm>
 #include <array>
-#include <cstring>
+#include <optional>
 
 #include "url.hpp"
 
 namespace backstitch::http {
 namespace {
 
-using V4 = std::array<std::uint8_t, 4>;
-using V6 = std::array<std::uint8_t, 16>;
+/// A prefix of the registry for IPv4.
+struct Range {
+  std::array<std::uint8_t, 4> first;
+  int bits;
+};
 
-enum class Reach { open, loopback, inside };
+/// Not for hosts of the public network: IANA's registry of special-purpose addresses, multicast and
+/// reserved.
+constexpr std::array<Range, 17> closed_v4{{
+    {{0, 0, 0, 0}, 8},        // this network
+    {{10, 0, 0, 0}, 8},       // private
+    {{100, 64, 0, 0}, 10},    // carrier-grade NAT
+    {{169, 254, 0, 0}, 16},   // link-local, metadata services
+    {{172, 16, 0, 0}, 12},    // private
+    {{192, 0, 0, 0}, 24},     // protocol assignments
+    {{192, 0, 2, 0}, 24},     // documentation
+    {{192, 31, 196, 0}, 24},  // AS112
+    {{192, 52, 193, 0}, 24},  // automatic multicast tunnelling
+    {{192, 88, 99, 0}, 24},   // 6to4 relays
+    {{192, 168, 0, 0}, 16},   // private
+    {{192, 175, 48, 0}, 24},  // AS112
+    {{198, 18, 0, 0}, 15},    // benchmarking
+    {{198, 51, 100, 0}, 24},  // documentation
+    {{203, 0, 113, 0}, 24},   // documentation
+    {{224, 0, 0, 0}, 4},      // multicast
+    {{240, 0, 0, 0}, 4}       // reserved, broadcast
+}};
 
-/// The ranges of RFC 6890 that are not the open network.
-Reach reach_of(const V4& a) {
-  if (a[0] == 127) return Reach::loopback;
-  const bool inside = a[0] == 0 || a[0] == 10 || (a[0] == 172 && (a[1] & 0xF0) == 16) ||
-                      (a[0] == 192 && a[1] == 168) || (a[0] == 169 && a[1] == 254) ||
-                      (a[0] == 100 && (a[1] & 0xC0) == 64) ||
-                      (a[0] == 198 && (a[1] & 0xFE) == 18) ||
-                      (a[0] == 192 && a[1] == 0 && a[2] == 0) || a[0] >= 224;
-  return inside ? Reach::inside : Reach::open;
+struct Range6 {
+  std::array<std::uint8_t, 6> first;
+  int bits;
+};
+
+/// Within 2000::/3, the only addresses that are assigned to hosts of the public network.
+constexpr Range6 public_v6{{0x20}, 3};
+constexpr std::array<Range6, 6> closed_v6{{
+    {{0x20, 0x01, 0x00, 0x00}, 23},              // protocol assignments, Teredo, ORCHID
+    {{0x20, 0x01, 0x0d, 0xb8}, 32},              // documentation
+    {{0x20, 0x02}, 16},                          // 6to4: leads to an IPv4 address
+    {{0x26, 0x20, 0x00, 0x4f, 0x80, 0x00}, 48},  // AS112
+    {{0x3f, 0xfe}, 16},                          // returned by the 6bone
+    {{0x3f, 0xff, 0x00}, 20}                     // documentation
+}};
+/// ::ffff:0:0/96, in which a socket of IPv6 writes the address of IPv4 that it connects to.
+constexpr std::array<std::uint8_t, 12> mapped_v4{0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xFF, 0xFF};
+constexpr std::array<std::uint8_t, 16> loopback_v6{0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1};
+
+template <class Registered>
+bool is_in(const Registered& range, const std::uint8_t* address) {
+  for (int bit = 0; bit < range.bits; bit += 8) {
+    const auto at = static_cast<std::size_t>(bit / 8);
+    const int rest = std::min(8, range.bits - bit);
+    const auto mask = static_cast<std::uint8_t>(0xFF00U >> rest);
+    if (((address[at] ^ range.first[at]) & mask) != 0) return false;
+  }
+  return true;
 }
 
-Reach reach_of(const V6& a) {
-  const bool zero_head = std::all_of(a.begin(), a.begin() + 10, [](auto b) { return b == 0; });
-  // IPv4 in IPv6's clothes is judged as IPv4.
-  if (zero_head && ((a[10] == 0xFF && a[11] == 0xFF) || (a[10] == 0 && a[11] == 0 && a[12] != 0))) {
-    return reach_of(V4{a[12], a[13], a[14], a[15]});
-  }
-  if (zero_head && std::all_of(a.begin() + 10, a.end() - 1, [](auto b) { return b == 0; })) {
-    return a[15] == 1 ? Reach::loopback : Reach::inside;
-  }
-  // 64:ff9b::/96 (RFC 6052) leads to an IPv4 address.
-  if (a[0] == 0 && a[1] == 0x64 && a[2] == 0xFF && a[3] == 0x9B)
-    return reach_of(V4{a[12], a[13], a[14], a[15]});
-  const bool inside =
-      (a[0] & 0xFE) == 0xFC || (a[0] == 0xFE && (a[1] & 0xC0) == 0x80) || a[0] == 0xFF;
-  return inside ? Reach::inside : Reach::open;
+template <class Ranges>
+bool is_in_any(const Ranges& ranges, const std::uint8_t* address) {
+  return std::any_of(ranges.begin(), ranges.end(),
+                     [&](const auto& range) { return is_in(range, address); });
 }
 
-/// Text that is no address is a name; where it leads is judged at connect time.
-Reach reach_of_text(const std::string& text) {
-  V4 v4{};
-  V6 v6{};
-  if (::inet_pton(AF_INET, text.c_str(), v4.data()) == 1) return reach_of(v4);
-  if (::inet_pton(AF_INET6, text.c_str(), v6.data()) == 1) return reach_of(v6);
-  return text == "localhost" ? Reach::loopback : Reach::open;
+Reach reach_of_v4(const std::uint8_t* address) {
+  if (address[0] == 127) return Reach::loopback;
+  return is_in_any(closed_v4, address) ? Reach::closed : Reach::open;
+}
+
+std::optional<IpAddress> literal_of(const std::string& text) {
+  IpAddress address;
+  if (::inet_pton(AF_INET, text.c_str(), address.bytes.data()) == 1) return address;
+  address.is_v6 = true;
+  if (::inet_pton(AF_INET6, text.c_str(), address.bytes.data()) == 1) return address;
+  return std::nullopt;
+}
+
+std::string text_of(const IpAddress& address) {
+  std::array<char, INET6_ADDRSTRLEN> text{};
+  ::inet_ntop(address.is_v6 ? AF_INET6 : AF_INET, address.bytes.data(), text.data(), text.size());
+  return text.data() + (address.scope == 0 ? "" : "%" + std::to_string(address.scope));
+}
+
+char lower_case(char c) {
+  return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
+}
+
+bool is_same_host(std::string_view a, std::string_view b) {
+  return std::equal(a.begin(), a.end(), b.begin(), b.end(),
+                    [](char x, char y) { return lower_case(x) == lower_case(y); });
+}
+
+/// Resolvers take 127.1, 0x7f.1 and 2130706433 for addresses of IPv4, and no name of a host ends in
+/// a number.
+bool ends_in_number(std::string_view host) {
+  if (host.ends_with('.')) host.remove_suffix(1);
+  const std::string_view last = host.substr(host.rfind('.') + 1);
+  const bool is_hex = last.size() > 1 && last[0] == '0' && lower_case(last[1]) == 'x';
+  return is_hex || (!last.empty() && std::all_of(last.begin(), last.end(),
+                                                 [](char c) { return c >= '0' && c <= '9'; }));
+}
+
+/// Where a name leads is judged at connect time; the names of loopback are known before.
+Reach reach_of_host(std::string_view host) {
+  if (const auto address = literal_of(std::string(host))) return reach_of(*address);
+  if (ends_in_number(host)) return Reach::closed;
+  if (host.ends_with('.')) host.remove_suffix(1);
+  constexpr std::string_view local = "localhost";
+  const auto end = host.substr(host.size() - std::min(host.size(), local.size()));
+  const bool is_local = is_same_host(end, local) && (host.size() == local.size() ||
+                                                     host[host.size() - local.size() - 1] == '.');
+  return is_local ? Reach::loopback : Reach::open;
 }
 
 std::string how_to_allow(std::string_view host, std::uint16_t port) {
@@ -60,13 +132,23 @@ std::string how_to_allow(std::string_view host, std::uint16_t port) {
 
 }  // namespace
 
+Reach reach_of(const IpAddress& address) {
+  const std::uint8_t* bytes = address.bytes.data();
+  if (!address.is_v6) return reach_of_v4(bytes);
+  if (address.scope != 0) return Reach::closed;
+  if (address.bytes == loopback_v6) return Reach::loopback;
+  if (std::equal(mapped_v4.begin(), mapped_v4.end(), bytes)) return reach_of_v4(bytes + 12);
+  return is_in(public_v6, bytes) && !is_in_any(closed_v6, bytes) ? Reach::open : Reach::closed;
+}
+
 EgressPolicy::EgressPolicy(Options options) : options_(std::move(options)) {}
 
 bool EgressPolicy::is_allowed(std::string_view host, std::uint16_t port) const {
   const std::string with_port = std::string(host) + ":" + std::to_string(port);
-  return std::any_of(
-      options_.allow_hosts.begin(), options_.allow_hosts.end(),
-      [&](const std::string& allowed) { return allowed == host || allowed == with_port; });
+  return std::any_of(options_.allow_hosts.begin(), options_.allow_hosts.end(),
+                     [&](const std::string& allowed) {
+                       return is_same_host(allowed, host) || is_same_host(allowed, with_port);
+                     });
 }
 
 std::string EgressPolicy::check_url(const std::string& base_url) const {
@@ -74,24 +156,24 @@ std::string EgressPolicy::check_url(const std::string& base_url) const {
   if (!url)
     return "`" + base_url + "` is not an http or https URL without user, query and fragment";
   if (is_allowed(url->host, url->port)) return {};
-  const Reach reach = reach_of_text(url->host);
+  const Reach reach = reach_of_host(url->host);
   if (reach == Reach::loopback && options_.allow_loopback_http) return {};
   if (!url->tls)
     return "plain http to " + url->authority + " is not allowed" +
            how_to_allow(url->host, url->port);
   if (reach != Reach::open) {
-    return url->authority + " is inside the network" + how_to_allow(url->host, url->port);
+    return url->authority + " is not a public address" + how_to_allow(url->host, url->port);
   }
   return {};
 }
 
 std::string EgressPolicy::check_address(std::string_view host, std::uint16_t port,
-                                        std::string_view address) const {
+                                        const IpAddress& address) const {
   if (is_allowed(host, port)) return {};
-  const Reach reach = reach_of_text(std::string(address));
+  const Reach reach = reach_of(address);
   if (reach == Reach::open || (reach == Reach::loopback && options_.allow_loopback_http)) return {};
-  return std::string(host) + " resolves to " + std::string(address) +
-         ", which is inside the network" + how_to_allow(host, port);
+  return std::string(host) + " resolves to " + text_of(address) +
+         ", which is not a public address" + how_to_allow(host, port);
 }
 
 }  // namespace backstitch::http

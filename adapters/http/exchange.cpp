@@ -1,10 +1,17 @@
 #include "exchange.hpp"
 
+#include <algorithm>
 #include <cstdint>
 
+#include <boost/beast/core/string.hpp>
 #include <nlohmann/json.hpp>
 
+#include <backstitch/base/invariant.hpp>
+#include <backstitch/dsl/header_field.hpp>
 #include <backstitch/engine/machine/answer_body.hpp>
+#include <backstitch/engine/machine/answer_marks.hpp>
+
+#include "secret.hpp"
 
 namespace backstitch::http {
 namespace {
@@ -13,31 +20,16 @@ Error not_sendable(std::string message) {
   return {ErrorCode::invalid, "request-not-sendable", std::move(message)};
 }
 
-std::string base64(std::string_view text) {
-  static constexpr char digits[] =
-      "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-  std::string out;
-  for (std::size_t i = 0; i < text.size(); i += 3) {
-    std::uint32_t group = 0;
-    for (std::size_t j = 0; j < 3; ++j) {
-      group = group << 8 | (i + j < text.size() ? static_cast<unsigned char>(text[i + j]) : 0U);
-    }
-    for (std::size_t j = 0; j < 4; ++j) {
-      out += i + j > text.size() ? '=' : digits[group >> (18 - 6 * j) & 0x3FU];
-    }
-  }
-  return out;
-}
-
 /// FNV-1a, 64 bits: spreads span ids; nothing depends on its secrecy.
 std::uint64_t hash_of(std::string_view text, std::uint64_t hash = 14695981039346656037ULL) {
   for (const unsigned char c : text) hash = (hash ^ c) * 1099511628211ULL;
   return hash;
 }
 
-void append_hex(std::string& out, std::uint64_t value, int digits) {
+char* put_hex(char* out, std::uint64_t value, int digits) {
   for (int shift = 4 * (digits - 1); shift >= 0; shift -= 4)
-    out += "0123456789abcdef"[value >> shift & 0xFU];
+    *out++ = "0123456789abcdef"[value >> shift & 0xFU];
+  return out;
 }
 
 /// A poll asks what became of a call, as a probe does.
@@ -46,52 +38,103 @@ std::string phase_header(engine::Phase phase) {
 }
 
 /// W3C trace context: the saga is the trace, the attempt the span.
-void append_traceparent(std::string& out, const engine::Call& call) {
-  out += "traceparent: 00-";
-  for (const auto byte : call.saga.bytes()) append_hex(out, byte, 2);
-  out += '-';
-  const std::uint64_t span = hash_of(to_text(call.phase), hash_of(call.path)) + call.attempt;
-  append_hex(out, span == 0 ? 1 : span, 16);
-  out += "-01\r\n";
-}
+class TraceParent {
+ public:
+  explicit TraceParent(const engine::Call& call) {
+    char* out = text_ + 3;
+    for (const auto byte : call.saga.bytes()) out = put_hex(out, byte, 2);
+    const std::uint64_t span = hash_of(to_text(call.phase), hash_of(call.path)) + call.attempt;
+    put_hex(out + 1, span == 0 ? 1 : span, 16);
+  }
+  std::string_view text() const { return text_; }
 
-/// A line break would start a header of somebody else's.
-bool append_header(std::string& out, std::string_view name, std::string_view value) {
-  if (value.find_first_of(std::string_view("\r\n\0", 3)) != std::string_view::npos) return false;
-  out.append(name).append(": ").append(value).append("\r\n");
-  return true;
-}
+ private:
+  char text_[56] =
+      "00-"
+      "00000000000000000000000000000000-"
+      "0000000000000000-"
+      "01";
+};
 
-Result<Done> append_authentication(std::string& out, const dsl::Auth& auth,
-                                   const engine::Secrets* secrets) {
-  if (auth.type == dsl::AuthType::none) return Done{};
-  const auto secret = secrets != nullptr ? secrets->find(auth.secret) : std::nullopt;
-  if (!secret) return not_sendable("The secret `" + auth.secret + "` is not there; see --secrets.");
-  bool written = false;
+/// The head of a request. Takes nothing but what HTTP allows in each place.
+class RequestHead {
+ public:
+  explicit RequestHead(std::size_t body_bytes) { bytes_.reserve(512 + body_bytes); }
+
+  void add_line(std::string_view method, std::string_view base_path, std::string_view target) {
+    if (!dsl::is_token(method)) return refuse("its method");
+    if (!is_target(base_path) || !is_target(target)) return refuse("its path");
+    bytes_.append(method).append(" ").append(base_path).append(target).append(" HTTP/1.1\r\n");
+  }
+
+  void add(std::string_view name, std::string_view value) {
+    const auto field = dsl::HeaderField::of(name, value);
+    if (!field) {
+      return refuse(dsl::is_token(name) ? "the value of the header " + std::string(name)
+                                        : "the name of a header");
+    }
+    bytes_.append(field->name()).append(": ").append(field->value()).append("\r\n");
+  }
+
+  void refuse(const std::string& part) {
+    if (flaw_.empty()) flaw_ = "The request cannot be sent: HTTP cannot carry " + part + ".";
+  }
+
+  /// Why the request cannot be sent; empty: it can.
+  const std::string& flaw() const { return flaw_; }
+  std::string end(std::string_view body) && {
+    bytes_.append("\r\n").append(body);
+    return std::move(bytes_);
+  }
+
+ private:
+  /// Of a path and query (RFC 9112, 3.2): visible ASCII.
+  static bool is_target(std::string_view text) {
+    return std::all_of(text.begin(), text.end(), [](char c) { return c > ' ' && c < 0x7F; });
+  }
+
+  std::string bytes_;
+  std::string flaw_;
+};
+
+void add_authentication(RequestHead& head, const dsl::Auth& auth, const std::string& secret) {
+  const std::string_view name = dsl::credential_header(auth);
   switch (auth.type) {
     case dsl::AuthType::none:
-      break;
+      return;
     case dsl::AuthType::bearer:
-      written = append_header(out, "Authorization", "Bearer " + *secret);
-      break;
+      return head.add(name, "Bearer " + secret);
     case dsl::AuthType::basic:
-      written = append_header(out, "Authorization", "Basic " + base64(*secret));
-      break;
+      return head.add(name, "Basic " + base64(secret));
     case dsl::AuthType::api_key:
-      written = append_header(out, auth.header.empty() ? "X-Api-Key" : auth.header, *secret);
-      break;
+      return head.add(name, secret);
     case dsl::AuthType::oauth2:
     case dsl::AuthType::hmac:
-      return not_sendable("Authentication by oauth2 and hmac is not supported by this version.");
+      BACKSTITCH_INVARIANT(false, "credentials of this kind are refused before");
   }
-  if (!written)
-    return not_sendable("The secret `" + auth.secret + "` holds a line break or a NUL.");
-  return Done{};
 }
 
-/// A header may hold any bytes; expressions and the journal hold text.
+/// The secret that the service's authentication needs; empty: none.
+Result<std::string> secret_for(const engine::Call& call, const engine::Secrets* secrets) {
+  const dsl::Auth& auth = call.service->auth;
+  if (auth.type == dsl::AuthType::none) return std::string{};
+  if (auth.type == dsl::AuthType::oauth2 || auth.type == dsl::AuthType::hmac)
+    return not_sendable("Authentication by oauth2 and hmac is not supported by this version.");
+  auto secret = find_secret(secrets, auth.secret, call.registered_name());
+  if (!secret) return secret;
+  // Perhaps it is just being written.
+  const bool is_plain = auth.type != dsl::AuthType::basic;
+  if (secret->empty() || (is_plain && !dsl::is_field_value(*secret))) {
+    return Error{ErrorCode::invalid, secret_missing,
+                 "The secret `" + auth.secret +
+                     "` is empty or holds a byte that no header can carry; write its file anew."};
+  }
+  return secret;
+}
+
+/// A header may come with any bytes; expressions and the journal hold text.
 bool is_text(const std::string& value) {
-  if (value.find('\0') != std::string::npos) return false;
+  if (!dsl::is_field_value(value)) return false;
   try {
     static_cast<void>(Json(value).dump());  // throws on invalid UTF-8
     return true;
@@ -108,62 +151,108 @@ std::string_view value_of(const Headers& headers, std::string_view wanted) {
   return found;
 }
 
-engine::Response response_of(int status, Headers headers, engine::AnswerBody body) {
+/// An answer that is not the participant's own is not read: it may belong to another saga.
+template <class ReadBody>
+engine::Response response_of(const engine::Call& call, int status, Headers headers,
+                             ReadBody&& read_body) {
   std::erase_if(headers, [](const auto& header) { return !is_text(header.second); });
-  return {status, std::move(headers), std::move(body.value), std::move(body.unreadable)};
+  std::string foreign = engine::foreign_answer(call.service->answers, call.request, headers);
+  if (!foreign.empty()) return {status, {}, nullptr, {}, std::move(foreign)};
+  engine::AnswerBody body = read_body(headers);
+  return {status, std::move(headers), std::move(body.value), std::move(body.unreadable), {}};
+}
+
+/// No header of the author's takes the place of one of the engine's.
+void add_stated_headers(RequestHead& head, const engine::Call& call) {
+  const dsl::Service& service = *call.service;
+  for (const auto& [name, value] : call.request.headers) {
+    const bool is_services = dsl::is_same_header(name, service.idempotency_header) ||
+                             dsl::is_same_header(name, dsl::credential_header(service.auth));
+    if (is_services || !dsl::is_authors_header(name))
+      head.refuse("the header " + name + ", which is the engine's");
+    head.add(name, value);
+  }
+}
+
+bool states(const engine::RenderedRequest& request, std::string_view header) {
+  return std::any_of(request.headers.begin(), request.headers.end(),
+                     [&](const auto& stated) { return dsl::is_same_header(stated.first, header); });
+}
+
+void add_engine_headers(RequestHead& head, const engine::Call& call) {
+  const engine::RenderedRequest& request = call.request;
+  if (!request.key.empty()) head.add(call.service->idempotency_header, request.key);
+  head.add("Saga-Id", call.saga.text());
+  head.add("Saga-Step", call.path);
+  head.add("Saga-Phase", phase_header(call.phase));
+  head.add("Saga-Attempt", std::to_string(call.attempt));
+  if (!request.compensates.empty()) head.add("Saga-Compensates", request.compensates);
+  if (!request.probes.empty()) head.add("Saga-Probes", request.probes);
+  if (!request.callback.empty()) head.add("Saga-Callback", request.callback);
+  head.add("traceparent", TraceParent(call).text());
 }
 
 }  // namespace
 
 Result<std::string> write_request(const engine::Call& call, const Url& url,
-                                  const engine::Secrets* secrets, const std::string& version) {
+                                  const engine::Secrets* secrets, const std::string& version,
+                                  SentSecrets& sent) {
   const engine::RenderedRequest& request = call.request;
-  std::string out;
-  out.reserve(512 + request.body.size() + request.target.size());
-  out.append(request.method)
-      .append(" ")
-      .append(url.path)
-      .append(request.target)
-      .append(" HTTP/1.1\r\n");
-  bool clean = request.target.find_first_of(std::string_view(" \r\n\0", 4)) == std::string::npos &&
-               append_header(out, "Host", url.authority) &&
-               append_header(out, "User-Agent", "backstitch/" + version) &&
-               append_header(out, "Accept", "application/json") &&
-               append_header(out, "Accept-Encoding", "identity");
-  if (call.service->idempotency == dsl::Idempotency::none)
-    clean = clean && append_header(out, "Connection", "close");
-  for (const auto& [name, value] : request.headers)
-    clean = clean && append_header(out, name, value);
-  if (!request.key.empty())
-    clean = clean && append_header(out, call.service->idempotency_header, request.key);
-  clean = clean && append_header(out, "Saga-Id", call.saga.text()) &&
-          append_header(out, "Saga-Step", call.path) &&
-          append_header(out, "Saga-Phase", phase_header(call.phase)) &&
-          append_header(out, "Saga-Attempt", std::to_string(call.attempt));
-  if (!request.compensates.empty())
-    clean = clean && append_header(out, "Saga-Compensates", request.compensates);
-  if (!request.probes.empty()) clean = clean && append_header(out, "Saga-Probes", request.probes);
-  if (!request.callback.empty())
-    clean = clean && append_header(out, "Saga-Callback", request.callback);
-  if (!clean) return not_sendable("A header or the path of the request holds a line break.");
-  append_traceparent(out, call);
-  if (auto added = append_authentication(out, call.service->auth, secrets); !added)
-    return added.error();
-  if (!request.body.empty() || (request.method != "GET" && request.method != "HEAD")) {
-    out.append("Content-Length: ").append(std::to_string(request.body.size())).append("\r\n");
+  const auto secret = secret_for(call, secrets);
+  if (!secret) return secret.error();
+  if (!secret->empty()) sent.add(call.service->auth.type, *secret);
+  RequestHead head(request.body.size() + request.target.size());
+  head.add_line(request.method, url.path, request.target);
+  head.add("Host", url.authority);
+  if (!states(request, "User-Agent")) head.add("User-Agent", "backstitch/" + version);
+  if (!states(request, "Accept")) head.add("Accept", "application/json");
+  head.add("Accept-Encoding", "identity");
+  if (!keeps_connections(*call.service)) head.add("Connection", "close");
+  add_stated_headers(head, call);
+  add_engine_headers(head, call);
+  add_authentication(head, call.service->auth, *secret);
+  if (!request.body.empty() || (request.method != "GET" && request.method != "HEAD"))
+    head.add("Content-Length", std::to_string(request.body.size()));
+  if (!head.flaw().empty()) return not_sendable(head.flaw());
+  return std::move(head).end(request.body);
+}
+
+bool keeps_connections(const dsl::Service& service) {
+  return service.keep_alive && service.idempotency != dsl::Idempotency::none;
+}
+
+std::string framing_error(unsigned version, const Headers& headers) {
+  const std::string* coding = nullptr;
+  const std::string* length = nullptr;
+  for (const auto& [name, value] : headers) {
+    if (name == "transfer-encoding") {
+      if (coding != nullptr || !boost::beast::iequals(value, "chunked"))
+        return "the Transfer-Encoding of the answer is not exactly `chunked`";
+      coding = &value;
+    } else if (name == "content-length") {
+      if (length != nullptr && *length != value)
+        return "the answer has two Content-Length headers that differ";
+      length = &value;
+    }
   }
-  out.append("\r\n").append(request.body);
-  return out;
+  if (coding != nullptr && length != nullptr)
+    return "the answer has both Transfer-Encoding and Content-Length";
+  if (coding != nullptr && version < 11) return "an answer of HTTP/1.0 has a Transfer-Encoding";
+  return {};
 }
 
-engine::Response read_response(int status, Headers headers, const std::string& body) {
-  auto read = engine::read_body(value_of(headers, "content-type"),
-                                value_of(headers, "content-encoding"), body);
-  return response_of(status, std::move(headers), std::move(read));
+engine::Response read_response(const engine::Call& call, int status, Headers headers,
+                               const std::string& body) {
+  return response_of(call, status, std::move(headers), [&](const Headers& known) {
+    return engine::read_body(value_of(known, "content-type"), value_of(known, "content-encoding"),
+                             body);
+  });
 }
 
-engine::Response oversized_response(int status, Headers headers, std::size_t bytes_max) {
-  return response_of(status, std::move(headers), engine::oversized_body(bytes_max));
+engine::Response oversized_response(const engine::Call& call, int status, Headers headers) {
+  return response_of(call, status, std::move(headers), [&](const Headers&) {
+    return engine::oversized_body(call.service->response_bytes_max);
+  });
 }
 
 }  // namespace backstitch::http

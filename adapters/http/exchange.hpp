@@ -11,6 +11,7 @@
 #include <backstitch/engine/ports/participants.hpp>
 #include <backstitch/engine/ports/secrets.hpp>
 
+#include "sent_secrets.hpp"
 #include "url.hpp"
 
 namespace backstitch::http {
@@ -18,22 +19,41 @@ namespace backstitch::http {
 struct Exchange {
   engine::Call call;
   std::string request;  ///< head and body, as sent
+  SentSecrets secrets;  ///< of the request
   engine::SteadyTime deadline;
+  engine::SteadyTime began{};  ///< on the connection that carries it
   engine::TimerId timer = 0;
   std::function<void(engine::CallResult)> done;
 };
 
-/// The bytes of a request: the author's headers, the engine's, and authentication.
-/// @return an error naming the secret or the kind of authentication that is missing
+/// The bytes of a request: the author's headers, the engine's, and authentication. Whatever was
+/// validated before, nothing is written but what HTTP allows in its place, and no header of the
+/// author's in the place of one of the engine's.
+/// @param sent  gets the secrets that are in it
+/// @return an error naming the kind of authentication that is missing or the part of the request
+/// that HTTP cannot carry, or invalid/secret-missing
 Result<std::string> write_request(const engine::Call& call, const Url& url,
-                                  const engine::Secrets* secrets, const std::string& version);
+                                  const engine::Secrets* secrets, const std::string& version,
+                                  SentSecrets& sent);
+
+/// Whether connections to the service carry one call after another. The answer to a call on a kept
+/// connection that the peer has just closed is lost: where nothing can be sent again, every call
+/// has a connection of its own.
+bool keeps_connections(const dsl::Service& service);
 
 using Headers = std::vector<std::pair<std::string, std::string>>;
 
-/// A complete answer as the machine sees it, whatever its body; see engine::read_body. Header
-/// values that are not UTF-8 are left out.
-engine::Response read_response(int status, Headers headers, const std::string& body);
-/// The same for an answer whose body exceeds `bytes_max` and was not read.
-engine::Response oversized_response(int status, Headers headers, std::size_t bytes_max);
+/// Why it cannot be told where the body of an answer with these headers ends; empty: it can. Such
+/// an answer settles nothing, whatever its status line says.
+/// @param version  of HTTP: 10 or 11
+/// @param headers  with lower-case names
+std::string framing_error(unsigned version, const Headers& headers);
+
+/// A complete answer to the call as the machine sees it, whatever its body; see engine::read_body.
+/// Header values that are not field values of HTTP or not UTF-8 are left out.
+engine::Response read_response(const engine::Call& call, int status, Headers headers,
+                               const std::string& body);
+/// The same for an answer whose body exceeds the service's `maxResponseBytes` and was not read.
+engine::Response oversized_response(const engine::Call& call, int status, Headers headers);
 
 }  // namespace backstitch::http

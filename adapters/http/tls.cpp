@@ -2,6 +2,8 @@
 
 #include <boost/asio/buffer.hpp>
 
+#include "secret.hpp"
+
 namespace backstitch::http {
 namespace {
 
@@ -12,16 +14,9 @@ Error tls_error(const std::string& message) {
   return {ErrorCode::invalid, "tls-invalid", message};
 }
 
-Result<std::string> secret_of(const std::string& name, const engine::Secrets* secrets) {
-  if (secrets != nullptr) {
-    if (auto secret = secrets->find(name)) return std::move(*secret);
-  }
-  return tls_error("The secret `" + name + "` is not there; see --secrets.");
-}
-
 Result<Done> use_client_certificate(ssl::context& context, const std::string& name,
-                                    const engine::Secrets* secrets) {
-  const auto pem = secret_of(name, secrets);
+                                    const engine::Secrets* secrets, std::string_view service) {
+  const auto pem = find_secret(secrets, name, service);
   if (!pem) return pem.error();
   error_code error;
   context.use_certificate_chain(boost::asio::buffer(*pem), error);
@@ -36,24 +31,26 @@ Result<Done> use_client_certificate(ssl::context& context, const std::string& na
 }  // namespace
 
 Result<std::shared_ptr<ssl::context>> make_tls_context(const dsl::Tls& tls,
-                                                       const engine::Secrets* secrets) {
+                                                       const engine::Secrets* secrets,
+                                                       std::string_view service) {
   auto context = std::make_shared<ssl::context>(ssl::context::tls_client);
   context->set_options(ssl::context::default_workarounds | ssl::context::no_sslv2 |
-                       ssl::context::no_sslv3 | ssl::context::no_tlsv1 | ssl::context::no_tlsv1_1);
+                       ssl::context::no_sslv3 | ssl::context::no_tlsv1 | ssl::context::no_tlsv1_1 |
+                       SSL_OP_NO_RENEGOTIATION);
   if (tls.version_min == "1.3") context->set_options(ssl::context::no_tlsv1_2);
   error_code error;
   if (tls.ca.empty()) {
     context->set_default_verify_paths(error);
     if (error) return tls_error("The system's authorities cannot be read: " + error.message());
   } else {
-    const auto pem = secret_of(tls.ca, secrets);
+    const auto pem = find_secret(secrets, tls.ca, service);
     if (!pem) return pem.error();
     context->add_certificate_authority(boost::asio::buffer(*pem), error);
     if (error)
       return tls_error("The secret `" + tls.ca + "` is not a PEM certificate: " + error.message());
   }
   if (!tls.client_cert.empty()) {
-    if (auto used = use_client_certificate(*context, tls.client_cert, secrets); !used)
+    if (auto used = use_client_certificate(*context, tls.client_cert, secrets, service); !used)
       return used.error();
   }
   return context;

@@ -1,5 +1,6 @@
 #pragma once
 #include <memory>
+#include <string_view>
 
 #include <boost/asio/ssl/context.hpp>
 
@@ -10,7 +11,9 @@
 namespace backstitch::http {
 
 /// Verification is always on; authorities are the system's, or the one the service names.
+/// @param service  registered name; empty: it is written in a definition and has no secrets
 Result<std::shared_ptr<boost::asio::ssl::context>> make_tls_context(const dsl::Tls& tls,
-                                                                    const engine::Secrets* secrets);
+                                                                    const engine::Secrets* secrets,
+                                                                    std::string_view service);
 
 }  // namespace backstitch::http

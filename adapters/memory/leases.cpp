@@ -11,50 +11,87 @@ void MemoryStore::renew(LeaseRequest request, std::function<void(Result<LeaseAns
   {
     const std::lock_guard lock(mutex_);
     leases.database_now = now();
-    NodeInfo& node = nodes_[request.node];
-    if (node.name.empty() || request.first) node.started_at = leases.database_now;
-    node.name = request.node;
-    node.address = request.address;
-    node.shards_max = request.shards_max;
-    node.renewed_at = leases.database_now;
-    node.expires_at = leases.database_now + request.lease;
-    const std::size_t share = fair_share(request.node);
-    std::size_t held = 0;
-    for (Owner& owner : shards_) {
-      if (owner.node != request.node) continue;
-      ++held;
-      if (request.first) owner.epoch = Epoch(owner.epoch.get() + 1);
+    if (const Process* namesake = namesake_of(request)) {
+      leases.namesake = Namesake{namesake->info.address, namesake->info.renewed_at};
+    } else {
+      renew_and_take(request, leases);
     }
-    // Free ones first, then those of nodes whose lease ended, the longest dead first.
-    for (std::size_t i = 0; i < shards_.size() && held < share; ++i) {
-      if (!shards_[i].node.empty()) continue;
-      take(i, request.node);
-      ++held;
-    }
-    std::vector<std::pair<TimePoint, std::string>> dead;
-    for (const auto& [name, other] : nodes_) {
-      if (name != request.node && other.expires_at <= leases.database_now)
-        dead.emplace_back(other.expires_at, name);
-    }
-    std::sort(dead.begin(), dead.end());
-    for (const auto& [end, name] : dead) {
-      bool left = false;
-      for (std::size_t i = 0; i < shards_.size(); ++i) {
-        if (shards_[i].node != name) continue;
-        left = held >= share;
-        if (left) break;
-        take(i, request.node);
-        ++held;
-      }
-      if (!left) nodes_.erase(name);
-    }
-    for (std::size_t i = 0; i < shards_.size(); ++i) {
-      if (shards_[i].node == request.node)
-        leases.held.push_back({static_cast<Shard>(i), shards_[i].epoch});
-    }
-    leases.surplus = held > share ? held - share : 0;
   }
   answer<Result<LeaseAnswer>>(std::move(done), std::move(leases));
+}
+
+/// @return the process that keeps the name, if that is another one
+const MemoryStore::Process* MemoryStore::namesake_of(const LeaseRequest& request) const {
+  const auto found = nodes_.find(request.node.name);
+  if (found == nodes_.end()) return nullptr;
+  const Process& process = found->second;
+  if (process.incarnation == request.node.incarnation) return nullptr;
+  const bool lives =
+      process.info.expires_at > now() && has_sessions_ && has_sessions_(process.incarnation);
+  return !request.first || lives ? &process : nullptr;
+}
+
+/// Makes the caller the process of its name: an earlier one is shut out.
+void MemoryStore::enter(const LeaseRequest& request) {
+  Process& process = nodes_[request.node.name];
+  if (process.incarnation != request.node.incarnation) {
+    process.incarnation = request.node.incarnation;
+    process.info.name = request.node.name;
+    process.info.started_at = now();
+    for (Owner& owner : shards_) {
+      if (owner.node == request.node.name) owner = taken(owner, owner.node);
+    }
+  }
+  process.info.address = request.address;
+  process.info.shards_max = request.shards_max;
+  process.info.renewed_at = now();
+  process.info.expires_at = now() + request.lease;
+}
+
+bool MemoryStore::is_current(const NodeIdentity& node) const {
+  const auto found = nodes_.find(node.name);
+  return found != nodes_.end() && found->second.incarnation == node.incarnation;
+}
+
+void MemoryStore::set_sessions(std::function<bool(const std::string& incarnation)> has_sessions) {
+  const std::lock_guard lock(mutex_);
+  has_sessions_ = std::move(has_sessions);
+}
+
+void MemoryStore::renew_and_take(const LeaseRequest& request, LeaseAnswer& leases) {
+  enter(request);
+  const std::string& name = request.node.name;
+  const std::size_t share = fair_share(name);
+  auto held = static_cast<std::size_t>(std::count_if(
+      shards_.begin(), shards_.end(), [&](const Owner& owner) { return owner.node == name; }));
+  // Free ones first, then those of nodes whose lease ended, the longest dead first.
+  for (std::size_t i = 0; i < shards_.size() && held < share; ++i) {
+    if (!shards_[i].node.empty()) continue;
+    take(i, name);
+    ++held;
+  }
+  std::vector<std::pair<TimePoint, std::string>> dead;
+  for (const auto& [other, process] : nodes_) {
+    if (other != name && process.info.expires_at <= leases.database_now)
+      dead.emplace_back(process.info.expires_at, other);
+  }
+  std::sort(dead.begin(), dead.end());
+  for (const auto& [end, other] : dead) {
+    bool left = false;
+    for (std::size_t i = 0; i < shards_.size(); ++i) {
+      if (shards_[i].node != other) continue;
+      left = held >= share;
+      if (left) break;
+      take(i, name);
+      ++held;
+    }
+    if (!left) nodes_.erase(other);
+  }
+  for (std::size_t i = 0; i < shards_.size(); ++i) {
+    if (shards_[i].node == name)
+      leases.held.push_back({static_cast<Shard>(i), shards_[i].epoch, shards_[i].suspect});
+  }
+  leases.surplus = held > share ? held - share : 0;
 }
 
 /// The level to which all living nodes can fill up, each to its own limit at most, so that all
@@ -66,36 +103,79 @@ std::size_t MemoryStore::fair_share(const std::string& node) const {
     ++level;
     held = 0;
     for (const auto& [name, one] : nodes_) {
-      if (one.expires_at > present) held += std::min(one.shards_max, level);
+      if (one.info.expires_at > present) held += std::min(one.info.shards_max, level);
     }
   }
-  return std::min(nodes_.at(node).shards_max, level);
+  return std::min(nodes_.at(node).info.shards_max, level);
+}
+
+MemoryStore::Owner MemoryStore::taken(const Owner& from, const std::string& node) {
+  return {node, Epoch(from.epoch.get() + 1), false, !from.proven};
 }
 
 void MemoryStore::take(std::size_t shard, const std::string& node) {
-  shards_[shard] = {node, Epoch(shards_[shard].epoch.get() + 1)};
+  shards_[shard] = taken(shards_[shard], node);
 }
 
-void MemoryStore::give_up(std::string node, std::vector<Shard> shards,
+void MemoryStore::prove(NodeIdentity node, std::vector<Shard> shards,
+                        std::function<void(Result<Done>)> done) {
+  {
+    const std::lock_guard lock(mutex_);
+    for (const Shard shard : shards) {
+      if (shards_[shard].node != node.name || !is_current(node)) continue;
+      shards_[shard].proven = true;
+      shards_[shard].suspect = false;
+    }
+  }
+  answer<Result<Done>>(std::move(done), Done{});
+}
+
+void MemoryStore::strike(SagaId saga, bool again, std::function<void(Result<std::int64_t>)> done) {
+  std::int64_t strikes = 0;
+  {
+    const std::lock_guard lock(mutex_);
+    std::int64_t& counted = strikes_[saga];
+    if (counted == 0 || again) strikes = ++counted;
+  }
+  answer<Result<std::int64_t>>(std::move(done), strikes);
+}
+
+void MemoryStore::forgive(SagaId saga, std::function<void(Result<Done>)> done) {
+  {
+    const std::lock_guard lock(mutex_);
+    strikes_.erase(saga);
+  }
+  answer<Result<Done>>(std::move(done), Done{});
+}
+
+/// Whoever can give a shard up has survived it.
+void MemoryStore::set_free(Owner& owner) {
+  owner.node.clear();
+  owner.proven = true;
+}
+
+void MemoryStore::give_up(NodeIdentity node, std::vector<Shard> shards,
                           std::function<void(Result<Done>)> done) {
   {
     const std::lock_guard lock(mutex_);
     for (const Shard shard : shards) {
-      if (shards_[shard].node == node) shards_[shard].node.clear();
+      if (shards_[shard].node == node.name && is_current(node)) set_free(shards_[shard]);
     }
     tell_of_free_shards();
   }
   answer<Result<Done>>(std::move(done), Done{});
 }
 
-void MemoryStore::release(std::string node, std::function<void(Result<Done>)> done) {
+void MemoryStore::release(NodeIdentity node, std::function<void(Result<Done>)> done) {
   {
     const std::lock_guard lock(mutex_);
-    for (Owner& owner : shards_) {
-      if (owner.node == node) owner.node.clear();
+    if (is_current(node)) {
+      for (Owner& owner : shards_) {
+        if (owner.node == node.name) set_free(owner);
+      }
+      nodes_.erase(node.name);
+      tell_of_free_shards();
     }
-    nodes_.erase(node);
-    tell_of_free_shards();
   }
   answer<Result<Done>>(std::move(done), Done{});
 }
@@ -105,7 +185,7 @@ void MemoryStore::nodes(std::function<void(Result<std::vector<NodeInfo>>)> done)
   {
     const std::lock_guard lock(mutex_);
     for (const auto& [name, node] : nodes_) {
-      NodeInfo& info = all.emplace_back(node);
+      NodeInfo& info = all.emplace_back(node.info);
       info.alive = info.expires_at > now();
       info.shards = static_cast<std::size_t>(
           std::count_if(shards_.begin(), shards_.end(),

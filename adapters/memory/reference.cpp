@@ -9,6 +9,11 @@ namespace backstitch::memory {
 
 using namespace engine;
 
+/// Whoever has this store has everything in it.
+void MemoryStore::secret(std::function<void(Result<std::string>)> done) {
+  answer<Result<std::string>>(std::move(done), std::string("the key of a store in memory"));
+}
+
 void MemoryStore::changes(std::int64_t revision, std::function<void(Result<CatalogContent>)> done) {
   CatalogContent content;
   {

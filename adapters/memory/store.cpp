@@ -67,19 +67,24 @@ std::optional<AppendResult> MemoryStore::known_key(const Append& item) {
   const AskedFor& asked = item.start->asked;
   for (const StartKey& key : item.start->keys) {
     const auto found = keys_.find({key.scope, key.key});
-    if (found == keys_.end() || found->second.saga == item.saga) continue;
-    const Key known = found->second;
+    const Key known = found == keys_.end() ? Key{item.saga} : found->second;
     const auto saga = sagas_.find(known.saga);
-    const bool failed = saga != sagas_.end() && saga->second.summary.status == "FAILED";
-    if (key.reuses_failed && failed) continue;
+    const bool failed = known.removed == "FAILED" ||
+                        (saga != sagas_.end() && saga->second.summary.status == "FAILED");
+    if (known.saga == item.saga || (key.reuses_failed && failed)) {
+      const std::int64_t generation = known.generation + (known.saga == item.saga ? 0 : 1);
+      if (key.generation.value_or(generation) == generation) continue;
+      return AppendResult{.outcome = AppendOutcome::regenerated, .generation = generation};
+    }
     if (known.hash.empty()) return AppendResult{.outcome = AppendOutcome::reserved};
-    const bool same =
-        known.hash == asked.hash && asked.stated_version.value_or(known.version) == known.version;
+    const bool same = known.removed.empty() && known.hash == asked.hash &&
+                      asked.stated_version.value_or(known.version) == known.version;
     if (same && key.is_business_key()) {
       for (const StartKey& other : item.start->keys)
         if (!other.is_business_key()) keys_.try_emplace({other.scope, other.key}, known);
     }
-    return AppendResult{AppendOutcome::duplicate, known.saga, same, key.is_business_key()};
+    return AppendResult{AppendOutcome::duplicate, known.saga, same, key.is_business_key(),
+                        !known.removed.empty()};
   }
   if (item.only_asks) return AppendResult{.outcome = AppendOutcome::unknown};
   return std::nullopt;
@@ -87,8 +92,12 @@ std::optional<AppendResult> MemoryStore::known_key(const Append& item) {
 
 void MemoryStore::keep_keys(const Append& item) {
   const NewSaga& start = *item.start;
-  for (const StartKey& key : start.keys)
-    keys_[{key.scope, key.key}] = {item.saga, start.asked.hash, start.version};
+  for (const StartKey& key : start.keys) {
+    const auto known = keys_.try_emplace({key.scope, key.key}, Key{item.saga}).first;
+    const bool is_own = known->second.saga == item.saga;
+    known->second = {item.saga, start.asked.hash, start.version,
+                     known->second.generation + (is_own ? 0 : 1)};
+  }
   if (!item.inbox) return;
   // Callers' keys are kept; a start that cannot be kept gives its business key back.
   for (auto& [key, known] : keys_)
@@ -148,6 +157,7 @@ void MemoryStore::due(DueQuery query, std::function<void(Result<std::vector<Saga
 }
 
 void MemoryStore::remove_expired(std::vector<Shard> shards, std::size_t limit,
+                                 Duration key_retention,
                                  std::function<void(Result<std::size_t>)> done) {
   std::size_t removed = 0;
   {
@@ -164,8 +174,17 @@ void MemoryStore::remove_expired(std::vector<Shard> shards, std::size_t limit,
     for (const auto& [id, saga] : sagas_) {
       if (saga.parent && gone.count(*saga.parent) > 0) gone.insert(id);
     }
+    std::erase_if(keys_, [&](const auto& key) {
+      const Key& known = key.second;
+      const bool is_over = !known.removed.empty() && known.expires_at <= now();
+      return is_over || (key.first.first == "child" && gone.count(known.saga) > 0);
+    });
+    for (auto& [key, known] : keys_) {
+      if (gone.count(known.saga) == 0) continue;
+      known.removed = sagas_.at(known.saga).summary.status;
+      known.expires_at = now() + key_retention;
+    }
     for (const auto& id : gone) sagas_.erase(id);
-    std::erase_if(keys_, [&](const auto& key) { return gone.count(key.second.saga) > 0; });
   }
   answer<Result<std::size_t>>(std::move(done), removed);
 }
@@ -176,7 +195,7 @@ void MemoryStore::list(ListQuery query,
   {
     const std::lock_guard lock(mutex_);
     auto at = query.before ? sagas_.lower_bound(*query.before) : sagas_.end();
-    while (at != sagas_.begin() && summaries.size() < std::min(query.limit, limit_max)) {
+    while (at != sagas_.begin() && summaries.size() < std::min(query.limit, page_max)) {
       --at;
       if (matches(at->second, query)) summaries.push_back(at->second.summary);
     }
@@ -194,7 +213,8 @@ bool MemoryStore::matches(const Saga& saga, const ListQuery& query) const {
       std::find(query.statuses.begin(), query.statuses.end(), row.status) == query.statuses.end()) {
     return false;
   }
-  return (!query.definition || *query.definition == row.definition) &&
+  return (!query.first || row.id >= *query.first) && (!query.last || row.id <= *query.last) &&
+         (!query.definition || *query.definition == row.definition) &&
          (!query.business_key || query.business_key == row.business_key) &&
          std::all_of(query.labels.begin(), query.labels.end(), has_label) &&
          (!query.started_after || row.started_at >= *query.started_after) &&
@@ -203,8 +223,9 @@ bool MemoryStore::matches(const Saga& saga, const ListQuery& query) const {
 }
 
 void MemoryStore::history(SagaId saga, Sequence after, std::size_t limit,
-                          std::function<void(Result<std::vector<EventRecord>>)> done) {
-  using Answer = Result<std::vector<EventRecord>>;
+                          std::function<void(Result<HistoryPage>)> done) {
+  using Answer = Result<HistoryPage>;
+  limit = std::min(limit, page_max - 1);
   const std::lock_guard lock(mutex_);
   const auto found = sagas_.find(saga);
   if (found == sagas_.end()) {
@@ -214,10 +235,10 @@ void MemoryStore::history(SagaId saga, Sequence after, std::size_t limit,
   const std::vector<EventRecord>& log = found->second.log;
   const auto from = static_cast<std::size_t>(std::max<std::int64_t>(0, after.get()));
   std::vector<EventRecord> events;
-  for (std::size_t i = from; i < log.size() && events.size() < std::min(limit, limit_max); ++i) {
+  for (std::size_t i = from; i < log.size() && events.size() <= limit; ++i) {
     events.push_back(log[i]);
   }
-  answer<Answer>(std::move(done), std::move(events));
+  answer<Answer>(std::move(done), history_page(std::move(events), limit));
 }
 
 std::vector<std::pair<SagaId, AuditEntry>> MemoryStore::audited() const {

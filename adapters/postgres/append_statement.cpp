@@ -3,11 +3,14 @@
 namespace backstitch::postgres {
 const std::string& AppendStatement::sql() {
   static const std::string text = [] {
-    constexpr int parameters = 1 + 4 + 7 + 13 + 9 + 10 + 5 + 3;
+    constexpr int scalars = 3;
+    constexpr int parameters = scalars + 4 + 7 + 13 + 10 + 10 + 5 + 3;
+    // As text, so that scalars need no binary form of their own.
     std::string call =
-        "select item, outcome, existing, same_input, by_business_key"
-        " from backstitch.append_batch($1";
-    for (int i = 2; i <= parameters; ++i) call += ",$" + std::to_string(i);
+        "select item, outcome, existing, same_input, by_business_key, generation, "
+        "removed"
+        " from backstitch.append_batch($1,$2::text::uuid,$3::text::bigint";
+    for (int i = scalars + 1; i <= parameters; ++i) call += ",$" + std::to_string(i);
     return call + ")";
   }();
   return text;
@@ -32,9 +35,10 @@ void AppendStatement::reset() {
   for_each([](BinaryArray& array) { array.reset(); });
 }
 
-void AppendStatement::fill(std::string_view node, std::span<const engine::Append* const> items) {
+void AppendStatement::fill(const Fence& fence, std::span<const engine::Append* const> items) {
   reset();
-  node_ = node;
+  fence_ = fence;
+  generation_ = std::to_string(fence.generation);
   std::int32_t number = 0;
   for (const engine::Append* item : items) add_item(++number, *item);
 }
@@ -105,6 +109,7 @@ void AppendStatement::add_keys(std::int32_t number, const engine::NewSaga& start
     keys_.stated.add_optional(start.asked.stated_version);
     keys_.sent.add_unless_empty(start.asked.input);
     keys_.asks.add(only_asks);
+    keys_.generation.add_optional(key.generation);
   }
 }
 
@@ -122,9 +127,10 @@ void AppendStatement::add_row(std::int32_t number, std::int64_t last,
   rows_.expires_at.add_optional(row.expires_at);
 }
 
-std::vector<std::string_view> AppendStatement::arrays() {
+std::vector<std::string_view> AppendStatement::parameters() {
   std::vector<std::string_view> all;
-  all.reserve(51);
+  all.reserve(55);
+  all.insert(all.end(), {fence_.node.name, fence_.node.incarnation, generation_});
   for_each([&](BinaryArray& array) { all.push_back(array.bytes()); });
   return all;
 }

@@ -7,6 +7,7 @@
 #include <backstitch/engine/ports/store.hpp>
 
 #include "binary_array.hpp"
+#include "membership.hpp"
 
 namespace backstitch::postgres {
 
@@ -22,11 +23,11 @@ class AppendStatement {
   static const std::string& read_back_sql();
 
   /// @pre no saga and no start key twice
-  void fill(std::string_view node, std::span<const engine::Append* const> items);
+  void fill(const Fence& fence, std::span<const engine::Append* const> items);
 
-  const std::string& node() const { return node_; }
-  /// Every array parameter, in order.
-  std::vector<std::string_view> arrays();
+  /// Every parameter, in order.
+  std::vector<std::string_view> parameters();
+  std::int64_t generation() const { return fence_.generation; }
   /// Those of the events alone.
   std::vector<std::string_view> event_arrays();
 
@@ -46,7 +47,8 @@ class AppendStatement {
   void add_keys(std::int32_t number, const engine::NewSaga& start, bool only_asks);
   void add_row(std::int32_t number, std::int64_t last, const engine::RowChange& row);
 
-  std::string node_;
+  Fence fence_;
+  std::string generation_;
   struct Items {
     BinaryArray saga{Oid::uuid}, shard{Oid::smallint}, epoch{Oid::bigint}, expected{Oid::bigint};
     void for_each(auto&& f) { (f(saga), f(shard), f(epoch), f(expected)); }
@@ -69,9 +71,10 @@ class AppendStatement {
   struct Keys {
     BinaryArray item{Oid::integer}, scope{Oid::text}, key{Oid::text}, reuses{Oid::boolean},
         hash{Oid::text}, version{Oid::bigint}, stated{Oid::bigint}, sent{Oid::jsonb},
-        asks{Oid::boolean};
+        asks{Oid::boolean}, generation{Oid::bigint};
     void for_each(auto&& f) {
-      (f(item), f(scope), f(key), f(reuses), f(hash), f(version), f(stated), f(sent), f(asks));
+      (f(item), f(scope), f(key), f(reuses), f(hash), f(version), f(stated), f(sent), f(asks),
+       f(generation));
     }
   } keys_;
   struct Rows {

@@ -1,10 +1,13 @@
 #include "lane.hpp"
 
 #include <algorithm>
+#include <string_view>
 #include <unordered_set>
+#include <utility>
 
 #include <backstitch/system/failpoint.hpp>
 
+#include "condition.hpp"
 #include "failure.hpp"
 
 // Lost answers
@@ -40,11 +43,18 @@ using std::chrono::milliseconds;
 constexpr milliseconds backoff_min{50};
 constexpr milliseconds backoff_max{1000};
 constexpr milliseconds probe_interval{1000};
+/// Longer than the journals wait before they try a failed append again.
+constexpr milliseconds forgotten_after{3000};
 /// Races for a key end after one repetition, when the other's row is visible. More of them means
 /// that items block each other; then they are written one by one.
 constexpr int tries_together_max = 3;
 constexpr int tries_alone_max = 20;
-constexpr int tries_for_key_max = 2;
+/// Parts of a batch that the database fails at, one after the other, until the rest is not tried.
+constexpr int failures_in_row_max = 16;
+constexpr std::string_view lock_not_available = "55P03";
+constexpr std::string_view serialization_failure = "40001";
+/// Not an item's outcome: what append_batch answers of item 0.
+constexpr int fence_changed = 7;
 const AppendResult abandoned{AppendOutcome::abandoned};
 
 AppendOutcome outcome_of(int stored) {
@@ -59,10 +69,22 @@ AppendOutcome outcome_of(int stored) {
       return AppendOutcome::reserved;
     case 5:
       return AppendOutcome::unknown;
+    case 6:
+      return AppendOutcome::regenerated;
     default:
       break;
   }
   throw InvariantViolation("append_batch answered outcome " + std::to_string(stored));
+}
+
+std::uint64_t microseconds_since(std::chrono::steady_clock::time_point begin) {
+  const auto time = std::chrono::steady_clock::now() - begin;
+  return static_cast<std::uint64_t>(
+      std::chrono::duration_cast<std::chrono::microseconds>(time).count());
+}
+
+bool brings_key(const Append& item) {
+  return item.start && !item.start->keys.empty();
 }
 
 /// Ends the server process and returns once it can do nothing more.
@@ -78,25 +100,31 @@ bool end_backend(Session& session, const Backend& old) {
 
 }  // namespace
 
-SessionOptions Lane::session_options(std::string url, std::string application_name) {
+SessionOptions Lane::session_options(std::string url, std::string application_name,
+                                     std::string lane) {
   // The statement's plan is known: walk the arrays, look each row up by its key. Left to itself,
   // the planner would plan each batch anew, or keep a plan made when the tables were still empty.
   return {std::move(url),
           std::move(application_name),
+          std::move(lane),
           {{"plan_cache_mode", "force_generic_plan"},
            {"enable_seqscan", "off"},
            {"enable_bitmapscan", "off"},
            {"enable_hashjoin", "off"},
            {"enable_mergejoin", "off"},
            {"jit", "off"},
-           {"statement_timeout", "30s"},
-           {"lock_timeout", "1s"},
-           {"idle_in_transaction_session_timeout", "30s"}}};
+           {"lock_timeout", "1s"}}};
 }
 
-Lane::Lane(SessionOptions options, std::unique_ptr<Session> first, const NodeName& node,
-           Health& health)
-    : options_(std::move(options)), node_(node), health_(health), session_(std::move(first)) {
+Lane::Lane(SessionOptions options, std::unique_ptr<Session> first, Membership& membership,
+           LaneGate& gate, FailureLog& log, Health& health, Meters& meters)
+    : options_(std::move(options)),
+      membership_(membership),
+      gate_(gate),
+      log_(log),
+      health_(health),
+      meters_(meters),
+      session_(std::move(first)) {
   thread_ = std::thread([this] { run(); });
 }
 
@@ -133,13 +161,16 @@ void Lane::run() {
   session_.reset();
 }
 
-/// Waits for work; meanwhile looks once a second whether a lost database is back.
+/// Waits for work; meanwhile looks once a second whether a lost database is back. Where nothing has
+/// been tried for a while since an append failed, nothing is known to be wrong.
 std::optional<Lane::Work> Lane::next() {
   std::unique_lock lock(mutex_);
   const auto ready = [&] { return stopped_ || !queue_.empty(); };
   while (!ready()) {
-    if (session_) {
+    if (session_ && health_.is_up()) {
       wake_.wait(lock, ready);
+    } else if (session_) {
+      if (!wake_.wait_for(lock, forgotten_after, ready)) health_.set_up();
     } else if (!wake_.wait_for(lock, probe_interval, ready)) {
       lock.unlock();
       connect();
@@ -154,7 +185,7 @@ std::optional<Lane::Work> Lane::next() {
 
 /// Cuts the batch into rounds in which no saga and no start key occurs twice: items of one
 /// statement do not see each other.
-Lane::Results Lane::write(const Batch& batch) {
+Lane::Results Lane::write(Batch& batch) {
   Results results(batch.size(), abandoned);
   Round left;
   for (std::size_t i = 0; i < batch.size(); ++i) left.push_back({&batch[i], &results[i]});
@@ -172,77 +203,158 @@ Lane::Results Lane::write(const Batch& batch) {
       }
       (alone ? round : later).push_back(pending);
     }
-    if (!write_round(std::move(round))) break;
+    if (!write_parts(std::move(round))) break;
     left = std::move(later);
   }
   return results;
 }
 
-bool Lane::write_round(Round round) {
+/// What the database fails at is cut in halves, so that one item does not spoil the others. Which
+/// is at fault, the items or the database, is not for the lane to say: see Journal.
+bool Lane::write_parts(Round round) {
+  std::deque<Round> parts;
+  parts.push_back(std::move(round));
+  bool is_any_answered = false;
+  int failures = 0;
+  for (; !parts.empty(); parts.pop_front()) {
+    Round& part = parts.front();
+    // The database fails at everything, it seems.
+    const bool is_vain = !is_any_answered && failures >= failures_in_row_max;
+    const Written written = is_vain ? Written::failed : write_round(part);
+    if (written == Written::stopped) return false;
+    is_any_answered |= written == Written::answered;
+    if (written == Written::answered) continue;
+    ++failures;
+    if (is_vain || part.size() == 1) {
+      fail(part);
+      continue;
+    }
+    const auto middle = part.begin() + static_cast<std::ptrdiff_t>(part.size() / 2);
+    Round first(part.begin(), middle);
+    Round second(middle, part.end());
+    parts.push_back(std::move(first));
+    parts.push_back(std::move(second));
+  }
+  if (failures > 0 && !is_any_answered) health_.set_down(failing_);
+  return true;
+}
+
+void Lane::fail(Round& round) {
+  for (Pending& pending : round) {
+    pending.result->outcome = AppendOutcome::failed;
+    pending.result->unwritten = std::make_shared<Append>(std::move(*pending.item));
+  }
+}
+
+Lane::Written Lane::write_round(Round& round) {
+  bool is_blocked = false;
+  bool is_fence_old = false;
   for (int tries = 1; !round.empty(); ++tries) {
-    if (!ensure_session()) return false;
+    if (!ensure_session()) return Written::stopped;
     try {
-      send(round);
-      return true;
+      if (std::exchange(is_blocked, false)) answer_blocked(round);
+      if (std::exchange(is_fence_old, false) && !read_fence(round) && !back_off())
+        return Written::stopped;
+      if (round.empty() || send(round)) return Written::answered;
+      is_fence_old = true;
     } catch (const InvariantViolation&) {
       throw;
     } catch (...) {
-      const Failure failure = current_failure(session_->is_open());
+      const Failure failure = note_failure();
       const bool single = round.size() == 1;
       switch (failure.kind) {
         case FailureKind::lost:
-          if (!read_back(round)) return false;
+          health_.set_down(sentence_of(failure));
+          if (!read_back(round)) return Written::stopped;
           break;
-        case FailureKind::environment:
-          // Rolled back, so nothing to resolve; another connection may lead to a server that can.
+        case FailureKind::elsewhere:
+          // Rolled back, so nothing to resolve.
           session_.reset();
-          health_.set(false);
-          if (!back_off()) return false;
+          health_.set_down(sentence_of(failure));
+          if (!back_off()) return Written::stopped;
           break;
         case FailureKind::content:
-          if (!single) return write_each(round);
-          round.front().result->outcome = AppendOutcome::refused;
-          return true;
+        case FailureKind::environment:
+          failing_ = sentence_of(failure);
+          return Written::failed;
         case FailureKind::retry:
+          is_fence_old = failure.sqlstate == serialization_failure;
+          if (is_fence_old) break;
+          is_blocked = failure.sqlstate == lock_not_available &&
+                       std::any_of(round.begin(), round.end(), [](const Pending& pending) {
+                         return brings_key(*pending.item);
+                       });
+          if (is_blocked) break;
           if (!single && tries >= tries_together_max) return write_each(round);
-          // Somebody's open transaction holds the key of this start.
-          if (single && tries >= tries_for_key_max && round.front().item->start &&
-              failure.sqlstate == "55P03") {
-            round.front().result->outcome = AppendOutcome::reserved;
-            return true;
-          }
-          if (single && tries >= tries_alone_max && failure.sqlstate == "23505") {
-            round.front().result->outcome = AppendOutcome::refused;
-            return true;
-          }
-          if (tries > 1 && !back_off()) return false;
+          if (single && tries >= tries_alone_max && failure.sqlstate == "23505")
+            return Written::failed;
+          if (tries > 1 && !back_off()) return Written::stopped;
           break;
       }
     }
   }
-  return true;
+  return Written::answered;
 }
 
-/// One item spoils the statement for the others; find it.
-bool Lane::write_each(const Round& round) {
-  return std::all_of(round.begin(), round.end(),
-                     [&](const Pending& pending) { return write_round({pending}); });
+/// They block each other.
+Lane::Written Lane::write_each(const Round& round) {
+  for (const Pending& pending : round) {
+    Round alone{pending};
+    switch (write_round(alone)) {
+      case Written::answered:
+        break;
+      case Written::failed:
+        fail(alone);
+        break;
+      case Written::stopped:
+        return Written::stopped;
+    }
+  }
+  return Written::answered;
 }
 
-void Lane::send(const Round& round) {
+/// The transactions that hold these keys have not ended; the other starts go on without them.
+void Lane::answer_blocked(Round& round) {
+  std::vector<std::string> scopes;
+  std::vector<std::string> keys;
+  std::vector<std::string> reuses;
+  std::vector<std::size_t> owners;
+  for (std::size_t i = 0; i < round.size(); ++i) {
+    if (!round[i].item->start) continue;
+    for (const engine::StartKey& key : round[i].item->start->keys) {
+      scopes.push_back(key.scope);
+      keys.push_back(key.key);
+      reuses.emplace_back(key.reuses_failed ? "t" : "f");
+      owners.push_back(i);
+    }
+  }
+  const pqxx::result held = session_->run_prepared(
+      "blocked_keys", "select backstitch.blocked_keys($1::text[], $2::text[], $3::boolean[])",
+      array_literal(scopes), array_literal(keys), array_literal(reuses));
+  for (const auto& row : held) {
+    Pending& pending = round.at(owners.at(row[0].as<std::size_t>() - 1));
+    pending.result->outcome = AppendOutcome::blocked;
+    pending.item = nullptr;
+  }
+  std::erase_if(round, [](const Pending& pending) { return pending.item == nullptr; });
+}
+
+bool Lane::send(const Round& round) {
   std::vector<const Append*> items;
   items.reserve(round.size());
   for (const Pending& pending : round) items.push_back(pending.item);
-  statement_.fill(node_.get(), items);
-
-  std::vector<std::string_view> parameters = statement_.arrays();
-  parameters.insert(parameters.begin(), statement_.node());
+  gate_.pass();
+  statement_.fill(membership_.fence(), items);
   system::failpoint("append-not-sent");
+  const auto sent_at = std::chrono::steady_clock::now();
   const pqxx::result failed =
-      session_->run_binary(AppendStatement::name, AppendStatement::sql(), parameters);
+      session_->run_binary(AppendStatement::name, AppendStatement::sql(), statement_.parameters());
   system::failpoint("append-committed");
-  health_.set(true);
+  meters_.append_us.observe(microseconds_since(sent_at));
+  meters_.append_batch.observe(items.size());
+  health_.set_up();
   backoff_ = milliseconds{0};
+  if (!failed.empty() && failed[0][1].as<int>() == fence_changed) return false;
 
   for (const Pending& pending : round) pending.result->outcome = AppendOutcome::written;
   for (const auto& row : failed) {
@@ -252,15 +364,37 @@ void Lane::send(const Round& round) {
       result.existing = SagaId::parse(row[2].c_str()).value();
       result.same_input = row[3].as<bool>();
       result.by_business_key = row[4].as<bool>();
+      result.removed = row[6].as<bool>();
     }
+    if (result.outcome == AppendOutcome::regenerated) result.generation = row[5].as<std::int64_t>();
   }
+  return true;
+}
+
+/// Shards were taken from this node, or given up: what the rest of `round` is worth, the same
+/// statement says under the new generation. If another process has taken the name over, nothing of
+/// it is this node's.
+/// @return whether the generation is another one now
+bool Lane::read_fence(Round& round) {
+  const Fence known = membership_.fence();
+  const pqxx::result found = session_->run_prepared(
+      "read_fence",
+      "select generation from backstitch.fence where node = $1::text and incarnation = $2::uuid",
+      known.node.name, known.node.incarnation);
+  if (found.empty()) {
+    for (const Pending& pending : round) pending.result->outcome = AppendOutcome::fenced;
+    round.clear();
+    return true;
+  }
+  membership_.learn(known.node, found[0][0].as<std::int64_t>());
+  return membership_.fence().generation != statement_.generation();
 }
 
 /// See "Lost answers" above. Leaves in `round` what has to be written again.
 bool Lane::read_back(Round& round) {
   const Backend old = session_->backend();
   session_.reset();
-  health_.set(false);
+  meters_.read_backs.fetch_add(1, std::memory_order_relaxed);
   for (;;) {
     if (!ensure_session()) return false;
     try {
@@ -279,6 +413,7 @@ bool Lane::read_back(Round& round) {
       std::erase_if(round, [](const Pending& pending) { return pending.item == nullptr; });
       return true;
     } catch (...) {
+      health_.set_down(sentence_of(note_failure()));
       // Nothing was written on this connection, so it may simply be dropped and the steps repeated.
       session_.reset();
       if (!back_off()) return false;
@@ -286,13 +421,21 @@ bool Lane::read_back(Round& round) {
   }
 }
 
+/// Call inside `catch (...)`, while the session that failed is still there.
+Failure Lane::note_failure() {
+  Failure failure = current_failure(session_ && session_->is_open());
+  log_.note(options_.lane, session_ ? session_->statement() : "connect", failure);
+  return failure;
+}
+
 bool Lane::connect() {
   try {
     session_ = std::make_unique<Session>(options_);
-    health_.set(true);
+    meters_.reconnects.fetch_add(1, std::memory_order_relaxed);
+    health_.set_up();
     return true;
   } catch (const std::exception&) {
-    health_.set(false);
+    health_.set_down(sentence_of(note_failure()));
     return false;
   }
 }

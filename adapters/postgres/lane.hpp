@@ -14,27 +14,14 @@
 #include <backstitch/engine/ports/store.hpp>
 
 #include "append_statement.hpp"
+#include "failure_log.hpp"
 #include "health.hpp"
+#include "lane_gate.hpp"
+#include "membership.hpp"
+#include "meters.hpp"
 #include "session.hpp"
 
 namespace backstitch::postgres {
-
-/// The name under which this process holds its leases; set by renewals, read by lanes.
-class NodeName {
- public:
-  void set(const std::string& name) {
-    const std::lock_guard lock(mutex_);
-    name_ = name;
-  }
-  std::string get() const {
-    const std::lock_guard lock(mutex_);
-    return name_;
-  }
-
- private:
-  mutable std::mutex mutex_;
-  std::string name_;
-};
 
 /// Writes batches, one after the other, each in one statement: one thread, one connection. Never
 /// gives a batch back before its outcome is known, unless the lane is stopped. Threads: append and
@@ -46,15 +33,17 @@ class Lane {
   using Callback = std::function<void(Results)>;
 
   /// @param first an open session to begin with
-  Lane(SessionOptions options, std::unique_ptr<Session> first, const NodeName& node,
-       Health& health);
+  /// @param membership under which its appends are fenced
+  Lane(SessionOptions options, std::unique_ptr<Session> first, Membership& membership,
+       LaneGate& gate, FailureLog& log, Health& health, Meters& meters);
   ~Lane();
 
   void append(Batch batch, Callback done);
   /// What is queued is answered `abandoned`. Returns once the thread has ended.
   void stop();
 
-  static SessionOptions session_options(std::string url, std::string application_name);
+  static SessionOptions session_options(std::string url, std::string application_name,
+                                        std::string lane);
 
  private:
   struct Work {
@@ -62,20 +51,31 @@ class Lane {
     Callback done;
   };
   struct Pending {
-    const engine::Append* item = nullptr;
+    engine::Append* item = nullptr;
     engine::AppendResult* result = nullptr;
   };
   using Round = std::vector<Pending>;
+  enum class Written {
+    answered,  ///< every item of the round has its result
+    failed,    ///< the database failed at the round and has written nothing of it
+    stopped    ///< the lane was stopped first
+  };
 
   void run();
   std::optional<Work> next();
-  Results write(const Batch& batch);
+  Results write(Batch& batch);
   /// @return false if the lane was stopped first
-  bool write_round(Round round);
-  bool write_each(const Round& round);
-  void send(const Round& round);
+  bool write_parts(Round round);
+  Written write_round(Round& round);
+  Written write_each(const Round& round);
+  static void fail(Round& round);
+  void answer_blocked(Round& round);
+  /// @return false if the fence has changed: nothing was written
+  bool send(const Round& round);
+  bool read_fence(Round& round);
   bool read_back(Round& round);
 
+  Failure note_failure();
   bool connect();
   bool ensure_session();
   bool wait(std::chrono::milliseconds time);
@@ -83,11 +83,15 @@ class Lane {
   bool stopped() const;
 
   const SessionOptions options_;
-  const NodeName& node_;
+  Membership& membership_;
+  LaneGate& gate_;
+  FailureLog& log_;
   HealthFlag health_;
+  Meters& meters_;
   std::unique_ptr<Session> session_;
   AppendStatement statement_;
   std::chrono::milliseconds backoff_{0};
+  std::string failing_;  ///< what the database failed at last, in our own words
 
   mutable std::mutex mutex_;
   std::condition_variable wake_;

@@ -19,6 +19,11 @@ namespace {
 /// A saga's id carries the time at which it was made; its start is at most this far from it.
 constexpr Duration id_slack = std::chrono::minutes(1);
 
+std::optional<std::string> id_text(const std::optional<SagaId>& id) {
+  if (!id) return std::nullopt;
+  return id->text();
+}
+
 /// The lowest id a saga made at that time can have.
 SagaId id_at(TimePoint time) {
   const std::int64_t count = std::max<std::int64_t>(0, time.time_since_epoch().count());
@@ -27,6 +32,13 @@ SagaId id_at(TimePoint time) {
     bytes[i] = static_cast<std::uint8_t>(static_cast<std::uint64_t>(count) >> (8 * (5 - i)));
   }
   return SagaId(bytes);
+}
+
+/// The lowest id that the query can find; unset: any.
+std::optional<SagaId> lowest_id(const engine::ListQuery& query) {
+  if (!query.started_after) return query.first;
+  const SagaId made_after = id_at(*query.started_after - id_slack);
+  return query.first ? std::max(*query.first, made_after) : made_after;
 }
 
 std::optional<std::string> milliseconds_text(const std::optional<TimePoint>& time) {
@@ -47,7 +59,8 @@ const char* const fits = R"(
        or s.started_at < timestamptz 'epoch' + $7::bigint * interval '1 millisecond')
   and ($8::uuid is null or s.id < $8::uuid)
   and ($9::text is null or s.failure_code = $9::text)
-  and ($10::uuid is null or s.id < $10::uuid))";
+  and ($10::uuid is null or s.id < $10::uuid)
+  and ($12::uuid is null or s.id <= $12::uuid))";
 
 struct Way {
   std::string name;
@@ -123,19 +136,19 @@ Result<std::vector<engine::SagaSummary>> list(Session& session, const engine::Li
           ? Text()
           : Json(query.labels).dump(-1, ' ', false, Json::error_handler_t::replace));
   const NullableText after(milliseconds_text(query.started_after));
-  const NullableText after_id(query.started_after ? id_at(*query.started_after - id_slack).text()
-                                                  : Text());
+  const NullableText lowest(id_text(lowest_id(query)));
   const NullableText before(milliseconds_text(query.started_before));
   const NullableText before_id(query.started_before ? id_at(*query.started_before + id_slack).text()
                                                     : Text());
   const NullableText failure_code(query.failure_code);
-  const NullableText page(query.before ? query.before->text() : Text());
+  const NullableText page(id_text(query.before));
+  const NullableText highest(id_text(query.last));
 
   std::vector<engine::SagaSummary> summaries;
   for (const auto& row : session.run_prepared(
            way.name, way.sql, statuses.get(), definition.get(), business_key.get(), labels.get(),
-           after.get(), after_id.get(), before.get(), before_id.get(), failure_code.get(),
-           page.get(), std::min(query.limit, limit_max))) {
+           after.get(), lowest.get(), before.get(), before_id.get(), failure_code.get(), page.get(),
+           std::min(query.limit, page_max), highest.get())) {
     engine::SagaSummary& summary = summaries.emplace_back();
     summary.id = saga_of(row[0]);
     summary.definition = text_or_empty(row[1]);

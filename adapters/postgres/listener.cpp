@@ -21,7 +21,8 @@ class Receiver final : public pqxx::notification_receiver {
 
 }  // namespace
 
-Listener::Listener(SessionOptions options) : options_(std::move(options)) {
+Listener::Listener(SessionOptions options, FailureLog& log, Meters& meters)
+    : options_(std::move(options)), log_(log), meters_(meters) {
   thread_ = std::thread([this] { run(); });
 }
 
@@ -45,12 +46,16 @@ Listener::Channels Listener::channels() const {
 }
 
 void Listener::run() {
+  bool was_connected = false;
   while (!stopped_) {
     try {
       Session session(options_);
+      if (std::exchange(was_connected, true))
+        meters_.reconnects.fetch_add(1, std::memory_order_relaxed);
       hear(session);
     } catch (const std::exception&) {
       // Polling goes on meanwhile.
+      log_.note(options_.lane, "listen", current_failure(false));
       for (auto left = reconnect_after; !stopped_ && left.count() > 0;
            left -= std::chrono::milliseconds{50})
         std::this_thread::sleep_for(std::chrono::milliseconds{50});

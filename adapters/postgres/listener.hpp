@@ -8,6 +8,8 @@
 #include <utility>
 #include <vector>
 
+#include "failure_log.hpp"
+#include "meters.hpp"
 #include "session.hpp"
 
 namespace backstitch::postgres {
@@ -16,7 +18,7 @@ namespace backstitch::postgres {
 /// is away is found by polling. Threads: listen and stop from any; hints come on its own.
 class Listener {
  public:
-  explicit Listener(SessionOptions options);
+  Listener(SessionOptions options, FailureLog& log, Meters& meters);
   ~Listener();
 
   /// `hint` for each notification of the channel, and each time the connection is made anew.
@@ -32,6 +34,8 @@ class Listener {
   Channels channels() const;
 
   const SessionOptions options_;
+  FailureLog& log_;
+  Meters& meters_;
   mutable std::mutex mutex_;
   Channels channels_;
   std::atomic<bool> stopped_{false};

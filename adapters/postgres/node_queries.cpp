@@ -1,6 +1,4 @@
-/// Leases, and the commands that nodes leave for each other.
-#include <algorithm>
-
+/// Leases.
 #include "fields.hpp"
 #include "queries.hpp"
 
@@ -21,31 +19,72 @@ std::vector<std::int64_t> numbers(const std::string& text) {
 
 }  // namespace
 
-Result<engine::LeaseAnswer> renew(Session& session, const engine::LeaseRequest& request) {
+Result<engine::LeaseAnswer> renew(Session& session, const engine::LeaseRequest& request,
+                                  const std::vector<Backend>& sessions, Membership& membership) {
   static const std::string sql =
-      "select database_now, shards, epochs, surplus from backstitch.renew_leases($1::text, "
-      "$2::bigint, $3::int, $4::boolean, $5::text)";
-  const pqxx::result answer =
-      session.run_prepared("renew", sql, request.node, request.lease.count(), request.shards_max,
-                           request.first ? "true" : "false", request.address);
+      "select database_now, shards, epochs, surplus, suspects, generation, namesake,"
+      " namesake_renewed_at"
+      " from backstitch.renew_leases($1::text, $2::uuid, $3::boolean, $4::bigint, $5::int,"
+      " $6::text, $7::int[], $8::bigint[])";
+  std::vector<std::string> pids;
+  std::vector<std::string> starts;
+  for (const Backend& backend : sessions) {
+    pids.push_back(std::to_string(backend.pid));
+    starts.push_back(backend.started_at);
+  }
+  const pqxx::result answer = session.run_prepared(
+      "renew", sql, request.node.name, request.node.incarnation, request.first ? "true" : "false",
+      request.lease.count(), request.shards_max, request.address, array_literal(pids),
+      array_literal(starts));
   engine::LeaseAnswer leases;
   leases.database_now = time_of(answer[0][0]);
+  if (!answer[0][6].is_null()) {
+    leases.namesake = engine::Namesake{text_or_empty(answer[0][6]), time_of(answer[0][7])};
+    return leases;
+  }
+  membership.learn(request.node, number_of(answer[0][5]));
   const std::vector<std::int64_t> shards = numbers(text_or_empty(answer[0][1]));
   const std::vector<std::int64_t> epochs = numbers(text_or_empty(answer[0][2]));
   for (std::size_t i = 0; i < shards.size(); ++i)
     leases.held.push_back({static_cast<Shard>(shards[i]), engine::Epoch(epochs.at(i))});
   leases.surplus = static_cast<std::size_t>(number_of(answer[0][3]));
+  for (const auto shard : numbers(text_or_empty(answer[0][4]))) {
+    for (auto& lease : leases.held) lease.suspect = lease.suspect || lease.shard == shard;
+  }
   return leases;
 }
 
-Result<Done> give_up(Session& session, const std::string& node, const std::vector<Shard>& shards) {
-  session.run_prepared("give_up", "select backstitch.give_up_shards($1::text, $2::smallint[])",
-                       node, shards_literal(shards));
+Result<Done> give_up(Session& session, const engine::NodeIdentity& node,
+                     const std::vector<Shard>& shards) {
+  session.run_prepared("give_up",
+                       "select backstitch.give_up_shards($1::text, $2::uuid, $3::smallint[])",
+                       node.name, node.incarnation, shards_literal(shards));
   return Done{};
 }
 
-Result<Done> release(Session& session, const std::string& node) {
-  session.run_prepared("release", "select backstitch.release_leases($1::text)", node);
+Result<Done> prove(Session& session, const engine::NodeIdentity& node,
+                   const std::vector<Shard>& shards) {
+  session.run_prepared("prove",
+                       "select backstitch.prove_shards($1::text, $2::uuid, $3::smallint[])",
+                       node.name, node.incarnation, shards_literal(shards));
+  return Done{};
+}
+
+Result<std::int64_t> strike(Session& session, const SagaId& saga, bool again) {
+  return number_of(
+      session.run_prepared("strike", "select coalesce(backstitch.strike($1::uuid, $2::boolean), 0)",
+                           saga.text(), again)[0][0]);
+}
+
+Result<Done> forgive(Session& session, const SagaId& saga) {
+  session.run_prepared("forgive", "delete from backstitch.strike where saga_id = $1::uuid",
+                       saga.text());
+  return Done{};
+}
+
+Result<Done> release(Session& session, const engine::NodeIdentity& node) {
+  session.run_prepared("release", "select backstitch.release_leases($1::text, $2::uuid)", node.name,
+                       node.incarnation);
   return Done{};
 }
 
@@ -68,69 +107,6 @@ Result<std::vector<engine::NodeInfo>> nodes(Session& session) {
     node.alive = flag_of(row[7]);
   }
   return all;
-}
-
-Result<std::int64_t> put_command(Session& session, const engine::InboxItem& item) {
-  const pqxx::result number = session.run_prepared(
-      "put_command",
-      "select backstitch.put_command($1::uuid, $2::smallint, $3::text, $4::text, $5::jsonb)",
-      item.saga.text(), static_cast<int>(item.saga.shard()), item.kind, item.node, item.data);
-  if (number[0][0].is_null()) {
-    return Error{ErrorCode::not_found, "saga-not-found",
-                 "There is no saga " + item.saga.text() + "."};
-  }
-  return number_of(number[0][0]);
-}
-
-namespace {
-
-#define BACKSTITCH_INBOX_COLUMNS "id, saga_id, kind, node, data, " BACKSTITCH_MILLISECONDS("at")
-
-engine::InboxItem inbox_item(const pqxx::row& row) {
-  return {number_of(row[0]),     saga_of(row[1]),       text_or_empty(row[2]),
-          text_or_empty(row[3]), text_or_empty(row[4]), time_of(row[5])};
-}
-
-}  // namespace
-
-Result<std::optional<engine::InboxItem>> start_of(Session& session, const SagaId& saga) {
-  const pqxx::result found =
-      session.run_prepared("start_of",
-                           "select " BACKSTITCH_INBOX_COLUMNS
-                           " from backstitch.inbox where kind = 'start' and saga_id = $1::uuid",
-                           saga.text());
-  if (found.empty()) return std::optional<engine::InboxItem>{};
-  return std::optional(inbox_item(found[0]));
-}
-
-Result<std::vector<engine::InboxItem>> waiting(Session& session, const engine::InboxQuery& query) {
-  static const std::string starts =
-      "select " BACKSTITCH_INBOX_COLUMNS
-      " from backstitch.inbox"
-      " where kind = 'start' and shard = any ($1::smallint[]) and id > $2::bigint"
-      " order by id limit $3::int";
-  static const std::string commands = "select " BACKSTITCH_INBOX_COLUMNS R"(
-      from backstitch.inbox c
-     where kind <> 'start' and shard = any ($1::smallint[]) and id > $2::bigint
-       and not exists (select 1 from backstitch.inbox s
-                        where s.saga_id = c.saga_id and s.kind = 'start')
-     order by id limit $3::int)";
-  std::vector<engine::InboxItem> items;
-  for (const auto& row : session.run_prepared(
-           query.starts ? "inbox_starts" : "inbox_commands", query.starts ? starts : commands,
-           shards_literal(query.shards), query.after, std::min(query.limit, limit_max))) {
-    items.push_back(inbox_item(row));
-  }
-  return items;
-}
-
-Result<std::vector<engine::InboxAnswer>> take_answers(Session& session, const std::string& node) {
-  std::vector<engine::InboxAnswer> answers;
-  for (const auto& row : session.run_prepared(
-           "take_answers",
-           "delete from backstitch.inbox_answer where node = $1::text returning id, error", node))
-    answers.push_back({number_of(row[0]), text_or_empty(row[1])});
-  return answers;
 }
 
 }  // namespace backstitch::postgres

@@ -5,31 +5,45 @@
 
 #include <backstitch/engine/ports/store.hpp>
 
+#include "membership.hpp"
 #include "session.hpp"
 
 namespace backstitch::postgres {
 
 using engine::limit_max;
+using engine::page_max;
 
 Result<std::vector<engine::StoredSaga>> load(Session& session, const std::vector<SagaId>& sagas);
 Result<std::vector<SagaId>> due(Session& session, const engine::DueQuery& query);
 Result<std::size_t> remove_expired(Session& session, const std::vector<Shard>& shards,
-                                   std::size_t limit);
+                                   std::size_t limit, Duration key_retention);
 Result<std::vector<engine::SagaSummary>> list(Session& session, const engine::ListQuery& query);
-Result<std::vector<engine::EventRecord>> history(Session& session, const SagaId& saga,
-                                                 engine::Sequence after, std::size_t limit);
+Result<engine::HistoryPage> history(Session& session, const SagaId& saga, engine::Sequence after,
+                                    std::size_t limit);
 
-Result<engine::LeaseAnswer> renew(Session& session, const engine::LeaseRequest& request);
-Result<Done> give_up(Session& session, const std::string& node, const std::vector<Shard>& shards);
-Result<Done> release(Session& session, const std::string& node);
+/// @param sessions of this process
+/// @param membership learns the generation of the node's fence
+Result<engine::LeaseAnswer> renew(Session& session, const engine::LeaseRequest& request,
+                                  const std::vector<Backend>& sessions, Membership& membership);
+Result<Done> give_up(Session& session, const engine::NodeIdentity& node,
+                     const std::vector<Shard>& shards);
+Result<Done> prove(Session& session, const engine::NodeIdentity& node,
+                   const std::vector<Shard>& shards);
+Result<std::int64_t> strike(Session& session, const SagaId& saga, bool again);
+Result<Done> forgive(Session& session, const SagaId& saga);
+Result<Done> release(Session& session, const engine::NodeIdentity& node);
 Result<std::vector<engine::NodeInfo>> nodes(Session& session);
 
 Result<std::int64_t> put_command(Session& session, const engine::InboxItem& item);
 Result<std::optional<engine::InboxItem>> start_of(Session& session, const SagaId& saga);
-Result<std::vector<engine::InboxItem>> waiting(Session& session, const engine::InboxQuery& query);
+/// Of the session that polls.
+Settings inbox_settings();
+Result<engine::InboxPoll> poll_inbox(Session& session, const engine::InboxQuery& query);
+Result<bool> inbox_failed(Session& session, const engine::InboxFailure& failure);
 Result<std::vector<engine::InboxAnswer>> take_answers(Session& session, const std::string& node);
 
 Result<engine::CatalogContent> changes(Session& session, std::int64_t revision);
+Result<std::string> installation_secret(Session& session);
 Result<engine::PutOutcome> put_definition(Session& session,
                                           const engine::StoredDefinition& definition,
                                           bool activate);

@@ -40,6 +40,17 @@ Result<engine::CatalogContent> changes(Session& session, std::int64_t revision) 
   return content;
 }
 
+Result<std::string> installation_secret(Session& session) {
+  const auto answer =
+      session.run_prepared("secret", "select encode(backstitch.read_secret(), 'hex')");
+  if (answer[0][0].is_null()) {
+    return Error{ErrorCode::internal, "secret-missing-in-database",
+                 "backstitch.installation has no row: restore it from a backup, because the keys "
+                 "that participants remember and the tokens that they hold are derived from it."};
+  }
+  return text_or_empty(answer[0][0]);
+}
+
 Result<engine::PutOutcome> put_definition(Session& session,
                                           const engine::StoredDefinition& definition,
                                           bool activate) {

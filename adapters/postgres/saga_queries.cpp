@@ -68,25 +68,39 @@ Result<std::vector<SagaId>> due(Session& session, const engine::DueQuery& query)
 }
 
 Result<std::size_t> remove_expired(Session& session, const std::vector<Shard>& shards,
-                                   std::size_t limit) {
+                                   std::size_t limit, Duration key_retention) {
   const pqxx::result removed = session.run_prepared(
-      "remove_expired", "select backstitch.remove_expired($1::smallint[], $2::int)",
-      shards_literal(shards), std::min(limit, limit_max));
+      "remove_expired", "select backstitch.remove_expired($1::smallint[], $2::int, $3::bigint)",
+      shards_literal(shards), std::min(limit, limit_max), key_retention.count());
   return static_cast<std::size_t>(number_of(removed[0][0]));
 }
 
-Result<std::vector<engine::EventRecord>> history(Session& session, const SagaId& saga,
-                                                 engine::Sequence after, std::size_t limit) {
-  static const std::string sql =
-      "select sequence, type, path, data, " BACKSTITCH_MILLISECONDS("at")
-      " from backstitch.saga_log where saga_id = $1::uuid and sequence > $2::bigint"
-      " order by sequence limit $3::int";
+Result<engine::HistoryPage> history(Session& session, const SagaId& saga, engine::Sequence after,
+                                    std::size_t limit) {
+  // Event by event, up to the first one behind the page: the data of a thousand large events must
+  // not be read to find that they do not fit.
+  static const std::string sql = R"(
+    with recursive page (sequence, type, path, data, at, count, bytes) as (
+      (select sequence, type, path, data, at, 1, octet_length(data::text)::bigint
+         from backstitch.saga_log where saga_id = $1::uuid and sequence > $2::bigint
+        order by sequence limit 1)
+      union all
+      select n.sequence, n.type, n.path, n.data, n.at, p.count + 1,
+             p.bytes + octet_length(n.data::text)
+        from page p
+       cross join lateral (
+         select * from backstitch.saga_log l
+          where l.saga_id = $1::uuid and l.sequence > p.sequence order by l.sequence limit 1) n
+       where p.count < $3::int and (p.count = 1 or p.bytes <= $4::bigint))
+    select sequence, type, path, data, )" BACKSTITCH_MILLISECONDS("at") R"(
+      from page order by sequence)";
+  limit = std::min(limit, page_max - 1);
   std::vector<engine::EventRecord> events;
-  for (const auto& row :
-       session.run_prepared("history", sql, saga.text(), after.get(), std::min(limit, limit_max))) {
+  for (const auto& row : session.run_prepared("history", sql, saga.text(), after.get(), limit + 1,
+                                              engine::history_bytes_max)) {
     events.push_back(event_of(row, 0));
   }
-  if (!events.empty()) return events;
+  if (!events.empty()) return engine::history_page(std::move(events), limit);
   // Behind the end of a log, or no such saga.
   if (session
           .run_prepared("saga_exists", "select 1 from backstitch.saga where id = $1::uuid",
@@ -94,7 +108,7 @@ Result<std::vector<engine::EventRecord>> history(Session& session, const SagaId&
           .empty()) {
     return Error{ErrorCode::not_found, "saga-not-found", "there is no saga " + saga.text()};
   }
-  return events;
+  return engine::HistoryPage{};
 }
 
 }  // namespace backstitch::postgres

@@ -31,4 +31,23 @@ Result<Done> check_history(const std::vector<RecordedMigration>& recorded,
   return Done{};
 }
 
+Result<Done> check_objects(Session& session) {
+  if (session.run("select to_regprocedure('backstitch.schema_differences()')")[0][0].is_null()) {
+    return Error{ErrorCode::invalid, "schema-changed",
+                 "the schema was changed by hand: function schema_differences() is missing"};
+  }
+  const pqxx::result differences =
+      session.run("select name, needed, found from backstitch.schema_differences()");
+  if (differences.empty()) return Done{};
+  const auto& first = differences[0];
+  const std::string name = first[0].c_str();
+  std::string message = "the schema was changed by hand: " + name;
+  message += first[2].is_null() ? " is missing" : " is `" + std::string(first[2].c_str()) + "`";
+  message += "; the program needs `" + std::string(first[1].c_str()) + "`";
+  if (differences.size() > 1)
+    message += ", and " + std::to_string(differences.size() - 1) +
+               " more objects differ: select * from backstitch.schema_differences()";
+  return Error{ErrorCode::invalid, "schema-changed", std::move(message)};
+}
+
 }  // namespace backstitch::postgres

@@ -24,4 +24,9 @@ std::vector<RecordedMigration> recorded_migrations(Session& session);
 Result<Done> check_history(const std::vector<RecordedMigration>& recorded,
                            std::span<const migrations::Migration> known);
 
+/// Whether the catalogs have what the last migration left: columns, types, keys, indexes, functions
+/// and triggers. Additions are fine. Throws as Session does.
+/// @return invalid/schema-changed, which names the object
+Result<Done> check_objects(Session& session);
+
 }  // namespace backstitch::postgres

@@ -1,6 +1,12 @@
 #include "session.hpp"
 
 #include <cstddef>
+#include <map>
+#include <stdexcept>
+
+#include "failure.hpp"
+#include "own_backend.hpp"
+#include "server_safety.hpp"
 
 // 6.4 marks inhibit_reactivation as deprecated because 7 needs it no more; late 7.x marks
 // exec_prepared.
@@ -8,6 +14,9 @@
 
 namespace backstitch::postgres {
 namespace {
+
+constexpr int transaction_timeout_since = 170000;
+constexpr std::size_t application_name_size_max = 63;
 
 std::string connection_text(const SessionOptions& options) {
   return with_options(options.url, {{"connect_timeout", "3"},
@@ -57,8 +66,7 @@ void forbid_reconnecting([[maybe_unused]] pqxx::connection& connection) {
 
 }  // namespace
 
-std::string with_options(std::string url,
-                         const std::vector<std::pair<std::string, std::string>>& options) {
+std::string with_options(std::string url, const Settings& options) {
   const bool uri = is_uri(url);
   for (const auto& [name, value] : options) {
     if (value.empty() || url.find(name + "=") != std::string::npos) continue;
@@ -72,25 +80,115 @@ std::string with_options(std::string url,
   return url;
 }
 
-Session::Session(const SessionOptions& options) : connection_(connection_text(options)) {
-  forbid_reconnecting(connection_);
-  std::string settings = "set client_min_messages = warning;";
-  for (const auto& [name, value] : options.settings) {
-    settings += "set " + name + " = " + connection_.quote(value) + ";";
+std::string application_name(std::string_view incarnation, std::string_view role,
+                             std::string_view node) {
+  std::string name;
+  for (const std::string_view part : {incarnation, role, node}) {
+    if (!name.empty() && !part.empty()) name += ' ';
+    for (const char c : part) name += c >= ' ' && c <= '~' ? c : '?';
   }
-  run(settings);
+  return name.substr(0, application_name_size_max);
+}
+
+OpenConnection::OpenConnection(const std::string& text) try : pqxx
+  ::connection(text) {}
+catch (const pqxx::broken_connection& error) {
+  throw ConnectError(error.what(), ConnectFailure::of(text));
+}
+
+void OpenSessions::add(const Backend& backend) {
+  const std::lock_guard lock(mutex_);
+  backends_.push_back(backend);
+}
+
+void OpenSessions::remove(const Backend& backend) {
+  const std::lock_guard lock(mutex_);
+  std::erase(backends_, backend);
+}
+
+std::vector<Backend> OpenSessions::all() const {
+  const std::lock_guard lock(mutex_);
+  return backends_;
+}
+
+Session::Session(const SessionOptions& options)
+    : connection_(connection_text(options)), registry_(options.registry) {
+  forbid_reconnecting(connection_);
+  require_own_backend(connection_, connection_text(options));
+  require_safe_server(*this, options);
+  apply(settings_of(options));
   const pqxx::result me =
       run("select pid, (extract(epoch from backend_start) * 1000000)::bigint"
           " from pg_stat_activity where pid = pg_backend_pid()");
   backend_ = {me[0][0].as<int>(), me[0][1].c_str()};
+  if (registry_) registry_->add(backend_);
+}
+
+Session::~Session() {
+  if (registry_) registry_->remove(backend_);
+}
+
+/// What every statement of this folder is written for. The kind of a session may have other times.
+Settings Session::settings_of(const SessionOptions& options) {
+  std::map<std::string, std::string> all{{"client_min_messages", "warning"},
+                                         {"client_encoding", "UTF8"},
+                                         {"standard_conforming_strings", "on"},
+                                         {"DateStyle", "ISO, MDY"},
+                                         {"IntervalStyle", "postgres"},
+                                         {"TimeZone", "UTC"},
+                                         {"extra_float_digits", "1"},
+                                         {"bytea_output", "hex"},
+                                         {"search_path", "pg_catalog, pg_temp"},
+                                         {"row_security", "off"},
+                                         {"default_transaction_isolation", "read committed"},
+                                         {"statement_timeout", "30s"},
+                                         {"lock_timeout", "10s"},
+                                         {"idle_in_transaction_session_timeout", "30s"},
+                                         {"idle_session_timeout", "0"}};
+  if (server_version() >= transaction_timeout_since) all["transaction_timeout"] = "0";
+  const std::string commit =
+      run("select pg_catalog.current_setting('synchronous_commit')")[0][0].c_str();
+  const bool stays =
+      commit == "remote_apply" || (commit == "off" && options.allow_unsafe &&
+                                   options.allow_unsafe->contains("synchronous_commit"));
+  all["synchronous_commit"] = stays ? commit : "on";
+  for (const auto& [name, value] : options.settings) all[name] = value;
+  return {all.begin(), all.end()};
+}
+
+/// Names of functions and types are qualified, because the search path is not ours yet; `unnest` of
+/// several arrays is syntax, which PostgreSQL resolves to its own.
+void Session::apply(const Settings& settings) {
+  std::vector<std::string> names;
+  std::vector<std::string> values;
+  for (const auto& [name, value] : settings) {
+    names.push_back(name);
+    values.push_back(value);
+  }
+  run_prepared("apply_settings",
+               "select pg_catalog.set_config(s.name, s.value, false)"
+               " from unnest($1::pg_catalog.text[], $2::pg_catalog.text[])"
+               " s(name, value)",
+               array_literal(names), array_literal(values));
+  const pqxx::result other =
+      run_prepared("check_settings",
+                   "select s.name, current_setting(s.name) from unnest($1::text[], $2::text[])"
+                   " s(name, value) where current_setting(s.name) is distinct from s.value",
+                   array_literal(names), array_literal(values));
+  if (other.empty()) return;
+  throw std::runtime_error(
+      "the session does not keep its settings: " + std::string(other[0][0].c_str()) + " is " +
+      other[0][1].c_str() + " again");
 }
 
 pqxx::result Session::run(const std::string& sql) {
+  statement_ = "session";
   pqxx::nontransaction tx(connection_);
   return tx.exec(sql);
 }
 
 std::string Session::prepared(std::string_view name, const std::string& sql) {
+  statement_ = name;
   if (!prepared_.contains(name)) {
     connection_.prepare(std::string(name), sql);
     prepared_.emplace(name);

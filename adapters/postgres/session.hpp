@@ -2,6 +2,9 @@
 /// One connection, and the one place that knows which libpqxx it is built with. Everything in this
 /// folder that touches pqxx goes through here, for 6.4 and 7.x.
 #include <cstdint>
+#include <memory>
+#include <mutex>
+#include <optional>
 #include <set>
 #include <string>
 #include <string_view>
@@ -12,31 +15,67 @@
 
 namespace backstitch::postgres {
 
-struct SessionOptions {
-  std::string url;
-  std::string application_name;
-  /// `set NAME = VALUE` once connected.
-  std::vector<std::pair<std::string, std::string>> settings{};
-  /// How long data sent may stay unacknowledged before the connection counts as dead.
-  int unacknowledged_ms = 5000;
-};
+using Settings = std::vector<std::pair<std::string, std::string>>;
 
 /// A server process, told from a later one with the same process id.
 struct Backend {
   int pid = 0;
   std::string started_at;  ///< microseconds of Unix time
+  bool operator==(const Backend&) const = default;
+};
+
+/// The server processes of the open sessions of a store. Threads: any.
+class OpenSessions {
+ public:
+  void add(const Backend& backend);
+  void remove(const Backend& backend);
+  std::vector<Backend> all() const;
+
+ private:
+  mutable std::mutex mutex_;
+  std::vector<Backend> backends_;
+};
+
+struct SessionOptions {
+  std::string url;
+  std::string application_name;
+  std::string lane;  ///< whose connection it is, for the log and metrics: `lane 0`, `reader`
+  /// Beside those that every session of ours has, or in place of them. Values as
+  /// `current_setting` gives them: `30s`, not `30000`.
+  Settings settings{};
+  /// How long data sent may stay unacknowledged before the connection counts as dead.
+  int unacknowledged_ms = 5000;
+  /// For sessions that make sagas durable: the settings of the server that may be off though its
+  /// crash would lose something. Unset: the session makes nothing durable.
+  std::optional<std::set<std::string>> allow_unsafe{};
+  std::shared_ptr<OpenSessions> registry{};  ///< knows the session while it exists; or nullptr
 };
 
 /// Adds libpq options to a connection string of either form, where it does not state them itself.
-std::string with_options(std::string url,
-                         const std::vector<std::pair<std::string, std::string>>& options);
+std::string with_options(std::string url, const Settings& options);
+
+/// Which process and which part of it a connection belongs to, as pg_stat_activity shows it. The
+/// name of the node comes last, because PostgreSQL keeps 63 bytes. All in printable ASCII.
+/// @param incarnation of the process; may be empty
+std::string application_name(std::string_view incarnation, std::string_view role,
+                             std::string_view node);
+
+/// A connection that says with which SQLSTATE it could not be opened.
+class OpenConnection : public pqxx::connection {
+ public:
+  /// @throws ConnectError
+  explicit OpenConnection(const std::string& text);
+};
 
 /// Threads: one at a time. Every function throws what libpqxx throws; see failure.hpp.
 /// A session that threw because its connection broke stays broken: it never reconnects by itself,
 /// because a statement after a silent reconnect would run as if the one before had.
+/// Runs under settings of its own, whatever the server, the database or the role has set.
 class Session {
  public:
+  /// @throws also SessionRefused behind a pooler that gives each transaction another server process
   explicit Session(const SessionOptions& options);
+  ~Session();
   Session(const Session&) = delete;
   Session& operator=(const Session&) = delete;
 
@@ -44,6 +83,8 @@ class Session {
   const Backend& backend() const { return backend_; }
   int server_version() const { return connection_.server_version(); }
   pqxx::connection& connection() { return connection_; }
+  /// The statement that ran last, by its name; `session` if it has none.
+  const std::string& statement() const { return statement_; }
 
   /// SQL without parameters, in its own implicit transaction.
   pqxx::result run(const std::string& sql);
@@ -62,10 +103,14 @@ class Session {
 
  private:
   std::string prepared(std::string_view name, const std::string& sql);
+  Settings settings_of(const SessionOptions& options);
+  void apply(const Settings& settings);
 
-  pqxx::connection connection_;
+  OpenConnection connection_;
+  std::string statement_ = "session";
   std::set<std::string, std::less<>> prepared_;
   Backend backend_;
+  const std::shared_ptr<OpenSessions> registry_;
 };
 
 /// The value of a field that may be null.

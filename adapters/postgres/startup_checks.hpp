@@ -1,15 +1,11 @@
 #pragma once
-#include <set>
-#include <string>
-
 #include <backstitch/base/result.hpp>
 
 #include "session.hpp"
 
 namespace backstitch::postgres {
 
-/// Whether this server can be trusted with sagas: its version, its durability, its schema.
-/// Throws as Session does.
-Result<Done> check_server(Session& session, const std::set<std::string>& allow_unsafe);
+/// Whether this server can be used: its version, its schema. Throws as Session does.
+Result<Done> check_server(Session& session);
 
 }  // namespace backstitch::postgres

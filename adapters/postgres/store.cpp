@@ -2,8 +2,12 @@
 
 #include <backstitch/postgres/store.hpp>
 
+#include "condition.hpp"
+#include "failure_log.hpp"
+#include "figure_reader.hpp"
 #include "lane.hpp"
 #include "listener.hpp"
+#include "notifier.hpp"
 #include "queries.hpp"
 #include "startup_checks.hpp"
 #include "worker_pool.hpp"
@@ -15,20 +19,55 @@ using namespace engine;
 
 constexpr std::size_t reads_waiting_max = 4096;
 constexpr std::size_t renewals_waiting_max = 64;
+constexpr std::size_t polls_waiting_max = 4;
 
-SessionOptions reader_session(const Options& options) {
-  // Planned with the values at hand: see list().
-  return {options.database_url,
-          options.application_name,
-          {{"plan_cache_mode", "force_custom_plan"}, {"jit", "off"}, {"statement_timeout", "10s"}},
-          15000};
+using Registry = std::shared_ptr<OpenSessions>;
+
+std::string session_name(const Options& options, std::string_view role) {
+  return application_name(options.incarnation, role, options.node);
 }
 
-SessionOptions lease_session(const Options& options) {
+SessionOptions lane_session(const Options& options, std::size_t lane, const Registry& registry) {
+  auto session = Lane::session_options(options.database_url, session_name(options, "lane"),
+                                       Lanes{options.lanes}.name_of(lane));
+  session.registry = registry;
+  session.allow_unsafe = options.allow_unsafe;
+  return session;
+}
+
+SessionOptions reader_session(const Options& options, const Registry& registry) {
+  // Planned with the values at hand: see list().
   return {options.database_url,
-          options.application_name,
+          session_name(options, "reader"),
+          "reader",
+          {{"plan_cache_mode", "force_custom_plan"}, {"jit", "off"}, {"statement_timeout", "10s"}},
+          15000,
+          std::nullopt,
+          registry};
+}
+
+SessionOptions inbox_session(const Options& options, const Registry& registry) {
+  return {options.database_url,
+          session_name(options, "inbox"),
+          "inbox",
+          inbox_settings(),
+          15000,
+          std::nullopt,
+          registry};
+}
+
+SessionOptions lease_session(const Options& options, const char* role, const Registry& registry) {
+  return {options.database_url,
+          session_name(options, role),
+          role,
           {{"jit", "off"}, {"statement_timeout", "5s"}},
-          3000};
+          3000,
+          std::nullopt,
+          registry};
+}
+
+SessionOptions figures_session(const Options& options) {
+  return FigureReader::session_options(options.database_url, session_name(options, "gauges"));
 }
 
 void check(const std::vector<Append>& batch) {
@@ -47,24 +86,38 @@ void check(const std::vector<Append>& batch) {
 }  // namespace
 
 struct PostgresStore::Parts {
-  Parts(const Options& options, std::vector<std::unique_ptr<Session>> sessions)
-      : leases({lease_session(options), 1, renewals_waiting_max}, &health),
-        readers({reader_session(options), options.readers, reads_waiting_max}, nullptr),
-        listener(lease_session(options)) {
-    for (std::unique_ptr<Session>& session : sessions) {
-      lanes.push_back(std::make_unique<Lane>(
-          Lane::session_options(options.database_url, options.application_name), std::move(session),
-          node, health));
+  Parts(const Options& options, Registry registry, std::vector<std::unique_ptr<Session>> opened)
+      : log(options.observer),
+        sessions(std::move(registry)),
+        leases({lease_session(options, "lease", sessions), 1, renewals_waiting_max}, log, &health,
+               meters),
+        readers({reader_session(options, sessions), options.readers, reads_waiting_max}, log,
+                nullptr, meters),
+        inbox({inbox_session(options, sessions), 1, polls_waiting_max}, log, nullptr, meters),
+        notifier(readers),
+        listener(lease_session(options, "listener", sessions), log, meters),
+        figures(figures_session(options), options.figures_every, log, meters) {
+    for (std::size_t i = 0; i < opened.size(); ++i) {
+      lanes.push_back(std::make_unique<Lane>(lane_session(options, i, sessions),
+                                             std::move(opened[i]), membership, gate, log, health,
+                                             meters));
     }
   }
 
-  NodeName node;
+  FailureLog log;
+  Meters meters;
+  const Registry sessions;
+  Membership membership;
+  LaneGate gate;
   Health health;
   std::atomic<bool> closed{false};
   std::vector<std::unique_ptr<Lane>> lanes;
   WorkerPool leases;
   WorkerPool readers;
+  WorkerPool inbox;
+  Notifier notifier;
   Listener listener;
+  FigureReader figures;
 };
 
 PostgresStore::PostgresStore(Options options) : options_(std::move(options)) {
@@ -79,30 +132,32 @@ PostgresStore::~PostgresStore() {
 Result<Done> PostgresStore::open() {
   BACKSTITCH_INVARIANT(parts_ == nullptr, "a store is opened once");
   std::vector<std::unique_ptr<Session>> sessions;
-  const SessionOptions session =
-      Lane::session_options(options_.database_url, options_.application_name);
+  const auto registry = std::make_shared<OpenSessions>();
   try {
-    for (std::size_t i = 0; i < options_.lanes; ++i) {
-      sessions.push_back(std::make_unique<Session>(session));
+    for (std::size_t i = 0; i < options_.lanes + Lanes::beside_reactors; ++i) {
+      sessions.push_back(std::make_unique<Session>(lane_session(options_, i, registry)));
     }
-    Result<Done> checked = check_server(*sessions.front(), options_.allow_unsafe);
+    Result<Done> checked = check_server(*sessions.front());
     if (!checked) return checked;
   } catch (const InvariantViolation&) {
     throw;
   } catch (...) {
-    return to_error(current_failure(false));
+    return to_operator_error(current_failure(false));
   }
-  parts_ = std::make_unique<Parts>(options_, std::move(sessions));
+  parts_ = std::make_unique<Parts>(options_, registry, std::move(sessions));
   return Done{};
 }
 
 void PostgresStore::close() {
   if (!parts_) return;
   parts_->closed = true;
+  parts_->gate.abandon();
   for (const std::unique_ptr<Lane>& lane : parts_->lanes) lane->stop();
   parts_->listener.stop();
   parts_->leases.stop();
+  parts_->inbox.stop();
   parts_->readers.stop();
+  parts_->figures.stop();
 }
 
 PostgresStore::Parts& PostgresStore::parts() {
@@ -112,6 +167,26 @@ PostgresStore::Parts& PostgresStore::parts() {
 
 bool PostgresStore::reachable() const {
   return parts_ && !parts_->closed && parts_->health.good();
+}
+
+std::string PostgresStore::unreachable_reason() const {
+  const std::string reason = parts_ ? parts_->health.reason() : std::string();
+  return reason.empty() ? Store::unreachable_reason() : reason;
+}
+
+StoreFigures PostgresStore::figures() const {
+  StoreFigures figures;
+  if (!parts_) return figures;
+  constexpr double microsecond = 1e-6;
+  figures.append_seconds = parts_->meters.append_us.read(microsecond);
+  figures.append_batch = parts_->meters.append_batch.read(1);
+  figures.errors = parts_->log.counts();
+  figures.reconnects = parts_->meters.reconnects.load(std::memory_order_relaxed);
+  figures.read_backs = parts_->meters.read_backs.load(std::memory_order_relaxed);
+  figures.reads_waiting = parts_->readers.waiting();
+  figures.renewals_waiting = parts_->leases.waiting();
+  if (reachable()) figures.database = parts_->figures.latest();
+  return figures;
 }
 
 void PostgresStore::append(std::size_t lane, std::vector<Append> batch,
@@ -135,35 +210,67 @@ void PostgresStore::due(DueQuery query, std::function<void(Result<std::vector<Sa
 }
 
 void PostgresStore::remove_expired(std::vector<Shard> shards, std::size_t limit,
+                                   Duration key_retention,
                                    std::function<void(Result<std::size_t>)> done) {
   parts().readers.submit<std::size_t>(
-      [shards = std::move(shards), limit](Session& session) {
-        return postgres::remove_expired(session, shards, limit);
+      [shards = std::move(shards), limit, key_retention](Session& session) {
+        return postgres::remove_expired(session, shards, limit, key_retention);
       },
       std::move(done));
 }
 
 void PostgresStore::renew(LeaseRequest request, std::function<void(Result<LeaseAnswer>)> done) {
-  parts().node.set(request.node);
+  parts().membership.enter(request.node);
   parts().leases.submit<LeaseAnswer>(
-      [request = std::move(request)](Session& session) {
-        return postgres::renew(session, request);
+      [&parts = parts(), request = std::move(request)](Session& session) {
+        return postgres::renew(session, request, parts.sessions->all(), parts.membership);
       },
       std::move(done));
 }
 
-void PostgresStore::give_up(std::string node, std::vector<Shard> shards,
+void PostgresStore::give_up(NodeIdentity node, std::vector<Shard> shards,
                             std::function<void(Result<Done>)> done) {
   parts().leases.submit<Done>(
-      [node = std::move(node), shards = std::move(shards)](Session& session) {
+      [&gate = parts().gate, node = std::move(node), shards = std::move(shards)](Session& session) {
+        const LaneGate::Pause pause(gate);
         return postgres::give_up(session, node, shards);
+      },
+      [this, done = std::move(done)](Result<Done> given_up) {
+        if (given_up) parts().notifier.notify(Channel::free_shards);
+        done(std::move(given_up));
+      });
+}
+
+void PostgresStore::prove(NodeIdentity node, std::vector<Shard> shards,
+                          std::function<void(Result<Done>)> done) {
+  parts().leases.submit<Done>(
+      [node = std::move(node), shards = std::move(shards)](Session& session) {
+        return postgres::prove(session, node, shards);
       },
       std::move(done));
 }
 
-void PostgresStore::release(std::string node, std::function<void(Result<Done>)> done) {
+void PostgresStore::strike(SagaId saga, bool again,
+                           std::function<void(Result<std::int64_t>)> done) {
+  // Asked again it would count twice.
+  parts().readers.submit_once<std::int64_t>(
+      [saga, again](Session& session) { return postgres::strike(session, saga, again); },
+      std::move(done));
+}
+
+void PostgresStore::forgive(SagaId saga, std::function<void(Result<Done>)> done) {
+  parts().readers.submit<Done>(
+      [saga](Session& session) { return postgres::forgive(session, saga); }, std::move(done));
+}
+
+void PostgresStore::release(NodeIdentity node, std::function<void(Result<Done>)> done) {
   parts().leases.submit<Done>(
-      [node = std::move(node)](Session& session) { return postgres::release(session, node); },
+      // The store is about to be closed, so the notification does not wait for its turn.
+      [&gate = parts().gate, node = std::move(node)](Session& session) {
+        const LaneGate::Pause pause(gate);
+        Result<Done> released = postgres::release(session, node);
+        return released ? notify(session, Channel::free_shards) : released;
+      },
       std::move(done));
 }
 
@@ -173,20 +280,22 @@ void PostgresStore::nodes(std::function<void(Result<std::vector<NodeInfo>>)> don
 }
 
 void PostgresStore::on_free_shards(std::function<void()> hint) {
-  parts().listener.listen("backstitch_shards", std::move(hint));
+  parts().listener.listen(name_of(Channel::free_shards), std::move(hint));
 }
 
 void PostgresStore::put(InboxItem item, std::function<void(Result<std::int64_t>)> done) {
   // A command must not be put down twice, so it is not a question that may be asked again.
   parts().readers.submit_once<std::int64_t>(
       [item = std::move(item)](Session& session) { return postgres::put_command(session, item); },
-      std::move(done));
+      [this, done = std::move(done)](Result<std::int64_t> number) {
+        if (number) parts().notifier.notify(Channel::inbox);
+        done(std::move(number));
+      });
 }
 
-void PostgresStore::waiting(InboxQuery query,
-                            std::function<void(Result<std::vector<InboxItem>>)> done) {
-  parts().readers.submit<std::vector<InboxItem>>(
-      [query = std::move(query)](Session& session) { return postgres::waiting(session, query); },
+void PostgresStore::poll(InboxQuery query, std::function<void(Result<InboxPoll>)> done) {
+  parts().inbox.submit<InboxPoll>(
+      [query = std::move(query)](Session& session) { return poll_inbox(session, query); },
       std::move(done));
 }
 
@@ -194,6 +303,15 @@ void PostgresStore::start_of(SagaId saga,
                              std::function<void(Result<std::optional<InboxItem>>)> done) {
   parts().readers.submit<std::optional<InboxItem>>(
       [saga](Session& session) { return postgres::start_of(session, saga); }, std::move(done));
+}
+
+void PostgresStore::failed(InboxFailure failure, std::function<void(Result<bool>)> done) {
+  // Counted twice it would be set aside early.
+  parts().readers.submit_once<bool>(
+      [failure = std::move(failure)](Session& session) {
+        return postgres::inbox_failed(session, failure);
+      },
+      std::move(done));
 }
 
 void PostgresStore::take_answers(std::string node,
@@ -204,7 +322,7 @@ void PostgresStore::take_answers(std::string node,
 }
 
 void PostgresStore::on_arrival(std::function<void()> hint) {
-  parts().listener.listen("backstitch_inbox", std::move(hint));
+  parts().listener.listen(name_of(Channel::inbox), std::move(hint));
 }
 
 void PostgresStore::list(ListQuery query,
@@ -215,8 +333,8 @@ void PostgresStore::list(ListQuery query,
 }
 
 void PostgresStore::history(SagaId saga, Sequence after, std::size_t limit,
-                            std::function<void(Result<std::vector<EventRecord>>)> done) {
-  parts().readers.submit<std::vector<EventRecord>>(
+                            std::function<void(Result<HistoryPage>)> done) {
+  parts().readers.submit<HistoryPage>(
       [saga, after, limit](Session& session) {
         return postgres::history(session, saga, after, limit);
       },
@@ -228,6 +346,11 @@ void PostgresStore::changes(std::int64_t revision,
   parts().readers.submit<CatalogContent>(
       [revision](Session& session) { return postgres::changes(session, revision); },
       std::move(done));
+}
+
+void PostgresStore::secret(std::function<void(Result<std::string>)> done) {
+  parts().readers.submit<std::string>(
+      [](Session& session) { return postgres::installation_secret(session); }, std::move(done));
 }
 
 void PostgresStore::put_definition(StoredDefinition definition, bool activate,

@@ -1,6 +1,9 @@
 #include "worker_pool.hpp"
 
 #include <chrono>
+#include <system_error>
+
+#include "condition.hpp"
 
 namespace backstitch::postgres {
 namespace {
@@ -14,10 +17,18 @@ Error closed() {
 
 }  // namespace
 
-WorkerPool::WorkerPool(Options options, Health* health)
-    : options_(std::move(options)), health_(health != nullptr ? *health : unheeded_) {
-  for (std::size_t i = 0; i < options_.threads; ++i) threads_.emplace_back([this] { run(); });
-  rejecter_ = std::thread([this] { reject(); });
+WorkerPool::WorkerPool(Options options, FailureLog& log, Health* health, Meters& meters)
+    : options_(std::move(options)),
+      log_(log),
+      health_(health != nullptr ? *health : unheeded_),
+      meters_(meters) {
+  try {
+    for (std::size_t i = 0; i < options_.threads; ++i) threads_.emplace_back([this] { run(); });
+    rejecter_ = std::thread([this] { reject(); });
+  } catch (const std::system_error&) {
+    stop();  // those that were made, or their destructors would end the process
+    throw;
+  }
 }
 
 WorkerPool::~WorkerPool() {
@@ -55,6 +66,11 @@ void WorkerPool::stop() {
     rejected_.clear();
   }
   for (Request& request : left) request.fail(closed());
+}
+
+std::size_t WorkerPool::waiting() const {
+  const std::lock_guard lock(mutex_);
+  return queue_.size();
 }
 
 void WorkerPool::run() {
@@ -104,17 +120,18 @@ void WorkerPool::answer(Request& request, std::unique_ptr<Session>& session, Hea
     std::function<void()> deliver;
     bool session_was_open = false;
     try {
-      if (!session) session = std::make_unique<Session>(options_.session);
+      if (!session) open(session);
       session_was_open = true;
       deliver = request.work(*session);
     } catch (const InvariantViolation&) {
       throw;
     } catch (...) {
-      failure = current_failure(session && session->is_open());
-      if (failure.kind == FailureKind::content) break;
-      if (failure.kind == FailureKind::lost || failure.kind == FailureKind::environment) {
+      failure = note_failure(session);
+      if (failure.kind == FailureKind::environment) flag.set_down(sentence_of(failure));
+      if (failure.kind == FailureKind::content || failure.kind == FailureKind::environment) break;
+      if (failure.kind == FailureKind::lost || failure.kind == FailureKind::elsewhere) {
         session.reset();
-        flag.set(false);
+        flag.set_down(sentence_of(failure));
       }
       if (failure.sqlstate == "57014") break;  // it had its time
       if (failure.kind == FailureKind::lost && session_was_open && !request.repeatable) {
@@ -124,7 +141,7 @@ void WorkerPool::answer(Request& request, std::unique_ptr<Session>& session, Hea
       }
       continue;
     }
-    flag.set(true);
+    flag.set_up();
     deliver();
     return;
   }
@@ -133,11 +150,25 @@ void WorkerPool::answer(Request& request, std::unique_ptr<Session>& session, Hea
 
 void WorkerPool::connect(std::unique_ptr<Session>& session, HealthFlag& flag) {
   try {
-    session = std::make_unique<Session>(options_.session);
-    flag.set(true);
+    open(session);
+    flag.set_up();
   } catch (const std::exception&) {
-    flag.set(false);
+    flag.set_down(sentence_of(note_failure(session)));
   }
+}
+
+void WorkerPool::open(std::unique_ptr<Session>& session) {
+  session = std::make_unique<Session>(options_.session);
+  // The first one of each thread is none.
+  if (opened_.fetch_add(1, std::memory_order_relaxed) >= options_.threads)
+    meters_.reconnects.fetch_add(1, std::memory_order_relaxed);
+}
+
+/// Call inside `catch (...)`, while the session that failed is still there.
+Failure WorkerPool::note_failure(const std::unique_ptr<Session>& session) {
+  Failure failure = current_failure(session && session->is_open());
+  log_.note(options_.session.lane, session ? session->statement() : "connect", failure);
+  return failure;
 }
 
 }  // namespace backstitch::postgres

@@ -1,4 +1,5 @@
 #pragma once
+#include <atomic>
 #include <condition_variable>
 #include <deque>
 #include <functional>
@@ -10,8 +11,9 @@
 
 #include <backstitch/base/result.hpp>
 
-#include "failure.hpp"
+#include "failure_log.hpp"
 #include "health.hpp"
+#include "meters.hpp"
 #include "session.hpp"
 
 namespace backstitch::postgres {
@@ -28,7 +30,7 @@ class WorkerPool {
     std::size_t queue_max = 4096;
   };
   /// @param health nullptr: these connections do not decide whether the store is reachable
-  WorkerPool(Options options, Health* health);
+  WorkerPool(Options options, FailureLog& log, Health* health, Meters& meters);
   ~WorkerPool();
 
   /// `work` runs on a pool thread and may throw what libpqxx throws.
@@ -43,6 +45,8 @@ class WorkerPool {
   }
   /// Requests still queued are answered `unavailable`. Returns once the threads have ended.
   void stop();
+  /// Requests that no thread has taken up yet.
+  std::size_t waiting() const;
 
  private:
   struct Request {
@@ -71,11 +75,16 @@ class WorkerPool {
   std::optional<Request> next(std::unique_ptr<Session>& session, HealthFlag& flag);
   void answer(Request& request, std::unique_ptr<Session>& session, HealthFlag& flag);
   void connect(std::unique_ptr<Session>& session, HealthFlag& flag);
+  void open(std::unique_ptr<Session>& session);
+  Failure note_failure(const std::unique_ptr<Session>& session);
 
   const Options options_;
+  FailureLog& log_;
   Health unheeded_;
   Health& health_;
-  std::mutex mutex_;
+  Meters& meters_;
+  std::atomic<std::size_t> opened_{0};
+  mutable std::mutex mutex_;
   std::condition_variable wake_;
   std::deque<Request> queue_;
   std::deque<Request> rejected_;

@@ -31,9 +31,9 @@ class Recorder final : public engine::Store {
   void due(engine::DueQuery query, std::function<void(Result<std::vector<SagaId>>)> done) override {
     store_.due(std::move(query), std::move(done));
   }
-  void remove_expired(std::vector<Shard> shards, std::size_t limit,
+  void remove_expired(std::vector<Shard> shards, std::size_t limit, Duration key_retention,
                       std::function<void(Result<std::size_t>)> done) override {
-    store_.remove_expired(std::move(shards), limit, std::move(done));
+    store_.remove_expired(std::move(shards), limit, key_retention, std::move(done));
   }
   bool reachable() const override { return true; }
 

@@ -97,7 +97,7 @@ void Stage::command(SagaId saga, Command command, const std::string& what) {
 
 Report Stage::report() const {
   const auto& root = recorder_.saga(root_);
-  const Json seen = view(*root.definition, root.state);
+  const Json seen = view({root.definition, nullptr}, root.state);
   Report report;
   report.definition = root.definition->name;
   report.version = root.definition->version;
@@ -124,10 +124,10 @@ std::vector<LedgerEntry> Stage::ledger() const {
     // Method and target, or the name of an operation.
     const auto target = entry.request.find(' ') + 1;
     const auto& saga = recorder_.saga(effect->saga);
-    entry.request.replace(target, std::string::npos,
-                          engine::Masking(*saga.definition, saga.state)
-                              .target(entry.path, engine::Phase::forward,
-                                      entry.request.substr(target)));
+    entry.request.replace(
+        target, std::string::npos,
+        engine::Masking(*saga.definition, saga.state)
+            .target(entry.path, engine::Phase::forward, entry.request.substr(target)));
   }
   return list;
 }

@@ -35,11 +35,6 @@ int hex_digit(char c) {
   return -1;
 }
 
-Error target_error() {
-  return {ErrorCode::invalid, "target-invalid",
-          "The request target is not a valid path and query."};
-}
-
 bool parse_query(std::string_view text, std::multimap<std::string, std::string>& out) {
   while (!text.empty()) {
     const auto end = text.find('&');
@@ -79,6 +74,12 @@ std::optional<std::string> percent_decode(std::string_view text, bool plus_is_sp
   return out;
 }
 
+Error target_error() {
+  return {ErrorCode::invalid, "target-invalid",
+          "The request target is not a valid path and query; percent-encode what is not a letter, "
+          "a digit or one of `-._~`."};
+}
+
 Result<Request> parse_target(std::string_view target) {
   if (target.empty() || target.front() != '/') return target_error();
   Request request;
@@ -101,14 +102,20 @@ Result<Request> parse_target(std::string_view target) {
   return request;
 }
 
-Result<std::optional<std::string>> Request::single(const std::string& name) const {
-  const auto [first, last] = query.equal_range(name);
-  if (first == last) return std::optional<std::string>{};
-  if (std::next(first) != last) {
-    return Error{ErrorCode::invalid, "query-invalid",
-                 "The query parameter `" + name + "` may appear once only."};
+std::pair<std::string_view, std::string_view> split_target(std::string_view target) {
+  for (const std::string_view scheme : {"http://", "https://"}) {
+    if (!target.starts_with(scheme)) continue;
+    target.remove_prefix(scheme.size());
+    const auto end = target.find_first_of("/?");
+    if (end == std::string_view::npos) return {target, "/"};
+    return {target.substr(0, end), target.substr(end)};
   }
-  return std::optional<std::string>{first->second};
+  return {{}, target};
+}
+
+std::optional<std::string> Request::parameter(const std::string& name) const {
+  const auto found = query.find(name);
+  return found == query.end() ? std::nullopt : std::optional(found->second);
 }
 
 Reply replayed_if(bool repeated, Reply reply) {

@@ -17,6 +17,8 @@
 
 namespace backstitch::rest {
 
+using Headers = std::vector<std::pair<std::string, std::string>>;
+
 /// Told when the peer of a request has gone before its answer. Thread-safe; `then` is called at
 /// most once, inside watch() if the peer has gone already.
 class PeerWatch {
@@ -34,7 +36,7 @@ struct Request {
   std::string method;
   std::string path;                               ///< decoded, without the query
   std::vector<std::string> segments;              ///< of the path, decoded
-  std::multimap<std::string, std::string> query;  ///< decoded
+  std::multimap<std::string, std::string> query;  ///< decoded; only what the route declares
   std::string idempotency_key;                    ///< empty: no header
   bool has_idempotency_key = false;
   std::string actor;             ///< who asks, for the audit
@@ -44,16 +46,16 @@ struct Request {
   std::size_t reactor = 0;  ///< the one this request came in on
   std::shared_ptr<PeerWatch> peer = std::make_shared<PeerWatch>();
 
-  /// The value of a query parameter that may appear once.
-  /// @return invalid/query-invalid if it appears twice
-  Result<std::optional<std::string>> single(const std::string& name) const;
+  /// The value of a query parameter that appears once at most.
+  std::optional<std::string> parameter(const std::string& name) const;
 };
 
 struct Reply {
   int status = 200;
-  std::string body;
-  std::string content_type = "application/json";
-  std::vector<std::pair<std::string, std::string>> headers;
+  std::string body{};
+  std::string content_type = "application/json";  ///< empty: no header
+  Headers headers{};
+  std::string code{};  ///< of a problem document; empty: the request was not refused
 };
 
 /// Answers the request. Any thread, once.
@@ -61,8 +63,11 @@ using Respond = std::function<void(Reply)>;
 
 /// Percent-decoding. @return nothing on a bad escape or a NUL
 std::optional<std::string> percent_decode(std::string_view text, bool plus_is_space);
+Error target_error();
 /// Splits `/a/b?x=y`. @return invalid/target-invalid
 Result<Request> parse_target(std::string_view target);
+/// Splits `http://host/a/b?x=y` into its authority, empty in origin form, and the rest.
+std::pair<std::string_view, std::string_view> split_target(std::string_view target);
 
 Reply json_reply(int status, const Json& body);
 /// With `Idempotent-Replayed: true` if it answers what had been done before.

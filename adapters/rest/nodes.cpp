@@ -22,7 +22,7 @@ Json node_json(const engine::NodeInfo& node) {
 }  // namespace
 
 void add_node_routes(Router& router, engine::Engine& engine) {
-  router.add("GET", "/v1/nodes",
+  router.add("GET", "/v1/nodes", {},
              [&engine](const Request&, const std::vector<std::string>&, const Respond& respond) {
                engine.nodes([respond](const Result<std::vector<engine::NodeInfo>>& nodes) {
                  if (!nodes) return respond(problem(nodes.error()));

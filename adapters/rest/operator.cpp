@@ -97,21 +97,22 @@ Result<engine::Resolve> resolve_of(const Command& command, const std::string& st
 
 void add_operator_routes(Router& router, engine::Engine& engine) {
   using Captured = std::vector<std::string>;
+  const QueryParameters command_parameters{"dryRun"};
   router.add(
-      "POST", "/v1/sagas/{}/cancel",
+      "POST", "/v1/sagas/{}/cancel", command_parameters,
       [&engine](const Request& request, const Captured& captured, const Respond& respond) {
         auto command = read_command(request, captured[0], {"reason"});
         if (!command) return respond(problem(command.error()));
         run(engine, request, command->saga, engine::Cancel{command->by, command->reason}, respond);
       });
   router.add(
-      "POST", "/v1/sagas/{}/retry",
+      "POST", "/v1/sagas/{}/retry", command_parameters,
       [&engine](const Request& request, const Captured& captured, const Respond& respond) {
         auto command = read_command(request, captured[0], {"reason"});
         if (!command) return respond(problem(command.error()));
         run(engine, request, command->saga, engine::Retry{command->by, command->reason}, respond);
       });
-  router.add("POST", "/v1/sagas/{}/suspend",
+  router.add("POST", "/v1/sagas/{}/suspend", command_parameters,
              [&engine](const Request& request, const Captured& captured, const Respond& respond) {
                auto command = read_command(request, captured[0], {"step", "reason"});
                if (!command) return respond(problem(command.error()));
@@ -120,7 +121,7 @@ void add_operator_routes(Router& router, engine::Engine& engine) {
                run(engine, request, command->saga,
                    engine::Suspend{step->value_or(""), command->by, command->reason}, respond);
              });
-  router.add("POST", "/v1/sagas/{}/steps/{}/skip",
+  router.add("POST", "/v1/sagas/{}/steps/{}/skip", command_parameters,
              [&engine](const Request& request, const Captured& captured, const Respond& respond) {
                auto command = read_command(request, captured[0], {"reason"});
                if (!command) return respond(problem(command.error()));
@@ -128,7 +129,7 @@ void add_operator_routes(Router& router, engine::Engine& engine) {
                    engine::Skip{captured[1], command->by, command->reason}, respond);
              });
   router.add(
-      "POST", "/v1/sagas/{}/steps/{}/resolve",
+      "POST", "/v1/sagas/{}/steps/{}/resolve", command_parameters,
       [&engine](const Request& request, const Captured& captured, const Respond& respond) {
         auto command = read_command(request, captured[0], {"as", "output", "captured", "reason"});
         if (!command) return respond(problem(command.error()));

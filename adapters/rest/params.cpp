@@ -16,12 +16,37 @@ std::optional<Number> parse_number(const std::string& text) {
   return value;
 }
 
+Error not_valid(const std::string& name, const std::string& found, const std::string& expected) {
+  return invalid("query-invalid", "`" + found.substr(0, 100) + "` is not a valid `" + name +
+                                      "`; give " + expected + ".");
+}
+
 }  // namespace
 
 Error invalid(std::string reason, std::string message, std::string pointer) {
   Error error{ErrorCode::invalid, std::move(reason), std::move(message)};
   if (!pointer.empty()) error.details.push_back({std::move(pointer), error.reason, error.message});
   return error;
+}
+
+Result<std::optional<SagaId>> cursor_in(const Request& request) {
+  const auto text = request.parameter("cursor");
+  if (!text) return std::optional<SagaId>{};
+  if (const auto id = SagaId::parse(*text)) return id;
+  return cursor_error();
+}
+
+Error cursor_error() {
+  return invalid(
+      "cursor-invalid",
+      "`cursor` is not one that this server gave out; take `cursor` of the page before.");
+}
+
+Result<ListPosition> position_in(const Request& request) {
+  constexpr std::size_t items_max = 500;
+  const auto limit = number_in(request, "limit", 1, items_max, items_max);
+  if (!limit) return limit.error();
+  return ListPosition{*limit, request.parameter("cursor").value_or("")};
 }
 
 Result<SagaId> saga_id_of(const std::string& text) {
@@ -39,40 +64,35 @@ Result<std::int64_t> version_of(const std::string& text) {
 
 Result<std::size_t> number_in(const Request& request, const std::string& name, std::size_t least,
                               std::size_t most, std::size_t otherwise) {
-  auto text = request.single(name);
-  if (!text) return text.error();
-  if (!text->has_value()) return otherwise;
-  const auto number = parse_number<std::size_t>(**text);
+  const auto text = request.parameter(name);
+  if (!text) return otherwise;
+  const auto number = parse_number<std::size_t>(*text);
   if (number && *number >= least && *number <= most) return *number;
-  return invalid("query-invalid", "`" + name + "` is a number from " + std::to_string(least) +
-                                      " to " + std::to_string(most) + ".");
+  return not_valid(name, *text,
+                   "a number from " + std::to_string(least) + " to " + std::to_string(most));
 }
 
 Result<std::optional<Duration>> duration_in(const Request& request, const std::string& name,
                                             Duration most) {
-  auto text = request.single(name);
-  if (!text) return text.error();
-  if (!text->has_value()) return std::optional<Duration>{};
-  const auto duration = parse_duration(**text);
+  const auto text = request.parameter(name);
+  if (!text) return std::optional<Duration>{};
+  const auto duration = parse_duration(*text);
   if (duration && *duration <= most) return duration;
-  return invalid("query-invalid",
-                 "`" + name + "` is a duration like 10s, at most " + to_text(most) + ".");
+  return not_valid(name, *text, "a duration like 10s, at most " + to_text(most));
 }
 
 Result<std::optional<TimePoint>> time_in(const Request& request, const std::string& name) {
-  auto text = request.single(name);
-  if (!text) return text.error();
-  if (!text->has_value()) return std::optional<TimePoint>{};
-  if (const auto time = parse_rfc3339(**text)) return time;
-  return invalid("query-invalid", "`" + name + "` is an RFC 3339 time like 2026-03-01T12:00:00Z.");
+  const auto text = request.parameter(name);
+  if (!text) return std::optional<TimePoint>{};
+  if (const auto time = parse_rfc3339(*text)) return time;
+  return not_valid(name, *text, "an RFC 3339 time like 2026-03-01T12:00:00Z");
 }
 
 Result<bool> flag_in(const Request& request, const std::string& name) {
-  auto text = request.single(name);
-  if (!text) return text.error();
-  if (!text->has_value() || **text == "false") return false;
-  if (**text == "true" || (*text)->empty()) return true;
-  return invalid("query-invalid", "`" + name + "` is true or false.");
+  const auto text = request.parameter(name);
+  if (!text || *text == "false") return false;
+  if (*text == "true" || text->empty()) return true;
+  return not_valid(name, *text, "true or false");
 }
 
 Result<Done> only_keys(const Json& object, std::initializer_list<const char*> allowed) {
@@ -95,7 +115,7 @@ Result<std::string> idempotency_key_of(const Request& request) {
   constexpr std::size_t bytes_max = 255;
   if (!request.has_idempotency_key) return std::string{};
   if (request.idempotency_key.empty() || request.idempotency_key.size() > bytes_max)
-    return invalid("idempotency-key-invalid", "`Idempotency-Key` has 1 to 255 bytes.");
+    return invalid("idempotency-key-invalid", "`Idempotency-Key` must have 1 to 255 bytes.");
   return request.idempotency_key;
 }
 
@@ -104,7 +124,7 @@ Result<Json> object_body(const Request& request, std::initializer_list<const cha
   if (request.body.empty() && may_be_empty) return Json::object();
   auto body = dsl::parse_json(request.body, dsl::GateLimits{bytes_max}.around(1));
   if (!body) return std::move(body).error();
-  if (!body->is_object()) return invalid("body-invalid", "The body is a JSON object.");
+  if (!body->is_object()) return invalid("body-invalid", "The body must be a JSON object.");
   if (auto known = only_keys(*body, allowed); !known) return std::move(known).error();
   return std::move(body).value();
 }

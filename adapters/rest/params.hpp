@@ -23,6 +23,15 @@ Result<std::size_t> number_in(const Request& request, const std::string& name, s
 Result<std::optional<Duration>> duration_in(const Request& request, const std::string& name,
                                             Duration most);
 Result<std::optional<TimePoint>> time_in(const Request& request, const std::string& name);
+/// The saga that the page before ended at; nothing for the first page.
+Result<std::optional<SagaId>> cursor_in(const Request& request);
+Error cursor_error();
+/// Lists that are not of sagas: how many items, and the last one of the page before.
+struct ListPosition {
+  std::size_t limit = 0;
+  std::string after{};  ///< empty: from the beginning
+};
+Result<ListPosition> position_in(const Request& request);
 Result<bool> flag_in(const Request& request, const std::string& name);
 
 /// The header `Idempotency-Key`; empty: there is none.

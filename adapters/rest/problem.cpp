@@ -2,6 +2,9 @@
 
 #include <nlohmann/json.hpp>
 
+#include <backstitch/base/json_text.hpp>
+#include <backstitch/dsl/finding_text.hpp>
+
 namespace backstitch::rest {
 namespace {
 
@@ -21,10 +24,16 @@ const char* title_of(int status) {
       return "Gone";
     case 413:
       return "Content too large";
+    case 415:
+      return "Unsupported media type";
+    case 421:
+      return "Misdirected request";
     case 422:
       return "Unprocessable content";
     case 431:
       return "Request header fields too large";
+    case 501:
+      return "Not implemented";
     case 503:
       return "Service unavailable";
     default:
@@ -42,6 +51,7 @@ Json document(int status, std::string_view code, std::string_view message) {
 
 Reply reply_with(int status, const Json& body) {
   Reply reply = json_reply(status, body);
+  reply.code = body.at("code").get<std::string>();
   reply.content_type = "application/problem+json";
   if (status == 503) reply.headers.emplace_back("Retry-After", "1");
   return reply;
@@ -57,13 +67,14 @@ int status_of(const Error& error) {
                      error.reason == "compensation-not-renderable" ||
                      error.reason == "output-missing"
                  ? 422
-                 : 400;
+             : error.reason == "content-type-unsupported" ? 415
+                                                          : 400;
     case ErrorCode::not_found:
       return 404;
     case ErrorCode::conflict:
       return error.reason == "callback-too-late" ? 410 : 409;
     case ErrorCode::forbidden:
-      return 403;
+      return error.reason == "host-refused" ? 421 : 403;
     case ErrorCode::overloaded:
     case ErrorCode::unavailable:
     case ErrorCode::outcome_unknown:
@@ -80,12 +91,19 @@ Reply problem(const Error& error) {
   Json body = document(status, error.reason, error.message);
   if (!error.details.empty()) {
     Json errors = Json::array();
+    std::size_t bytes = 0;
     for (const auto& detail : error.details) {
-      errors.push_back(
-          {{"pointer", detail.pointer}, {"code", detail.code}, {"message", detail.message}});
+      Json one{{"pointer", detail.pointer}, {"code", detail.code}, {"message", detail.message}};
+      bytes += json_text_size(one) + 1;
+      const bool is_full = errors.size() == dsl::findings_max || bytes > dsl::findings_bytes_max;
+      if (is_full && !errors.empty()) break;
+      errors.push_back(std::move(one));
     }
+    const std::size_t missing = error.details.size() - errors.size();
     body["errors"] = std::move(errors);
+    if (missing > 0) body["errorsMissing"] = missing;
   }
+  if (!error.saga.empty()) body["saga"] = error.saga;
   return reply_with(status, body);
 }
 
@@ -93,11 +111,16 @@ Reply problem(int status, std::string_view code, std::string_view message) {
   return reply_with(status, document(status, code, message));
 }
 
-Reply findings_problem(const std::vector<dsl::Finding>& findings) {
-  Json body = document(422, "definition-invalid",
-                       std::to_string(findings.size()) + " finding(s); nothing was stored.");
-  body["findings"] = Json::array();
-  for (const auto& finding : findings) body["findings"].push_back(to_json(finding));
+void add_findings(Json& body, const std::vector<dsl::Finding>& findings) {
+  const auto shown = dsl::shown(findings);
+  body["findings"] = json_list(shown.list);
+  if (shown.missing > 0) body["findingsMissing"] = shown.missing;
+}
+
+Reply findings_problem(const std::string& refused, const std::vector<dsl::Finding>& findings) {
+  Json body = document(422, refused + "-invalid",
+                       dsl::summary(findings, "the " + refused) + "; nothing was stored.");
+  add_findings(body, findings);
   return reply_with(422, body);
 }
 

@@ -8,6 +8,8 @@
 #include <backstitch/engine/runtime/look_up.hpp>
 #include <backstitch/rest/server.hpp>
 
+#include "connections.hpp"
+#include "errors.hpp"
 #include "problem.hpp"
 #include "router.hpp"
 
@@ -20,7 +22,9 @@ void add_service_routes(Router& router, engine::Engine& engine);
 void add_saga_routes(Router& router, engine::Engine& engine, const Options& options);
 void add_operator_routes(Router& router, engine::Engine& engine);
 void add_signal_routes(Router& router, engine::Engine& engine, const Options& options);
-void add_system_routes(Router& router, engine::Engine& engine, const Options& options);
+void add_system_routes(Router& router, engine::Engine& engine, const Options& options,
+                       const Refusals& refusals, const Connections& connections);
+void add_error_routes(Router& router);
 
 /// Answers with what `reply` makes of what this node knows; before a 404 it is looked up in the
 /// store.

@@ -21,10 +21,9 @@ using boost::system::error_code;
 struct Server::Impl : std::enable_shared_from_this<Server::Impl> {
   Impl(std::vector<asio::Reactor*> all, engine::Engine& engine, Options given)
       : reactors(std::move(all)),
-        shared(std::make_shared<Shared>()),
+        shared(std::make_shared<Shared>(std::move(given), engine.workers(), engine.observer())),
         acceptor(asio::io_context_of(*reactors.front())),
         pause(asio::io_context_of(*reactors.front())) {
-    shared->options = std::move(given);
     Router& router = shared->router;
     add_definition_routes(router, engine);
     add_graph_routes(router, engine);
@@ -33,10 +32,14 @@ struct Server::Impl : std::enable_shared_from_this<Server::Impl> {
     add_saga_routes(router, engine, shared->options);
     add_operator_routes(router, engine);
     add_signal_routes(router, engine, shared->options);
-    add_system_routes(router, engine, shared->options);
+    add_system_routes(router, engine, shared->options, shared->refusals, *shared->connections);
+    add_error_routes(router);
   }
 
   Result<std::uint16_t> listen() {
+    auto gate = Gate::create(shared->options);
+    if (!gate) return std::move(gate).error();
+    shared->gate = std::move(*gate);
     error_code error;
     const auto address = boost::asio::ip::make_address(shared->options.host, error);
     const tcp::endpoint endpoint(address, shared->options.port);
@@ -47,8 +50,7 @@ struct Server::Impl : std::enable_shared_from_this<Server::Impl> {
     if (error) {
       return Error{ErrorCode::unavailable, "listen-failed",
                    "Cannot listen on " + shared->options.host + ":" +
-                       std::to_string(shared->options.port) + ": " + error.message() +
-                       ". Choose another address with --listen HOST:PORT."};
+                       std::to_string(shared->options.port) + ": " + error.message() + "."};
     }
     const std::uint16_t port = acceptor.local_endpoint().port();
     accept();
@@ -63,16 +65,9 @@ struct Server::Impl : std::enable_shared_from_this<Server::Impl> {
         [self = shared_from_this(), reactor](error_code error, tcp::socket socket) {
           if (error == boost::asio::error::operation_aborted) return;
           if (error) return self->accept_later();
-          self->admit(std::move(socket), reactor);
+          serve(std::move(socket), self->shared, reactor);
           self->accept();
         });
-  }
-
-  void admit(tcp::socket socket, std::size_t reactor) {
-    // Over the bound the connection is closed without a word: an answer would cost what is to be
-    // saved.
-    if (shared->connections.load() >= shared->options.connections_max) return;
-    serve(std::move(socket), shared, reactor);
   }
 
   /// Out of file descriptors, most likely: trying again at once would spin.
@@ -105,6 +100,11 @@ struct Server::Impl : std::enable_shared_from_this<Server::Impl> {
 Server::Server(std::vector<asio::Reactor*> reactors, engine::Engine& engine, Options options)
     : impl_(std::make_shared<Impl>(std::move(reactors), engine, std::move(options))) {}
 Server::~Server() = default;
+Result<Done> Server::check(const Options& options) {
+  const auto gate = Gate::create(options);
+  if (!gate) return gate.error();
+  return Done{};
+}
 Result<std::uint16_t> Server::listen() {
   return impl_->listen();
 }

@@ -4,6 +4,8 @@
 
 #include <backstitch/dsl/json_gate.hpp>
 
+#include "page.hpp"
+#include "params.hpp"
 #include "problem.hpp"
 #include "resources.hpp"
 
@@ -27,10 +29,11 @@ void respond_with_use(engine::Engine& engine, const std::string& name, int statu
 
 void respond_to_put(engine::Engine& engine, const std::string& name,
                     const engine::ServiceRegistration& registration, const Respond& respond) {
-  if (has_errors(registration.findings)) return respond(findings_problem(registration.findings));
+  if (has_errors(registration.findings))
+    return respond(findings_problem("service", registration.findings));
   const bool created = registration.outcome == engine::PutOutcome::created;
   Json answer{{"name", name}};
-  for (const auto& finding : registration.findings) answer["findings"].push_back(to_json(finding));
+  if (!registration.findings.empty()) add_findings(answer, registration.findings);
   respond_with_use(engine, name, created ? 201 : 200, std::move(answer), respond);
 }
 
@@ -41,27 +44,36 @@ Result<engine::StoredService> service_named(engine::Engine& engine, const std::s
                "No service `" + name + "` is registered; PUT it first."};
 }
 
+void list_services(engine::Engine& engine, const Request& request, const Respond& respond) {
+  const auto position = position_in(request);
+  if (!position) return respond(problem(position.error()));
+  auto services = engine.registry().services();
+  std::erase_if(services, [&](const auto& one) { return one.name <= position->after; });
+  Page page = page_of(services, position->limit, false, service_json,
+                      [](const engine::StoredService& one) { return one.name; });
+  respond(json_reply(200, {{"services", std::move(page.items)}, {"cursor", std::move(page.next)}}));
+}
+
 }  // namespace
 
 void add_service_routes(Router& router, engine::Engine& engine) {
   using Captured = std::vector<std::string>;
-  router.add("PUT", "/v1/services/{}",
-             [&engine](Request request, const Captured& captured, const Respond& respond) {
-               engine.registry().put_service(captured[0], std::move(request.body),
-                                             [&engine, respond, name = captured[0]](
-                                                 Result<engine::ServiceRegistration> done) {
-                                               if (!done) return respond(problem(done.error()));
-                                               respond_to_put(engine, name, *done, respond);
-                                             });
+  router.add(
+      "PUT", "/v1/services/{}", {},
+      [&engine](Request request, const Captured& captured, const Respond& respond) {
+        engine.registry().put_service(
+            captured[0], std::move(request.body),
+            [&engine, respond, name = captured[0]](Result<engine::ServiceRegistration> done) {
+              if (!done) return respond(problem(done.error()));
+              respond_to_put(engine, name, *done, respond);
+            });
+      },
+      Access::api, Load::heavy);
+  router.add("GET", "/v1/services", {"limit", "cursor"},
+             [&engine](const Request& request, const Captured&, const Respond& respond) {
+               list_services(engine, request, respond);
              });
-  router.add("GET", "/v1/services",
-             [&engine](const Request&, const Captured&, const Respond& respond) {
-               Json list = Json::array();
-               for (const auto& stored : engine.registry().services())
-                 list.push_back(service_json(stored));
-               respond(json_reply(200, {{"services", std::move(list)}}));
-             });
-  router.add("GET", "/v1/services/{}",
+  router.add("GET", "/v1/services/{}", {},
              [&engine](const Request&, const Captured& captured, const Respond& respond) {
                engine::look_up(
                    engine.registry(),

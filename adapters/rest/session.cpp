@@ -24,17 +24,26 @@ constexpr Duration write_time{30'000};
 constexpr Duration linger_time{2'000};
 constexpr std::size_t linger_bytes_max = 512 * 1024;
 constexpr std::size_t read_chunk = 4 * 1024;
+/// Parsing more would keep the sagas of the reactor waiting.
+constexpr std::size_t reactor_body_bytes_max = 16 * 1024;
 
-/// The status and code of an error while a request is being read; nothing to say for a peer that
-/// left.
-std::optional<std::pair<int, const char*>> status_of(const error_code& error) {
+/// Why a request could not be read; nothing to say for a peer that left.
+std::optional<Reply> read_failure(const error_code& error, const Options& options,
+                                  std::size_t body_bytes_max) {
   if (error == http::error::end_of_stream) return std::nullopt;
   if (error == http::error::header_limit || error == http::error::buffer_overflow) {
-    return std::pair{431, "header-too-large"};
+    return problem(431, "header-too-large",
+                   "The header of the request exceeds " + std::to_string(options.header_bytes_max) +
+                       " bytes; shorten it.");
   }
-  if (error == http::error::body_limit) return std::pair{413, "body-too-large"};
+  if (error == http::error::body_limit) {
+    return problem(413, "body-too-large",
+                   "The body of the request exceeds " + std::to_string(body_bytes_max) +
+                       " bytes; send less at a time.");
+  }
   if (error.category() == http::make_error_code(http::error::bad_method).category()) {
-    return std::pair{400, "http-malformed"};
+    return problem(400, "http-malformed",
+                   "The request is not valid HTTP/1.1: " + error.message() + ".");
   }
   return std::nullopt;
 }
@@ -42,17 +51,20 @@ std::optional<std::pair<int, const char*>> status_of(const error_code& error) {
 class Session : public std::enable_shared_from_this<Session> {
  public:
   Session(tcp::socket socket, std::shared_ptr<Shared> shared, std::size_t reactor)
-      : stream_(std::move(socket)), shared_(std::move(shared)), reactor_(reactor) {
-    shared_->connections.fetch_add(1);
-  }
-  ~Session() {
-    answered();
-    shared_->connections.fetch_sub(1);
-  }
+      : stream_(std::move(socket)), shared_(std::move(shared)), reactor_(reactor) {}
+  ~Session() { answered(); }
   Session(const Session&) = delete;
   Session& operator=(const Session&) = delete;
 
   void run() {
+    error_code ignored;
+    const auto peer = stream_.socket().remote_endpoint(ignored).address().to_string();
+    const auto close_later = [weak = weak_from_this()] {
+      if (const auto self = weak.lock())
+        boost::asio::post(self->stream_.get_executor(), [self] { self->close(); });
+    };
+    ticket_ = shared_->connections->admit(peer, close_later);
+    if (!ticket_) return;
     boost::asio::dispatch(stream_.get_executor(),
                           [self = shared_from_this()] { self->await_request(); });
   }
@@ -62,6 +74,9 @@ class Session : public std::enable_shared_from_this<Session> {
 
   /// An idle connection may stay long; once a request began, its header has to come soon.
   void await_request() {
+    if (!ticket_->enter(Phase::idle)) return close();
+    ticket_->hold(0);
+    headers_.clear();
     parser_.emplace();
     parser_->header_limit(static_cast<std::uint32_t>(options().header_bytes_max));
     parser_->body_limit(options().batch_bytes_max);
@@ -80,19 +95,71 @@ class Session : public std::enable_shared_from_this<Session> {
     http::async_read_header(stream_, buffer_, *parser_,
                             [self = shared_from_this()](error_code error, std::size_t) {
                               if (error) return self->refuse(error);
-                              self->read_body();
+                              self->pass_gate();
                             });
+  }
+
+  /// Before the body is read: a request that is refused costs no more than its head.
+  void pass_gate() {
+    const auto& head = parser_->get();
+    const auto [authority, target] = split_target({head.target().data(), head.target().size()});
+    auto request = parse_target(target);
+    if (!request) return answer_head(problem(request.error()));
+    request_ = std::move(*request);
+    request_.method = head.method() == http::verb::head ? "GET" : std::string(head.method_string());
+    match_ = shared_->router.find(request_);
+    RequestHead judged = head_of(head);
+    if (!authority.empty()) {
+      judged.target = parse_authority(authority);
+      if (!judged.target) return answer_head(problem(target_error()));
+    }
+    auto verdict = shared_->gate->judge(judged, match_.access());
+    headers_ = std::move(verdict.headers);
+    if (verdict.must_close) return refuse(std::move(*verdict.answer));
+    if (ticket_->refusal() && match_.access() != Access::probe)
+      return refuse(problem(*ticket_->refusal()));
+    if (verdict.answer) return answer_head(std::move(*verdict.answer));
+    read_body();
+  }
+
+  RequestHead head_of(const http::request<http::string_body>& message) const {
+    const auto all = [&](http::field name) {
+      std::vector<std::string> values;
+      const auto [first, last] = message.equal_range(name);
+      for (auto it = first; it != last; ++it) values.emplace_back(it->value());
+      return values;
+    };
+    return {.method = request_.method,
+            .hosts = all(http::field::host),
+            .origins = all(http::field::origin),
+            .content_types = all(http::field::content_type),
+            .transfer_encodings = all(http::field::transfer_encoding),
+            .idempotency_keys = message.count("Idempotency-Key"),
+            .has_body = !parser_->is_done(),
+            .is_http_1_0 = message.version() < 11,
+            .asks_for_method = message.count(http::field::access_control_request_method) > 0};
+  }
+
+  /// Without a body the connection is at its next request.
+  void answer_head(Reply reply) {
+    head_only_ = parser_->get().method() == http::verb::head;
+    keep_alive_ = parser_->is_done() && may_stay_open(parser_->get());
+    send(std::move(reply));
+  }
+
+  std::size_t body_bytes_max() const {
+    return Router::is_batch(request_.path) ? options().batch_bytes_max : options().body_bytes_max;
   }
 
   void read_body() {
     const auto& head = parser_->get();
-    const std::string_view target{head.target().data(), head.target().size()};
-    const bool batch = Router::is_batch(target.substr(0, target.find('?')));
-    const std::size_t most = batch ? options().batch_bytes_max : options().body_bytes_max;
+    const std::size_t most = body_bytes_max();
     if (const auto length = parser_->content_length(); length && *length > most) {
       return refuse(http::error::body_limit);
     }
     parser_->body_limit(most);
+    parser_->eager(true);
+    if (!ticket_->enter(Phase::receiving)) return close();
     stream_.expires_after(options().body_time);
     if (beast::iequals(head[http::field::expect], "100-continue")) return send_continue();
     receive_body();
@@ -107,43 +174,72 @@ class Session : public std::enable_shared_from_this<Session> {
                              });
   }
 
+  /// Piece by piece, so that what has arrived is counted while more is awaited.
   void receive_body() {
-    http::async_read(stream_, buffer_, *parser_,
-                     [self = shared_from_this()](error_code error, std::size_t) {
-                       if (error) return self->refuse(error);
-                       self->answer();
-                     });
+    if (parser_->is_done()) return answer();
+    http::async_read_some(stream_, buffer_, *parser_,
+                          [self = shared_from_this()](error_code error, std::size_t) {
+                            if (error) return self->refuse(error);
+                            if (!self->ticket_->hold(self->parser_->get().body().size()))
+                              return self->refuse(problem(no_memory()));
+                            self->receive_body();
+                          });
+  }
+
+  static Error no_memory() {
+    return {ErrorCode::overloaded, "buffers-full",
+            "The bodies and answers that this node holds fill the memory it has for them; try "
+            "again later."};
+  }
+
+  bool may_stay_open(const http::request<http::string_body>& message) const {
+    return message.keep_alive() && !shared_->stopping.load() && !ticket_->refusal();
   }
 
   void answer() {
+    if (!ticket_->enter(Phase::busy)) return close();
     shared_->answering.fetch_add(1);
     answering_ = true;
     stream_.expires_never();
     auto message = parser_->release();
-    keep_alive_ = message.keep_alive() && !shared_->stopping.load();
+    keep_alive_ = may_stay_open(message);
     head_only_ = message.method() == http::verb::head;
-    auto request = parse_target({message.target().data(), message.target().size()});
-    if (!request) return send(problem(request.error()));
-    request->method = head_only_ ? "GET" : std::string(message.method_string());
-    request->reactor = reactor_;
-    if (shared_->stopping.load() && !Router::is_of_system(request->path))
+    Request request = std::exchange(request_, {});
+    request.reactor = reactor_;
+    if (shared_->stopping.load() && !Router::is_of_system(request.path))
       return send(problem({ErrorCode::unavailable, "shutting-down",
                            "This node is stopping; try another or later."}));
-    if (request->query.count("wait") > 0) watch_peer(request->peer);
+    if (request.query.count("wait") > 0) watch_peer(request.peer);
     if (const auto key = message.find("Idempotency-Key"); key != message.end()) {
-      request->has_idempotency_key = true;
-      request->idempotency_key = std::string(key->value());
+      request.has_idempotency_key = true;
+      request.idempotency_key = std::string(key->value());
     }
-    request->content_type = std::string(message[http::field::content_type]);
-    request->content_encoding = std::string(message[http::field::content_encoding]);
+    request.content_type = std::string(message[http::field::content_type]);
+    request.content_encoding = std::string(message[http::field::content_encoding]);
     // Until there are accounts, whoever may reach the port is the operator.
-    request->actor = "operator";
-    request->body = std::move(message.body());
-    try {
-      shared_->router.route(std::move(*request), responder());
-    } catch (const std::exception& error) {
-      send(problem({ErrorCode::internal, "internal", error.what()}));
-    }
+    request.actor = "operator";
+    request.body = std::move(message.body());
+    handle(std::move(request));
+  }
+
+  /// Small requests are handled at once, the others where they stall no saga.
+  void handle(Request request) {
+    const bool on_reactor =
+        match_.load() == Load::by_body && request.body.size() <= reactor_body_bytes_max;
+    auto work = [shared = shared_, match = std::move(match_), request = std::move(request),
+                 respond = responder()]() mutable {
+      try {
+        Router::route(std::move(match), std::move(request), respond);
+      } catch (const std::exception& error) {
+        shared->observer.note(engine::Level::error, "request-failed", {{"what", error.what()}});
+        respond(problem({ErrorCode::internal, "internal",
+                         "The request failed by a bug of Backstitch; the log of this node says "
+                         "more."}));
+      }
+    };
+    if (on_reactor) return work();
+    const auto queued = shared_->workers.submit(std::move(work));
+    if (!queued) send(problem(queued.error()));
   }
 
   /// Whoever leaves while it waits is not waited for. What a peer sends ahead hides that it left.
@@ -180,13 +276,18 @@ class Session : public std::enable_shared_from_this<Session> {
     response_ = {};
     response_.version(11);
     response_.result(static_cast<unsigned>(reply.status));
-    response_.set(http::field::content_type, reply.content_type);
+    if (!reply.code.empty()) shared_->refusals.count(reply.code);
+    if (!reply.content_type.empty()) response_.set(http::field::content_type, reply.content_type);
     response_.set(http::field::cache_control, "no-store");
     response_.set("X-Content-Type-Options", "nosniff");
-    for (const auto& [name, value] : reply.headers) response_.set(name, value);
+    for (const Headers& headers : {headers_, reply.headers})
+      for (const auto& [name, value] : headers) response_.set(name, value);
     response_.keep_alive(keep_alive_);
-    response_.content_length(reply.body.size());
+    // An answer 204 has no length (RFC 9110, section 8.6).
+    if (reply.status != 204) response_.content_length(reply.body.size());
     if (!head_only_) response_.body() = std::move(reply.body);
+    if (!ticket_->enter(Phase::sending)) return close();
+    ticket_->hold(response_.body().size());
     stream_.expires_after(write_time);
     serializer_.emplace(response_);
     serializer_->split(false);
@@ -204,16 +305,22 @@ class Session : public std::enable_shared_from_this<Session> {
   }
 
   void refuse(const error_code& error) {
-    const auto status = status_of(error);
-    if (!status) return close();
+    auto reply = read_failure(error, options(), body_bytes_max());
+    if (!reply) return close();
+    refuse(std::move(*reply));
+  }
+
+  /// Where the next request would begin is not known, or no more is wanted.
+  void refuse(Reply reply) {
     keep_alive_ = false;
-    head_only_ = false;
-    send(problem(status->first, status->second,
-                 "The request could not be read: " + error.message() + "."));
+    head_only_ = parser_->get().method() == http::verb::head;
+    send(std::move(reply));
   }
 
   /// Closing with unread input would reset the connection and take the answer with it.
   void linger() {
+    if (!ticket_->enter(Phase::idle)) return close();
+    ticket_->hold(0);
     error_code ignored;
     stream_.socket().shutdown(tcp::socket::shutdown_send, ignored);
     stream_.expires_after(linger_time);
@@ -237,9 +344,13 @@ class Session : public std::enable_shared_from_this<Session> {
 
   beast::tcp_stream stream_;
   std::shared_ptr<Shared> shared_;
+  std::shared_ptr<Connections::Ticket> ticket_;
   std::size_t reactor_;
   beast::flat_buffer buffer_{64 * 1024};
   std::optional<http::request_parser<http::string_body>> parser_;
+  Request request_;
+  Router::Match match_;
+  Headers headers_;  ///< of the answer, whatever it is
   http::response<http::string_body> response_;
   std::optional<http::response_serializer<http::string_body>> serializer_;
   std::array<char, read_chunk> discarded_{};

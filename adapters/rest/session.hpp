@@ -2,26 +2,43 @@
 #include <atomic>
 #include <cstddef>
 #include <memory>
+#include <optional>
+#include <utility>
 
 #include <boost/asio/ip/tcp.hpp>
 
+#include <backstitch/engine/ports/observer.hpp>
+#include <backstitch/engine/ports/workers.hpp>
 #include <backstitch/rest/server.hpp>
 
+#include "connections.hpp"
+#include "errors.hpp"
+#include "gate.hpp"
 #include "router.hpp"
 
 namespace backstitch::rest {
 
 /// What all connections of a server share. Read-only but for the counters.
 struct Shared {
-  Options options;
+  Shared(Options given, engine::Workers& pool, engine::Observer& notes)
+      : options(std::move(given)),
+        workers(pool),
+        observer(notes),
+        connections(std::make_shared<Connections>(options)) {}
+
+  const Options options;
+  engine::Workers& workers;
+  engine::Observer& observer;
+  std::optional<Gate> gate;  ///< set before the first connection is accepted
   Router router;
-  std::atomic<std::size_t> connections{0};
+  const std::shared_ptr<Connections> connections;
   std::atomic<std::size_t> answering{0};  ///< requests that have no answer yet
   std::atomic<bool> stopping{false};
+  Refusals refusals;
 };
 
-/// Serves one connection until it ends, one request at a time: what a peer sends ahead waits in the
-/// socket. Owns itself.
+/// Serves one connection until it ends, if there is room for it: one request at a time: what a peer
+/// sends ahead waits in the socket. Owns itself.
 void serve(boost::asio::ip::tcp::socket socket, std::shared_ptr<Shared> shared,
            std::size_t reactor);
 

@@ -47,12 +47,16 @@ Result<engine::Response> answer_of(const Request& request, std::size_t bytes_max
   return engine::Response{200, {}, std::move(body.value)};
 }
 
+Error callback_unknown() {
+  return {ErrorCode::not_found, "callback-unknown",
+          "No step has this callback; send the answer to the URL of the call's `Saga-Callback`."};
+}
+
 void take_callback(engine::Engine& engine, const Options& options, const Request& request,
                    const std::string& token, const Respond& respond) {
   const auto saga = engine::saga_of_callback(token);
   if (!saga) {
-    return respond(problem(
-        Error{ErrorCode::not_found, "callback-unknown", "No step waits for this callback."}));
+    return respond(problem(callback_unknown()));
   }
   auto answer = answer_of(request, options.body_bytes_max);
   if (!answer) return respond(problem(answer.error()));
@@ -61,9 +65,7 @@ void take_callback(engine::Engine& engine, const Options& options, const Request
     if (done) return respond(json_reply(200, {{done->repeated ? "repeated" : "accepted", true}}));
     // Who does not know the saga cannot know its callback.
     const bool unknown = done.error().code == ErrorCode::not_found;
-    respond(problem(unknown ? Error{ErrorCode::not_found, "callback-unknown",
-                                    "No step waits for this callback."}
-                            : done.error()));
+    respond(problem(unknown ? callback_unknown() : done.error()));
   });
 }
 
@@ -71,16 +73,18 @@ void take_callback(engine::Engine& engine, const Options& options, const Request
 
 void add_signal_routes(Router& router, engine::Engine& engine, const Options& options) {
   using Captured = std::vector<std::string>;
-  router.add("POST", "/v1/sagas/{}/signals/{}",
+  router.add("POST", "/v1/sagas/{}/signals/{}", {},
              [&engine, &options](const Request& request, const Captured& captured,
                                  const Respond& respond) {
                send_signal(engine, options, request, captured[0], captured[1], respond);
              });
-  router.add("POST", "/v1/callbacks/{}",
-             [&engine, &options](const Request& request, const Captured& captured,
-                                 const Respond& respond) {
-               take_callback(engine, options, request, captured[0], respond);
-             });
+  router.add(
+      "POST", "/v1/callbacks/{}", {},
+      [&engine, &options](const Request& request, const Captured& captured,
+                          const Respond& respond) {
+        take_callback(engine, options, request, captured[0], respond);
+      },
+      Access::callback);
 }
 
 }  // namespace backstitch::rest

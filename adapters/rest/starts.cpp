@@ -8,6 +8,7 @@
 
 #include <backstitch/dsl/json_gate.hpp>
 
+#include "page.hpp"
 #include "params.hpp"
 #include "problem.hpp"
 
@@ -87,9 +88,22 @@ struct Batch {
   std::atomic<std::size_t> left;
   Respond respond;
 
+  /// The places that are wrong are told of the first results, as far as an answer has room.
+  static void bound(std::vector<Json>& results) {
+    std::size_t bytes = 0;
+    for (auto& result : results) {
+      bytes += json_text_size(result);
+      if (bytes <= page_bytes_max || !result.contains("errors")) continue;
+      bytes -= json_text_size(result["errors"]);
+      result["errorsMissing"] = result["errors"].size();
+      result.erase("errors");
+    }
+  }
+
   void settle(std::size_t index, Json result) {
     results[index] = std::move(result);
     if (left.fetch_sub(1) == 1) {
+      bound(results);
       Json body{{"results", Json::array()}};
       body["results"].get_ref<Json::array_t&>() = std::move(results);
       respond(json_reply(200, body));
@@ -102,6 +116,7 @@ Json error_result(const Error& error) {
   for (const auto& detail : error.details) {
     result["errors"].push_back({{"pointer", detail.pointer}, {"message", detail.message}});
   }
+  if (!error.saga.empty()) result["saga"] = error.saga;
   return result;
 }
 
@@ -138,7 +153,17 @@ void start_saga(engine::Engine& engine, const Options& options, Request request,
 }
 
 void start_batch(engine::Engine& engine, const Options& options, Request request, Respond respond) {
-  auto body = dsl::parse_json(request.body, dsl::GateLimits{options.batch_bytes_max}.around(3));
+  const auto batch_size_error = [&](const std::string& size) {
+    return invalid("batch-size-invalid",
+                   "A batch has 1 to " + std::to_string(options.batch_starts_max) +
+                       " starts; this one has " + size + ".",
+                   "/sagas");
+  };
+  dsl::GateLimits limits = dsl::GateLimits{options.batch_bytes_max}.around(3);
+  limits.items_max = options.batch_starts_max;
+  auto body = dsl::parse_json(request.body, limits);
+  if (!body && body.error().reason == "json-too-many-items")
+    return respond(problem(batch_size_error("more")));
   if (!body) return respond(problem(body.error()));
   if (!body->is_object() || !body->contains("sagas") || !(*body)["sagas"].is_array() ||
       body->size() != 1) {
@@ -146,13 +171,7 @@ void start_batch(engine::Engine& engine, const Options& options, Request request
         problem(invalid("body-invalid", "The body is {\"sagas\": [start, …]}.", "/sagas")));
   }
   Json& starts = (*body)["sagas"];
-  if (starts.empty() || starts.size() > options.batch_starts_max) {
-    return respond(
-        problem(invalid("batch-size-invalid",
-                        "A batch has 1 to " + std::to_string(options.batch_starts_max) +
-                            " starts; this one has " + std::to_string(starts.size()) + ".",
-                        "/sagas")));
-  }
+  if (starts.empty()) return respond(problem(batch_size_error("none")));
   auto batch = std::make_shared<Batch>(starts.size(), std::move(respond));
   for (std::size_t i = 0; i < starts.size(); ++i) {
     auto start = start_of(starts[i], true);

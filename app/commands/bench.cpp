@@ -25,10 +25,10 @@ struct BenchOptions {
 };
 
 void print_row(const LoadOptions& load, const LoadResult& result) {
-  std::printf("%-9s %9zu %9.0f %9.2f %9.2f %10.3f %10.3f %9.2f %9.3f %9.1f\n",
-              load.workload.c_str(), load.in_flight, result.sagas_per_second, result.p50_ms,
-              result.p99_ms, result.engine_cpu_ms, result.postgres_cpu_ms, result.appends_per_saga,
-              result.commits_per_saga, result.mean_batch);
+  print(stdout, "%-9s %9zu %9.0f %9.2f %9.2f %10.3f %10.3f %9.2f %9.3f %9.1f\n",
+        load.workload.c_str(), load.in_flight, result.sagas_per_second, result.p50_ms,
+        result.p99_ms, result.engine_cpu_ms, result.postgres_cpu_ms, result.appends_per_saga,
+        result.commits_per_saga, result.mean_batch);
   std::fflush(stdout);
 }
 
@@ -38,8 +38,8 @@ int run(const Global& global, BenchOptions& options, BenchTarget& target) {
       return report(global, prepared.error());
   }
   if (!global.json) {
-    std::printf("%-9s %9s %9s %9s %9s %10s %10s %9s %9s %9s\n", "workload", "in flight", "sagas/s",
-                "p50 ms", "p99 ms", "engine ms", "pg ms", "appends", "commits", "batch");
+    print(stdout, "%-9s %9s %9s %9s %9s %10s %10s %9s %9s %9s\n", "workload", "in flight",
+          "sagas/s", "p50 ms", "p99 ms", "engine ms", "pg ms", "appends", "commits", "batch");
   }
   Json results = Json::array();
   for (const auto& workload : options.workloads) {
@@ -60,7 +60,7 @@ int run(const Global& global, BenchOptions& options, BenchTarget& target) {
 
 int run_embedded(const Global& global, BenchOptions& options) {
   if (options.database.empty()) {
-    return report(global, {ErrorCode::invalid, "usage", "--embedded needs --database URL."});
+    return report(global, invalid_option("--embedded needs --database URL."));
   }
   telemetry::LogObserver log({.level = engine::Level::warning});
   Node node({.database = options.database, .node = "bench", .allow_loopback = true}, log);

@@ -4,6 +4,7 @@
 #include <filesystem>
 #include <memory>
 
+#include "../member_text.hpp"
 #include "commands.hpp"
 
 namespace backstitch::app {
@@ -17,17 +18,17 @@ struct RegisterOptions {
 
 std::string registered_line(const Global& global, const Json& done) {
   const std::string what = done.value("dryRun", false)
-                               ? "would register (" + done.value("outcome", "") + ")"
+                               ? "would register (" + text_of(done, "outcome") + ")"
                                : "registered";
-  return global.terminal.paint(Style::good, what) + " " + done.value("name", "") + " version " +
+  return global.terminal.paint(Style::good, what) + " " + text_of(done, "name") + " version " +
          std::to_string(done.value("version", 0)) +
          (done.value("active", false) ? " (active)" : "");
 }
 
 void print_warnings(const Global& global, const Json& answer) {
   for (const auto& finding : answer.value("findings", Json::array())) {
-    std::printf("%s %s: %s\n", global.terminal.paint(Style::warn, "warning").c_str(),
-                finding.value("code", "").c_str(), finding.value("message", "").c_str());
+    print(stdout, "%s %s: %s\n", global.terminal.paint(Style::warn, "warning").c_str(),
+          text_of(finding, "code").c_str(), text_of(finding, "message").c_str());
   }
 }
 
@@ -41,17 +42,20 @@ int register_files(const Global& global, const RegisterOptions& options) {
                 : options.dry_run ? client.register_dry_run(*text)
                                   : client.register_definition(*text, options.activate);
     if (!done) {
-      if (!global.json) std::fprintf(stderr, "%s: ", file.c_str());
-      code = std::max(code, report(global, done.error()));
-      continue;
-    }
-    if (!global.json) {
-      std::printf("%s\n", registered_line(global, *done).c_str());
+      code = std::max(code, exit_code_of(done.error()));
+      if (!global.json) {
+        print(stderr, "%s: ", file.c_str());
+        report(global, done.error());
+      }
+    } else if (!global.json) {
+      print(stdout, "%s\n", registered_line(global, *done).c_str());
       print_warnings(global, *done);
     }
-    results.push_back(std::move(*done));
+    Json result = done ? std::move(*done) : error_json(done.error());
+    result["file"] = file;
+    results.push_back(std::move(result));
   }
-  if (global.json && code == exit_done) print_json(results);
+  if (global.json) print_json(results);
   return code;
 }
 
@@ -65,8 +69,8 @@ int list_definitions(const Global& global) {
   for (const auto& definition : (*answer)["definitions"]) {
     std::string versions;
     for (const auto& version : definition["versions"]) versions += " " + version.dump();
-    std::printf("%s active %s, versions%s\n", padded(definition.value("name", ""), 32).c_str(),
-                definition["activeVersion"].dump().c_str(), versions.c_str());
+    print(stdout, "%s active %s, versions%s\n", padded(text_of(definition, "name"), 32).c_str(),
+          definition["activeVersion"].dump().c_str(), versions.c_str());
   }
   return exit_done;
 }
@@ -79,8 +83,8 @@ int list_services(const Global& global) {
     return exit_done;
   }
   for (const auto& entry : (*answer)["services"]) {
-    std::printf("%s %s\n", padded(entry.value("name", ""), 24).c_str(),
-                entry["service"].value("baseUrl", "local").c_str());
+    print(stdout, "%s %s\n", padded(text_of(entry, "name"), 24).c_str(),
+          entry["service"].value("baseUrl", "local").c_str());
   }
   return exit_done;
 }
@@ -100,12 +104,12 @@ int show_service(const Global& global, const std::string& name) {
     print_json(*answer);
     return exit_done;
   }
-  std::printf("%s\n%s\n", (*answer)["service"].dump(2).c_str(), callers(*answer).c_str());
+  print(stdout, "%s\n%s\n", (*answer)["service"].dump(2).c_str(), callers(*answer).c_str());
   return exit_done;
 }
 
 int put_service(const Global& global, const std::string& name, const std::string& file) {
-  const auto text = read_text(file);
+  const auto text = read_document(file);
   if (!text) return report(global, text.error());
   const auto answer = global.client().put_service(name, *text);
   if (!answer) return report(global, answer.error());
@@ -113,8 +117,8 @@ int put_service(const Global& global, const std::string& name, const std::string
     print_json(*answer);
     return exit_done;
   }
-  std::printf("%s service %s; %s\n", global.terminal.paint(Style::good, "stored").c_str(),
-              name.c_str(), callers(*answer).c_str());
+  print(stdout, "%s service %s; %s\n", global.terminal.paint(Style::good, "stored").c_str(),
+        name.c_str(), callers(*answer).c_str());
   print_warnings(global, *answer);
   return exit_done;
 }
@@ -150,7 +154,8 @@ void add_services(CLI::App& app, Global& global) {
   };
   auto options = std::make_shared<Put>();
   put->add_option("NAME", options->name, "Name that definitions refer to with `use`")->required();
-  put->add_option("FILE", options->file, "Service as JSON, - for standard input")->required();
+  put->add_option("FILE", options->file, "Service: a file, - for standard input, or JSON")
+      ->required();
   put->fallthrough();
   auto* show = command->add_subcommand("show", "Show a service and how many running sagas call it");
   show->add_option("NAME", options->name, "Name of the service")->required();

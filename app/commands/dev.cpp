@@ -18,35 +18,49 @@ namespace {
 struct DevOptions {
   ServeOptions serve;
   std::uint16_t port = 7420;
+  std::uint16_t postgres_port = 0;
   std::string data;
 };
 
-std::string default_data() {
-  const char* home = std::getenv("HOME");
+Result<std::string> default_data() {
   // PostgreSQL runs as another user then, who cannot look into the home of root.
-  if (::getuid() == 0) return "/var/lib/backstitch/dev";
-  return std::string(home != nullptr && *home != '\0' ? home : "/tmp") +
-         "/.local/share/backstitch/dev";
+  if (::geteuid() == 0) return std::string("/var/lib/backstitch/dev");
+  const char* home = std::getenv("HOME");
+  if (home == nullptr || *home != '/')
+    return invalid_option("HOME is not set; name a directory for the database with --data DIR.");
+  return std::string(home) + "/.local/share/backstitch/dev";
+}
+
+void greet(const Global& global, const DevOptions& options,
+           const postgres::PrivateCluster& cluster) {
+  print(stdout, "%s http://127.0.0.1:%u   database %s\n",
+        global.terminal.paint(Style::bold, "Backstitch dev").c_str(), options.port,
+        cluster.url().c_str());
+  if (options.postgres_port != 0) {
+    print(stdout, "  PGPASSFILE=%s psql postgresql://backstitch@127.0.0.1:%u/backstitch\n",
+          cluster.password_file().c_str(), options.postgres_port);
+  }
+  print(stdout,
+        "  backstitch services put NAME FILE · backstitch register FILE · backstitch start NAME "
+        "--input FILE\n");
+  std::fflush(stdout);
 }
 
 int run_dev(const Global& global, DevOptions options) {
-  if (options.data.empty()) options.data = default_data();
+  auto data = options.data.empty() ? default_data() : Result<std::string>(options.data);
+  if (!data) return report(global, data.error());
   block_signals();
-  auto cluster = postgres::PrivateCluster::start({.directory = options.data});
+  const auto cluster =
+      postgres::PrivateCluster::start({.directory = *data, .tcp_port = options.postgres_port});
   if (!cluster) return report(global, cluster.error());
   options.serve.server.database = cluster->url();
   options.serve.server.allow_loopback = true;
+  options.serve.address_hint = "Choose another port with --port PORT.";
   options.serve.listen = "127.0.0.1:" + std::to_string(options.port);
   if (const auto migrated = postgres::migrate(options.serve.server.database, false); !migrated) {
     return report(global, migrated.error());
   }
-  std::printf("%s http://127.0.0.1:%u   database %s\n",
-              global.terminal.paint(Style::bold, "Backstitch dev").c_str(), options.port,
-              cluster->url().c_str());
-  std::printf(
-      "  backstitch services put NAME FILE · backstitch register FILE · backstitch start NAME "
-      "--input FILE\n");
-  std::fflush(stdout);
+  greet(global, options, *cluster);
   return serve(global, options.serve);
 }
 
@@ -60,10 +74,16 @@ void add_dev(CLI::App& app, Global& global) {
       ->capture_default_str();
   command->add_option("--data", options->data,
                       "Directory of the database; default: ~/.local/share/backstitch/dev");
+  command
+      ->add_option("--postgres-port", options->postgres_port,
+                   "Port of the database on loopback, for programs that cannot use its Unix "
+                   "socket; default: none")
+      ->check(CLI::Range(1, 65535));
+  add_access_options(*command, options->serve.server);
+  add_process_options(*command, options->serve);
   command->add_option("--secrets", options->serve.server.secrets,
                       "Directory with one file a secret");
-  command->add_option("--reactors", options->serve.server.reactors,
-                      "Threads that run sagas; default: one a core");
+  add_reactors(*command, options->serve.server);
   command->callback([&global, options] {
     global.run = [&global, options] { return run_dev(global, *options); };
   });

@@ -32,7 +32,7 @@ int draw_file(const Global& global, const GraphOptions& options) {
     return exit_bad;
   }
   const std::string picture = dsl::draw(*parsed.definition, formats.at(options.format));
-  std::fwrite(picture.data(), 1, picture.size(), stdout);
+  print(stdout, "%s", picture.c_str());
   return exit_done;
 }
 

@@ -13,7 +13,7 @@ void add_guard_sql(CLI::App& app, Global& global) {
   command->callback([&global] {
     global.run = [] {
       const std::string script = migrations::guard_script();
-      std::fwrite(script.data(), 1, script.size(), stdout);
+      print(stdout, "%s", script.c_str());
       return exit_done;
     };
   });

@@ -3,6 +3,7 @@
 
 #include <backstitch/base/time.hpp>
 
+#include "../member_text.hpp"
 #include "commands.hpp"
 
 namespace backstitch::app {
@@ -15,16 +16,16 @@ int list_nodes(const Global& global) {
     print_json(*answer);
     return exit_done;
   }
-  std::printf("%s %s %s %s %s\n", padded("NODE", 28).c_str(), padded("ADDRESS", 22).c_str(),
-              padded("SHARDS", 7).c_str(), padded("STARTED", 25).c_str(), "STATE");
+  print(stdout, "%s %s %s %s %s\n", padded("NODE", 28).c_str(), padded("ADDRESS", 22).c_str(),
+        padded("SHARDS", 7).c_str(), padded("STARTED", 25).c_str(), "STATE");
   for (const auto& node : (*answer)["nodes"]) {
     const bool alive = node.value("alive", false);
-    const std::string state = alive ? "alive" : "dead since " + node.value("leaseUntil", "");
-    std::printf("%s %s %s %s %s\n", padded(node.value("name", ""), 28).c_str(),
-                padded(node.value("address", ""), 22).c_str(),
-                padded(std::to_string(node.value("shards", 0)), 7).c_str(),
-                padded(node.value("startedAt", ""), 25).c_str(),
-                global.terminal.paint(alive ? Style::good : Style::bad, state).c_str());
+    const std::string state = alive ? "alive" : "dead since " + text_of(node, "leaseUntil");
+    print(stdout, "%s %s %s %s %s\n", padded(text_of(node, "name"), 28).c_str(),
+          padded(text_of(node, "address"), 22).c_str(),
+          padded(std::to_string(node.value("shards", 0)), 7).c_str(),
+          padded(text_of(node, "startedAt"), 25).c_str(),
+          global.terminal.paint(alive ? Style::good : Style::bad, state).c_str());
   }
   return exit_done;
 }

@@ -1,52 +1,60 @@
-/// signal, cancel, retry, suspend, skip, resolve: what may be said to a saga from outside.
+/// signal, cancel, retry, suspend, skip, resolve: the commands that change a saga.
 #include <cstdio>
 #include <map>
 #include <memory>
 
+#include "../member_text.hpp"
+#include "../saga_choice.hpp"
 #include "../timeline.hpp"
+#include "../usage.hpp"
 #include "commands.hpp"
 
 namespace backstitch::app {
 namespace {
 
 struct Options {
+  SagaChoice saga;
   client::Client::Order order;
   std::string step, as, output, captured;
   bool certain = false;
 };
 
-int signal(const Global& global, const std::string& id, const std::string& name,
-           const std::string& file) {
+struct SignalOptions {
+  SagaChoice saga;
+  std::string name, payload;
+};
+
+int signal(const Global& global, const SignalOptions& options) {
   Json payload;
-  if (!file.empty()) {
-    auto read = read_json(file);
+  if (!options.payload.empty()) {
+    auto read = read_json(options.payload);
     if (!read) return report(global, read.error());
     payload = std::move(*read);
   }
-  const auto sent = global.client().signal(id, name, payload);
+  auto client = global.client();
+  const auto id = find_to_change(client, options.saga);
+  if (!id) return report(global, id.error());
+  const auto sent = client.signal(*id, options.name, payload);
   if (!sent) return report(global, sent.error());
   if (global.json)
     print_json(*sent);
   else
-    std::printf("sent %s to %s\n", name.c_str(), id.c_str());
+    print(stdout, "sent %s to %s\n", options.name.c_str(), id->c_str());
   return exit_done;
 }
 
 void add_signal(CLI::App& app, Global& global) {
-  struct Signal {
-    std::string id, name, payload;
-  };
-  auto options = std::make_shared<Signal>();
+  auto options = std::make_shared<SignalOptions>();
   auto* command = app.add_subcommand("signal", "Send a saga the signal that a step waits for");
-  command->add_option("ID", options->id, "The saga")->required();
-  command->add_option("NAME", options->name, "The signal")->required();
+  add_saga_to_change(*command, options->saga);
+  command->add_option("NAME", options->name, "The signal");
   command->add_option("--payload", options->payload,
-                      "Payload as JSON: a file, or - for standard input");
+                      "Payload: a file, - for standard input, or JSON");
   add_client_options(*command, global);
   command->callback([&global, options] {
-    global.run = [&global, options] {
-      return signal(global, options->id, options->name, options->payload);
-    };
+    settle_positionals(options->saga, &options->name);
+    if (options->name.empty()) throw_usage("NAME is missing: the name of the signal");
+    global.run = [&global, options] { return signal(global, *options); };
   });
 }
 
@@ -56,123 +64,142 @@ std::string planned_line(const Global& global, const Json& step) {
       {"probe", "asks what became of"},      {"wait", "waits at"},
       {"start-saga", "starts the sub-saga"}, {"undo", "undoes"},
       {"undo-saga", "undoes the sub-saga"},  {"retry-saga", "retries the sub-saga"}};
-  const std::string action = step.value("action", "");
+  const std::string action = text_of(step, "action");
   const auto word = words.find(action);
   const bool back = action == "undo" || action == "undo-saga";
   return "  " +
          global.terminal.paint(back ? Style::warn : Style::good,
                                word == words.end() ? action : word->second) +
-         " " + step.value("step", "") +
+         " " + text_of(step, "step") +
          (step.contains("request")
-              ? "  " + global.terminal.paint(Style::dim, step.value("request", ""))
+              ? "  " + global.terminal.paint(Style::dim, text_of(step, "request"))
               : "");
 }
 
 void print_plan(const Global& global, const Json& plan) {
-  std::printf("If every call succeeds, the saga would be %s%s\n",
-              global.terminal.paint(Style::bold, plan.value("end", "")).c_str(),
-              plan["steps"].empty() ? ", and nothing is called." : " after this:");
-  for (const auto& step : plan["steps"]) std::printf("%s\n", planned_line(global, step).c_str());
-  if (!plan.value("complete", true)) std::printf("  … and more\n");
+  print(stdout, "If every call succeeds, the saga would be %s%s\n",
+        global.terminal.paint(Style::bold, text_of(plan, "end")).c_str(),
+        plan["steps"].empty() ? ", and nothing is called." : " after this:");
+  for (const auto& step : plan["steps"]) print(stdout, "%s\n", planned_line(global, step).c_str());
+  if (!plan.value("complete", true)) print(stdout, "  … and more\n");
   for (const auto& warning : plan.value("warnings", Json::array()))
-    std::printf("%s %s\n", global.terminal.paint(Style::bad, "!").c_str(),
-                warning.get<std::string>().c_str());
-  std::printf("Nothing was done: this was a dry run.\n");
+    print(stdout, "%s %s\n", global.terminal.paint(Style::bad, "!").c_str(),
+          warning.get<std::string>().c_str());
+  print(stdout, "Nothing was done: this was a dry run.\n");
 }
 
-int print(const Global& global, const Result<Json>& answer) {
+int print_answer(const Global& global, const Result<Json>& answer) {
   if (!answer) return report(global, answer.error());
   if (global.json)
     print_json(*answer);
   else if (answer->value("dryRun", false))
     print_plan(global, *answer);
   else
-    std::printf("%s", timeline(*answer, global.terminal).c_str());
+    print(stdout, "%s", timeline(*answer, global.terminal).c_str());
   return exit_done;
 }
 
-/// A resolution that a person has to be certain of is only planned until `--yes` says so.
-int resolve(const Global& global, const Options& options) {
+Result<client::Client::Resolution> resolution_of(const Options& options) {
   client::Client::Resolution resolution{options.as};
-  for (const auto& [file, target] : {std::pair{&options.output, &resolution.output},
-                                     std::pair{&options.captured, &resolution.captured}}) {
-    if (file->empty()) continue;
-    auto read = read_json(*file);
-    if (!read) return report(global, read.error());
+  for (const auto& [given, target] : {std::pair{&options.output, &resolution.output},
+                                      std::pair{&options.captured, &resolution.captured}}) {
+    if (given->empty()) continue;
+    auto read = read_json(*given);
+    if (!read) return std::move(read).error();
     *target = std::move(*read);
   }
-  client::Client client = global.client();
+  return resolution;
+}
+
+/// A resolution that a person has to be certain of is only planned until `--yes` says so.
+int resolve(const Global& global, client::Client& client, const Options& options) {
+  const auto resolution = resolution_of(options);
+  if (!resolution) return report(global, resolution.error());
   if (options.order.dry_run || options.certain)
-    return print(global, client.resolve(options.order, options.step, resolution));
+    return print_answer(global, client.resolve(options.order, options.step, *resolution));
   auto rehearsed = options.order;
   rehearsed.dry_run = true;
-  const auto plan = client.resolve(rehearsed, options.step, resolution);
+  const auto plan = client.resolve(rehearsed, options.step, *resolution);
   if (!plan) return report(global, plan.error());
   if (plan->value("warnings", Json::array()).empty())
-    return print(global, client.resolve(options.order, options.step, resolution));
-  print(global, plan);
-  if (!global.json) std::printf("If you are certain, repeat the command with --yes.\n");
+    return print_answer(global, client.resolve(options.order, options.step, *resolution));
+  print_answer(global, plan);
+  if (!global.json) print(stdout, "If you are certain, repeat the command with --yes.\n");
   return exit_bad;
 }
 
 enum class StepArgument { none, optional, required };
 
-CLI::App* add(CLI::App& app, Global& global, const char* name, const char* help,
-              const std::shared_ptr<Options>& options, StepArgument step) {
-  auto* command = app.add_subcommand(name, help);
-  command->add_option("ID", options->order.id, "The saga")->required();
-  if (step != StepArgument::none) {
-    command->add_option("STEP", options->step, "The step, by its path")
-        ->required(step == StepArgument::required);
-  }
+/// A command that changes one saga.
+struct Operation {
+  const char* name;
+  const char* help;
+  StepArgument step;
+  int (*run)(const Global& global, client::Client& client, const Options& options);
+};
+
+CLI::App* add_operation(CLI::App& app, Global& global, const Operation& operation,
+                        const std::shared_ptr<Options>& options) {
+  auto* command = app.add_subcommand(operation.name, operation.help);
+  add_saga_to_change(*command, options->saga);
+  if (operation.step != StepArgument::none)
+    command->add_option("STEP", options->step, "The step, by its path");
   command->add_option("--reason", options->order.reason, "Why; kept in the audit");
   command->add_flag("--dry-run", options->order.dry_run,
                     "Only show what would run or be undone, in order; nothing is done");
   add_client_options(*command, global);
+  command->callback([&global, options, operation] {
+    settle_positionals(options->saga,
+                       operation.step == StepArgument::none ? nullptr : &options->step);
+    if (operation.step == StepArgument::required && options->step.empty())
+      throw_usage("STEP is missing: the path of the step, as `backstitch show` prints it");
+    global.run = [&global, options, operation] {
+      auto client = global.client();
+      const auto id = find_to_change(client, options->saga);
+      if (!id) return report(global, id.error());
+      options->order.id = *id;
+      return operation.run(global, client, *options);
+    };
+  });
   return command;
 }
+
+constexpr Operation operations[] = {
+    {"cancel", "Cancel a saga: everything done so far is undone", StepArgument::none,
+     [](const Global& global, client::Client& client, const Options& options) {
+       return print_answer(global, client.cancel(options.order));
+     }},
+    {"retry",
+     "Try again what a suspended saga stopped at, with a new budget; of any other saga send the "
+     "waiting attempts now",
+     StepArgument::none,
+     [](const Global& global, client::Client& client, const Options& options) {
+       return print_answer(global, client.retry(options.order));
+     }},
+    {"skip", "Go on without the step a suspended saga stopped at", StepArgument::required,
+     [](const Global& global, client::Client& client, const Options& options) {
+       return print_answer(global, client.skip(options.order, options.step));
+     }},
+    {"suspend",
+     "End the wait for the next attempt of a step (without STEP: of every one) and suspend the "
+     "saga there",
+     StepArgument::optional,
+     [](const Global& global, client::Client& client, const Options& options) {
+       return print_answer(global, client.suspend(options.order, options.step));
+     }},
+};
+
+constexpr Operation resolve_operation{"resolve",
+                                      "Say what became of the step a suspended saga stopped at",
+                                      StepArgument::required, resolve};
 
 }  // namespace
 
 void add_operator(CLI::App& app, Global& global) {
   add_signal(app, global);
   auto options = std::make_shared<Options>();
-  add(app, global, "cancel", "Cancel a saga: everything done so far is undone", options,
-      StepArgument::none)
-      ->callback([&global, options] {
-        global.run = [&global, options] {
-          return print(global, global.client().cancel(options->order));
-        };
-      });
-  add(app, global, "retry",
-      "Try again what a suspended saga stopped at, with a new budget; of any other saga send the "
-      "waiting attempts now",
-      options, StepArgument::none)
-      ->callback([&global, options] {
-        global.run = [&global, options] {
-          return print(global, global.client().retry(options->order));
-        };
-      });
-  add(app, global, "skip", "Go on without the step a suspended saga stopped at", options,
-      StepArgument::required)
-      ->callback([&global, options] {
-        global.run = [&global, options] {
-          return print(global, global.client().skip(options->order, options->step));
-        };
-      });
-  add(app, global, "suspend",
-      "End the wait for the next attempt of a step (without STEP: of every one) and suspend the "
-      "saga "
-      "there",
-      options, StepArgument::optional)
-      ->callback([&global, options] {
-        global.run = [&global, options] {
-          return print(global, global.client().suspend(options->order, options->step));
-        };
-      });
-  auto* command =
-      add(app, global, "resolve", "Say what became of the step a suspended saga stopped at",
-          options, StepArgument::required);
+  for (const auto& operation : operations) add_operation(app, global, operation, options);
+  auto* command = add_operation(app, global, resolve_operation, options);
   command
       ->add_option("--as", options->as,
                    "done: its action took effect; not-done: it did not, and will not; compensated: "
@@ -180,13 +207,10 @@ void add_operator(CLI::App& app, Global& global) {
       ->required()
       ->check(CLI::IsMember({"done", "not-done", "compensated"}));
   command->add_option("--output", options->output,
-                      "Of a step that is done: its output, a file of JSON or - for standard input");
+                      "Of a step that is done: its output: a file, - for standard input, or JSON");
   command->add_option("--captured", options->captured,
-                      "Of a step that is done: what it captured, a file of JSON or -");
+                      "Of a step that is done: what it captured, in the same way");
   command->add_flag("--yes", options->certain, "Do it although it may be wrong: see --dry-run");
-  command->callback([&global, options] {
-    global.run = [&global, options] { return resolve(global, *options); };
-  });
 }
 
 }  // namespace backstitch::app

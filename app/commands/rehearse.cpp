@@ -2,10 +2,11 @@
 #include <cstdio>
 #include <memory>
 
-#include <backstitch/dsl/json_gate.hpp>
 #include <backstitch/rehearsal/rehearsal.hpp>
 
+#include "../follow.hpp"
 #include "../rehearsal_text.hpp"
+#include "../usage.hpp"
 #include "commands.hpp"
 
 namespace backstitch::app {
@@ -20,15 +21,6 @@ struct RehearseOptions {
   std::uint64_t seed = 1;
 };
 
-/// JSON written down where a file could be named, or the content of that file.
-Result<Json> json_of(const std::string& text) {
-  const bool is_json = !text.empty() && (text[0] == '{' || text[0] == '[' || text[0] == '"');
-  if (!is_json) return read_json(text);
-  auto json = dsl::parse_json(text);
-  if (!json) return invalid_option("`" + text + "` is not taken: " + json.error().message);
-  return json;
-}
-
 Result<Duration> time_of(const std::string& option, const std::string& text) {
   const auto time = parse_duration(text);
   if (!time) return invalid_option(option + " takes a time after the start, like 90s or 2h.");
@@ -38,12 +30,11 @@ Result<Duration> time_of(const std::string& option, const std::string& text) {
 Result<Done> read_named(const std::vector<std::string>& given, const char* option,
                         std::map<std::string, Json>& into) {
   for (const auto& one : given) {
-    const auto equals = one.find('=');
-    if (equals == 0 || equals == std::string::npos)
-      return invalid_option(std::string(option) + " takes NAME=FILE; `" + one + "` is not that.");
-    auto json = json_of(one.substr(equals + 1));
+    const auto pair = split_named(option, one);
+    if (!pair) return pair.error();
+    auto json = read_json(pair->second);
     if (!json) return std::move(json).error();
-    into[one.substr(0, equals)] = std::move(*json);
+    into[pair->first] = std::move(*json);
   }
   return Done{};
 }
@@ -63,7 +54,7 @@ Result<rehearsal::Signal> signal_of(const std::string& text) {
     signal.at = *time;
   }
   if (equals == std::string::npos) return signal;
-  auto payload = json_of(text.substr(equals + 1));
+  auto payload = read_json(text.substr(equals + 1));
   if (!payload) return std::move(payload).error();
   signal.payload = std::move(*payload);
   return signal;
@@ -71,8 +62,6 @@ Result<rehearsal::Signal> signal_of(const std::string& text) {
 
 Result<Done> read_times(const RehearseOptions& given, rehearsal::Options& options) {
   for (const auto& other : given.others) {
-    if (!other.starts_with(cancel_prefix))
-      return invalid_option("There is no option " + other + ".");
     const auto time = time_of("--cancel@TIME", other.substr(cancel_prefix.size()));
     if (!time) return time.error();
     options.cancel_at = *time;
@@ -94,7 +83,7 @@ Result<rehearsal::Options> options_of(const RehearseOptions& given) {
   options.seed = given.seed;
   options.cancel_at_steps = given.cancel_at;
   if (!given.input.empty()) {
-    auto input = json_of(given.input);
+    auto input = read_json(given.input);
     if (!input) return std::move(input).error();
     options.input = std::move(*input);
   }
@@ -116,17 +105,9 @@ Result<rehearsal::Options> options_of(const RehearseOptions& given) {
   return options;
 }
 
-/// Asked for in a way that makes no sense, or it is the definition that is wrong.
-int refused(const Global& global, const Error& error) {
-  const int code = report(global, error);
-  const bool misuse = error.reason == "option-invalid" || error.reason == "fault-invalid" ||
-                      error.reason == "step-unknown";
-  return misuse ? exit_usage : code;
-}
-
 int rehearse(const Global& global, const RehearseOptions& given) {
   const auto options = options_of(given);
-  if (!options) return refused(global, options.error());
+  if (!options) return report(global, options.error());
   std::vector<std::string> definitions;
   for (const auto* files : {&given.files, &given.children}) {
     for (const auto& file : *files) {
@@ -135,16 +116,17 @@ int rehearse(const Global& global, const RehearseOptions& given) {
       definitions.push_back(std::move(*text));
     }
   }
-  const auto report = rehearsal::Rehearsal(std::move(definitions)).run(*options);
-  if (!report) return refused(global, report.error());
+  const auto played = rehearsal::Rehearsal(std::move(definitions)).run(*options);
+  if (!played) return report(global, played.error());
+  const Json json = to_json(*played);
   if (global.json) {
-    Json json = to_json(*report);
-    json["file"] = given.files.front();
-    print_json(json);
+    Json shown = json;
+    shown["file"] = given.files.front();
+    print_json(shown);
   } else {
-    std::printf("%s", rehearsal_text(*report, global.terminal).c_str());
+    print(stdout, "%s", rehearsal_text(*played, global.terminal).c_str());
   }
-  return report->completed() ? exit_done : exit_bad;
+  return exit_code_of_saga(json);
 }
 
 constexpr const char* fault_help =
@@ -163,13 +145,15 @@ void add_rehearse(CLI::App& app, Global& global) {
       ->add_option("FILE", options->files,
                    "Definition to run; further files: definitions of its sub-sagas")
       ->required();
-  command->add_option("--input", options->input, "Input: a file, - or JSON; default: {}");
+  command->add_option("--input", options->input,
+                      "Input: a file, - for standard input, or JSON; default: {}");
   const auto add_many = [&](const char* name, std::vector<std::string>& into, const char* help) {
     command->add_option(name, into, help)->allow_extra_args(false);
   };
   add_many("--child", options->children, "Definition of a sub-saga; may be repeated");
   add_many("--fail", options->faults, fault_help);
-  add_many("--answer", options->answers, "STEP=FILE: what the step's stand-in answers, as JSON");
+  add_many("--answer", options->answers,
+           "STEP=FILE: what the step's stand-in answers; FILE may be JSON itself");
   add_many("--service", options->services,
            "NAME=FILE: a registered service, where its outcomes or retries matter");
   add_many("--signal", options->signals, "NAME@TIME=FILE: a signal, so long after the start");
@@ -182,6 +166,8 @@ void add_rehearse(CLI::App& app, Global& global) {
   command->allow_extras();
   command->callback([&global, command, options] {
     options->others = command->remaining();
+    for (const auto& other : options->others)
+      if (!other.starts_with(cancel_prefix)) throw_unknown_option(*command, other);
     global.run = [&global, options] { return rehearse(global, *options); };
   });
 }

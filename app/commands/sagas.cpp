@@ -1,94 +1,31 @@
-/// start, list, show, history, watch.
-#include <chrono>
+/// list, show, history, watch: the commands that read sagas.
 #include <cstdio>
 #include <memory>
-#include <thread>
 
-#include <backstitch/base/time.hpp>
-
+#include "../follow.hpp"
+#include "../saga_choice.hpp"
 #include "../timeline.hpp"
 #include "commands.hpp"
 
 namespace backstitch::app {
 namespace {
 
-constexpr std::size_t history_page = 200;
-constexpr std::chrono::milliseconds watch_every{200};
-
-bool has_stopped(const std::string& status) {
-  return status != "RUNNING" && status != "COMPENSATING";
-}
-
-/// 0 for a saga that completed or still runs, 1 for one that did not make it.
-int exit_of(const Json& saga) {
-  const std::string status = saga.value("status", "RUNNING");
-  return status == "COMPLETED" || !has_stopped(status) ? exit_done : exit_bad;
-}
-
-struct StartOptions {
-  std::string name;
-  std::string input = "-";
-  std::int64_t version = 0;
-  std::string key;
-  std::string business_key;
-  std::vector<std::string> labels;
-  std::string wait;
-};
-
-Result<client::Start> start_of(const StartOptions& options) {
-  client::Start start{.definition = options.name};
-  auto input = read_json(options.input);
-  if (!input) return std::move(input).error();
-  start.input = std::move(*input);
-  if (options.version > 0) start.version = options.version;
-  if (!options.business_key.empty()) start.business_key = options.business_key;
-  start.idempotency_key = options.key;
-  for (const auto& label : options.labels) {
-    const auto equals = label.find('=');
-    if (equals == std::string::npos) {
-      return Error{ErrorCode::invalid, "label-invalid",
-                   "A label is NAME=VALUE; `" + label + "` is not."};
-    }
-    start.labels[label.substr(0, equals)] = label.substr(equals + 1);
-  }
-  if (!options.wait.empty()) {
-    start.wait = parse_duration(options.wait);
-    if (!start.wait) {
-      return Error{ErrorCode::invalid, "duration-invalid", "--wait takes a duration like 30s."};
-    }
-  }
-  return start;
-}
-
-int start_saga(const Global& global, const StartOptions& options) {
-  const auto start = start_of(options);
-  if (!start) return report(global, start.error());
-  const auto started = global.client().start(*start);
-  if (!started) return report(global, started.error());
-  if (global.json)
-    print_json(started->saga);
-  else if (start->wait)
-    std::printf("%s", timeline(started->saga, global.terminal).c_str());
-  else
-    std::printf("%s%s\n", started->id.c_str(),
-                started->created ? "" : "  (already started under this key)");
-  return start->wait ? exit_of(started->saga) : exit_done;
-}
+constexpr std::size_t history_page = 500;
 
 struct ListOptions {
   std::vector<std::string> statuses, labels;
-  std::string definition, business_key, after, before, failure_code;
+  std::string definition, business_key, after, before, failure_code, cursor;
   std::size_t limit = 50;
   bool all = false;
 };
 
-client::Query filters_of(const ListOptions& options) {
+Result<client::Query> filters_of(const ListOptions& options) {
   client::Query query;
   for (const auto& status : options.statuses) query.emplace_back("status", status);
   for (const auto& label : options.labels) {
-    const auto equals = label.find('=');
-    query.emplace_back("label." + label.substr(0, equals),
-                       equals == std::string::npos ? "" : label.substr(equals + 1));
+    auto pair = split_named("--label", label);
+    if (!pair) return std::move(pair).error();
+    query.emplace_back("label." + pair->first, std::move(pair->second));
   }
   const std::pair<const char*, const std::string*> texts[] = {
       {"definition", &options.definition},
@@ -103,24 +40,41 @@ client::Query filters_of(const ListOptions& options) {
   return query;
 }
 
-int list_sagas(const Global& global, const ListOptions& options) {
+/// Hands every saga of one page, or with --all of every page, to `use`. @return the cursor of the
+/// next page, null if there is none
+template <class Use>
+Result<Json> each_saga(const Global& global, const ListOptions& options, Use&& use) {
+  const auto filters = filters_of(options);
+  if (!filters) return filters.error();
   auto client = global.client();
-  client::Query query = filters_of(options);
-  Json all = Json::array();
-  while (true) {
+  Json cursor = options.cursor.empty() ? Json() : Json(options.cursor);
+  do {
+    client::Query query = *filters;
+    if (cursor.is_string()) query.emplace_back("cursor", cursor.get<std::string>());
     auto page = client.sagas(query);
-    if (!page) return report(global, page.error());
-    for (auto& saga : (*page)["sagas"]) {
-      if (global.json)
-        all.push_back(std::move(saga));
-      else
-        std::printf("%s", summary_line(saga, global.terminal).c_str());
-    }
-    if (!options.all || !(*page)["cursor"].is_string()) break;
-    if (query.back().first == "cursor") query.pop_back();
-    query.emplace_back("cursor", (*page)["cursor"].get<std::string>());
+    if (!page) return page;
+    for (auto& saga : (*page)["sagas"]) use(std::move(saga));
+    cursor = std::move((*page)["cursor"]);
+  } while (options.all && cursor.is_string());
+  return cursor;
+}
+
+int list_sagas(const Global& global, const ListOptions& options) {
+  Json sagas = Json::array();
+  auto cursor = each_saga(global, options, [&](Json saga) {
+    if (global.json)
+      sagas.push_back(std::move(saga));
+    else
+      print(stdout, "%s", summary_line(saga, global.terminal).c_str());
+  });
+  if (!cursor) return report(global, cursor.error());
+  if (global.json) {
+    print_json({{"sagas", std::move(sagas)}, {"cursor", std::move(*cursor)}});
+  } else if (cursor->is_string()) {
+    std::fflush(stdout);
+    print(stderr, "There are more sagas: add --cursor %s for the next page, or --all for all.\n",
+          cursor->get<std::string>().c_str());
   }
-  if (global.json) print_json(all);
   return exit_done;
 }
 
@@ -130,7 +84,7 @@ int show_saga(const Global& global, const std::string& id) {
   if (global.json)
     print_json(*saga);
   else
-    std::printf("%s", timeline(*saga, global.terminal).c_str());
+    print(stdout, "%s", timeline(*saga, global.terminal).c_str());
   return exit_done;
 }
 
@@ -156,76 +110,58 @@ int show_history(const Global& global, const std::string& id) {
     if (global.json)
       events.push_back(std::move(event));
     else
-      std::printf("%s", event_line(event, global.terminal).c_str());
+      print(stdout, "%s", event_line(event, global.terminal).c_str());
   });
   if (!last) return report(global, last.error());
-  if (global.json) print_json(events);
+  if (global.json) print_json({{"events", std::move(events)}, {"next", nullptr}});
   return exit_done;
 }
 
 /// Prints events as they come (as JSON lines with --json), and the timeline at the end.
 int watch_saga(const Global& global, const std::string& id) {
   auto client = global.client();
-  const auto since = std::chrono::steady_clock::now();
+  const InterruptWatch interrupt;
   std::int64_t after = 0;
-  while (true) {
-    const auto last = each_event(client, id, after, [&](const Json& event) {
-      global.terminal.clear_progress();
-      if (global.json)
-        std::printf("%s\n", event.dump().c_str());
-      else
-        std::printf("%s", event_line(event, global.terminal).c_str());
-      std::fflush(stdout);
-    });
-    if (!last) return report(global, last.error());
-    after = *last;
-    const auto saga = client.saga(id);
-    if (!saga) return report(global, saga.error());
-    const std::string status = saga->value("status", "");
-    if (has_stopped(status)) {
-      global.terminal.clear_progress();
-      if (!global.json) std::printf("%s", timeline(*saga, global.terminal).c_str());
-      return exit_of(*saga);
-    }
-    const auto waited =
-        std::chrono::duration_cast<Duration>(std::chrono::steady_clock::now() - since);
-    global.terminal.progress(global.terminal.paint(Style::accent, status) + "  watching for " +
-                             to_text(std::chrono::floor<std::chrono::seconds>(waited)));
-    std::this_thread::sleep_for(watch_every);
-  }
+  const auto saga =
+      follow_saga(global, client, id, std::nullopt, interrupt, [&](const Json&) -> Result<Done> {
+        // After the saga was read: the events of what was seen of it are there.
+        const auto last = each_event(client, id, after, [&](const Json& event) {
+          print(stdout, "%s",
+                global.json ? (event.dump() + "\n").c_str()
+                            : event_line(event, global.terminal).c_str());
+        });
+        std::fflush(stdout);
+        if (!last) return last.error();
+        after = *last;
+        return Done{};
+      });
+  if (!saga) return report(global, saga.error());
+  const int code = exit_code_of_saga(*saga);
+  if (code == exit_undecided)
+    print_how_to_go_on(global, *saga, interrupt);
+  else if (!global.json)
+    print(stdout, "%s", timeline(*saga, global.terminal).c_str());
+  return code;
 }
 
-/// A command that takes a saga's id and nothing else.
-void add_by_id(CLI::App& app, Global& global, const char* name, const char* help,
-               int (*run)(const Global&, const std::string&)) {
+/// A command that reads one saga and takes nothing else.
+void add_reader(CLI::App& app, Global& global, const char* name, const char* help,
+                int (*run)(const Global&, const std::string& id)) {
   auto* command = app.add_subcommand(name, help);
-  auto id = std::make_shared<std::string>();
-  command->add_option("ID", *id, "The saga")->required();
+  auto choice = std::make_shared<SagaChoice>();
+  add_saga_to_read(*command, *choice);
   add_client_options(*command, global);
-  command->callback(
-      [&global, id, run] { global.run = [&global, id, run] { return run(global, *id); }; });
+  command->callback([&global, choice, run] {
+    settle_positionals(*choice, nullptr);
+    global.run = [&global, choice, run] {
+      auto client = global.client();
+      const auto id = find_to_read(client, *choice);
+      return id ? run(global, *id) : report(global, id.error());
+    };
+  });
 }
 
 }  // namespace
-
-void add_start(CLI::App& app, Global& global) {
-  auto* command = app.add_subcommand("start", "Start a saga");
-  auto options = std::make_shared<StartOptions>();
-  command->add_option("NAME", options->name, "Definition to start")->required();
-  command->add_option("--input", options->input, "Input as JSON: a file, or - for standard input")
-      ->capture_default_str();
-  command->add_option("--version", options->version,
-                      "Version of the definition; default: the active one");
-  command->add_option("--key", options->key, "Idempotency key: the same key starts one saga only");
-  command->add_option("--business-key", options->business_key,
-                      "Business key instead of the definition's");
-  command->add_option("--label", options->labels, "NAME=VALUE; may be repeated");
-  command->add_option("--wait", options->wait, "Wait so long for the end, e.g. 30s");
-  add_client_options(*command, global);
-  command->callback([&global, options] {
-    global.run = [&global, options] { return start_saga(global, *options); };
-  });
-}
 
 void add_list(CLI::App& app, Global& global) {
   auto* command = app.add_subcommand("list", "List sagas, newest first");
@@ -242,6 +178,7 @@ void add_list(CLI::App& app, Global& global) {
   command->add_option("--limit", options->limit, "Sagas a page")
       ->check(CLI::Range(1, 500))
       ->capture_default_str();
+  command->add_option("--cursor", options->cursor, "Go on after this saga: the next page");
   command->add_flag("--all", options->all, "Every page");
   add_client_options(*command, global);
   command->callback([&global, options] {
@@ -250,13 +187,13 @@ void add_list(CLI::App& app, Global& global) {
 }
 
 void add_show(CLI::App& app, Global& global) {
-  add_by_id(app, global, "show", "Show a saga: steps, attempts, times, undo", show_saga);
+  add_reader(app, global, "show", "Show a saga: steps, attempts, times, undo", show_saga);
 }
 void add_history(CLI::App& app, Global& global) {
-  add_by_id(app, global, "history", "Print a saga's log", show_history);
+  add_reader(app, global, "history", "Print a saga's log", show_history);
 }
 void add_watch(CLI::App& app, Global& global) {
-  add_by_id(app, global, "watch", "Follow a saga until it ends or needs a person", watch_saga);
+  add_reader(app, global, "watch", "Follow a saga until it ends or needs a person", watch_saga);
 }
 
 }  // namespace backstitch::app

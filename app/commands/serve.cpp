@@ -6,6 +6,7 @@
 #include <backstitch/postgres/migrator.hpp>
 #include <backstitch/telemetry/log.hpp>
 
+#include "../server_options.hpp"
 #include "../serving.hpp"
 #include "commands.hpp"
 
@@ -18,24 +19,19 @@ int migrate(const Global& global, const std::string& database, bool dry_run) {
   Json applied = Json::array();
   for (const auto& step : *steps) {
     if (step.state == postgres::MigrationState::applied_before) continue;
-    applied.push_back({{"version", step.version}, {"name", step.name}});
-    if (!global.json) {
-      std::printf("%s %04d %s\n", dry_run ? "would apply" : "applied", step.version,
-                  step.name.c_str());
-    }
+    Json& entry = applied.emplace_back(Json{{"version", step.version}, {"name", step.name}});
+    if (dry_run) entry["sql"] = step.sql;
+    if (global.json) continue;
+    // A dry run is a script for psql.
+    print(stdout, dry_run ? "-- would apply %04d %s\n" : "applied %04d %s\n", step.version,
+          step.name.c_str());
+    if (dry_run) print(stdout, "%s", step.sql.c_str());
   }
   if (global.json)
     print_json({{"dryRun", dry_run}, {"migrations", std::move(applied)}});
   else if (applied.empty())
-    std::printf("The schema is up to date.\n");
+    print(stdout, "%sThe schema is up to date.\n", dry_run ? "-- " : "");
   return exit_done;
-}
-
-CLI::Option* add_database(CLI::App& command, std::string& database) {
-  return command
-      .add_option("--database", database, "PostgreSQL URL, e.g. postgresql://user@host/name")
-      ->envname("BACKSTITCH_DATABASE")
-      ->required();
 }
 
 }  // namespace
@@ -43,11 +39,13 @@ CLI::Option* add_database(CLI::App& command, std::string& database) {
 void add_serve(CLI::App& app, Global& global) {
   auto* command = app.add_subcommand("serve", "Run the server on an existing database");
   auto options = std::make_shared<ServeOptions>();
+  add_config_file(*command);
   add_database(*command, options->server.database);
   add_serve_options(*command, *options);
-  command->set_config("--config", "", "Options as a TOML or INI file");
-  command->callback(
-      [&global, options] { global.run = [&global, options] { return serve(global, *options); }; });
+  command->callback([&global, options] {
+    require_database(options->server.database);
+    global.run = [&global, options] { return serve(global, *options); };
+  });
 }
 
 void add_migrate(CLI::App& app, Global& global) {
@@ -61,6 +59,7 @@ void add_migrate(CLI::App& app, Global& global) {
   command->add_flag("--dry-run", options->dry_run, "Only say what would be applied");
   add_json_option(*command, global);
   command->callback([&global, options] {
+    require_database(options->database);
     global.run = [&global, options] {
       return migrate(global, options->database, options->dry_run);
     };

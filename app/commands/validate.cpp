@@ -17,7 +17,11 @@ int validate_files(const Global& global, const std::vector<std::string>& files) 
   for (const auto& file : files) {
     const auto text = read_text(file);
     if (!text) {
-      code = std::max(code, report(global, text.error()));
+      code = std::max(code, exit_code_of(text.error()));
+      if (!global.json) report(global, text.error());
+      Json result = error_json(text.error());
+      result["file"] = file;
+      results.push_back(std::move(result));
       continue;
     }
     const auto parsed = dsl::parse_and_check(*text);
@@ -34,7 +38,7 @@ int validate_files(const Global& global, const std::vector<std::string>& files) 
     else
       print_summary(stdout, global.terminal, file, parsed.findings);
   }
-  if (global.json && !results.empty()) print_json(files.size() == 1 ? results[0] : results);
+  if (global.json) print_json(files.size() == 1 ? results[0] : results);
   return code;
 }
 

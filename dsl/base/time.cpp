@@ -10,8 +10,6 @@ namespace {
 
 using std::chrono::milliseconds;
 
-constexpr std::int64_t duration_days_max = 3650;
-
 struct Unit {
   std::string_view name;
   std::int64_t count;

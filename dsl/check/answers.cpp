@@ -222,16 +222,6 @@ void check_answers(const Check& check) {
   AnswerRules(check).run();
 }
 
-std::vector<Finding> check_service(const Service& service) {
-  std::vector<Finding> findings;
-  for (const auto& rule : service.outcomes) {
-    if (!is_engine_code(rule.code)) continue;
-    findings.push_back({"E307", Severity::error, rule.pointer + "/code", 1, 1,
-                        engines_code(rule.code), engines_code_hint});
-  }
-  return findings;
-}
-
 std::vector<Finding> check_service_use(const Definition& definition, const std::string& name,
                                        const Service& service) {
   std::vector<Finding> findings;
@@ -247,10 +237,11 @@ std::vector<Finding> check_service_use(const Definition& definition, const std::
     if (!uses(undo->request.service.empty() ? own : undo->request.service) ||
         !relies_on_success_rule(*undo, service))
       return;
-    findings.push_back({"W307", Severity::warning, step.pointer + "/compensation", 1, 1,
-                        "`" + definition.name + "` version " + std::to_string(definition.version) +
-                            ": " + relies_message(step.name),
-                        relies_hint});
+    add_finding(findings,
+                {"W307", Severity::warning, step.pointer + "/compensation", 1, 1,
+                 "`" + definition.name + "` version " + std::to_string(definition.version) + ": " +
+                     relies_message(step.name),
+                 relies_hint});
   });
   return findings;
 }

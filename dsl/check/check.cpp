@@ -22,6 +22,12 @@ void keep_one_of_each(std::vector<Finding>& sorted) {
   sorted = std::move(kept);
 }
 
+void arrange(std::vector<Finding>& findings, const SourceMap& places) {
+  for (auto& finding : findings) put(finding, places.find(finding.pointer));
+  sort(findings);
+  keep_one_of_each(findings);
+}
+
 void check_registered(const Check& check) {
   if (!check.context.registered_hash) return;
   const Definition& definition = check.definition;
@@ -52,9 +58,25 @@ std::vector<Finding> check_definition(const Definition& definition, const Source
   check_outcomes(check);
   check_answers(check);
   check_reading(check);
-  for (auto& finding : findings) put(finding, places.find(finding.pointer));
-  sort(findings);
-  keep_one_of_each(findings);
+  arrange(findings, places);
+  return findings;
+}
+
+std::vector<Finding> check_service(const ParsedService& parsed, const std::string& name,
+                                   const CheckContext& context) {
+  // It is judged as the service of a definition in which nothing else is written.
+  Definition around;
+  around.services.emplace(name, *parsed.service);
+  std::vector<Finding> findings;
+  const Unread unread(around, {});
+  const Children children(context);
+  const Check check{around, context, unread, children, findings};
+  check_structure(check);
+  check_services(check);
+  check_outcomes(check);
+  check_answers(check);
+  check_reading(check);
+  arrange(findings, parsed.places);
   return findings;
 }
 

@@ -2,8 +2,8 @@
 #include <algorithm>
 
 #include <backstitch/base/json_pointer.hpp>
+#include <backstitch/dsl/nearest.hpp>
 
-#include "../nearest.hpp"
 #include "children.hpp"
 #include "reading.hpp"
 
@@ -38,9 +38,10 @@ class ChildInput {
   void constant(const Json& source, const Json& schema, const std::string& at) {
     const PayloadSchema* compiled = schemas_.compiled(schema);
     if (compiled == nullptr) return;
-    for (const auto& detail : compiled->validate(compiled->with_defaults(source)))
+    for (const auto& detail : compiled->validate(compiled->with_defaults(source))) {
       error(at + detail.pointer, "the child does not take this: " + detail.message,
-            "give it what its input schema says");
+            detail.hint.empty() ? "give it what its input schema says" : detail.hint);
+    }
   }
 
   /// One expression that gives all of it.

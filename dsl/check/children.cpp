@@ -41,6 +41,19 @@ std::optional<StepKind> Children::derive(const Definition& definition) const {
   return StepKind::readonly;
 }
 
+std::string Children::pivot_of(const SubSaga& saga) const {
+  const Definition* definition = find(saga);
+  std::string name;
+  if (definition == nullptr) return name;
+  for_each_step(definition->steps, [&](const Step& inner) {
+    const auto* child = std::get_if<SubSaga>(&inner.body);
+    const auto kind =
+        child == nullptr || inner.kind_stated ? std::optional(inner.kind) : kind_of(*child);
+    if (name.empty() && is_call(inner) && kind == StepKind::pivot) name = inner.name;
+  });
+  return name;
+}
+
 namespace {
 
 constexpr std::size_t saga_nesting_max = 8;
@@ -71,7 +84,10 @@ class SubSagas {
     path_.assign(1, {check_.definition.name, check_.definition.version});
     if (!follow(saga, at + "/name")) return;
     if (!check_.children.are_known()) return;
-    if (check_.children.find(saga) == nullptr) return not_found(saga, at);
+    if (check_.children.find(saga) == nullptr) {
+      if (check_.children.are_all_known()) not_found(saga, at);
+      return;
+    }
     kind(step, saga);
   }
 

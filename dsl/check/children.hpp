@@ -17,11 +17,14 @@ class Children {
 
   /// Whether other definitions can be asked for at all.
   bool are_known() const { return static_cast<bool>(context_.definition); }
+  bool are_all_known() const { return are_known() && context_.knows_every_definition; }
   /// nullptr: not known.
   const Definition* find(const SubSaga& saga) const { return child(saga).definition.get(); }
   /// A pivot inside makes it a pivot, else a compensatable step compensatable, and so on. Nothing:
   /// not known.
   std::optional<StepKind> kind_of(const SubSaga& saga) const;
+  /// The name of the child's pivot; empty: it has none, or is not known.
+  std::string pivot_of(const SubSaga& saga) const;
 
  private:
   struct Child {

@@ -1,5 +1,7 @@
 #include <algorithm>
 
+#include "../excerpt.hpp"
+#include "../foreign_references.hpp"
 #include "reading.hpp"
 
 namespace backstitch::dsl {
@@ -24,6 +26,7 @@ Kinds kinds_wanted(Wants wants) {
     case Wants::key:
       return text_kinds;
     case Wants::value:
+    case Wants::time:
     case Wants::path:
     case Wants::parameter:
     case Wants::body:
@@ -47,7 +50,26 @@ Type FieldReader::read(const Field& field, const Roots& roots) {
     return parts.back();
   });
   if (field.wants == Wants::path) segments(source, parts, field.pointer);
+  plain_texts(source, field.pointer, roots);
+  const bool is_one_value = parts.size() == 1 && source.skeleton() == "\x01";
+  if (field.wants == Wants::time && is_one_value) unconfined(parts.front(), field);
   return type;
+}
+
+/// A reference in the syntax of another tool is a text here, and is sent as it is.
+void FieldReader::plain_texts(const Template& source, const std::string& pointer,
+                              const Roots& roots) {
+  for (const auto& text : source.constant_texts()) {
+    for (const auto& reference : foreign_references(text.text, text.is_whole)) {
+      const auto path = Expression::compile(reference.path);
+      if (!path || !typing_.leads_to_member(*path, roots)) continue;
+      check_.warning("W426", pointer + text.pointer,
+                     "`" + excerpt(reference.written, 80) +
+                         "` is a plain text, not a reference to `" + excerpt(reference.path, 80) +
+                         "`",
+                     "write `${" + excerpt(reference.path, 80) + "}`");
+    }
+  }
 }
 
 /// A segment of nothing but an empty text addresses the collection.
@@ -139,7 +161,7 @@ void FieldReader::wanted(const Type& type, const Field& field) {
     case Wants::duration:
       if (!type.suits(string_kind))
         refuse("a duration is a text like \"10s\"", "write string(…) + 's'");
-      return;
+      return unconfined(type, field);
     case Wants::list:
       if (!type.suits(array_kind)) return refuse("`forEach` goes over an array", "name an array");
       if (type.missing)
@@ -151,11 +173,23 @@ void FieldReader::wanted(const Type& type, const Field& field) {
         refuse("a key is a string or a number", "use a member that tells the items apart");
       return;
     case Wants::value:
+    case Wants::time:
     case Wants::path:
     case Wants::parameter:
     case Wants::body:
       return;
   }
+}
+
+/// A duration or a time from a text that may be anything.
+void FieldReader::unconfined(const Type& type, const Field& field) {
+  if (!schemas_.may_be_any_text(type)) return;
+  const bool is_time = field.wants == Wants::time;
+  check_.warning("W427", field.pointer,
+                 std::string(is_time ? "a time" : "a duration") +
+                     " is read from an input that may be any text, and other texts fail the step",
+                 is_time ? "give its schema \"format\": \"date-time\""
+                         : "give its schema \"pattern\": \"^([0-9]+(d|h|m|s|ms))+$\"");
 }
 
 /// What is added to the input, or to an answer, later on would be sent too.

@@ -46,13 +46,16 @@ class Fields {
     sees.response = true;
     for (const auto& rule : rules) {
       condition(rule.when, rule.pointer + "/when");
+      add(rule.message, rule.pointer + "/message");
       duration(rule.retry_after, rule.pointer + "/retryAfter");
     }
     sees = before;
   }
 
-  void request(const Request& request) {
+  void request(const Request& request, bool takes_effect = false) {
     const std::string& at = request.pointer;
+    sees.request = true;
+    sees.effect = takes_effect && request.method != Method::get && request.method != Method::head;
     if (request.path) add(*request.path, at + "/http", Wants::path).exposes = "a path";
     for (const auto& one : request.query) {
       add(one.value, at + "/query/" + escaped_pointer(one.name), Wants::parameter).exposes =
@@ -61,13 +64,14 @@ class Fields {
     for (const auto& one : request.headers)
       add(one.value, at + "/headers/" + escaped_pointer(one.name), Wants::parameter);
     if (request.body) add(*request.body, at + "/body", Wants::body);
+    sees.request = sees.effect = false;
   }
 
   void action(const Action& action, const std::string& at) {
     retry(action.retry);
     duration(action.attempt_timeout, at + "/attemptTimeout");
     sees.self = true;
-    request(action.request);
+    request(action.request, true);
     outcomes(action.outcomes);
     answer(action.output, at + "/output");
     answer(action.capture, at + "/capture");
@@ -78,7 +82,7 @@ class Fields {
   void undo(const Compensation& undo, const std::string& at, const std::string& timeout_at) {
     sees.self = sees.undo = sees.failure = true;
     sees.callback_url = false;
-    request(undo.request);
+    request(undo.request, true);
     condition(undo.when, at + "/when");
     outcomes(undo.outcomes);
     retry(undo.retry);
@@ -156,7 +160,7 @@ std::vector<Field> fields_of(const Step& step, const Sees& around, const Check& 
             },
             [&](const Sleep& sleep) {
               fields.duration(sleep.duration, at + "/sleep/for");
-              fields.add(sleep.until, at + "/sleep/until");
+              if (sleep.until) fields.add(*sleep.until, at + "/sleep/until", Wants::time);
             },
             [&](const Value& value) { fields.add(value.value, at + "/value"); },
             [&](const Fail& fail) {

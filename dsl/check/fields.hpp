@@ -14,7 +14,9 @@ struct Sees {
   bool response = false;
   bool failure = false;
   bool signal = false;
-  bool callback_url = false;
+  bool callback_url = false;     ///< the step is completed by a callback
+  bool request = false;          ///< what the field gives is sent to a participant
+  bool effect = false;           ///< the request changes something
   bool undo = false;             ///< self has outcome, output and captured
   bool outcome_unknown = false;  ///< in an undo: self.output may be null
 };
@@ -23,6 +25,7 @@ enum class Wants {
   value,
   condition,
   duration,
+  time,
   list,
   key,        ///< of an item: becomes a text
   path,       ///< of a request: becomes a text of segments

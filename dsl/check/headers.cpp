@@ -1,34 +1,21 @@
 #include "headers.hpp"
 
 #include <algorithm>
-#include <cctype>
-#include <set>
+
+#include <backstitch/dsl/header_field.hpp>
 
 namespace backstitch::dsl {
 namespace {
 
-/// What HTTP itself sets.
-const std::set<std::string>& of_http() {
-  static const std::set<std::string> names{"host",    "content-length", "transfer-encoding",
-                                           "expect",  "connection",     "upgrade",
-                                           "trailer", "keep-alive",     "te"};
-  return names;
-}
+constexpr const char* name_hint = "letters, digits and -, like X-Customer";
 
-/// What the engine sets.
-const std::set<std::string>& of_engine() {
-  static const std::set<std::string> names{
-      "authorization", "proxy-authorization", "idempotency-key",  "saga-id",     "saga-step",
-      "saga-phase",    "saga-attempt",        "saga-compensates", "saga-probes", "saga-callback",
-      "traceparent",   "tracestate",          "accept-encoding"};
-  return names;
-}
-
-bool is_token(std::string_view name) {
-  return !name.empty() && std::all_of(name.begin(), name.end(), [](unsigned char c) {
-    return std::isalnum(c) != 0 ||
-           std::string_view("!#$%&'*+-.^_`|~").find(static_cast<char>(c)) != std::string_view::npos;
-  });
+/// A rendered value loses the spaces around it, so only what is inside counts.
+bool can_be_field_value(const Template& value) {
+  std::string text = value.skeleton();
+  const auto inserted = static_cast<std::size_t>(std::count(text.begin(), text.end(), '\x01'));
+  if (inserted != value.expressions().size()) return false;
+  std::replace(text.begin(), text.end(), '\x01', '-');
+  return is_field_value("-" + text + "-");
 }
 
 }  // namespace
@@ -39,28 +26,51 @@ std::string lower(std::string text) {
   return text;
 }
 
-void Headers::check_name(const Check& check, const std::string& pointer, const std::string& name,
-                         bool is_engines) const {
+void Headers::check_stated(const std::string& pointer, const std::string& name) {
   if (!is_token(name)) {
-    return check.error("E304", pointer, "\"" + name + "\" is no name of a header",
-                       "letters, digits and -, like X-Customer");
+    return check_.error("E304", pointer, "\"" + name + "\" is not a valid name of a header",
+                        name_hint);
   }
-  const std::string known = lower(name);
-  const bool set_by_engine =
-      !is_engines && (of_engine().count(known) > 0 ||
-                      (service_ != nullptr && (known == lower(service_->idempotency_header) ||
-                                               known == lower(service_->auth.header))));
-  if (set_by_engine || of_http().count(known) > 0) {
-    check.error("E304", pointer, "the header `" + name + "` is set by the engine",
-                "remove it; authentication belongs to the service");
+  const bool is_services =
+      service_ != nullptr && (is_same_header(name, service_->idempotency_header) ||
+                              is_same_header(name, credential_header(service_->auth)));
+  if (is_services || !is_authors_header(name)) {
+    check_.error("E304", pointer, "the header `" + name + "` is set by the engine",
+                 "remove it; authentication belongs to the service");
   }
+  const auto other = std::find_if(stated_.begin(), stated_.end(),
+                                  [&](const auto& known) { return is_same_header(known, name); });
+  if (other == stated_.end()) return stated_.push_back(name);
+  check_.error("E304", pointer, "the headers `" + *other + "` and `" + name + "` are the same one",
+               "participants may not tell them apart: remove one");
 }
 
-void Headers::check_value(const Check& check, const std::string& pointer, const std::string& name,
-                          std::string_view value) {
-  if (value.find_first_of("\r\n") == std::string_view::npos) return;
-  check.error("E304", pointer, "the header `" + name + "` holds a line break",
-              "leave the line break out");
+void Headers::check_value(const std::string& pointer, const std::string& name,
+                          const std::string& value) const {
+  if (is_field_value(value)) return;
+  check_.error(
+      "E304", pointer,
+      "the header `" + name + "` holds a control character, or begins or ends with a space",
+      "leave it out");
+}
+
+void Headers::check_value(const std::string& pointer, const std::string& name,
+                          const Template& value) const {
+  if (can_be_field_value(value)) return;
+  check_.error("E304", pointer, "the header `" + name + "` holds a control character",
+               "leave it out");
+}
+
+void Headers::check_engines(const std::string& pointer, const std::string& name,
+                            std::string_view usual) const {
+  if (!is_token(name)) {
+    return check_.error("E304", pointer, "\"" + name + "\" is not a valid name of a header",
+                        name_hint);
+  }
+  const HeaderOwner owner = owner_of_header(name);
+  if (owner == HeaderOwner::author || is_same_header(name, usual)) return;
+  check_.error("E304", pointer, "the header `" + name + "` already has another meaning",
+               "choose a name of your own, like X-Request-Key");
 }
 
 }  // namespace backstitch::dsl

@@ -1,28 +1,38 @@
 #pragma once
-/// Which headers a definition may set. Private to dsl/check.
+/// Which headers a service and a definition may set. Private to dsl/check.
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "walk.hpp"
 
 namespace backstitch::dsl {
 
-/// ASCII letters in lower case, as names of headers and methods compare (RFC 9110, 5.1).
+/// ASCII letters in lower case, as methods and media types compare.
 std::string lower(std::string text);
 
+/// The rules for the headers of one request, or of the requests to one service.
 class Headers {
  public:
   /// Of requests to that service; nullptr: not known.
-  explicit Headers(const Service* service) : service_(service) {}
+  Headers(const Check& check, const Service* service) : check_(check), service_(service) {}
 
-  /// @param is_engines the engine is told under which name to send what is its own
-  void check_name(const Check& check, const std::string& pointer, const std::string& name,
-                  bool is_engines = false) const;
-  static void check_value(const Check& check, const std::string& pointer, const std::string& name,
-                          std::string_view value);
+  /// A header that the author states. Each header may be stated once.
+  void check_stated(const std::string& pointer, const std::string& name);
+  void check_value(const std::string& pointer, const std::string& name,
+                   const std::string& value) const;
+  /// The same of a template; what is inserted becomes a valid value when it is rendered.
+  void check_value(const std::string& pointer, const std::string& name,
+                   const Template& value) const;
+  /// The header under which the engine is told to send something of its own, which else is in
+  /// `usual`, or to look for something in answers.
+  void check_engines(const std::string& pointer, const std::string& name,
+                     std::string_view usual) const;
 
  private:
+  const Check& check_;
   const Service* service_;
+  std::vector<std::string> stated_;
 };
 
 }  // namespace backstitch::dsl

@@ -2,8 +2,10 @@
 
 #include <algorithm>
 
+#include <backstitch/dsl/nearest.hpp>
+
 #include "../excerpt.hpp"
-#include "../nearest.hpp"
+#include "absence.hpp"
 
 namespace backstitch::dsl {
 namespace {
@@ -106,16 +108,16 @@ void Names::step(const Node& node, const Context& context, const Looking& at) {
   around_.is_read[number] = true;
   const auto level = around_.reach.of(number);
   if (level == Reach::Level::never) {
-    return error("E405", at, "`steps." + name + "` can never be there at this place",
-                 "it comes later, in another branch or case, or inside another block; move one of "
-                 "them, or give the block an output");
+    if (check_.is_full()) return;
+    const Absence absence = absence_of(*around_.declared[number], at.pointer, at.sees, around_);
+    return error(absence.code, at, absence.message + ",", absence.hint);
   }
   if (level == Reach::Level::certain) return;
   if (at.sees.undo) {
     return error(
         "E414", at,
-        "an undo reads `steps." + name + "`, which is not certainly complete before its own step",
-        "read `self`, the input, or a step that certainly stands before");
+        "an undo reads `steps." + name + "`, which is not certainly complete before its own step,",
+        "read `self`, the input, or a step that certainly comes before");
   }
   // `steps.x` alone is null until x succeeded; only a member of it must not be read blindly.
   const Node* parent = context.parent;
@@ -127,6 +129,7 @@ void Names::step(const Node& node, const Context& context, const Looking& at) {
 
 void Names::root(const Node& node, const Context& context, const Looking& at) {
   const std::string& name = node.text;
+  if (name == "saga" && at.sees.effect) warn_of_chance(context.parent, at);
   if (name == "input" || name == "saga" || around_.variable(name) != nullptr) return;
   if (name == "steps")
     return error("E403", at, "`steps` is read as a whole", "name a step: steps.x.output");
@@ -142,11 +145,35 @@ void Names::root(const Node& node, const Context& context, const Looking& at) {
                                      : "it is there in the `accept` of a wait");
   }
   if (around_.unnamed_variable || check_.is_full()) return;
+  error("E401", at, "unknown name `" + name + "`", hint_for_unknown(name));
+}
+
+/// A start that is repeated after its log was lost is another saga, whose calls have the same keys.
+void Names::warn_of_chance(const Node* parent, const Looking& at) {
+  if (parent == nullptr || parent->kind != NodeKind::member) return;
+  if (parent->text != "id" && parent->text != "startedAt") return;
+  check_.warning("W429", at.pointer,
+                 "`saga." + parent->text +
+                     "` is another one when the start is repeated after a failover or a restore, "
+                     "and the participant takes the request for another one",
+                 parent->text == "id" ? "write `saga.root`, or what the business knows it by"
+                                      : "read the time from the input");
+}
+
+std::string Names::hint_for_unknown(const std::string& name) {
+  const std::size_t number = around_.number_of(name);
+  if (number != Surroundings::nowhere) {
+    around_.is_read[number] = true;
+    return "write `steps." + name + ".output`";
+  }
+  const auto& input = check_.definition.input;
+  const Json* members = input ? keyword(&input->source(), "properties") : nullptr;
+  if (members != nullptr && keyword(members, name.c_str()) != nullptr)
+    return "write `input." + name + "`";
   std::vector<std::string> names = built_in_names();
   for (const auto& variable : around_.variables) names.push_back(variable.name);
-  error(
-      "E401", at, "unknown name `" + name + "`",
-      did_you_mean(name, names, "names are input, steps, saga and the variables of loops around"));
+  return did_you_mean(name, names,
+                      "the names are input, steps, saga and the variables of the loops around");
 }
 
 /// @param member the node that reads a member of it; nullptr: it is read as a whole
@@ -156,6 +183,10 @@ void Names::self(const Node* member, const Context& context, const Looking& at) 
                  "it is there in an action, its probe, output and undo");
   }
   const std::string name = member == nullptr ? "" : member->text;
+  if (name == "callbackUrl" && !at.sees.request) {
+    return error("E410", at, "`self.callbackUrl` is only there in a request",
+                 "who has it can answer for the participant; read `response` instead");
+  }
   if (name == "callbackUrl" && !at.sees.callback_url) {
     return error("E312", at, "`self.callbackUrl` without a completion",
                  "add \"completion\": { \"callback\": true, \"timeout\": … }");

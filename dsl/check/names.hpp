@@ -30,6 +30,8 @@ class Names {
   void children(const Node& node, const Context& context, const Looking& at);
   void step(const Node& node, const Context& context, const Looking& at);
   void root(const Node& node, const Context& context, const Looking& at);
+  void warn_of_chance(const Node* parent, const Looking& at);
+  std::string hint_for_unknown(const std::string& name);
   void self(const Node* member, const Context& context, const Looking& at);
   void error(const char* code, const Looking& at, const std::string& message,
              const std::string& hint);

@@ -69,6 +69,7 @@ class Reading {
         step.body);
     // Skipped perhaps: what it holds is only possible from here on.
     if (step.when) around_.reach.weaken(mark);
+    if (!output) around_.without_output.insert(&step);
     if (!output || number == Surroundings::nowhere) return;
     if (check_.unread.below(step.pointer)) output = Type{};
     around_.steps[number] = step_type(*output);
@@ -138,14 +139,17 @@ class Reading {
   }
 
   Type payload_of(const Wait& wait) {
-    return wait.schema ? schemas_.type_of(&wait.schema->source(), Origin::other) : Type{};
+    if (wait.schema) return schemas_.type_of(&wait.schema->source(), Origin::other);
+    Type any;
+    any.origin = Origin::signal;
+    return any;
   }
 
   Type signal_of(const Wait& wait) {
     const bool always = wait.on_timeout == OnTimeout::fail;
     const Kinds name = always ? Kinds{string_kind} : Kinds{string_kind | null_kind};
     return object_of({{"signal", of_kinds(name)},
-                      {"payload", always ? payload_of(wait) : Type{}},
+                      {"payload", always || !wait.schema ? payload_of(wait) : Type{}},
                       {"by", of_kinds(string_kind | null_kind)},
                       {"at", of_kinds(name)}});
   }
@@ -206,8 +210,20 @@ class Reading {
     return outputs.get();
   }
 
+  /// What the schema of the list admits and the loop does not is LIMIT_EXCEEDED when it comes.
+  void admits_list(const Step& step, const ForEach& block, const Type& list) {
+    if (list.schema == nullptr || !list.schema->contains("maxItems")) return;
+    const auto items_max = list.schema->at("maxItems").get<std::size_t>();
+    if (items_max <= block.items_max) return;
+    check_.warning("W110", step.pointer + "/forEach/in",
+                   "the list may have " + std::to_string(items_max) + " items, `" + step.name +
+                       "` admits " + std::to_string(block.items_max),
+                   "raise maxItems of the `forEach`, or lower it in the schema");
+  }
+
   Output for_each(const Step& step, const ForEach& block, const Type& list) {
     const std::string at = step.pointer + "/forEach";
+    admits_list(step, block, list);
     const auto mark = around_.reach.mark();
     const std::size_t outer = around_.variables.size();
     const bool unnamed =
@@ -279,8 +295,9 @@ class Reading {
 
 Surroundings::Surroundings(const Definition& definition) : reach(0) {
   for_each_step(definition, [&](const Step& step) {
-    if (!step.name.empty() && numbers.try_emplace(step.name, names.size()).second)
-      names.push_back(step.name);
+    if (step.name.empty() || !numbers.try_emplace(step.name, names.size()).second) return;
+    names.push_back(step.name);
+    declared.push_back(&step);
   });
   steps.resize(names.size());
   is_read.resize(names.size());

@@ -27,7 +27,9 @@ class FieldReader {
                   const Roots& roots);
   Type part(const TemplateExpression& part, const Field& field, const Roots& roots);
   void wanted(const Type& type, const Field& field);
+  void unconfined(const Type& type, const Field& field);
   void sent_whole(const TemplateExpression& part, const std::string& pointer);
+  void plain_texts(const Template& source, const std::string& pointer, const Roots& roots);
   void segments(const Template& path, const std::vector<Type>& parts, const std::string& pointer);
 
   const Check& check_;

@@ -1,8 +1,12 @@
 /// Requests: whom they call, by which method and path, with which headers.
 #include <algorithm>
+#include <set>
 #include <string_view>
 
-#include "../nearest.hpp"
+#include <backstitch/dsl/header_field.hpp>
+#include <backstitch/dsl/nearest.hpp>
+
+#include "../excerpt.hpp"
 #include "../parse_reader.hpp"
 #include "headers.hpp"
 #include "walk.hpp"
@@ -43,9 +47,18 @@ class Requests {
       : check_(check), names_(names_of(check.definition.services)) {}
 
   void run() {
+    std::set<std::string> used;
     for_each_step(check_.definition, [&](const Step& step) {
-      for (const auto& use : requests_of(step)) request(step, use);
+      for (const auto& use : requests_of(step)) {
+        request(step, use);
+        used.insert(use.service);
+      }
     });
+    for (const auto& [name, service] : check_.definition.services) {
+      if (used.count(name) > 0) continue;
+      check_.warning("W301", service.pointer, "the service `" + name + "` is never used",
+                     "remove it");
+    }
   }
 
  private:
@@ -73,12 +86,26 @@ class Requests {
   }
 
   void headers(const RequestUse& use, const std::string& at) {
-    const Headers headers(check_.service(use.service));
+    Headers headers(check_, check_.service(use.service));
     for (const auto& header : use.request->headers) {
       const std::string where = at + "/headers/" + escaped_pointer(header.name);
-      headers.check_name(check_, where, header.name);
-      Headers::check_value(check_, where, header.name, header.value.skeleton());
+      if (use.request->body && is_same_header(header.name, "content-type"))
+        content_type(header.value, where);
+      headers.check_stated(where, header.name);
+      headers.check_value(where, header.name, header.value);
     }
+  }
+
+  /// A body is sent as JSON whatever the header says.
+  void content_type(const Template& value, const std::string& pointer) {
+    if (!value.is_constant() || !value.source().is_string()) return;
+    const std::string whole = lower(value.source().get<std::string>());
+    const std::string type = whole.substr(0, whole.find_first_of("; "));
+    if (type.ends_with("/json") || type.ends_with("+json")) return;
+    check_.warning("W308", pointer,
+                   "the body is sent as JSON, a text in double quotes, though the header says `" +
+                       excerpt(type, 80) + "`",
+                   "remove the header and send a JSON body, or send the values as \"query\"");
   }
 
   void protocol(const RequestUse& use, const std::string& at) {
@@ -116,7 +143,7 @@ class Requests {
     if (role == "action" && !reads && step.kind == StepKind::readonly) {
       check_.warning("W235", step.pointer + "/kind",
                      "`" + step.name + "` is readonly and yet a " + to_text(method),
-                     "make sure that it changes nothing");
+                     "write a GET or HEAD, or make sure that it changes nothing");
     }
   }
 

@@ -9,11 +9,17 @@ namespace {
 
 constexpr std::ptrdiff_t many_compensatable = 3;
 
-/// Where a step stands.
+/// Where a step is.
 struct Position {
-  bool in_block = false;  ///< parallel, forEach or try, where no pivot can stand
+  const Step* block = nullptr;  ///< the parallel, forEach or try around it, where no pivot can be
   bool after_pivot = false;
 };
+
+/// Instead of a kind that leaves a step without a way back.
+constexpr const char* add_undo =
+    "remove its \"kind\" and give it a \"compensation\", or \"compensation\": \"none\" where what "
+    "it "
+    "did may stay";
 
 class SagaRules {
  public:
@@ -48,7 +54,7 @@ class SagaRules {
     if (std::holds_alternative<Fail>(step.body)) fail(step, at);
     bool passed = at.after_pivot;
     for (const auto* list : inner_lists(step)) {
-      const bool inside = walk(*list, {.in_block = true, .after_pivot = at.after_pivot});
+      const bool inside = walk(*list, {.block = &step, .after_pivot = at.after_pivot});
       passed = passed || inside;
     }
     return passed;
@@ -76,7 +82,7 @@ class SagaRules {
     } else if (at.after_pivot) {
       check_.error("E214", step.pointer,
                    "`" + step.name + "` fails after the pivot, where a saga cannot fail any more",
-                   "decide before the pivot");
+                   "move it before the pivot, where a saga can still fail");
     }
   }
 
@@ -116,24 +122,31 @@ class SagaRules {
       return at.after_pivot;
     }
     if (kind == StepKind::compensatable && at.after_pivot && !lacks_undo(step, kind)) {
-      check_.error("E202", step.pointer,
-                   "`" + step.name + "` is compensatable after the pivot, where nothing is undone",
-                   "make it retryable, or move it before the pivot");
+      check_.error(
+          "E202", step.pointer,
+          "`" + step.name + "` is compensatable after the pivot, where nothing is undone",
+          "write \"kind\": \"retryable\" without a compensation, or move it before the pivot");
     }
     if (kind == StepKind::retryable && !at.after_pivot) {
       check_.error("E203", step.pointer,
                    "`" + step.name + "` is retryable before the pivot, where a failure leads back",
-                   "give it a compensation, or move it behind the pivot");
+                   hint_for_retryable(step));
     }
     if (kind == StepKind::pivot) pivot_rules(step, at);
     return at.after_pivot || kind == StepKind::pivot;
   }
 
   void pivot_rules(const Step& step, const Position& at) {
-    if (at.in_block) pivot_misplaced(step);
+    if (at.block != nullptr) {
+      check_.error("E204", step.pointer,
+                   pivot_named(step) + " is inside `" + at.block->name +
+                       "`, where the rest could still fail",
+                   "move it out of the block, to the main line or into a switch on it");
+    }
     if (at.after_pivot) {
-      check_.error("E205", step.pointer, "`" + step.name + "` is a second pivot on this path",
-                   "a saga has one point of no return; make the other steps retryable");
+      check_.error(
+          "E205", step.pointer, "`" + step.name + "` is a second pivot on this path",
+          "a saga has one point of no return: write \"kind\": \"retryable\" into this one");
     }
     if (step.when) {
       check_.error("E206", step.pointer + "/when",
@@ -142,17 +155,48 @@ class SagaRules {
     }
   }
 
-  void pivot_misplaced(const Step& step) {
-    check_.error("E204", step.pointer,
-                 "`" + step.name + "` is a pivot inside a parallel, forEach, try or handler",
-                 "a pivot stands on the main line or in a switch on it");
+  /// Of a sub-saga it is the child that has the pivot.
+  std::string pivot_named(const Step& step) const {
+    const auto* saga = std::get_if<SubSaga>(&step.body);
+    if (saga == nullptr) return "the pivot `" + step.name + "`";
+    const std::string inner = check_.children.pivot_of(*saga);
+    return "`" + step.name + "`, whose child `" + saga->name + "` has the pivot" +
+           (inner.empty() ? "" : " `" + inner + "`") + ",";
+  }
+
+  /// A step before it on the main line that could be the point of no return; nullptr: there is
+  /// none.
+  const Step* pivot_candidate(const Step& retryable) const {
+    const Step* candidate = nullptr;
+    for (const auto& step : check_.definition.steps) {
+      if (retryable.pointer == step.pointer || retryable.pointer.starts_with(step.pointer + "/"))
+        break;
+      if (is_effectful(step) && kind_of(step, check_) == StepKind::compensatable) candidate = &step;
+    }
+    return candidate;
+  }
+
+  std::string hint_for_retryable(const Step& step) const {
+    const Step* pivot = nullptr;
+    for_each_step(check_.definition.steps, [&](const Step& other) {
+      if (pivot == nullptr && is_pivot(other, check_)) pivot = &other;
+    });
+    if (pivot != nullptr) return "move it after the pivot `" + pivot->name + "`, or " + add_undo;
+    const Step* candidate = pivot_candidate(step);
+    if (candidate != nullptr)
+      return "the saga has no pivot: write \"kind\": \"pivot\" into `" + candidate->name +
+             "`, without a compensation, if that is its point of no return; or " + add_undo;
+    return "the saga has no pivot: write \"kind\": \"pivot\" here, if this is its point of no "
+           "return; "
+           "\"recovery\": \"forward\" into the definition, if it never goes back; or " +
+           std::string(add_undo);
   }
 
   void forward_rules(const Step& step, std::optional<StepKind> kind) {
     if (has_undo(step)) {
       check_.error("E217", step.pointer + "/compensation",
                    "`" + step.name + "` has an undo in a saga that only recovers forward",
-                   "remove it, and make the step retryable");
+                   "remove it, and write \"kind\": \"retryable\"");
     } else if (kind == StepKind::pivot ||
                (kind == StepKind::compensatable && !lacks_undo(step, kind))) {
       check_.error(
@@ -197,7 +241,7 @@ class SagaRules {
     if (is_waived(step) && undone && !at.after_pivot && !forward_) {
       check_.warning("W231", pointer,
                      "`" + step.name + "` waives its undo: what it did stays when the saga fails",
-                     "make sure that this is meant");
+                     "write a \"compensation\" request, unless it is meant to stay");
     }
   }
 
@@ -206,16 +250,17 @@ class SagaRules {
     const Service* service = check_.service(action.request.service);
     if (service == nullptr || service->idempotency != Idempotency::none) return;
     if (kind == StepKind::retryable) {
-      check_.error("E209", step.pointer,
-                   "`" + step.name + "` is retryable on a service that is not idempotent",
-                   "an unknown attempt could not be repeated; use another service or say how it is "
-                   "idempotent");
+      check_.error(
+          "E209", step.pointer,
+          "`" + step.name + "` is retryable on a service that is not idempotent",
+          "write \"idempotency\": \"key\" into the service, if it knows a repeated key, or "
+          "\"natural\", if repeating does no harm; else the step cannot be retryable");
     }
     if (kind == StepKind::pivot && !(action.probe && action.probe->sealed)) {
       check_.error("E212", step.pointer,
                    "`" + step.name +
                        "` is a pivot on a service that is not idempotent, without a sealed probe",
-                   "an unknown pivot could never be resolved; add a probe with \"sealed\": true");
+                   "add a probe with \"sealed\": true: an unknown pivot could never be resolved");
     }
   }
 
@@ -223,14 +268,17 @@ class SagaRules {
     for_each_step(steps, [&](const Step& step) {
       const bool is_action = std::holds_alternative<Action>(step.body);
       const bool kind_ok = step.kind == StepKind::retryable || step.kind == StepKind::readonly;
-      if (is_pivot(step, check_)) return pivot_misplaced(step);
+      if (is_pivot(step, check_)) {
+        return check_.error("E204", step.pointer, pivot_named(step) + " is in the handler " + name,
+                            "write \"kind\": \"retryable\", or move it to the main line");
+      }
       if (is_action && kind_ok) {
         undo_rules(step, step.kind, {.after_pivot = true});
         return idempotency_rules(step, step.kind);
       }
       if (std::holds_alternative<Value>(step.body) || std::holds_alternative<Sleep>(step.body))
         return;
-      check_.error("E219", step.pointer, "`" + step.name + "` cannot stand in " + name,
+      check_.error("E219", step.pointer, "`" + step.name + "` is not allowed in " + name,
                    is_action ? "add \"kind\": \"retryable\", and no compensation"
                              : "handlers have retryable and readonly actions, values and sleeps");
     });

@@ -1,6 +1,6 @@
 /// Services: are they known, may they be called, do their limits make sense.
-#include <algorithm>
-#include <set>
+
+#include <backstitch/dsl/header_field.hpp>
 
 #include "../parse_reader.hpp"
 #include "headers.hpp"
@@ -14,18 +14,11 @@ class Services {
   explicit Services(const Check& check) : check_(check) {}
 
   void run() {
-    std::set<std::string> used;
-    for_each_step(check_.definition, [&](const Step& step) {
-      for (const auto& use : requests_of(step)) used.insert(use.service);
-    });
     for (const auto& [name, service] : check_.definition.services) {
-      const std::string at = "/services/" + escaped_pointer(name);
       if (service.use.empty())
-        written_out(at, service);
+        written_out(name, service);
       else
-        referred_to(at, service.use);
-      if (used.count(name) == 0)
-        check_.warning("W301", at, "the service `" + name + "` is never used", "remove it");
+        referred_to(service.pointer, service.use);
     }
   }
 
@@ -36,22 +29,19 @@ class Services {
                  "register it: backstitch services put " + name + " FILE");
   }
 
-  void written_out(const std::string& at, const Service& service) {
+  /// A service that is registered by itself is the whole of its document.
+  void written_out(const std::string& name, const Service& service) {
+    const std::string& at = service.pointer;
+    const auto secret = [&](const std::string& pointer, const std::string& of) {
+      if (of.empty()) return;
+      at.empty() ? registered_secret(pointer, of, name) : inline_secret(pointer);
+    };
     if (!service.local) url(at + "/baseUrl", service.base_url);
     if (!service.auth.token_url.empty()) url(at + "/auth/tokenUrl", service.auth.token_url);
     secret(at + "/auth/secret", service.auth.secret);
     secret(at + "/tls/ca", service.tls.ca);
     secret(at + "/tls/clientCert", service.tls.client_cert);
-    const Headers own(nullptr);
-    own.check_name(check_, at + "/idempotencyHeader", service.idempotency_header, true);
-    if (!service.auth.header.empty())
-      own.check_name(check_, at + "/auth/header", service.auth.header, true);
-    const Headers headers(&service);
-    for (const auto& [name, value] : service.headers) {
-      const std::string place = at + "/headers/" + escaped_pointer(name);
-      headers.check_name(check_, place, name);
-      Headers::check_value(check_, place, name, value);
-    }
+    headers(at, service);
     limits(at + "/limits", service.limits);
     if (service.connect_timeout && service.attempt_timeout &&
         *service.connect_timeout > *service.attempt_timeout) {
@@ -61,17 +51,52 @@ class Services {
     }
   }
 
+  void headers(const std::string& at, const Service& service) {
+    Headers headers(check_, &service);
+    headers.check_engines(at + "/idempotencyHeader", service.idempotency_header, "Idempotency-Key");
+    if (!service.auth.header.empty())
+      headers.check_engines(at + "/auth/header", service.auth.header, "Authorization");
+    if (is_same_header(service.idempotency_header, credential_header(service.auth))) {
+      check_.error("E304", at + "/idempotencyHeader",
+                   "the key and the credentials are sent in one header, `" +
+                       service.idempotency_header + "`",
+                   "choose another name for one of them");
+    }
+    if (!service.answers.echo.empty())
+      headers.check_engines(at + "/answers/echo", service.answers.echo, "Idempotency-Key");
+    if (service.local && !service.answers.echo.empty()) {
+      check_.error("E305", at + "/answers", "the answers of a local service have no headers",
+                   "remove `answers`");
+    }
+    for (const auto& [name, value] : service.headers) {
+      const std::string place = at + "/headers/" + escaped_pointer(name);
+      headers.check_stated(place, name);
+      headers.check_value(place, name, value);
+    }
+  }
+
   void url(const std::string& pointer, const std::string& url) {
     if (!check_.context.refuse_url || url.empty()) return;
     const std::string refused = check_.context.refuse_url(url);
     if (!refused.empty())
-      check_.error("E303", pointer, refused, "name another host, or let the engine allow this one");
+      check_.error("E303", pointer, refused,
+                   "write a URL that is allowed here, or let the engine allow this one");
   }
 
-  void secret(const std::string& pointer, const std::string& name) {
-    if (name.empty() || !check_.context.has_secret || check_.context.has_secret(name)) return;
-    check_.error("E303", pointer, "there is no secret `" + name + "` in this environment",
-                 "give the engine that secret, or name one that it has");
+  /// Whoever writes a definition must not choose where a secret is sent.
+  void inline_secret(const std::string& pointer) {
+    check_.error(
+        "E303", pointer, "only a registered service may use a secret",
+        "register the service: backstitch services put NAME FILE, and write \"use\": \"NAME\"");
+  }
+
+  /// Whether it exists and is another service's is not told apart.
+  void registered_secret(const std::string& pointer, const std::string& name,
+                         const std::string& service) {
+    if (!check_.context.has_secret || check_.context.has_secret(name, service)) return;
+    check_.error(
+        "E303", pointer, "there is no secret `" + name + "` for this service",
+        "give the engine that secret, and name the service in `" + name + ".services` beside it");
   }
 
   void limits(const std::string& at, const ServiceLimits& limits) {

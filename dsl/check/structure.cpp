@@ -65,7 +65,7 @@ class Structure {
     for (const auto& step : steps) {
       if (ended) {
         check_.error("E103", step.pointer,
-                     "`" + step.name + "` is never reached: what stands before it always fails",
+                     "`" + step.name + "` is never reached: the step before it always fails",
                      "remove it, or give the failing step a condition");
         break;
       }

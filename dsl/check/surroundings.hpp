@@ -2,6 +2,7 @@
 /// What an expression can rely on where it stands. Private to dsl/check.
 #include <cstddef>
 #include <cstdint>
+#include <set>
 #include <string>
 #include <string_view>
 #include <unordered_map>
@@ -68,6 +69,8 @@ struct Surroundings {
   const Variable* variable(std::string_view name) const;
 
   std::vector<std::string> names;
+  std::vector<const Step*> declared;     ///< by number
+  std::set<const Step*> without_output;  ///< of those that were walked
   std::unordered_map<std::string, std::size_t> numbers;
   std::vector<Type> steps;    ///< of those that were walked
   std::vector<bool> is_read;  ///< by some expression

@@ -9,8 +9,8 @@ namespace {
 
 constexpr Duration long_wait{24 * 3'600'000};
 constexpr Duration slow_attempt{60'000};
-/// No schedule is longer: ten years.
-constexpr double waits_max = 3650.0 * 24 * 3'600'000;
+/// No schedule is longer.
+constexpr double waits_max = static_cast<double>(duration_days_max) * 24 * 3'600'000;
 
 /// The waits between all attempts of a policy, at the most; nothing if that is not known.
 std::optional<Duration> waits_of(const RetrySpec& spec) {
@@ -52,7 +52,9 @@ RetrySpec merged(const std::vector<const RetrySpec*>& specs) {
 class Times {
  public:
   explicit Times(const Check& check)
-      : check_(check), saga_timeout_(known(check.definition.timeout)) {}
+      : check_(check),
+        only_forward_(check.definition.recovery == Recovery::forward),
+        saga_timeout_(known(check.definition.timeout)) {}
 
   void run() {
     const Definition& definition = check_.definition;
@@ -86,15 +88,20 @@ class Times {
   void call(const Step& step, bool after_pivot, bool pivot_reached) {
     const auto own = known(step.timeout);
     const auto fallback = known(check_.definition.default_step_timeout);
-    if (!pivot_reached) {
+    if (ends_at_deadline(pivot_reached)) {
       if (own) within_saga(*own, step.pointer + "/timeout");
       if (!step.timeout && fallback) within_saga(*fallback, "/defaults/stepTimeout");
     }
     const auto* action = std::get_if<Action>(&step.body);
     if (action == nullptr) return;
+    if (action->completion && ends_at_deadline(pivot_reached)) {
+      if (const auto answer = known(action->completion->timeout))
+        within_saga(*answer, step.pointer + "/completion/timeout");
+    }
     const auto timeout = step.timeout ? own : fallback;
     attempt_in_step(known(action->attempt_timeout), timeout, step.pointer + "/attemptTimeout");
     const Service* service = check_.service(action->request.service);
+    if (!action->attempt_timeout) inherited_attempt(step, service, timeout);
     const RetrySpec retry =
         merged({&check_.definition.default_retry, service == nullptr ? nullptr : &service->retry,
                 &action->retry});
@@ -108,21 +115,46 @@ class Times {
     check_.error("E218", pointer,
                  "one attempt may take " + backstitch::to_text(*attempt) +
                      ", the whole step only " + backstitch::to_text(*step),
-                 "raise the timeout of the step, or lower this");
+                 "raise the \"timeout\" of the step, or lower the \"attemptTimeout\" to " +
+                     backstitch::to_text(*step));
   }
+
+  /// Where the attempt timeout comes from elsewhere, whoever set it need not know of this step.
+  void inherited_attempt(const Step& step, const Service* service,
+                         std::optional<Duration> timeout) {
+    const auto& fallback = check_.definition.default_attempt_timeout;
+    const bool of_service = service != nullptr && service->attempt_timeout;
+    const auto attempt = of_service ? service->attempt_timeout
+                         : fallback ? known(fallback)
+                                    : std::optional(attempt_timeout_default);
+    // Two defaults that contradict each other are an error of their own.
+    const bool both_are_defaults = !step.timeout && !of_service && fallback;
+    if (!attempt || !timeout || *attempt <= *timeout || both_are_defaults) return;
+    const std::string limit = backstitch::to_text(*timeout);
+    check_.warning(
+        "W237", step.timeout ? step.pointer + "/timeout" : "/defaults/stepTimeout",
+        "the step's timeout of " + limit + " is shorter than the attempt timeout of " +
+            backstitch::to_text(*attempt) + " that it inherits from " +
+            (of_service ? "its service" : "the defaults") +
+            ": its attempts are cut to what is left of the timeout",
+        "write \"attemptTimeout\": \"" + limit + "\" into the step, or raise its timeout");
+  }
+
+  /// Only then the saga's timeout ends the step; later, and where all goes forward, it is a notice.
+  bool ends_at_deadline(bool pivot_reached) const { return !pivot_reached && !only_forward_; }
 
   void within_saga(Duration timeout, const std::string& pointer) {
     if (!saga_timeout_ || timeout <= *saga_timeout_) return;
     check_.error("E218", pointer,
                  backstitch::to_text(timeout) + " is longer than the saga's timeout of " +
                      backstitch::to_text(*saga_timeout_),
-                 "the saga would end first; raise its \"timeout\"");
+                 "raise the \"timeout\" of the saga, which would end first");
   }
 
   void schedule(const Step& step, const RetrySpec& retry, std::optional<Duration> timeout,
                 bool pivot_reached) {
     const bool is_of_step = timeout.has_value();
-    if (!timeout && !pivot_reached) timeout = saga_timeout_;
+    if (!timeout && ends_at_deadline(pivot_reached)) timeout = saga_timeout_;
     const auto waits = waits_of(retry);
     if (!waits || !timeout || *waits <= *timeout) return;
     const auto* action = std::get_if<Action>(&step.body);
@@ -136,8 +168,7 @@ class Times {
   void limits(const Step& step, const RetrySpec& retry, bool after_pivot) {
     const bool is_limited = retry.attempts_max || retry.elapsed_max;
     const bool suspends = step.kind == StepKind::retryable || step.kind == StepKind::readonly;
-    const bool only_forward = after_pivot || check_.definition.recovery == Recovery::forward;
-    if (!only_forward || !suspends || !is_limited) return;
+    if (!(after_pivot || only_forward_) || !suspends || !is_limited) return;
     const RetrySpec& own = std::get<Action>(step.body).retry;
     const bool is_own = own.attempts_max || own.elapsed_max;
     // What several steps inherit is told once.
@@ -151,16 +182,38 @@ class Times {
 
   void pause(const Step& step, const Step* effect) {
     std::optional<Duration> pause;
+    std::string at;
     if (const auto* wait = std::get_if<Wait>(&step.body)) {
       pause = known(wait->timeout);
-      if (pause) within_saga(*pause, step.pointer + "/wait/timeout");
+      at = step.pointer + "/wait/timeout";
+    } else if (const auto* sleep = std::get_if<Sleep>(&step.body)) {
+      pause = known(sleep->duration);
+      at = step.pointer + (sleep->until ? "/sleep/until" : "/sleep/for");
+    } else {
+      return;
     }
-    if (const auto* sleep = std::get_if<Sleep>(&step.body)) pause = known(sleep->duration);
+    if (!only_forward_ && pause) within_saga(*pause, at);
+    if (!only_forward_ && !pause) under_default_timeout(step, at);
     if (!pause || *pause < long_wait || effect == nullptr || !is_slow(*effect)) return;
     check_.warning("W234", effect->pointer,
                    "`" + effect->name + "` takes effect right before a wait of " +
                        backstitch::to_text(*pause) + " and holds it that long",
-                   "move it behind the wait");
+                   "move it after the wait");
+  }
+
+  /// Nobody has thought of how long the saga may take.
+  void under_default_timeout(const Step& step, const std::string& at) {
+    const auto* sleep = std::get_if<Sleep>(&step.body);
+    const bool is_written_out = sleep != nullptr && sleep->until && sleep->until->is_constant();
+    const bool is_default = !check_.definition.document.contains("timeout");
+    const bool is_read = sleep == nullptr || sleep->until || sleep->duration;
+    if (!is_default || !is_read || !saga_timeout_) return;
+    check_.warning("W238", at,
+                   "`" + step.name + "` pauses " +
+                       (is_written_out ? "until a fixed time" : "for a time that is computed") +
+                       ", and the saga's timeout is the default of " +
+                       backstitch::to_text(*saga_timeout_) + ": when it passes, the saga goes back",
+                   "write the \"timeout\" of the saga, long enough for the pause");
   }
 
   static bool is_slow(const Step& step) {
@@ -172,6 +225,7 @@ class Times {
   }
 
   const Check& check_;
+  bool only_forward_;
   std::optional<Duration> saga_timeout_;
   std::set<std::string> told_;
 };

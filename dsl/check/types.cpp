@@ -145,6 +145,14 @@ bool Schemas::may_be_empty_text(const Type& type) {
   return schema != nullptr && schema->validate("").empty();
 }
 
+bool Schemas::may_be_any_text(const Type& type) {
+  if (type.any_text) return true;
+  if (type.schema == nullptr || type.origin != Origin::input || !type.may_be(string_kind))
+    return false;
+  const PayloadSchema* schema = compiled(*type.schema);
+  return schema != nullptr && schema->validate("soon").empty();
+}
+
 bool Schemas::holds_sensitive(const Json& schema) {
   if (!schema.is_object()) return false;
   const auto [known, added] = sensitive_.try_emplace(&schema, false);

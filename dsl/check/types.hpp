@@ -35,7 +35,8 @@ std::string to_text(Kinds kinds);
 
 /// Whose promise a type is: it decides which finding a missing member is. What a `failure` brought
 /// is nobody's promise: a use must suit each of its kinds (E416).
-enum class Origin : std::uint8_t { other, input, child, failure };
+/// The payload of a `signal` was promised by no schema.
+enum class Origin : std::uint8_t { other, input, child, failure, signal };
 
 struct Shape;
 
@@ -46,6 +47,7 @@ struct Type {
   bool missing = false;          ///< perhaps null, because it was read with `?.` and was not there
   bool sensitive = false;        ///< is, or holds, what is marked x-sensitive
   bool empty_text = false;       ///< is made of what may be an empty text, and may be one, too
+  bool any_text = false;         ///< may be a text that no schema confines
   const Json* schema = nullptr;  ///< of a payload
   std::shared_ptr<const Shape> shape;  ///< of what the definition makes; never beside a schema
 
@@ -79,6 +81,8 @@ class Schemas {
   const PayloadSchema* compiled(const Json& schema);
   /// Whether it may be an empty text, as far as that is promised.
   bool may_be_empty_text(const Type& type);
+  /// Whether its schema admits a text that is neither a duration nor a time.
+  bool may_be_any_text(const Type& type);
 
  private:
   bool holds_sensitive(const Json& schema);

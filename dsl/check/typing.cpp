@@ -2,8 +2,10 @@
 
 #include <algorithm>
 
+#include <backstitch/dsl/nearest.hpp>
+
 #include "../excerpt.hpp"
-#include "../nearest.hpp"
+#include "../functions.hpp"
 
 namespace backstitch::dsl {
 namespace {
@@ -31,10 +33,30 @@ bool is_partial(std::string_view function) {
          function.starts_with("date");
 }
 
+/// An argument with which a function works whatever the others are; nothing: there is none.
+std::optional<Json> suitable_argument(std::string_view function, std::size_t index) {
+  if (function == "dateAdd") return index == 0 ? Json("2000-01-01T00:00:00Z") : Json("1s");
+  if (function == "dateDiff") return Json("2000-01-01T00:00:00Z");
+  if (function == "dateFormat") return index == 0 ? Json("2000-01-01T00:00:00Z") : Json("yyyy");
+  if (function == "div") return Json(1);
+  return std::nullopt;
+}
+
 /// Functions of one text that give an empty one for an empty one.
 bool keeps_emptiness(std::string_view function) {
   return function == "lower" || function == "upper" || function == "trim" || function == "string" ||
          function == "path";
+}
+
+/// The schema is usually what is wrong.
+std::string hint_for_optional(const std::string& required, const std::string& otherwise) {
+  return required + ", or " + otherwise + " and `??` for its absence";
+}
+
+/// Members that other languages have on texts and lists.
+std::string hint_for_no_object(const std::string& name) {
+  const bool counts = name == "length" || name == "size" || name == "count";
+  return counts ? "write `len(…)`" : "read a member that is one";
 }
 
 Type sensitive_if(Type type, bool sensitive) {
@@ -50,6 +72,7 @@ const Type& saga_type() {
                                       {"version", number()},
                                       {"businessKey", of_kinds(string_kind | null_kind)},
                                       {"startedAt", text()},
+                                      {"root", text()},
                                       {"labels", of_kinds(object_kind)}});
   return type;
 }
@@ -87,6 +110,31 @@ Type Typing::type_of(const Expression& expression, const std::string& pointer, c
   return of(expression.root());
 }
 
+bool Typing::leads_to_member(const Expression& path, const Roots& roots) {
+  roots_ = &roots;
+  variables_.clear();
+  return path.root().kind == NodeKind::member && resolved(path.root()).has_value();
+}
+
+/// The type behind a path; nothing where its first member is not known, or a later one is absent.
+std::optional<Type> Typing::resolved(const Node& path) {
+  if (path.kind == NodeKind::name) return name(path);
+  if (path.kind != NodeKind::member) return std::nullopt;
+  if (is_name(path.children[0], "steps")) {
+    const std::size_t number = around_.number_of(path.text);
+    if (number == Surroundings::nowhere) return std::nullopt;
+    const bool walked = around_.reach.of(number) != Reach::Level::never;
+    return walked ? around_.steps[number] : step_type({});
+  }
+  const auto object = resolved(path.children[0]);
+  if (!object) return std::nullopt;
+  Member found = member_of(schemas_, *object, path.text);
+  const bool is_first = path.children[0].kind == NodeKind::name;
+  if (found.is == Member::Is::absent || (is_first && found.is != Member::Is::known))
+    return std::nullopt;
+  return std::move(found.type);
+}
+
 void Typing::error(const char* code, const std::string& message, const std::string& hint) {
   check_.error(code, *pointer_, message + ", in `" + excerpt(expression_->source(), 80) + "`",
                hint);
@@ -105,11 +153,23 @@ void Typing::fails_for_some(const std::string& use, const Type& type) {
         "send it whole in the body, write json(…), or `?.` all the way and `??` for its absence");
 }
 
+/// Whoever sends the signal decides what is in it.
+void Typing::unchecked_payload(const std::string& name) {
+  check_.warning("W428", *pointer_,
+                 "`." + name +
+                     "` reads the payload of a wait without a schema: a payload without it " +
+                     "fails the expression, in `" + excerpt(expression_->source(), 80) + "`",
+                 "add \"schema\" to the wait, or write `?." + name + "` and `??` for its absence");
+}
+
 /// What may be missing cannot be gone through.
 void Typing::not_missing(const Type& type, const std::string& what) {
   if (!type.missing) return;
-  error(type.origin == Origin::input ? "E409" : "E406", what + " of what may be missing",
-        "write `?.` and `?[ ]` all the way, and `??` for its absence");
+  const bool of_input = type.origin == Origin::input;
+  const std::string otherwise = "write `?.` and `?[ ]` all the way";
+  error(of_input ? "E409" : "E406", what + " of what may be missing",
+        of_input ? hint_for_optional("list it in the \"required\" of its schema", otherwise)
+                 : otherwise + ", and `??` for its absence");
 }
 
 Type Typing::of(const Node& node) {
@@ -131,7 +191,7 @@ Type Typing::of(const Node& node) {
     case NodeKind::conditional: {
       require(of(node.children[0]), boolean_kind, "the condition of `? :`");
       const Type yes = of(node.children[1]);
-      return either(yes, of(node.children[2]));
+      return one_of(yes, of(node.children[2]));
     }
     case NodeKind::call:
       return call(node);
@@ -149,6 +209,12 @@ Type Typing::of(const Node& node) {
       return object(node);
   }
   return {};
+}
+
+Type Typing::one_of(const Type& one, const Type& other) {
+  Type type = either(one, other);
+  type.any_text = schemas_.may_be_any_text(one) || schemas_.may_be_any_text(other);
+  return type;
 }
 
 Type Typing::object(const Node& node) {
@@ -199,9 +265,10 @@ Type Typing::read(const Type& object, const std::string& name, const Node& node)
     const bool of_child = object.origin == Origin::child && object.kinds == null_kind;
     error(of_child ? "E415" : "E412",
           "`." + name + "` needs an object, not " + to_text(object.kinds),
-          of_child ? "give the child an output" : "read a member that is one");
+          of_child ? "give the child an output" : hint_for_no_object(name));
     return {};
   }
+  if (object.origin == Origin::signal && !node.optional) unchecked_payload(name);
   if (object.origin == Origin::failure) {
     if (!node.optional) fails_for_some("`." + name + "` needs an object", object);
     return of_failure(any_kind);
@@ -212,18 +279,19 @@ Type Typing::read(const Type& object, const std::string& name, const Node& node)
     if (check_.is_full()) return {};
     const char* code = of_input ? "E408" : object.origin == Origin::child ? "E415" : "E407";
     const auto names = member_names(object);
-    std::string known;
-    for (const auto& one : names) known += (known.empty() ? "" : ", ") + one;
-    error(code,
-          of_input ? "the input schema has no `" + name + "` here"
-                   : "there is no `" + name + "` here",
-          did_you_mean(name, names, known.empty() ? "there are no members" : "there are " + known));
+    error(
+        code,
+        of_input ? "the input schema has no `" + name + "` here"
+                 : "there is no `" + name + "` here",
+        did_you_mean(name, names,
+                     names.empty() ? "there are no members" : "there are " + listed_names(names)));
     return {};
   }
   if (!node.optional) not_missing(object, "`." + name + "`");
   if (of_input && found.optional && !node.optional) {
     error("E409", "`" + name + "` is optional and may be missing",
-          "write `?." + name + "` and `??` for its absence");
+          hint_for_optional("list \"" + name + "\" in the \"required\" of its schema",
+                            "write `?." + name + "`"));
   }
   const bool maybe_null = (object.kinds != any_kind && object.may_be(null_kind)) || object.missing;
   if (node.optional && (maybe_null || found.optional)) {
@@ -275,7 +343,7 @@ Type Typing::binary(const Node& node) {
     present.missing = false;
     // Null alone says nothing of what else would be there.
     present.kinds = static_cast<Kinds>(left.kinds & ~null_kind);
-    return present.kinds == 0 ? right : either(present, right);
+    return present.kinds == 0 ? right : one_of(present, right);
   }
   if (op == Operator::logical_and || op == Operator::logical_or) {
     require(left, boolean_kind, "what `&&` and `||` take");
@@ -323,6 +391,7 @@ Type Typing::call(const Node& node) {
       [](const FunctionInfo& one, const std::string& name) { return one.name < name; });
   const bool known = info != library.end() && info->name == node.text;
   bool sensitive = false;
+  bool types_suit = true;
   Type last;
   for (std::size_t i = 0; i < node.children.size(); ++i) {
     last = of(node.children[i]);
@@ -331,16 +400,36 @@ Type Typing::call(const Node& node) {
     const auto& wanted = info->arguments[std::min(i, info->arguments.size() - 1)];
     const std::string what = "argument " + std::to_string(i + 1) + " of `" + node.text + "`";
     require(last, kinds_of_names(wanted), what);
+    types_suit = types_suit && last.suits(kinds_of_names(wanted));
     if (last.origin == Origin::failure && is_partial(node.text))
       fails_for_some("`" + node.text + "` cannot read every text", last);
   }
   if (!known) return {};
+  if (types_suit) check_literals(node);
   if (node.text == "distinct") return last;
   Type type = of_kinds(kinds_of_names(info->result));
   type.empty_text = keeps_emptiness(node.text) && schemas_.may_be_empty_text(last);
   // A length or an answer of yes or no gives nothing away.
   const bool tells = node.text != "len" && type.kinds != boolean_kind;
   return sensitive_if(std::move(type), sensitive && tells);
+}
+
+/// What is written out is tried out, with something that suits for the rest.
+void Typing::check_literals(const Node& call) {
+  Node trial = call;
+  bool has_literal = false;
+  for (std::size_t i = 0; i < trial.children.size(); ++i) {
+    Node& argument = trial.children[i];
+    has_literal = has_literal || argument.kind == NodeKind::literal;
+    if (argument.kind == NodeKind::literal) continue;
+    const auto suits = suitable_argument(call.text, i);
+    if (!suits) return;
+    argument = Node{};
+    argument.literal = *suits;
+  }
+  if (!has_literal) return;
+  if (const auto flaw = failure_of_call(trial))
+    error("E412", *flaw, "correct the value that is written out");
 }
 
 Type Typing::macro(const Node& node) {

@@ -1,6 +1,7 @@
 #pragma once
 /// The type of an expression, and what cannot work in it. What is not known is let pass; it is
 /// checked when the expression runs. Private to dsl/check.
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -26,8 +27,11 @@ class Typing {
       : check_(check), schemas_(schemas), around_(around) {}
 
   Type type_of(const Expression& expression, const std::string& pointer, const Roots& roots);
+  /// Whether a path of names and members leads to a member that is known to exist. No findings.
+  bool leads_to_member(const Expression& path, const Roots& roots);
 
  private:
+  std::optional<Type> resolved(const Node& path);
   Type of(const Node& node);
   Type name(const Node& node);
   Type member(const Node& node);
@@ -40,7 +44,10 @@ class Typing {
   Type call(const Node& node);
   Type macro(const Node& node);
   Type object(const Node& node);
+  Type one_of(const Type& one, const Type& other);
   void fails_for_some(const std::string& use, const Type& type);
+  void unchecked_payload(const std::string& name);
+  void check_literals(const Node& call);
   void not_missing(const Type& type, const std::string& what);
   void require(const Type& type, Kinds wanted, const std::string& what);
   void error(const char* code, const std::string& message, const std::string& hint);

@@ -3,7 +3,8 @@
 #include <algorithm>
 #include <array>
 
-#include "../nearest.hpp"
+#include <backstitch/dsl/nearest.hpp>
+
 #include "walk.hpp"
 
 namespace backstitch::dsl {

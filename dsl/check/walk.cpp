@@ -20,7 +20,7 @@ void add(const Check& check, Severity severity, Finding finding) {
   if (check.unread.hides(finding.code, finding.pointer)) return;
   if (are_enough(check.findings, severity)) return;
   finding.severity = severity;
-  check.findings.push_back(std::move(finding));
+  add_finding(check.findings, std::move(finding));
 }
 
 }  // namespace

@@ -11,7 +11,7 @@ namespace {
 constexpr std::size_t card_chars = 36;
 constexpr std::size_t undo_chars = 26;
 constexpr std::size_t title_chars = 44;
-constexpr std::size_t lines_max = 3;
+constexpr std::size_t label_lines_max = 3;
 constexpr int card_width_min = 150;
 constexpr int head_width_max = 420;
 constexpr int undo_margin = 10;
@@ -27,7 +27,7 @@ int width_of(const std::vector<std::string>& lines) {
 }
 
 void add_wrapped(std::vector<std::string>& lines, const std::string& text, std::size_t chars) {
-  for (auto& line : wrapped(text, chars, lines_max)) lines.push_back(std::move(line));
+  for (auto& line : wrapped(text, chars, label_lines_max)) lines.push_back(std::move(line));
 }
 
 std::vector<std::string> all_lines(const std::string& when, const std::vector<std::string>& words,
@@ -53,7 +53,7 @@ ItemBox measure_node(const Node& node) {
   ItemBox box;
   box.node = &node;
   box.lines = all_lines(node.when, node.lines, card_chars);
-  box.undo = wrapped(node.undo, undo_chars, lines_max);
+  box.undo = wrapped(node.undo, undo_chars, label_lines_max);
   box.undo_height = box.undo.empty() ? 0 : height_of(box.undo) + 14;
   box.height = std::max(32 + height_of(box.lines), box.undo_height);
   return box;
@@ -199,7 +199,7 @@ LaneBox measure(const Lane& lane, bool entered) {
   LaneBox out;
   out.lane = &lane;
   out.entered = entered;
-  out.title = wrapped(lane.title, title_chars, lines_max);
+  out.title = wrapped(lane.title, title_chars, label_lines_max);
   bool passing = entered;
   for (auto item = lane.items.rbegin(); item != lane.items.rend(); ++item) {
     if (const auto* block = block_of(*item)) {

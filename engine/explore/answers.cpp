@@ -1,9 +1,11 @@
 #include "answers.hpp"
 
 #include <algorithm>
+#include <charconv>
 #include <utility>
 
 #include <backstitch/base/match.hpp>
+#include <backstitch/dsl/expression_ast.hpp>
 #include <backstitch/engine/machine/answer.hpp>
 #include <backstitch/engine/machine/answer_body.hpp>
 
@@ -13,8 +15,9 @@ using dsl::OutcomeClass;
 
 namespace {
 
-constexpr std::size_t inputs_max = 32;
-constexpr std::size_t bodies_max = 16;
+constexpr std::size_t inputs_max = 64;
+constexpr std::size_t bodies_max = 32;
+constexpr std::size_t headers_max = 8;
 
 /// What an output may read of one answer when nothing has happened before it.
 class AnswerScope : public dsl::Scope {
@@ -46,16 +49,17 @@ struct Meant {
 
 class Maker {
  public:
-  Maker(const Program& program, Answers& out)
-      : program_(program), out_(out), readings_(read(*program.definition)) {}
+  Maker(const Program& program, const FreeConditions& free, Answers& out)
+      : program_(program), free_(free), out_(out), readings_(read(*program.definition)) {}
 
-  void make() {
-    make_inputs();
+  void make(const std::vector<Json>& inputs) {
+    make_inputs(inputs);
     const auto& definition = *program_.definition;
     for (const auto* steps : {&definition.steps, &definition.on_failure, &definition.on_suspended})
       list(*steps);
     out_.failure_read = readings_.failure_read;
     out_.details_read = readings_.details_read;
+    out_.cut = cut_;
     if (cut_) {
       out_.notes.emplace_back(
           "the data has too many shapes: each was tried by itself, not all of them together");
@@ -63,21 +67,34 @@ class Maker {
   }
 
  private:
-  void make_inputs() {
+  void make_inputs(const std::vector<Json>& given) {
     const auto& definition = *program_.definition;
     const Json schema = definition.input ? definition.input->source() : Json();
     readings_.input.object = true;
-    for (auto& input : representatives(readings_.input, schema, "input", inputs_max, cut_)) {
+    const auto made = representatives(readings_.input, schema, "input", inputs_max, cut_);
+    out_.inputs = given;
+    for (const auto& input : made) {
       auto admitted = admit_input(definition, input);
-      if (!admitted) continue;
-      const auto& inputs = out_.inputs;
-      if (std::find(inputs.begin(), inputs.end(), *admitted) == inputs.end())
-        out_.inputs.push_back(std::move(*admitted));
+      if (admitted) add_input(std::move(*admitted));
     }
-    if (out_.inputs.empty())
-      out_.notes.emplace_back("no input was found that the schema admits; nothing was explored");
-    else
-      input_ = out_.inputs.front();
+    if (out_.inputs.empty()) {
+      out_.inputs_admitted = false;
+      const auto refused = admit_input(definition, made.front());
+      out_.notes.push_back("no input was found that the schema admits (" + why(refused.error()) +
+                           "); give one with --input");
+      add_input(definition.input->with_defaults(made.front()));
+    }
+    input_ = out_.inputs.front();
+  }
+
+  void add_input(Json input) {
+    auto& inputs = out_.inputs;
+    if (std::find(inputs.begin(), inputs.end(), input) == inputs.end())
+      inputs.push_back(std::move(input));
+  }
+
+  static std::string why(const Error& refused) {
+    return refused.details.empty() ? refused.message : refused.details.front().message;
   }
 
   void list(const dsl::Steps& steps) {
@@ -136,18 +153,20 @@ class Maker {
                 bodies_of(readings_.probed[step.name]));
     }
     if (!action.completion) return;
+    const auto followed = bodies_of(readings_.followed[step.name]);
     const auto& poll = action.completion->poll;
     if (poll) {
       answers.poll =
-          without_last(calls({step, Question::poll, &poll->outcomes, &poll->request}, bodies));
+          without_last(calls({step, Question::poll, &poll->outcomes, &poll->request}, followed));
     }
     if (!action.completion->callback) return;
     const auto told = calls(
         {step, Question::callback, poll ? &poll->outcomes : &action.outcomes, &action.request},
-        bodies);
+        followed);
     for (const auto& answer : without_last(told)) {
       const bool posted = std::holds_alternative<Response>(answer.result);
-      if (posted && (answer.meaning == Meaning::success || answer.meaning == Meaning::refused))
+      if (posted && (!answer.sure || answer.meaning == Meaning::success ||
+                     answer.meaning == Meaning::refused))
         answers.callback.push_back(answer);
     }
   }
@@ -165,7 +184,7 @@ class Maker {
       CallResult result = std::move(response);
       const Meant meant = meant_by(asked, result);
       if (meant.meaning == Meaning::success)
-        answers.push_back({std::move(result), meant.meaning, false, true, said});
+        answers.push_back({std::move(result), meant.meaning, false, true, true, said});
     }
   }
 
@@ -187,18 +206,82 @@ class Maker {
     return out;
   }
 
-  /// What is to be judged: each body, each status and transport error that a rule names, and one
-  /// of each kind that the table knows.
-  std::vector<CallResult> results_of(const Asked& asked, const std::vector<Json>& bodies) const {
-    std::vector<CallResult> results;
-    for (const auto& body : bodies) results.emplace_back(Response{200, {}, body});
+  /// Of the call itself, of its action and of its service.
+  std::vector<const std::vector<dsl::OutcomeRule>*> rules_of(const Asked& asked) const {
     const auto* action = std::get_if<dsl::Action>(&asked.step.body);
     const std::string own = action != nullptr ? action->request.service : std::string{};
     const auto* service =
         program_.service(asked.request->service.empty() ? own : asked.request->service);
-    for (const auto* list : {asked.rules, action != nullptr ? &action->outcomes : nullptr,
-                             service != nullptr ? &service->outcomes : nullptr}) {
-      if (list == nullptr) continue;
+    std::vector<const std::vector<dsl::OutcomeRule>*> lists{asked.rules};
+    if (action != nullptr) lists.push_back(&action->outcomes);
+    if (service != nullptr) lists.push_back(&service->outcomes);
+    return lists;
+  }
+
+  /// Whether a rule about such an answer reads more than the answer, or its condition is decided on
+  /// the way.
+  bool is_judged_on_the_way(const Asked& asked, int status) const {
+    for (const auto* list : rules_of(asked)) {
+      for (const auto& rule : *list) {
+        const bool named = std::any_of(
+            rule.status.begin(), rule.status.end(),
+            [&](const auto& range) { return range.first <= status && status <= range.last; });
+        if (!rule.when || rule.transport || (!rule.status.empty() && !named)) continue;
+        if (is_free(rule.when->root())) return true;
+        for (const auto& read : rule.when->references()) {
+          if (read.root != "response") return true;
+        }
+      }
+    }
+    return false;
+  }
+  bool is_free(const dsl::Node& node) const {
+    return free_.count(&node) > 0 ||
+           std::any_of(node.children.begin(), node.children.end(),
+                       [&](const dsl::Node& child) { return is_free(child); });
+  }
+
+  /// `HTTP_409`: 409; 0: another code.
+  static int status_of(const std::string& code) {
+    int status = 0;
+    if (!code.starts_with("HTTP_")) return 0;
+    const auto [end, error] = std::from_chars(code.data() + 5, code.data() + code.size(), status);
+    return error == std::errc{} && end == code.data() + code.size() ? status : 0;
+  }
+
+  using Headers = decltype(Response::headers);
+
+  /// Of an answer as its readers expect them, the plain ones first.
+  std::vector<Headers> headers_of(const dsl::Step& step) const {
+    const auto shape = readings_.headers.find(step.name);
+    if (shape == readings_.headers.end() || !shape->second.object) return {Headers{}};
+    bool cut = false;
+    std::vector<Headers> out;
+    for (const auto& made : representatives(shape->second, nullptr, "", headers_max, cut)) {
+      Headers& headers = out.emplace_back();
+      for (const auto& [name, value] : made.items())
+        headers.emplace_back(name, value.is_string() ? value.get<std::string>() : value.dump());
+    }
+    return out;
+  }
+
+  /// What expressions see of an answer beside its status.
+  static std::string read_of(const Response& response) {
+    std::string text = response.body.dump();
+    for (const auto& [name, value] : response.headers) text += "\n" + name + ": " + value;
+    return text;
+  }
+
+  /// What is to be judged: each body, each status and transport error that a rule names, and one
+  /// of each kind that the table knows.
+  std::vector<CallResult> results_of(const Asked& asked, const std::vector<Json>& bodies) const {
+    std::vector<CallResult> results;
+    const auto headers = headers_of(asked.step);
+    for (const auto& body : bodies) results.emplace_back(Response{200, headers.front(), body});
+    for (std::size_t i = 1; i < headers.size(); ++i)
+      results.emplace_back(Response{200, headers[i], bodies.front()});
+    const auto* action = std::get_if<dsl::Action>(&asked.step.body);
+    for (const auto* list : rules_of(asked)) {
       for (const auto& rule : *list) {
         if (rule.transport) {
           const bool sent = *rule.transport != dsl::Transport::dns &&
@@ -208,17 +291,21 @@ class Maker {
         }
         for (const auto& range : rule.status) {
           for (const auto& body : bodies) {
-            results.emplace_back(Response{range.first, {}, body});
+            results.emplace_back(Response{range.first, headers.front(), body});
             if (!rule.when) break;
           }
         }
       }
     }
     if (action != nullptr && action->completion)
-      results.emplace_back(Response{202, {}, bodies.front()});
+      results.emplace_back(Response{202, headers.front(), bodies.front()});
     // First the one that is believed after an unknown attempt, too: what is not believed there is
     // as good as no answer, which is tried anyway.
     for (const int status : {422, 400, 404}) results.emplace_back(Response{status, {}, nullptr});
+    for (const auto& code : readings_.codes) {
+      if (const int status = status_of(code); status >= 400)
+        results.emplace_back(Response{status, {}, nullptr});
+    }
     results.emplace_back(TransportError{dsl::Transport::connect, false, "no connection"});
     results.emplace_back(Response{429, {}, nullptr});
     results.emplace_back(TransportError{dsl::Transport::timeout, true, "no answer"});
@@ -233,16 +320,30 @@ class Maker {
     std::vector<Answer> answers;
     std::set<std::string> seen;
     for (const auto& result : results_of(asked, bodies)) {
+      const auto* response = std::get_if<Response>(&result);
+      if (response != nullptr && is_judged_on_the_way(asked, response->status)) {
+        if (seen.insert(std::to_string(response->status) + read_of(*response)).second)
+          add_unsure(answers, *response);
+        continue;
+      }
       const Meant meant = meant_by(asked, result);
       const bool matters = readings_.codes.count(meant.code) > 0;
       std::string key = std::to_string(static_cast<int>(meant.meaning));
-      if (meant.meaning == Meaning::success)
-        key += output_read ? std::get<Response>(result).body.dump() : "";
+      if (meant.meaning == Meaning::success) key += output_read ? read_of(*response) : "";
       if (meant.meaning == Meaning::refused && matters) key += meant.code;
       if (seen.insert(key).second) add(answers, result, meant, output_read);
     }
     if (!output_read) keep_one_last(answers);
     return answers;
+  }
+
+  /// Its rules tell on the way what it means, and whether it is the last.
+  static void add_unsure(std::vector<Answer>& answers, const Response& response) {
+    std::string said = "answers " + std::to_string(response.status);
+    if (response.body.is_object() && !response.body.empty()) said += " " + response.body.dump();
+    answers.push_back({response, Meaning::unknown, false, false, false, said});
+    answers.push_back(
+        {response, Meaning::unknown, true, false, false, said + ", for the last time"});
   }
 
   /// An undo that is given up is given up, whatever was said last.
@@ -255,7 +356,7 @@ class Maker {
   static void add(std::vector<Answer>& answers, const CallResult& result, const Meant& meant,
                   bool body_matters) {
     const auto put = [&](bool last, std::string said) {
-      answers.push_back({result, meant.meaning, last, false, std::move(said)});
+      answers.push_back({result, meant.meaning, last, false, true, std::move(said)});
     };
     switch (meant.meaning) {
       case Meaning::success: {
@@ -324,6 +425,7 @@ class Maker {
   }
 
   const Program& program_;
+  const FreeConditions& free_;
   Answers& out_;
   Readings readings_;
   Json input_;
@@ -362,9 +464,12 @@ const std::vector<Answer>& StepAnswers::of(Phase phase) const {
   return forward;
 }
 
-Answers answers_of(const Program& program) {
+Answers answers_of(const Program& program, const std::vector<Json>& inputs,
+                   const FreeConditions& free, Coverage* coverage) {
   Answers answers;
-  Maker(program, answers).make();
+  Program noted = program;
+  noted.oracle = coverage;
+  Maker(noted, free, answers).make(inputs);
   return answers;
 }
 

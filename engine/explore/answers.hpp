@@ -6,6 +6,7 @@
 
 #include <backstitch/engine/machine/machine.hpp>
 
+#include "arms.hpp"
 #include "reading.hpp"
 
 namespace backstitch::engine::explore {
@@ -18,7 +19,9 @@ struct Answer {
   CallResult result;
   Meaning meaning = Meaning::success;  ///< before any unknown attempt, as far as data matters not
   bool last = false;                   ///< the budget of attempts and time ends with it
-  bool odd = false;    ///< a success with an empty body or a page in place of what is read of it
+  bool odd = false;  ///< a success with an empty body or a page in place of what is read of it
+  /// Unset: what it means depends on the saga's data, or on a condition that is decided on the way.
+  bool sure = true;
   std::string said{};  ///< for stories: `refused, OUT_OF_STOCK`
 };
 struct SignalAnswer {
@@ -43,13 +46,20 @@ struct StepAnswers {
 };
 
 struct Answers {
-  std::vector<Json> inputs;  ///< of the start; empty: none was found that the schema admits
+  std::vector<Json> inputs;  ///< of the start
+  bool inputs_admitted =
+      true;          ///< false: none was found that the schema admits; one stands for all
+  bool cut = false;  ///< the data has more shapes than were tried together
   std::map<const dsl::Step*, StepAnswers> steps;
   bool failure_read = false;
   bool details_read = false;
   std::vector<std::string> notes;  ///< what was left out
 };
 
-Answers answers_of(const Program& program);
+/// @param inputs  admitted ones, to be tried beside those that are made up
+/// @param coverage  notes which arms of the rules' conditions the answers reach
+/// @param free    conditions of which an arm is assumed: an answer that they judge may mean either
+Answers answers_of(const Program& program, const std::vector<Json>& inputs = {},
+                   const FreeConditions& free = {}, Coverage* coverage = nullptr);
 
 }  // namespace backstitch::engine::explore

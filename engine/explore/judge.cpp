@@ -129,28 +129,41 @@ std::optional<Breach> Judge::judge_request(const Ids& before, const CallParticip
 
 std::optional<Breach> Judge::judge_key(const CallParticipant& call, const RenderedRequest& request,
                                        Slot slot) {
-  const auto place = std::make_pair(positions_.root, slot);
-  const auto known = forward_keys_.find(place);
+  Ledger& ledger = positions_.ledger(slot);
   if (call.phase == Phase::probe || call.phase == Phase::poll) {
-    if (request.key.empty() && known != forward_keys_.end() && known->second == request.probes)
+    if (request.key.empty() && !ledger.key.empty() && ledger.key == request.probes)
       return std::nullopt;
     return Breach{"I3", "a " + std::string(to_text(call.phase)) + " of " + call.path +
                             " asks for another key than its call had"};
   }
   if (!is_safe_key(request.key))
     return Breach{"I3", "the key of " + call.path + " does not survive a URL: " + request.key};
-  const std::string owner = call.path + " " + to_text(call.phase);
-  const std::string key = std::to_string(positions_.root) + " " + without_case(request.key);
-  if (keys_.try_emplace(key, owner).first->second != owner)
+  if (is_used_elsewhere(request.key, slot, call.phase))
     return Breach{"I3", call.path + " is called with the key of another step"};
+  positions_.touch(slot);
   if (call.phase == Phase::forward) {
-    if (known != forward_keys_.end() && known->second != request.key)
+    if (!ledger.key.empty() && ledger.key != request.key)
       return Breach{"I3", "the key of " + call.path + " changed"};
-    forward_keys_.try_emplace(place, request.key);
-  } else if (known != forward_keys_.end() && known->second != request.compensates) {
-    return Breach{"I5", "the undo of " + call.path + " names another key than its call had"};
+    ledger.key = request.key;
+    return std::nullopt;
   }
+  if (!ledger.key.empty() && ledger.key != request.compensates)
+    return Breach{"I5", "the undo of " + call.path + " names another key than its call had"};
+  ledger.undo_key = request.key;
   return std::nullopt;
+}
+
+/// On this way, by another step or in the other direction.
+bool Judge::is_used_elsewhere(const std::string& key, Slot slot, Phase phase) const {
+  const std::string folded = without_case(key);
+  for (Slot other = 1; other < positions_.slots(); ++other) {
+    const Ledger& ledger = positions_.ledger(other);
+    const bool same = other == slot;
+    if (!(same && phase == Phase::forward) && without_case(ledger.key) == folded) return true;
+    if (!(same && phase == Phase::compensate) && without_case(ledger.undo_key) == folded)
+      return true;
+  }
+  return false;
 }
 
 std::optional<Breach> Judge::undo_begins(Slot slot) {

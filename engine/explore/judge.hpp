@@ -2,7 +2,6 @@
 /// Says whether what the machine did keeps the promises. It looks at the definition's blocks and at
 /// what participants know, and shares no code with the machine's recovery, so that it can
 /// contradict it.
-#include <map>
 #include <optional>
 #include <string>
 #include <vector>
@@ -72,12 +71,11 @@ class Judge {
   bool needs_undo(Slot slot);
   bool on_its_way(Slot slot) const;
   bool pivot_may_be_done();
+  bool is_used_elsewhere(const std::string& key, Slot slot, Phase phase) const;
 
   const Program& program_;
   Positions& positions_;
   std::vector<std::optional<Standing>> standings_;
-  std::map<std::string, std::string> keys_;  ///< whose a key is
-  std::map<std::pair<std::uint32_t, Slot>, std::string> forward_keys_;
 };
 
 }  // namespace backstitch::engine::explore

@@ -24,6 +24,7 @@ bool suspends_again(const Move& move, const std::vector<Event>& events) {
 Made Moves::make(const Move& move) {
   Made made;
   SagaState& state = positions_.state();
+  arms_.play(move.script);
   note_before(move);
   Stimulus stimulus{present, 0, prepare(move)};
   const bool answer = move.kind == MoveKind::answer;
@@ -53,19 +54,19 @@ Made Moves::make(const Move& move) {
 /// How often it was suspended before must not matter, or retries would never come to an end.
 Transition Moves::decided(const Move& move, const Stimulus& stimulus) {
   SagaState& state = positions_.state();
-  if (move.kind != MoveKind::retry) return decide(program_, std::move(state), stimulus);
-  Transition transition = decide(program_, state, stimulus);
+  if (move.kind != MoveKind::retry) return decide_to_rest(program_, std::move(state), stimulus);
+  Transition transition = decide_to_rest(program_, state, stimulus);
   if (!suspends_again(move, transition.events)) return transition;
   positions_.forget_notices();
-  return decide(program_, std::move(state), stimulus);
+  return decide_to_rest(program_, std::move(state), stimulus);
 }
 
 bool Moves::need_not_be_followed(const Move& move, const Made& made) const {
   // Every call is sent again with its key; what each comes to then, it may come to without a crash.
   if (move.kind == MoveKind::crash) return positions_.state().open.size() > 1;
   if (move.kind != MoveKind::answer || !made.effects.empty()) return false;
-  const Meaning meaning = answers_at(move.slot).of(move.phase)[move.variant].meaning;
-  if (meaning != Meaning::success) return false;
+  const Answer& answer = answers_at(move.slot).of(move.phase)[move.variant];
+  if (answer.meaning != Meaning::success || !answer.sure) return false;
   const SagaState& state = positions_.state();
   const StepPath& path = positions_.path_of(move.slot);
   for (const auto& other : state.open) {
@@ -78,6 +79,7 @@ bool Moves::need_not_be_followed(const Move& move, const Made& made) const {
 
 bool Moves::fold(const Move& move, const std::vector<Event>& events) {
   SagaState& state = positions_.state();
+  arms_.play(move.script);
   note_before(move);
   prepare(move);
   if (suspends_again(move, events)) positions_.forget_notices();

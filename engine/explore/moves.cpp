@@ -16,7 +16,7 @@ bool is_in_flight(const SagaState& state, const StepPath& path) {
 bool leads_nowhere_else(const Answer& answer, Phase phase) {
   const bool again = answer.meaning == Meaning::transient || answer.meaning == Meaning::unknown ||
                      (answer.meaning == Meaning::refused && phase == Phase::compensate);
-  return again && !answer.last;
+  return answer.sure && again && !answer.last;
 }
 
 /// No call has failed or is unknown, nothing is to stop, and no unusual body has come.
@@ -177,6 +177,13 @@ bool Moves::is_inadmissible(const Move& move) const {
 }
 
 std::string Moves::told(const Move& move) const {
+  std::string text = told_without_arms(move);
+  for (const std::uint32_t question : arms_.flips_of(move.script))
+    text += ", " + arms_.told(question);
+  return text;
+}
+
+std::string Moves::told_without_arms(const Move& move) const {
   const StepPath& path = positions_.path_of(move.slot);
   switch (move.kind) {
     case MoveKind::begin:

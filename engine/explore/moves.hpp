@@ -39,6 +39,7 @@ struct Move {
   Phase phase = Phase::forward;
   std::uint16_t variant = 0;
   Slot slot = 0;
+  std::uint16_t script = 0;  ///< which conditions are turned round, see Arms
 };
 
 /// Suspended, the notices of it sent, and every call answered: only a person can move it.
@@ -55,8 +56,9 @@ struct Made {
 
 class Moves {
  public:
-  Moves(const Program& program, const Answers& answers, Positions& positions, Judge& judge)
-      : program_(program), answers_(answers), positions_(positions), judge_(judge) {}
+  Moves(const Program& program, const Answers& answers, Arms& arms, Positions& positions,
+        Judge& judge)
+      : program_(program), answers_(answers), arms_(arms), positions_(positions), judge_(judge) {}
 
   /// Every move of the position at hand.
   std::vector<Move> all();
@@ -78,6 +80,7 @@ class Moves {
   std::string told(const Move& move) const;
 
  private:
+  std::string told_without_arms(const Move& move) const;
   Transition decided(const Move& move, const Stimulus& stimulus);
   void add_open(const StepPath& path, std::vector<Move>& moves);
   void add_calls(Slot slot, const StepState& step, std::vector<Move>& moves);
@@ -93,6 +96,7 @@ class Moves {
 
   const Program& program_;
   const Answers& answers_;
+  Arms& arms_;
   Positions& positions_;
   Judge& judge_;
 };

@@ -93,7 +93,7 @@ class Planner {
   }
 
   Result<Done> decide_on(StimulusBody body) {
-    Transition made = decide(program_, std::move(state_), {now_, chance, std::move(body)});
+    Transition made = decide_to_rest(program_, std::move(state_), {now_, chance, std::move(body)});
     state_ = std::move(made.next);
     if (made.refused) return *made.refused;
     for (const auto& event : made.events) {

@@ -146,6 +146,7 @@ void Positions::restore_whole(std::uint32_t id) {
   const Whole& whole = wholes_.parts[id - 1];
   root = whole.root;
   odd_body_seen = whole.odd_body_seen;
+  decided = whole.decided;
   if (root_at_hand_ != root) {
     const SagaState& started = roots_[root];
     state_.id = started.id;
@@ -153,6 +154,7 @@ void Positions::restore_whole(std::uint32_t id) {
     state_.definition = started.definition;
     state_.version = started.version;
     state_.input = started.input;
+    state_.sensitive = started.sensitive;
     state_.labels = started.labels;
     state_.business_key = started.business_key;
     state_.parent = started.parent;
@@ -172,7 +174,11 @@ void Positions::restore_whole(std::uint32_t id) {
   state_.handlers_started = whole.handlers_started;
   state_.suspended_times = whole.suspended_times;
   state_.deadline = whole.deadline;
+  // What only counts how much has happened is the same everywhere, or limits would be reached that
+  // no way comes near to.
   state_.sequence = sequence_at_hand;
+  state_.events = 0;
+  state_.commands.clear();
   state_.resumes_without_progress = 0;
   state_.bytes = 0;
   state_.details_bytes = 0;
@@ -259,6 +265,8 @@ std::uint32_t Positions::settle_part(Slot slot) {
   encoding.flag(ledger.undo_begun);
   encoding.number(static_cast<std::uint64_t>(ledger.excuse));
   encoding.number(ledger.number);
+  encoding.text(ledger.key);
+  encoding.text(ledger.undo_key);
   Table<Part>& table = tables_[slot];
   const auto [found, added] =
       table.ids.try_emplace(bytes_, static_cast<std::uint32_t>(table.parts.size() + 1));
@@ -277,6 +285,7 @@ std::uint32_t Positions::settle_part(Slot slot) {
 std::uint32_t Positions::settle_whole() {
   normalise(state_.failure);
   if (state_.failure && !failure_matters_) state_.failure = Failure{};
+  if (is_terminal(state_.status)) decided.arms.clear();
   // On the way back nobody asks any more whether it was wanted.
   if (state_.failure) state_.cancel_requested = state_.deadline_passed = false;
   if (state_.pivot_passed) state_.deadline_passed = false;
@@ -286,6 +295,12 @@ std::uint32_t Positions::settle_whole() {
   Encoding encoding(bytes_);
   encoding.number(root);
   encoding.flag(odd_body_seen);
+  encoding.flag(decided.assumed);
+  encoding.number(decided.arms.size());
+  for (const auto& [question, holds] : decided.arms) {
+    encoding.number(question);
+    encoding.flag(holds);
+  }
   encoding.number(static_cast<std::uint64_t>(state_.status));
   encoding.json(state_.output);
   encoding.failure(state_.failure);
@@ -301,8 +316,8 @@ std::uint32_t Positions::settle_whole() {
   const auto [found, added] =
       wholes_.ids.try_emplace(bytes_, static_cast<std::uint32_t>(wholes_.parts.size() + 1));
   if (added) {
-    wholes_.parts.push_back({root, odd_body_seen, state_.status, state_.output, state_.failure,
-                             state_.suspensions, state_.signals, state_.pivot_sent,
+    wholes_.parts.push_back({root, odd_body_seen, decided, state_.status, state_.output,
+                             state_.failure, state_.suspensions, state_.signals, state_.pivot_sent,
                              state_.pivot_passed, state_.cancel_requested, state_.deadline_passed,
                              state_.handlers_started, state_.suspended_times, state_.deadline});
   }

@@ -21,6 +21,8 @@
 
 #include <backstitch/engine/machine/machine.hpp>
 
+#include "arms.hpp"
+
 namespace backstitch::engine::explore {
 
 inline constexpr TimePoint present{Duration{1'767'225'600'000}};  // 2026-01-01
@@ -40,6 +42,8 @@ struct Ledger {
   bool undo_begun = false;
   Excuse excuse = Excuse::none;
   std::uint16_t number = 0;  ///< in a serial block: the n-th step there to be done
+  std::string key{};         ///< of its call, as the participant saw it
+  std::string undo_key{};
   bool operator==(const Ledger&) const = default;
 };
 
@@ -60,8 +64,9 @@ class Positions {
   Slot slots() const { return static_cast<Slot>(paths_.size()); }
   std::uint32_t root = 0;      ///< which input
   bool odd_body_seen = false;  ///< an answer with an unusual body came on this way
+  Decided decided;             ///< of conditions, on this way
 
-  /// The state at hand becomes that of a new saga with this input.
+  /// The state at hand becomes that of a new saga with this input. `decided` stays.
   void begin(std::uint32_t root, const SagaState& started);
   /// The state at hand becomes that of `ids`.
   void go_to(const Ids& ids);
@@ -86,6 +91,7 @@ class Positions {
   struct Whole {
     std::uint32_t root = 0;
     bool odd_body_seen = false;
+    Decided decided;
     SagaStatus status = SagaStatus::running;
     Json output;
     std::optional<Failure> failure;

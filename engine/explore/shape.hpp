@@ -16,6 +16,7 @@ namespace backstitch::engine::explore {
 
 struct Shape {
   bool may_miss = false;    ///< read with `?.`: the author reckons with its absence
+  bool null = false;        ///< compared with null
   bool number = false;      ///< calculated with
   bool boolean = false;     ///< a condition by itself
   bool text = false;        ///< put into a text, or given to a function of texts
@@ -27,6 +28,10 @@ struct Shape {
   bool time = false;        ///< `sleep.until`
   bool duration = false;    ///< a duration field
   std::set<Json> compared;  ///< constants it is compared with
+  /// Constants that what is calculated from it is compared with.
+  std::set<Json> hints;
+  bool with_other = false;        ///< compared with other data
+  std::set<std::size_t> lengths;  ///< its length is compared with these
   std::map<std::string, Shape> members;
   std::shared_ptr<Shape> items;
 
@@ -37,7 +42,8 @@ struct Shape {
 /// Values that stand for all: the first is the plain one. Every constant it is compared with and
 /// one that is none of them, absent where it may be, both truths of a condition, lists of none, one
 /// and two items where something is done for each.
-/// @param schema  what is published of it (JSON Schema subset), null: nothing
+/// @param schema  what is published of it (JSON Schema subset), null: nothing. Values that it does
+///                not admit are left out, unless none is left
 /// @param most    the product of the members' choices is cut there; `cut` tells
 std::vector<Json> representatives(const Shape& shape, const Json& schema, const std::string& name,
                                   std::size_t most, bool& cut);

@@ -10,7 +10,6 @@ namespace backstitch::engine::explore {
 namespace {
 
 constexpr int children_deep_max = 8;
-constexpr Duration attempt_timeout_default{10'000};
 
 /// A time or no end. Sums and maxima of it.
 class Bound {
@@ -246,7 +245,7 @@ class Measure {
     if (own) return known(*own);
     if (service != nullptr && service->attempt_timeout) return *service->attempt_timeout;
     if (definition_.default_attempt_timeout) return known(*definition_.default_attempt_timeout);
-    return attempt_timeout_default;
+    return dsl::attempt_timeout_default;
   }
 
   /// Graham's bound for work on `at_once` hands: what the others do is shared, the longest comes

@@ -3,6 +3,7 @@
 #include <backstitch/base/match.hpp>
 #include <backstitch/engine/machine/machine.hpp>
 
+#include "keys.hpp"
 #include "limits.hpp"
 #include "locate.hpp"
 
@@ -54,14 +55,8 @@ Json saga_view_of(const SagaState& state) {
           {"version", state.version},
           {"businessKey", state.business_key ? Json(*state.business_key) : Json()},
           {"startedAt", to_rfc3339(state.started_at)},
+          {"root", public_root(state.root)},
           {"labels", state.labels}};
-}
-
-bool is_pivot(const dsl::Definition& definition, const StepPath& path) {
-  const auto at = locate(definition, path);
-  return at && at->area == Area::main && at->step->kind == dsl::StepKind::pivot &&
-         (std::holds_alternative<dsl::Action>(at->step->body) ||
-          std::holds_alternative<dsl::SubSaga>(at->step->body));
 }
 
 class Applier {
@@ -298,7 +293,10 @@ class Applier {
   }
 
   void operator()(const HandlersStarted&) { state_.handlers_started = true; }
-  void operator()(const CancelRequested&) { state_.cancel_requested = true; }
+  void operator()(const CancelRequested& e) {
+    state_.cancel_requested = true;
+    note_act({at_, "cancel", {}, {}, e.by, e.reason});
+  }
   void operator()(const DeadlinePassed&) { state_.deadline_passed = true; }
 
   void operator()(const SagaSuspended& e) {
@@ -315,6 +313,9 @@ class Applier {
   }
 
   void operator()(const OperatorActed& e) {
+    // A callback is the participant's act; a cancellation is noted as a whole.
+    if (e.action != "callback" && e.action != "cancel")
+      note_act({at_, e.action, e.path, e.resolution, e.by, e.reason});
     if (e.action == "retry-child" || e.action == "retry-now" || e.action == "suspend") return;
     const auto found = std::find_if(state_.suspensions.begin(), state_.suspensions.end(),
                                     [&](const auto& one) { return one.step == e.path; });
@@ -328,13 +329,13 @@ class Applier {
     progress();
   }
 
-  void operator()(const Resumed&) {
+  void operator()(const Resumed& e) {
     // Whoever takes a saga over has only its log.
     forget_questions(state_);
     // A saga that only waits has brought nobody down.
     const auto wake = next_wake(state_);
     const bool due = wake && *wake <= at_;
-    if (due || has_call_in_flight(state_)) ++state_.resumes_without_progress;
+    if (!e.is_struck && (due || has_call_in_flight(state_))) ++state_.resumes_without_progress;
   }
 
   void operator()(const SagaReopened& e) {
@@ -353,6 +354,12 @@ class Applier {
   }
 
  private:
+  void note_act(OperatorNote note) {
+    auto& acted = state_.acted;
+    if (acted.size() == SagaState::acted_max) acted.erase(acted.begin());
+    acted.push_back(std::move(note));
+  }
+
   void remove_signal(std::int64_t sequence) {
     const auto gone = std::find_if(state_.signals.begin(), state_.signals.end(),
                                    [&](const auto& one) { return one.sequence == sequence; });
@@ -365,9 +372,18 @@ class Applier {
   void count_attempt(CallState& call) const {
     const bool first = call.attempts == call.attempts_before + 1;
     if (first && note_.sent_at) call.first_at = note_.sent_at;
-    if (!note_.unsent) return;
+    if (!note_.unsent) return left_node(call);
     if (first) call.first_at.reset();
     --call.attempts;
+    ++call.unsent;
+    if (!call.unsent_since) call.unsent_since = at_;
+    call.unsent_reported = call.unsent_reported || note_.needs_person;
+  }
+
+  static void left_node(CallState& call) {
+    call.unsent = 0;
+    call.unsent_since.reset();
+    call.unsent_reported = false;
   }
 
   StepState& begin(const StepPath& path, StepStatus status) {

@@ -10,8 +10,12 @@ using dsl::OutcomeClass;
 
 /// Of one budget, whatever its policy says: each is an entry in the log.
 constexpr std::uint32_t attempts_of_budget_max = 100'000;
-/// Between two tries to get into the queue, and as much again by chance.
+/// After a call that the node could not send; doubled each time, and as much again by chance.
 constexpr Duration unsent_wait{1'000};
+constexpr Duration unsent_wait_max{30'000};
+/// So long a node may be unable to send a call before a person is told.
+constexpr Duration unsent_patience{60'000};
+constexpr std::uint32_t answer_cost = 4;
 constexpr const char* not_seen_yet = "not seen yet, and the probe is not sealed";
 
 const dsl::Compensation* undo_of(const Located& at) {
@@ -25,6 +29,14 @@ std::string class_of(OutcomeClass outcome) {
 std::string unreadable_body_of(const CallResult& result) {
   const auto* response = std::get_if<Response>(&result);
   return response == nullptr ? std::string{} : response->unreadable;
+}
+
+Duration wait_unsent(const CallState& call, std::uint64_t random) {
+  constexpr std::uint32_t doublings_max = 5;
+  const Duration wait =
+      std::min(unsent_wait * (1 << std::min(call.unsent, doublings_max)), unsent_wait_max);
+  return wait +
+         Duration{static_cast<std::int64_t>(random % static_cast<std::uint64_t>(wait.count()))};
 }
 
 /// Attempts of the present budget, and whether another one fits in it.
@@ -53,6 +65,9 @@ Verdict Decider::judge(const Located& at, Question question, const CallResult& r
                        SagaScope& scope) const {
   const auto found = state().steps.find(at.path);
   const bool unknown_seen = found != state().steps.end() && found->second.forward.unknown_seen;
+  // An answer is copied into what conditions see, into the event, and into the state.
+  if (const auto* response = std::get_if<Response>(&result))
+    meter_.spent += answer_cost * dsl::steps_to_read(response->body);
   return judge_answer(answer_context(program_, *at.step, question, unknown_seen), result, scope);
 }
 
@@ -83,8 +98,8 @@ void Decider::call_ended(const CallEnded& ended) {
   const CallState& call = call_of(found->second, ended.phase);
   // Late: the attempt was given up, or the saga is being run by others.
   if (!call.in_flight || call.attempts != ended.attempt) return;
-  if (ended.unsent) {
-    could_not_be_sent(*at, ended.phase);
+  if (const auto* unsent = std::get_if<NotSent>(&ended.result)) {
+    could_not_be_sent(*at, ended.phase, *unsent);
     return advance();
   }
   SagaScope scope = scope_of(*at, ended.phase);
@@ -105,9 +120,9 @@ bool Decider::is_queued(const StepPath& path, Phase phase) const {
   return engine::is_queued(stimulus_.queued, path, phase);
 }
 
-void Decider::not_sent(const Located& at, Phase phase, Failure why,
-                       std::optional<TimePoint> again) {
-  note_attempt(at.path, {.unreadable = {}, .sent_at = {}, .unsent = true});
+void Decider::not_sent(const Located& at, Phase phase, Failure why, std::optional<TimePoint> again,
+                       bool needs_person) {
+  note_attempt(at.path, {.unsent = true, .needs_person = needs_person});
   emit(AttemptFailed{at.path, phase, call_of(step_state(at.path), phase).attempts,
                      OutcomeClass::transient, std::move(why), again});
 }
@@ -121,17 +136,20 @@ bool Decider::pivot_is_queued() const {
       });
 }
 
-void Decider::could_not_be_sent(const Located& at, Phase phase) {
+/// What this node lacks is no answer of the participant: the call waits, for as long as the step
+/// and the saga have time.
+void Decider::could_not_be_sent(const Located& at, Phase phase, const NotSent& unsent) {
   if (phase == Phase::poll) return await_poll(at.path, std::nullopt);
-  Failure why = failure("NOT_SENT", "transient",
-                        "the call did not leave the node's queue for the service", at.path);
+  Failure why =
+      failure("NOT_SENT", "transient", "the call was not sent: " + unsent.message, at.path);
   if (phase == Phase::forward && stopping(at) && !step_state(at.path).forward.unknown_seen) {
     not_sent(at, phase, std::move(why), std::nullopt);
     return known_not_done(at, stopped_failure(at.path));
   }
-  const auto jitter =
-      static_cast<std::int64_t>(stimulus_.random % static_cast<std::uint64_t>(unsent_wait.count()));
-  not_sent(at, phase, std::move(why), now() + unsent_wait + Duration{jitter});
+  const CallState& call = call_of(step_state(at.path), phase);
+  const bool needs_person =
+      !call.unsent_reported && call.unsent_since && now() - *call.unsent_since >= unsent_patience;
+  not_sent(at, phase, std::move(why), now() + wait_unsent(call, stimulus_.random), needs_person);
 }
 
 void Decider::withdraw(const Located& at, const Failure& why) {
@@ -231,13 +249,9 @@ void Decider::probe_undecided(const Located& at, const Failure& why) {
 }
 
 void Decider::give_up_forward(const Located& at, const Verdict& last) {
-  const CallState& call = step_state(at.path).forward;
-  if (call.unknown_seen) return probe_or_unknown(at, last);
+  if (step_state(at.path).forward.unknown_seen) return probe_or_unknown(at, last);
   if (stopping(at)) return known_not_done(at, stopped_failure(at.path));
-  known_not_done(at, failure("RETRIES_EXHAUSTED", "transient",
-                             "given up after " + std::to_string(call.attempts) +
-                                 " attempt(s); the last: " + last.code + ", " + last.message,
-                             at.path));
+  retries_exhausted(at, last);
 }
 
 void Decider::give_up_undo(const Located& at, const Verdict& last) {

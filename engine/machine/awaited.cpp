@@ -33,11 +33,13 @@ Awaited awaited_by(const StepPath& path, const StepState& step,
     }
     const std::string what =
         "the answer to attempt " + std::to_string(call.attempts) + named(phase);
-    return {
-        path, what,
-        call.request ? std::optional(call.sent_at + call.request->attempt_timeout) : std::nullopt};
+    const bool is_known = call.request != nullptr;
+    return {path, what,
+            is_known ? std::optional(call.sent_at + attempt_time(step, phase, call.sent_at))
+                     : std::nullopt};
   }
-  if (step.child) return {path, "the sub-saga " + step.child->id.text(), step.timeout_at};
+  if (step.child && !step.undo.request)
+    return {path, "the sub-saga " + step.child->id.text(), step.timeout_at};
   if (step.status == StepStatus::waiting)
     return {path, step.forward.request ? "its participant's answer" : "a signal or its time",
             step.wait_until};

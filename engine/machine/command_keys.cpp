@@ -33,7 +33,7 @@ Json asked_for(const StimulusBody& body) {
             [](const Tick&) { return Json(); }, [](const TakenOver&) { return Json(); },
             [](const Callback&) { return Json(); }, [](const ChildChanged&) { return Json(); },
             [](const UndoneByParent&) { return Json(); },
-            [](const ContentRefused&) { return Json(); }},
+            [](const ContentRefused&) { return Json(); }, [](const Quarantine&) { return Json(); }},
       body);
 }
 

@@ -40,14 +40,9 @@ Error not_resolvable(const StepPath& path, const std::string& why) {
   return {ErrorCode::conflict, "step-not-resolvable", "`" + path + "` " + why};
 }
 
-struct Waiting {
-  StepPath path;
-  Phase phase;
-};
-
 /// Every attempt that waits for its time.
-std::vector<Waiting> waiting_attempts(const SagaState& state) {
-  std::vector<Waiting> waiting;
+std::vector<WaitingAttempt> waiting_attempts(const SagaState& state) {
+  std::vector<WaitingAttempt> waiting;
   for (const auto& path : state.open) {
     const StepState& step = state.steps.find(path)->second;
     for (const Phase phase : all_phases) {
@@ -98,13 +93,9 @@ const Suspension* Decider::suspension_at(const StepPath& path) const {
   return found == suspensions.end() ? nullptr : &*found;
 }
 
-/// The suspension that an operator means; without one the command is refused.
-std::optional<Suspension> Decider::suspension_named(const std::string& step) {
+Result<Suspension> Decider::suspension_named(const std::string& step) const {
   const auto& suspensions = state().suspensions;
-  if (state().status != SagaStatus::suspended) {
-    out_.refused = not_suspended(state());
-    return std::nullopt;
-  }
+  if (state().status != SagaStatus::suspended) return not_suspended(state());
   if (const auto* exact = suspension_at(step); exact != nullptr && !step.empty()) return *exact;
   std::vector<const Suspension*> named;
   for (const auto& one : suspensions) {
@@ -112,13 +103,15 @@ std::optional<Suspension> Decider::suspension_named(const std::string& step) {
   }
   if (named.size() == 1) return *named.front();
   if (named.empty()) {
-    refuse("step-not-suspended",
-           "The saga is suspended at `" + suspensions.front().step + "`, not at `" + step + "`.");
-  } else {
-    refuse("step-ambiguous", "The saga is suspended at `" + named[0]->step + "` and at `" +
-                                 named[1]->step + "`; give the path instead of `" + step + "`.");
+    return Error{ErrorCode::conflict, "step-not-suspended",
+                 "The saga is suspended at " +
+                     (suspensions.front().step.empty() ? "the output of its definition"
+                                                       : "`" + suspensions.front().step + "`") +
+                     ", not at `" + step + "`."};
   }
-  return std::nullopt;
+  return Error{ErrorCode::conflict, "step-ambiguous",
+               "The saga is suspended at `" + named[0]->step + "` and at `" + named[1]->step +
+                   "`; give the path instead of `" + step + "`."};
 }
 
 /// An answer to a suspension. Whoever waits for this saga hears of it when it goes on.
@@ -130,22 +123,26 @@ void Decider::act(OperatorActed acted) {
   if (state().parent) out_.effects.push_back(TellParent{});
 }
 
-void Decider::cancel(const Cancel& cancel) {
+std::optional<Error> Decider::refusal(const Cancel&) const {
   if (is_terminal(state().status)) {
-    return refuse("saga-ended",
-                  std::string("The saga has ended: ") + to_text(state().status) + ".");
+    return Error{ErrorCode::conflict, "saga-ended",
+                 std::string("The saga has ended: ") + to_text(state().status) + "."};
   }
-  if (state().cancel_requested || state().failure) {  // it is on its way back already
+  const bool sent = state().pivot_passed || (state().pivot_sent && !pivot_is_queued());
+  if (goes_back() || (!sent && definition().recovery == dsl::Recovery::backward))
+    return std::nullopt;
+  return Error{ErrorCode::conflict, "pivot-passed",
+               "The saga cannot be cancelled any more: its pivot was sent, or it only recovers "
+               "forward" +
+                   what_the_pivot_awaits(definition(), state(), stimulus_.queued) + "."};
+}
+
+void Decider::cancel(const Cancel& cancel) {
+  if (is_refused(cancel)) return;
+  if (goes_back()) {
     if (state().parent && state().status == SagaStatus::suspended)
       out_.effects.push_back(TellParent{});
     return;
-  }
-  if (state().pivot_passed || (state().pivot_sent && !pivot_is_queued()) ||
-      definition().recovery == dsl::Recovery::forward) {
-    return refuse("pivot-passed",
-                  "The saga cannot be cancelled any more: its pivot was sent, or it only recovers "
-                  "forward" +
-                      what_the_pivot_awaits(definition(), state(), stimulus_.queued) + ".");
   }
   emit(CancelRequested{cancel.by, cancel.reason});
   // A suspended saga waits for nobody: what is in the way is given up.
@@ -185,7 +182,27 @@ bool Decider::is_sealed_probe(const Suspension& suspension) const {
   return action != nullptr && action->probe && action->probe->sealed;
 }
 
+std::optional<Error> Decider::refusal(const Retry&) const {
+  if (state().status == SagaStatus::suspended) {
+    const auto& suspensions = state().suspensions;
+    const bool nothing_to_send =
+        std::all_of(suspensions.begin(), suspensions.end(),
+                    [this](const Suspension& one) { return lacks_output(one); });
+    if (!nothing_to_send) return std::nullopt;
+    return Error{ErrorCode::conflict, "output-missing",
+                 "`" + suspensions.front().step +
+                     "` was done, and its output could not be computed: there is nothing to send "
+                     "again. Resolve it as done, with an output."};
+  }
+  if (!waiting_attempts(state()).empty()) return std::nullopt;
+  return Error{ErrorCode::conflict, "nothing-to-retry",
+               std::string("The saga is ") + to_text(state().status) +
+                   (has_call_in_flight(state()) ? ", and an attempt is in flight."
+                                                : ", and no attempt waits to be sent.")};
+}
+
 void Decider::retry(const Retry& retry) {
+  if (is_refused(retry)) return;
   return state().status == SagaStatus::suspended ? retry_suspended(retry) : retry_waiting(retry);
 }
 
@@ -198,13 +215,6 @@ bool Decider::lacks_output(const Suspension& suspension) const {
 
 void Decider::retry_suspended(const Retry& retry) {
   const auto suspensions = state().suspensions;
-  if (std::all_of(suspensions.begin(), suspensions.end(),
-                  [this](const Suspension& one) { return lacks_output(one); })) {
-    return refuse("output-missing",
-                  "`" + suspensions.front().step +
-                      "` was done, and its output could not be computed: there is "
-                      "nothing to send again. Resolve it as done, with an output.");
-  }
   for (const auto& suspension : suspensions) {
     if (lacks_output(suspension)) continue;
     const auto step = state().steps.find(suspension.step);
@@ -231,12 +241,6 @@ void Decider::retry_suspended(const Retry& retry) {
 /// Sent now instead of later: the attempt belongs to the budget that there is.
 void Decider::retry_waiting(const Retry& retry) {
   const auto waiting = waiting_attempts(state());
-  if (waiting.empty()) {
-    return refuse("nothing-to-retry",
-                  std::string("The saga is ") + to_text(state().status) +
-                      (has_call_in_flight(state()) ? ", and an attempt is in flight."
-                                                   : ", and no attempt waits to be sent."));
-  }
   for (const auto& one : waiting) {
     const auto at = locate(definition(), one.path);
     if (!at) continue;
@@ -246,20 +250,28 @@ void Decider::retry_waiting(const Retry& retry) {
   advance();
 }
 
-/// A poll is no schedule of attempts: its step waits for the participant.
-void Decider::suspend_waiting(const Suspend& suspend) {
+/// A poll is not a schedule of attempts: its step waits for the participant.
+std::vector<WaitingAttempt> Decider::attempts_to_suspend(const Suspend& suspend) const {
   auto waiting = waiting_attempts(state());
-  std::erase_if(waiting, [&](const Waiting& one) {
+  std::erase_if(waiting, [&](const WaitingAttempt& one) {
     const auto at = locate(definition(), one.path);
     const bool meant = suspend.step.empty() || names_step(one.path, suspend.step);
     return one.phase == Phase::poll || !meant || !at || at->area == Area::on_suspended;
   });
-  if (waiting.empty()) {
-    return refuse("nothing-waiting",
-                  (suspend.step.empty() ? "No step" : "`" + suspend.step + "` is not a step that") +
-                      std::string(" waits for its next attempt. Only such a wait can be ended; an "
-                                  "attempt in flight is awaited."));
-  }
+  return waiting;
+}
+
+std::optional<Error> Decider::refusal(const Suspend& suspend) const {
+  if (!attempts_to_suspend(suspend).empty()) return std::nullopt;
+  return Error{ErrorCode::conflict, "nothing-waiting",
+               (suspend.step.empty() ? "No step" : "`" + suspend.step + "` is not a step that") +
+                   std::string(" waits for its next attempt. Only such a wait can be ended; an "
+                               "attempt in flight is awaited.")};
+}
+
+void Decider::suspend_waiting(const Suspend& suspend) {
+  if (is_refused(suspend)) return;
+  const auto waiting = attempts_to_suspend(suspend);
   const std::string message =
       "suspended by " + suspend.by + (suspend.reason.empty() ? "" : ": " + suspend.reason);
   for (const auto& one : waiting) {
@@ -296,41 +308,48 @@ void Decider::begin_again(const Suspension& suspension) {
   }
 }
 
-void Decider::skip(const Skip& skip) {
+std::optional<Error> Decider::refusal(const Skip& skip) const {
   const auto suspension = suspension_named(skip.step);
-  if (!suspension) return;
+  if (!suspension) return suspension.error();
+  if (suspension->phase == Phase::compensate) return std::nullopt;
   const auto at = locate(definition(), suspension->step);
-  const bool undo = suspension->phase == Phase::compensate;
-  const bool done = at && state().steps.count(at->path) > 0 && step_state(at->path).succeeded;
-  if (!undo && !done && at && at->step->kind == dsl::StepKind::pivot) {
-    return refuse("step-not-skippable",
-                  "`" + suspension->step + "` is the pivot: resolve or retry it.");
+  const auto step = state().steps.find(suspension->step);
+  const bool done = at && step != state().steps.end() && step->second.succeeded;
+  if (!done && at && at->step->kind == dsl::StepKind::pivot) {
+    return Error{ErrorCode::conflict, "step-not-skippable",
+                 "`" + suspension->step + "` is the pivot: resolve or retry it."};
   }
   const bool calls = at && (std::holds_alternative<dsl::Action>(at->step->body) ||
                             std::holds_alternative<dsl::SubSaga>(at->step->body));
-  if (!undo && !done && calls && at->step->kind == dsl::StepKind::compensatable) {
-    return refuse("step-not-skippable",
-                  "`" + suspension->step + "` can be undone: retry it, or cancel the saga.");
+  if (!done && calls && at->step->kind == dsl::StepKind::compensatable) {
+    return Error{ErrorCode::conflict, "step-not-skippable",
+                 "`" + suspension->step + "` can be undone: retry it, or cancel the saga."};
   }
-  if (!undo && has_open_inside(state(), suspension->step)) {
-    out_.refused = still_open_inside(suspension->step);
-    return;
-  }
-  act({"skip", suspension->step, skip.by, skip.reason});
-  if (undo)
-    emit(StepCompensationSkipped{suspension->step, "operator"});
+  if (has_open_inside(state(), suspension->step)) return still_open_inside(suspension->step);
+  return std::nullopt;
+}
+
+void Decider::skip(const Skip& skip) {
+  if (is_refused(skip)) return;
+  const Suspension suspension = *suspension_named(skip.step);
+  const auto step = state().steps.find(suspension.step);
+  const bool done = step != state().steps.end() && step->second.succeeded;
+  act({"skip", suspension.step, skip.by, skip.reason});
+  if (suspension.phase == Phase::compensate)
+    emit(StepCompensationSkipped{suspension.step, "operator"});
   else if (!done)
-    emit(StepSkipped{suspension->step});
+    emit(StepSkipped{suspension.step});
   advance();
 }
 
-void Decider::resolve_step(const Resolve& resolve) {
+std::optional<Error> Decider::refusal(const Resolve& resolve) const {
   const auto suspension = suspension_named(resolve.step);
-  if (!suspension) return;
-  if (auto error = impossible(resolve, *suspension)) {
-    out_.refused = std::move(error);
-    return;
-  }
+  return suspension ? impossible(resolve, *suspension) : std::optional(suspension.error());
+}
+
+void Decider::resolve_step(const Resolve& resolve) {
+  if (is_refused(resolve)) return;
+  const auto suspension = suspension_named(resolve.step);
   const auto at = locate(definition(), suspension->step);
   OperatorActed acted{"resolve", suspension->step, resolve.by, resolve.reason};
   acted.resolution = to_text(resolve.as);

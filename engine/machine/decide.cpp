@@ -1,9 +1,12 @@
 #include <algorithm>
+#include <iterator>
 #include <utility>
 
 #include <backstitch/base/match.hpp>
+#include <backstitch/engine/machine/masking.hpp>
 
 #include "decider.hpp"
+#include "keys.hpp"
 #include "limits.hpp"
 
 namespace backstitch::engine {
@@ -41,12 +44,37 @@ Transition decide(const Program& program, SagaState state, const Stimulus& stimu
             [&](const Callback& s) { decider.callback(s); },
             [&](const ChildChanged& s) { decider.child_changed(s); },
             [&](const UndoneByParent& s) { decider.undone_by_parent(s); },
-            [&](const ContentRefused& s) { decider.content_refused(s); }},
+            [&](const ContentRefused& s) { decider.content_refused(s); },
+            [&](const Quarantine& s) { decider.quarantine(s); }},
       stimulus.body);
+  if (out.refused) {
+    const auto* start = std::get_if<Start>(&stimulus.body);
+    out.refused = without_values(std::move(*out.refused), *program.definition,
+                                 start != nullptr ? start->sensitive : out.next.sensitive);
+  }
   return out;
 }
 
+Transition decide_to_rest(const Program& program, SagaState state, const Stimulus& stimulus) {
+  Transition whole = decide(program, std::move(state), stimulus);
+  while (std::exchange(whole.cut, false)) {
+    Transition rest = decide(program, std::move(whole.next),
+                             {.now = stimulus.now,
+                              .random = stimulus.random,
+                              .body = Tick{},
+                              .queued = stimulus.queued});
+    whole.next = std::move(rest.next);
+    whole.cut = rest.cut;
+    std::move(rest.events.begin(), rest.events.end(), std::back_inserter(whole.events));
+    std::move(rest.effects.begin(), rest.effects.end(), std::back_inserter(whole.effects));
+  }
+  return whole;
+}
+
 namespace {
+
+/// What an event costs beside what is evaluated for it.
+constexpr std::uint32_t steps_an_event = 100;
 
 /// What is tried or asked again leaves little behind: `path` is the event's, and the reasons stand
 /// with the attempt that is the last.
@@ -56,13 +84,21 @@ void shorten_repeated(EventBody& body) {
   if (!repeated || failed->outcome == dsl::OutcomeClass::failure) return;
   failed->failure.details = nullptr;
   failed->failure.step.clear();
-  failed->failure.message =
-      cut_text(std::move(failed->failure.message), repeated_message_bytes_max);
+  failed->failure.message = cut_repeated_message(std::move(failed->failure.message));
 }
 
 }  // namespace
 
+bool Decider::has_room() {
+  // An event follows whatever it costs, or the saga would not get on.
+  const bool is_full = meter_.spent + dsl::event_steps_max > program_.transition_steps_max;
+  out_.cut = out_.cut || (is_full && !out_.events.empty());
+  if (!out_.cut) meter_.left = dsl::event_steps_max;
+  return !out_.cut;
+}
+
 void Decider::emit(EventBody body) {
+  meter_.spent += steps_an_event;
   shorten_repeated(body);
   if (Failure* failure = failure_of(body)) {
     const std::size_t most = keeps_failure(body) ? details_room() : details_bytes_max;
@@ -115,16 +151,7 @@ void Decider::refuse(std::string reason, std::string message, ErrorCode code) {
   out_.refused = Error{code, std::move(reason), std::move(message)};
 }
 
-void Decider::end(SagaStatus status) {
-  Json output;
-  if (status == SagaStatus::completed && definition().output) {
-    const SagaScope scope(definition(), state());
-    dsl::Budget budget;
-    auto rendered = definition().output->render(scope, budget);
-    // complete() has tried it; nothing it reads can change in between.
-    BACKSTITCH_INVARIANT(rendered.has_value(), "the output was rendered before");
-    output = std::move(*rendered);
-  }
+void Decider::end(SagaStatus status, Json output) {
   emit(SagaEnded{status, std::move(output)});
   if (state().parent) out_.effects.push_back(TellParent{});
 }
@@ -136,7 +163,7 @@ void Decider::start(const Start& start) {
   started.version = definition().version;
   started.input = start.input;
   started.parent = start.parent;
-  started.root = start.id.text();
+  started.root = root_of_start(program_, start, start.business_key);
   started.accepted_at = start.accepted_at;
   started.sensitive = start.sensitive;
   if (start.refusal) {
@@ -146,18 +173,25 @@ void Decider::start(const Start& start) {
     emit(CompensationStarted{*start.refusal});
     return end(SagaStatus::failed);
   }
+  if (start.quarantine) {
+    started.business_key = start.business_key;
+    started.labels = start.labels;
+    emit(std::move(started));
+    return quarantine(*start.quarantine);
+  }
   auto business_key = start.business_key ? Result<std::optional<std::string>>(start.business_key)
-                                         : business_key_of(definition(), start.input);
+                                         : business_key_of(program_, start.input);
   if (!business_key) {
     out_.refused = business_key.error();
     return;
   }
   started.business_key = *business_key;
+  started.root = root_of_start(program_, start, started.business_key);
   // Labels and the timeout may read the input and the saga, so these are put in place first.
   SagaState preview;
   preview.id = start.id;
   apply(definition(), preview, {now(), started});
-  const SagaScope scope(definition(), preview);
+  const SagaScope scope(program_, preview, &meter_);
   for (const auto& label : definition().labels) {
     dsl::Budget budget;
     auto text = label.value.render_text(scope, budget);
@@ -209,6 +243,7 @@ void Decider::tick() {
   }
   // What is decided for one step may end others.
   for (const auto& at : open_steps()) {
+    if (!has_room()) return;
     const bool stands = state().status == SagaStatus::suspended &&
                         state().open.count(at.path) > 0 &&
                         !goes_on_while_suspended(state(), at.path);
@@ -248,9 +283,10 @@ void Decider::tick_step(const Located& at) {
 void Decider::taken_over(const TakenOver& taken_over) {
   const bool lost_calls = !is_terminal(state().status) && has_call_in_flight(state());
   if (!is_active(state()) && !lost_calls) return;
-  emit(Resumed{taken_over.node});
+  emit(Resumed{taken_over.node, taken_over.is_struck});
   resume_questions(state(), now());
-  const bool dangerous = state().resumes_without_progress >= take_overs_max;
+  const bool dangerous =
+      !taken_over.is_struck && state().resumes_without_progress >= take_overs_max;
   Verdict lost;
   lost.outcome = dsl::OutcomeClass::unknown;
   lost.code = "OUTCOME_UNKNOWN";
@@ -293,6 +329,24 @@ void Decider::content_refused(const ContentRefused& refused) {
   suspend(reason, message, refused.path, refused.phase);
 }
 
+/// A call in flight is as good as lost. Whether it is sent again is for an operator to say.
+void Decider::quarantine(const Quarantine& quarantine) {
+  if (is_terminal(state().status)) return;
+  const auto open = state().open;
+  for (const auto& path : open) {
+    for (const Phase phase : {Phase::forward, Phase::probe, Phase::compensate}) {
+      const CallState& call = call_of(step_state(path), phase);
+      if (!call.in_flight) continue;
+      emit(AttemptFailed{path, phase, call.attempts, dsl::OutcomeClass::unknown,
+                         failure(quarantine.reason, "unknown", quarantine.message, path),
+                         std::nullopt, true});
+      suspend({quarantine.reason, quarantine.message, path, phase});
+    }
+  }
+  if (suspension_at("") == nullptr)
+    suspend({quarantine.reason, quarantine.message, "", Phase::forward});
+}
+
 Result<Json> admit_input(const dsl::Definition& definition, const Json& input) {
   if (!definition.input) return input;
   Json filled = definition.input->with_defaults(input);
@@ -304,14 +358,14 @@ Result<Json> admit_input(const dsl::Definition& definition, const Json& input) {
                std::move(errors)};
 }
 
-Result<std::optional<std::string>> business_key_of(const dsl::Definition& definition,
-                                                   const Json& input) {
-  if (!definition.business_key) return std::optional<std::string>{};
+Result<std::optional<std::string>> business_key_of(const Program& program, const Json& input) {
+  const auto& source = program.definition->business_key;
+  if (!source) return std::optional<std::string>{};
   SagaState state;
   state.input = input;
-  const SagaScope scope(definition, state);
+  const SagaScope scope(program, state);
   dsl::Budget budget;
-  auto key = definition.business_key->render_text(scope, budget);
+  auto key = source->render_text(scope, budget);
   if (!key) return std::move(key).error();
   return std::optional<std::string>{std::move(*key)};
 }

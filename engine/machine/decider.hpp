@@ -23,6 +23,12 @@ namespace backstitch::engine {
 /// How far a list of steps has come. `failed`: it will not go on, and nothing in it is on its way.
 enum class Progress { done, waiting, failed };
 
+/// An attempt that waits for its time.
+struct WaitingAttempt {
+  StepPath path;
+  Phase phase = Phase::forward;
+};
+
 /// A step's failure, and a suspension: its child could not undo all of what it had done.
 inline constexpr const char* child_incomplete = "CHILD_INCOMPLETE";
 /// @pre the step is an action
@@ -44,6 +50,7 @@ class Decider {
   void start(const Start& start);
   void tick();
   void content_refused(const ContentRefused& refused);
+  void quarantine(const Quarantine& quarantine);
   void taken_over(const TakenOver& taken_over);
   /// Carries the saga on as far as it goes without an answer from outside.
   void advance();
@@ -65,10 +72,28 @@ class Decider {
   void suspend_waiting(const Suspend& suspend);
   void skip(const Skip& skip);
   void resolve_step(const Resolve& resolve);
+  /// Why the command is not possible in this state. Nothing: the command is accepted.
+  std::optional<Error> refusal(const Cancel& cancel) const;
+  std::optional<Error> refusal(const Retry& retry) const;
+  std::optional<Error> refusal(const Suspend& suspend) const;
+  std::optional<Error> refusal(const Skip& skip) const;
+  std::optional<Error> refusal(const Resolve& resolve) const;
+  /// The saga goes back, or will as soon as the calls in flight have ended: a cancellation is
+  /// accepted and changes nothing.
+  bool goes_back() const { return state().cancel_requested || state().failure.has_value(); }
+  /// The steps that Suspend without a step suspends.
+  std::vector<WaitingAttempt> attempts_to_suspend(const Suspend& suspend) const;
+
+  // attempts.cpp
+  Result<RetryPolicy> policy_of(const Located& at, Phase phase, bool unknown) const;
 
  private:
   // decide.cpp: the only way to change anything
   void emit(EventBody body);
+  /// Whether the transition has room for whatever the next event costs, which then has a budget of
+  /// its own: what becomes of it does not depend on what was decided before. Asked where a walk can
+  /// be taken up again. Without room the transition is cut, and nothing more begins in it.
+  bool has_room();
   /// Of the details of a failure that the saga keeps.
   std::size_t details_room() const;
   /// The next event of that step ends an attempt of which this is worth a note.
@@ -90,7 +115,7 @@ class Decider {
   void end_quiet_periods();
   /// The open steps that a Tick may move, in the order of their paths.
   std::vector<Located> open_steps() const;
-  void end(SagaStatus status);
+  void end(SagaStatus status, Json output = nullptr);
   void refuse(std::string reason, std::string message, ErrorCode code = ErrorCode::conflict);
 
   // forward.cpp
@@ -182,8 +207,9 @@ class Decider {
   /// The pivot's first attempt has not left the node's queue.
   bool pivot_is_queued() const;
   /// The call in flight was never sent, and is not going to be unless `again` says when.
-  void not_sent(const Located& at, Phase phase, Failure why, std::optional<TimePoint> again);
-  void could_not_be_sent(const Located& at, Phase phase);
+  void not_sent(const Located& at, Phase phase, Failure why, std::optional<TimePoint> again,
+                bool needs_person = false);
+  void could_not_be_sent(const Located& at, Phase phase, const NotSent& why);
   /// Of a step that is to stop: its call leaves the queue unsent, if it is still there.
   void withdraw(const Located& at, const Failure& why);
   void attempt_ended(const Located& at, Phase phase, const Verdict& verdict);
@@ -198,7 +224,6 @@ class Decider {
   void undo_ended(const Located& at, const Verdict& verdict);
   void send_again(const Located& at, Phase phase);
   void step_timed_out(const Located& at);
-  Result<RetryPolicy> policy_of(const Located& at, Phase phase, bool unknown) const;
   dsl::Idempotency idempotency_of(const Located& at) const;
   Verdict judge(const Located& at, Question question, const CallResult& result,
                 SagaScope& scope) const;
@@ -222,6 +247,8 @@ class Decider {
   std::optional<Error> trial_before_sending(const Located& at, const std::string& key,
                                             SagaScope& scope) const;
   void probe_or_unknown(const Located& at, const Verdict& last);
+  void nothing_read(const Located& at, const Verdict& last);
+  void retries_exhausted(const Located& at, const Verdict& last);
   void stays_unknown(const Located& at, const Failure& why);
   /// Whether the step's compensation, as that of an unknown outcome, reads neither output nor
   /// captured data.
@@ -232,7 +259,13 @@ class Decider {
 
   // commands.cpp
   const Suspension* suspension_at(const StepPath& path) const;
-  std::optional<Suspension> suspension_named(const std::string& step);
+  /// The suspension that an operator means.
+  Result<Suspension> suspension_named(const std::string& step) const;
+  template <class Command>
+  bool is_refused(const Command& command) {
+    out_.refused = refusal(command);
+    return out_.refused.has_value();
+  }
   void retry_suspended(const Retry& retry);
   bool lacks_output(const Suspension& suspension) const;
   void retry_waiting(const Retry& retry);
@@ -267,9 +300,10 @@ class Decider {
   Transition& out_;
   const Stimulus& stimulus_;
   std::optional<std::pair<StepPath, AttemptNote>> noted_;
-  CommandNote command_;               ///< for the next event
-  bool resumed_ = false;              ///< the saga stood still until this decision
-  bool begins_nothing_ = false;       ///< only what is open is looked at
+  CommandNote command_;          ///< for the next event
+  bool resumed_ = false;         ///< the saga stood still until this decision
+  bool begins_nothing_ = false;  ///< only what is open is looked at
+  mutable dsl::Meter meter_{dsl::event_steps_max, 0};
   std::optional<TimePoint> sent_at_;  ///< of the call that has ended, if it waited in the queue
 };
 

@@ -149,7 +149,8 @@ CommandNote command_from(const Json& in) {
 }
 
 AttemptNote note_from(const Json& in) {
-  return {text(in, "unreadable"), time(in, "sentAt"), in.contains("sent")};
+  return {text(in, "unreadable"), time(in, "sentAt"), in.contains("sent"),
+          in.contains("needsPerson")};
 }
 
 /// Those of the log as a whole.
@@ -166,7 +167,7 @@ std::optional<EventBody> saga_event_from(const std::string& type, const StepPath
     return SignalReceived{text(in, "name"), value(in, "payload"), text(in, "by"),
                           list<std::string>(in, "roles")};
   }
-  if (type == "Resumed") return Resumed{text(in, "node")};
+  if (type == "Resumed") return Resumed{text(in, "node"), flag(in, "struck")};
   if (type == "SagaReopened") return SagaReopened{failure_from_json(in.at("failure"))};
   if (type == "SagaEnded")
     return SagaEnded{parsed(parse_saga_status(text(in, "status")), "status"), value(in, "output")};

@@ -176,7 +176,10 @@ Json data_of(const Event& event) {
                      put(out, "output", e.output);
                      put(out, "captured", e.captured);
                    },
-                   [&](const Resumed& e) { put(out, "node", e.node); },
+                   [&](const Resumed& e) {
+                     put(out, "node", e.node);
+                     if (e.is_struck) out["struck"] = true;
+                   },
                    [&](const SagaReopened& e) { out["failure"] = to_json(e.failure); },
                    [&](const SagaEnded& e) {
                      out["status"] = to_text(e.status);
@@ -186,6 +189,7 @@ Json data_of(const Event& event) {
   put(out, "unreadable", event.attempt.unreadable);
   put(out, "sentAt", event.attempt.sent_at);
   if (event.attempt.unsent) out["sent"] = false;
+  if (event.attempt.needs_person) out["needsPerson"] = true;
   if (!event.command.key.empty())
     out["command"] = {{"key", event.command.key}, {"request", event.command.request}};
   return out;

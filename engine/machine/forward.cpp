@@ -154,7 +154,8 @@ Progress Decider::run_step(const Located& at) {
     // A suspended saga begins nothing but the notice of it.
     const bool stands = state().status == SagaStatus::suspended || begins_nothing_;
     if (stands && at.area != Area::on_suspended) return Progress::waiting;
-    return stopping(at) ? Progress::failed : begin(at);
+    if (stopping(at)) return Progress::failed;
+    return has_room() ? begin(at) : Progress::waiting;
   }
   const StepStatus status = found->second.status;
   if (status == StepStatus::running || status == StepStatus::waiting) return run_open(at);
@@ -309,6 +310,7 @@ Progress Decider::finish_step(const Located& at, Json output) {
 Progress Decider::render_output(const Located& at, const std::optional<dsl::Template>& output,
                                 const Failure* seen) {
   if (!output) return finish_step(at, nullptr);
+  if (!has_room()) return Progress::waiting;
   SagaScope scope = scope_of(at, Phase::forward);
   if (seen != nullptr) scope.set_failure(*seen);
   dsl::Budget budget;
@@ -341,18 +343,16 @@ Progress Decider::fail_block(const Located& at) {
 }
 
 void Decider::complete() {
-  if (definition().output) {
-    const SagaScope scope(definition(), state());
-    dsl::Budget budget;
-    const auto output = definition().output->render(scope, budget);
-    const auto error = output ? over_limit(*output) : std::optional(output.error());
-    if (error) {
-      const bool back = !state().pivot_passed && definition().recovery == dsl::Recovery::backward;
-      if (back) return go_back(failure(error->reason, "failure", error->message, ""));
-      return suspend(error->reason, error->message, "", Phase::forward);
-    }
-  }
-  end(SagaStatus::completed);
+  if (!definition().output) return end(SagaStatus::completed);
+  if (!has_room()) return;
+  const SagaScope scope(program_, state(), &meter_);
+  dsl::Budget budget;
+  auto output = definition().output->render(scope, budget);
+  const auto error = output ? over_limit(*output) : std::optional(output.error());
+  if (!error) return end(SagaStatus::completed, std::move(*output));
+  const bool back = !state().pivot_passed && definition().recovery == dsl::Recovery::backward;
+  if (back) return go_back(failure(error->reason, "failure", error->message, ""));
+  suspend(error->reason, error->message, "", Phase::forward);
 }
 
 }  // namespace backstitch::engine

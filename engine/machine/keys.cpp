@@ -1,5 +1,7 @@
 #include "keys.hpp"
 
+#include <initializer_list>
+
 #include <backstitch/base/digest.hpp>
 
 namespace backstitch::engine {
@@ -7,9 +9,27 @@ namespace {
 
 constexpr std::size_t digest_chars = 32;
 
+/// Until there are several.
+const std::string name_space = "default";
+
+/// 128 bits of HMAC-SHA-256 over fields of which each says how long it is, so that no two lists of
+/// fields look alike. The first one says what it is for.
+std::string derived(std::string_view secret, std::initializer_list<std::string_view> fields) {
+  std::string message;
+  for (const auto& field : fields)
+    message += std::to_string(field.size()) + ":" + std::string(field);
+  return hex_of(hmac_sha256(secret, message), digest_chars / 2);
+}
+
+std::string_view secret_of(const Program& program) {
+  return program.key_secret ? std::string_view(*program.key_secret) : std::string_view();
+}
+
+}  // namespace
+
 /// The names on the way to the step, joined by hyphens, which no name holds. An iteration is named
 /// by a digest of its key, so a list built in another order means the same, else by its index.
-std::string joined_path(const SagaState& state, const Located& at) {
+std::string key_path(const SagaState& state, const Located& at) {
   std::string path;
   std::string_view rest = at.path;
   const auto append = [&](std::string_view part) {
@@ -34,17 +54,53 @@ std::string joined_path(const SagaState& state, const Located& at) {
   return path;
 }
 
-}  // namespace
-
 std::string short_digest(std::string_view text) {
   return sha256_hex(text).substr(0, digest_chars);
 }
 
-std::string key_of(const SagaState& state, const Located& at, Phase phase) {
+std::string root_of_start(const Program& program, const Start& start,
+                          const std::optional<std::string>& business_key) {
+  const std::string_view secret = secret_of(program);
+  const StartIdentity& known = start.identity;
+  if (!known.parent_root.empty())
+    return derived(secret, {"child", known.parent_root, known.parent_path});
+  if (business_key && known.generation)
+    return derived(secret, {"start", name_space, program.definition->name, "b", *business_key,
+                            std::to_string(*known.generation)});
+  if (!known.idempotency_key.empty())
+    return derived(secret, {"start", name_space, "i", known.idempotency_key});
+  return derived(secret, {"saga", start.id.text()});
+}
+
+StartIdentity identity_of_child(const dsl::Definition& definition, const SagaState& parent,
+                                const StepPath& path) {
+  StartIdentity identity;
+  identity.parent_root = parent.root;
+  identity.parent_path = key_path(parent, *locate(definition, path));
+  return identity;
+}
+
+std::string public_root(std::string_view root) {
+  return derived(root, {"saga.root"});
+}
+
+std::string root_of(const Program& program, const SagaState& state, std::string_view participant) {
+  return derived(secret_of(program), {"participant", state.root, participant});
+}
+
+std::string participant_of(const dsl::Definition& definition, const std::string& service) {
+  const auto own = definition.services.find(service);
+  const bool is_registered = own != definition.services.end() && !own->second.use.empty();
+  return is_registered ? own->second.use : definition.name + "/" + service;
+}
+
+std::string key_of(const Program& program, const SagaState& state, const Located& at, Phase phase,
+                   std::string_view participant) {
   const char* const end = phase == Phase::compensate ? "-c" : "-f";
-  const std::string path = joined_path(state, at);
-  std::string key = state.root + "-" + path + end;
-  if (key.size() > key_chars_max) key = state.root + "-" + short_digest(path) + end;
+  const std::string path = key_path(state, at);
+  const std::string root = root_of(program, state, participant) + "-";
+  std::string key = root + path + end;
+  if (key.size() > key_chars_max) key = root + short_digest(path) + end;
   return key;
 }
 

@@ -20,8 +20,9 @@ std::string at_most_bytes(const char* what, std::size_t most) {
 }
 
 std::optional<Error> business_key_flaw(const std::string& key) {
-  if (key.size() <= start_key_bytes_max) return std::nullopt;
-  return flawed("start-invalid", at_most_bytes("A business key", start_key_bytes_max),
+  if (!key.empty() && key.size() <= start_key_bytes_max) return std::nullopt;
+  return flawed("start-invalid",
+                "A business key has 1 to " + std::to_string(start_key_bytes_max) + " bytes.",
                 "/businessKey");
 }
 
@@ -55,6 +56,10 @@ std::string cut_text(std::string text, std::size_t most) {
 
 std::string cut_message(std::string text) {
   return cut_text(std::move(text), message_bytes_max);
+}
+
+std::string cut_repeated_message(std::string text) {
+  return cut_text(std::move(text), repeated_message_bytes_max);
 }
 
 Json bounded_details(Json details, std::size_t most) {

@@ -56,6 +56,8 @@ std::size_t json_size(const Json& value);
 std::string cut_text(std::string text, std::size_t most);
 /// The same to `message_bytes_max`.
 std::string cut_message(std::string text);
+/// The same to `repeated_message_bytes_max`.
+std::string cut_repeated_message(std::string text);
 /// Details over `most` bytes as {"truncated": true, "bytes": N,
 /// "beginning": "…"}: how much JSON text it was, and the beginning of it.
 Json bounded_details(Json details, std::size_t most);

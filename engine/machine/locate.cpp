@@ -143,6 +143,13 @@ std::optional<Located> locate(const dsl::Definition& definition, const StepPath&
   return Walk().down(main_line(definition), text);
 }
 
+bool is_pivot(const dsl::Definition& definition, const StepPath& path) {
+  const auto at = locate(definition, path);
+  return at && at->area == Area::main && at->step->kind == dsl::StepKind::pivot &&
+         (std::holds_alternative<dsl::Action>(at->step->body) ||
+          std::holds_alternative<dsl::SubSaga>(at->step->body));
+}
+
 StepPath block_around(const dsl::Definition& definition, const StepPath& path) {
   if (path.find('/') == StepPath::npos) return {};
   const auto at = locate(definition, path);

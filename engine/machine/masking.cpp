@@ -3,25 +3,20 @@
 #include <backstitch/engine/machine/masking.hpp>
 
 #include <algorithm>
-#include <cstring>
 #include <string_view>
 #include <utility>
 
 #include <nlohmann/json.hpp>
 
 #include "path.hpp"
+#include "text_search.hpp"
 
 namespace backstitch::engine {
 namespace {
 
 constexpr std::size_t searched_chars_min = 4;
+constexpr std::size_t searched_bytes_max = 256 * 1024;
 const std::string mask = "***";
-
-std::uint32_t prefix_of(const char* text) {
-  std::uint32_t prefix = 0;
-  std::memcpy(&prefix, text, sizeof prefix);
-  return prefix;
-}
 
 /// `reserve/flight/holdSeats[0]/holdSeat` -> `holdSeat`; the iteration of a block is the block's.
 std::string name_in(std::string_view path) {
@@ -131,12 +126,18 @@ std::string stored_taints(const dsl::Definition& definition,
   return json_text(out);
 }
 
-Error without_values(Error error, const dsl::Definition& definition) {
-  const bool quotes = error.reason == "EXPRESSION_FAILED" || error.reason == "business-key-reused";
-  if (!definition.taints || !quotes) return error;
-  error.message = error.reason == "EXPRESSION_FAILED"
-                      ? "An expression of the definition cannot be evaluated for this input."
-                      : "The business key belongs to a saga with other input.";
+Error without_values(Error error, const dsl::Definition& definition,
+                     const std::vector<std::string>& given) {
+  std::string message;
+  if (error.reason == "EXPRESSION_FAILED")
+    message = "An expression of the definition cannot be evaluated for this input.";
+  else if (error.reason == "business-key-reused")
+    message = "The business key belongs to the saga " + error.saga + ", which has other input.";
+  else if (error.reason == "compensation-not-renderable")
+    message = "With this output and captured data the compensation cannot be rendered.";
+  const auto taints = message.empty() ? nullptr : taints_of(definition, given);
+  if (!taints || !taints->any) return error;
+  error.message = std::move(message);
   for (auto& detail : error.details) detail.message = error.message;
   return error;
 }
@@ -168,10 +169,9 @@ Masking::Masking(const dsl::Definition& definition, const SagaState& state)
     const auto found = taints_->signals.find(signal.name);
     if (found != taints_->signals.end()) collect(signal.payload, found->second);
   }
-  // The longer first, or a part of one would leave the rest of it to be read.
-  for (auto& [prefix, texts] : needles_)
-    std::sort(texts.begin(), texts.end(),
-              [](const auto& a, const auto& b) { return a.size() > b.size(); });
+  if (needle_bytes_ > 0 && needle_bytes_ <= searched_bytes_max)
+    search_ = std::make_shared<const TextSearch>(std::move(needles_));
+  needles_.clear();
 }
 
 /// The sensitive parts of a value.
@@ -200,14 +200,21 @@ void Masking::collect_all(const Json& part) {
   const std::string text = part.is_string() ? part.get<std::string>() : escaped;
   if (text.size() < searched_chars_min) return;
   add_needle(text);
-  if (part.is_number()) return numbers_.push_back(part);
+  if (part.is_number()) {
+    numbers_.insert(text);
+    return;
+  }
   // As it stands in a body, which is JSON in a text.
   const std::string inner = escaped.substr(1, escaped.size() - 2);
   if (inner != text) add_needle(inner);
+  // As the engine sends it in a path or query, which a participant may repeat.
+  const std::string in_target = percent_encoded(text);
+  if (in_target != text) add_needle(in_target);
 }
 
-void Masking::add_needle(const std::string& text) {
-  needles_[prefix_of(text.data())].push_back(text);
+void Masking::add_needle(std::string text) {
+  needle_bytes_ += text.size();
+  if (needle_bytes_ <= searched_bytes_max) needles_.push_back(std::move(text));
 }
 
 const dsl::StepTaint& Masking::step(const std::string& path) const {
@@ -317,6 +324,12 @@ void Masking::mask_view(Json& view) const {
   mask_failure(view["failure"], "");
   mask_suspension(view["suspension"], "");
   for (Json& one : view["suspensions"]) mask_suspension(one, "");
+  if (Json* sentence = find(view["why"], "sentence")) search(*sentence);
+  if (Json* answer = find(view["why"], "lastAnswer"); answer != nullptr && answer->is_object()) {
+    mask_failure(*answer, text_in(view["why"], "step"));
+    search(*answer);
+  }
+  for (Json& one : view["acted"]) search(one["reason"]);
   // Not all of it: a sensitive year would hide every time.
   for (const char* member :
        {"input", "output", "failure", "suspension", "suspensions", "labels", "businessKey"})
@@ -339,41 +352,25 @@ std::string Masking::target(const StepPath& path, Phase phase, const std::string
   return searched(masked_target(target, request_of(step(path), phase)));
 }
 
+std::string Masking::url(const StepPath& path, Phase phase, const std::string& base_url,
+                         const std::string& target) const {
+  return this->target(path, phase, target) == target ? base_url + target : mask;
+}
+
 void Masking::search(Json& shown) const {
-  if (needles_.empty() && numbers_.empty()) return;
+  if (needle_bytes_ == 0) return;
   if (shown.is_structured()) {
     for (Json& inner : shown) search(inner);
   } else if (shown.is_string()) {
     shown = searched(shown.get_ref<const std::string&>());
-  } else if (std::find(numbers_.begin(), numbers_.end(), shown) != numbers_.end()) {
+  } else if (shown.is_number() && numbers_.count(json_text(shown)) > 0) {
     shown = mask;
   }
 }
 
-/// In one pass: at each place the values that begin with its four bytes are tried.
 std::string Masking::searched(const std::string& text) const {
-  std::string out;
-  std::size_t done = 0;
-  for (std::size_t at = 0; at + searched_chars_min <= text.size();) {
-    const auto found = needles_.find(prefix_of(text.data() + at));
-    const std::string* hit = nullptr;
-    if (found != needles_.end()) {
-      for (const auto& needle : found->second) {
-        if (text.compare(at, needle.size(), needle) != 0) continue;
-        hit = &needle;
-        break;
-      }
-    }
-    if (hit == nullptr) {
-      ++at;
-      continue;
-    }
-    out.append(text, done, at - done);
-    out += mask;
-    at += hit->size();
-    done = at;
-  }
-  return done == 0 ? text : out.append(text, done, std::string::npos);
+  if (needle_bytes_ == 0 || text.size() < searched_chars_min) return text;
+  return search_ ? search_->masked(text, mask) : mask;
 }
 
 }  // namespace backstitch::engine

@@ -2,6 +2,7 @@
 
 #include <backstitch/base/invariant.hpp>
 #include <backstitch/engine/machine/state.hpp>
+#include <backstitch/engine/machine/stimulus.hpp>
 
 namespace backstitch::engine {
 namespace {
@@ -31,6 +32,12 @@ constexpr Names<Phase, 4> phases{{{Phase::forward, "forward"},
                                   {Phase::probe, "probe"},
                                   {Phase::poll, "poll"},
                                   {Phase::compensate, "compensate"}}};
+constexpr Names<Lack, lack_count> lacks{{{Lack::queue_place, "queue-full"},
+                                         {Lack::shard, "shard-leaving"},
+                                         {Lack::descriptor, "descriptors"},
+                                         {Lack::port, "ports"},
+                                         {Lack::memory, "memory"},
+                                         {Lack::secret, "secret-missing"}}};
 constexpr Names<SuspensionCause, 3> suspension_causes{
     {{SuspensionCause::step, "step"},
      {SuspensionCause::child_suspended, "child-suspended"},
@@ -59,6 +66,9 @@ const char* to_text(SagaStatus status) {
 }
 const char* to_text(StepStatus status) {
   return name_of(step_statuses, status);
+}
+const char* to_text(Lack lack) {
+  return name_of(lacks, lack);
 }
 const char* to_text(Phase phase) {
   return name_of(phases, phase);

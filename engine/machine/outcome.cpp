@@ -120,6 +120,10 @@ bool is_believed(const AnswerContext& context, const dsl::OutcomeRule* rule, int
   return status == 402 || status == 422;
 }
 
+std::string called(OutcomeClass outcome) {
+  return outcome == OutcomeClass::failure ? "a failure" : dsl::to_text(outcome);
+}
+
 class AnswerJudge {
  public:
   AnswerJudge(const AnswerContext& context, const CallResult& result, SagaScope& scope)
@@ -200,10 +204,29 @@ class AnswerJudge {
     verdict_.authority = authority;
     verdict_.outcome = class_by(authority, rule);
     if (!rule.code.empty()) verdict_.code = rule.code;
+    describe(authority, rule);
     if (rule.retry_after) {
       if (const auto wait = duration_of(*rule.retry_after, scope_)) verdict_.retry_after = *wait;
     }
     return settled(&rule);
+  }
+
+  /// The rule's own words, or which rule it is: a code alone does not say where it comes from.
+  void describe(Authority authority, const dsl::OutcomeRule& rule) {
+    if (rule.message) {
+      dsl::Budget budget;
+      auto message = rule.message->render_text(scope_, budget);
+      if (message) {
+        verdict_.message = std::move(*message);
+        return;
+      }
+      verdict_.note += (verdict_.note.empty() ? "" : "; ");
+      verdict_.note += "the message of the rule could not be rendered: " + message.error().message;
+    }
+    if (verdict_.outcome == OutcomeClass::success) return;
+    verdict_.message += ", which the rule " + rule.pointer +
+                        (authority == Authority::service ? " of the service" : "") + " calls " +
+                        called(verdict_.outcome);
   }
 
   /// The rest has given its class; now the rules that perhaps match, and what came before.
@@ -238,6 +261,17 @@ class AnswerJudge {
   OutcomeClass by_table_ = OutcomeClass::unknown;
   std::vector<OutcomeClass> perhaps_;
 };
+
+/// Neither the table nor a rule has a say: nothing is known of what the participant did.
+Verdict judge_foreign(const AnswerContext& context, const Response& response) {
+  const bool waits = context.question == Question::poll || context.question == Question::callback;
+  Verdict verdict;
+  verdict.outcome = waits ? OutcomeClass::pending : OutcomeClass::unknown;
+  verdict.code = "ANSWER_FOREIGN";
+  verdict.message = "an answer " + std::to_string(response.status) +
+                    " came that is not the participant's own: " + response.foreign;
+  return verdict;
+}
 
 const dsl::Request& request_of(const dsl::Step& step, Question question) {
   if (question == Question::compensation) return std::get<dsl::Compensation>(step.undo).request;
@@ -295,14 +329,17 @@ AnswerContext answer_context(const Program& program, const dsl::Step& step, Ques
 }
 
 Verdict judge_answer(const AnswerContext& context, const CallResult& result, SagaScope& scope) {
-  if (const auto* response = std::get_if<Response>(&result)) scope.set_response(*response);
+  if (const auto* response = std::get_if<Response>(&result)) {
+    if (!response->foreign.empty()) return judge_foreign(context, *response);
+    scope.set_response(*response);
+  }
   return AnswerJudge(context, result, scope).judge();
 }
 
 AnswerMeaning meaning_of(const Program& program, const dsl::Step& step, Question question,
                          const CallResult& result, bool unknown_seen) {
   const SagaState nothing_yet;
-  SagaScope scope(*program.definition, nothing_yet);
+  SagaScope scope(program, nothing_yet);
   const Verdict verdict =
       judge_answer(answer_context(program, step, question, unknown_seen), result, scope);
   return {verdict.outcome, verdict.code, verdict.message};
@@ -312,7 +349,7 @@ AnswerMeaning meaning_of(const Program& program, const SagaState& state, const S
                          Question question, const CallResult& result) {
   const auto at = locate(*program.definition, path);
   BACKSTITCH_INVARIANT(at.has_value(), "an answer belongs to a step of the definition");
-  SagaScope scope(*program.definition, state, at->frames, at->indexes);
+  SagaScope scope(program, state, at->frames, at->indexes);
   const auto known = state.steps.find(path);
   const bool unknown_seen = known != state.steps.end() && known->second.forward.unknown_seen;
   const Verdict verdict =

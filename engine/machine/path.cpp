@@ -60,7 +60,11 @@ class PathWriter {
         in_query_ = c == '?';
         begin_ = path_.size() + 1;
       }
-      path_ += c;
+      // A request holds ASCII only; what the author encoded stays as it is.
+      if (static_cast<unsigned char>(c) < 0x80)
+        path_ += c;
+      else
+        path_ += percent_encoded({&c, 1});
     }
     return std::nullopt;
   }

@@ -165,6 +165,7 @@ Progress Decider::undo_leaf(const Located& at) {
     case StepStatus::unknown:
       break;
   }
+  if (!has_room()) return Progress::waiting;
   if (std::holds_alternative<dsl::WaivedCompensation>(at.step->undo)) {
     emit(StepCompensationSkipped{at.path, "waived"});
     return Progress::done;

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include <backstitch/base/json_text.hpp>
+#include <backstitch/dsl/header_field.hpp>
 
 #include "backoff.hpp"
 #include "path.hpp"
@@ -10,7 +11,6 @@
 namespace backstitch::engine {
 namespace {
 
-constexpr Duration attempt_timeout_default{10'000};
 constexpr Duration attempt_timeout_max{300'000};
 
 Error failed(const std::string& message) {
@@ -41,23 +41,6 @@ Result<std::string> render_target(const dsl::Request& request, const SagaScope& 
   return path;
 }
 
-bool same_name(std::string_view a, std::string_view b) {
-  return std::equal(a.begin(), a.end(), b.begin(), b.end(), [](char x, char y) {
-    const auto lower = [](char c) {
-      return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
-    };
-    return lower(x) == lower(y);
-  });
-}
-
-/// A line break in a value, such as the message of a failure, would end the header.
-void replace_controls(std::string& value) {
-  for (char& c : value) {
-    const auto byte = static_cast<unsigned char>(c);
-    if (byte < 0x20 || byte == 0x7F) c = ' ';
-  }
-}
-
 Result<Done> render_headers(const dsl::Request& request, const dsl::Service* service,
                             const SagaScope& scope, dsl::Budget& budget, RenderedRequest& out) {
   if (service != nullptr) out.headers = service->headers;
@@ -67,15 +50,15 @@ Result<Done> render_headers(const dsl::Request& request, const dsl::Service* ser
     if (rendered->is_null()) continue;
     auto text = text_of(*rendered, "the header " + name);
     if (!text) return text.error();
-    replace_controls(*text);
     // Named, because clang 14 does not let a lambda capture the binding.
     const std::string& replaced = name;
     std::erase_if(out.headers,
-                  [&](const auto& header) { return same_name(header.first, replaced); });
-    out.headers.emplace_back(name, std::move(*text));
+                  [&](const auto& header) { return dsl::is_same_header(header.first, replaced); });
+    // A line break, such as one in the message of a failure, would end the header.
+    out.headers.emplace_back(name, dsl::as_field_value(std::move(*text)));
   }
   const bool typed = std::any_of(out.headers.begin(), out.headers.end(), [](const auto& header) {
-    return same_name(header.first, "Content-Type");
+    return dsl::is_same_header(header.first, "Content-Type");
   });
   if (!out.body.empty() && !typed) out.headers.emplace_back("Content-Type", "application/json");
   return Done{};
@@ -87,12 +70,13 @@ Result<Duration> attempt_timeout_of(const Program& program, const dsl::Service* 
   if (service != nullptr && service->attempt_timeout) return *service->attempt_timeout;
   if (program.definition->default_attempt_timeout)
     return duration_of(*program.definition->default_attempt_timeout, scope);
-  return attempt_timeout_default;
+  return dsl::attempt_timeout_default;
 }
 
 /// Only an action and a compensation have an idempotency key of their own: what only asks changes
 /// nothing. Every call but the action's names the key of the action.
-void name_keys(const SagaState& state, const RenderTarget& target, RenderedRequest& out) {
+void name_keys(const Program& program, const SagaState& state, const RenderTarget& target,
+               RenderedRequest& out) {
   switch (target.phase) {
     case Phase::forward:
       out.key = target.action_key;
@@ -102,7 +86,8 @@ void name_keys(const SagaState& state, const RenderTarget& target, RenderedReque
       out.probes = target.action_key;
       return;
     case Phase::compensate:
-      out.key = key_of(state, target.at, Phase::compensate);
+      out.key = key_of(program, state, target.at, Phase::compensate,
+                       participant_of(*program.definition, out.service));
       out.compensates = target.action_key;
       return;
   }
@@ -178,7 +163,7 @@ Result<RenderedRequest> render(const Program& program, const SagaState& state,
   const auto timeout = attempt_timeout_of(program, service, target, scope);
   if (!timeout) return timeout.error();
   out.attempt_timeout = std::clamp(*timeout, Duration{1}, attempt_timeout_max);
-  name_keys(state, target, out);
+  name_keys(program, state, target, out);
   return out;
 }
 

@@ -5,9 +5,11 @@ Json time_json(const std::optional<TimePoint>& time) {
   return time ? Json(to_rfc3339(*time)) : Json();
 }
 
-SagaScope::SagaScope(const dsl::Definition& definition, const SagaState& state,
-                     const std::vector<Frame>& frames, const std::vector<std::uint32_t>& indexes)
-    : definition_(definition), state_(state), indexes_(indexes) {
+SagaScope::SagaScope(const Program& program, const SagaState& state,
+                     const std::vector<Frame>& frames, const std::vector<std::uint32_t>& indexes,
+                     dsl::Meter* meter)
+    : SagaScope(program, state, meter) {
+  indexes_ = indexes;
   for (const auto& frame : frames) {
     const auto* loop = std::get_if<dsl::ForEach>(&frame.block->body);
     if (loop == nullptr) continue;

@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 
 #include <backstitch/dsl/expression.hpp>
+#include <backstitch/engine/machine/machine.hpp>
 #include <backstitch/engine/machine/state.hpp>
 #include <backstitch/engine/machine/stimulus.hpp>
 
@@ -18,10 +19,10 @@ namespace backstitch::engine {
 class SagaScope : public dsl::Scope {
  public:
   /// Seen from no step: labels, the saga's output.
-  SagaScope(const dsl::Definition& definition, const SagaState& state)
-      : definition_(definition), state_(state) {}
-  SagaScope(const dsl::Definition& definition, const SagaState& state,
-            const std::vector<Frame>& frames, const std::vector<std::uint32_t>& indexes);
+  SagaScope(const Program& program, const SagaState& state, dsl::Meter* meter = nullptr)
+      : definition_(*program.definition), state_(state), oracle_(program.oracle), meter_(meter) {}
+  SagaScope(const Program& program, const SagaState& state, const std::vector<Frame>& frames,
+            const std::vector<std::uint32_t>& indexes, dsl::Meter* meter = nullptr);
 
   void set_self(Json self) { extra_["self"] = std::move(self); }
   void set_failure(const Failure& failure) { extra_["failure"] = to_json(failure); }
@@ -34,12 +35,16 @@ class SagaScope : public dsl::Scope {
   const Json* find(std::string_view name) const override;
   const Json* step(std::string_view name) const override;
   const Json* step_output(std::string_view name) const override;
+  dsl::ConditionOracle* oracle() const override { return oracle_; }
+  dsl::Meter* meter() const override { return meter_; }
 
  private:
   const StepState* find_step(std::string_view name) const;
 
   const dsl::Definition& definition_;
   const SagaState& state_;
+  dsl::ConditionOracle* oracle_;
+  dsl::Meter* meter_;
   std::vector<std::uint32_t> indexes_;
   std::map<std::string, const Json*, std::less<>> items_;  ///< loop variables, in the state
   std::map<std::string, Json, std::less<>> extra_;

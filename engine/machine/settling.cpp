@@ -54,11 +54,15 @@ StepState state_after(const StepSucceeded& succeeded) {
 std::string Decider::action_key(const Located& at) const {
   const auto found = state().steps.find(at.path);
   const bool scheduled = found != state().steps.end() && !found->second.key.empty();
-  return scheduled ? found->second.key : key_of(state(), at, Phase::forward);
+  if (scheduled) return found->second.key;
+  const auto* action = std::get_if<dsl::Action>(&at.step->body);
+  return key_of(
+      program_, state(), at, Phase::forward,
+      action == nullptr ? std::string{} : participant_of(definition(), action->request.service));
 }
 
 SagaScope Decider::scope_without_self(const Located& at, Phase phase) const {
-  SagaScope scope(definition(), state(), at.frames, at.indexes);
+  SagaScope scope(program_, state(), at.frames, at.indexes, &meter_);
   if (const auto why = failure_seen(state(), at, phase)) scope.set_failure(*why);
   return scope;
 }
@@ -174,6 +178,7 @@ std::optional<Error> Decider::trial_render(const Located& at, const dsl::Compens
 
 void Decider::probe_or_unknown(const Located& at, const Verdict& last) {
   const dsl::Action& action = action_of(at);
+  if (at.step->kind == dsl::StepKind::readonly && !action.probe) return nothing_read(at, last);
   const Failure why = failure(
       "OUTCOME_UNKNOWN", "unknown",
       "it is not known whether the step took effect; the last: " + last.code + ", " + last.message,
@@ -190,6 +195,22 @@ void Decider::probe_or_unknown(const Located& at, const Verdict& last) {
         at, failure(request.error().reason, "unknown", request.error().message, at.path));
   emit(ProbeScheduled{at.path, std::move(*request)});
   call(at.path, Phase::probe);
+}
+
+/// What only reads has no effect that could be unknown: it is not done, as if no attempt had left.
+void Decider::nothing_read(const Located& at, const Verdict& last) {
+  if (stopping(at)) return known_not_done(at, stopped_failure(at.path));
+  if (last.code == "STEP_TIMEOUT")
+    return known_not_done(at, failure(last.code, "timeout", last.message, at.path));
+  retries_exhausted(at, last);
+}
+
+void Decider::retries_exhausted(const Located& at, const Verdict& last) {
+  const std::uint32_t attempts = step_state(at.path).forward.attempts;
+  known_not_done(at, failure("RETRIES_EXHAUSTED", "transient",
+                             "given up after " + std::to_string(attempts) +
+                                 " attempt(s); the last: " + last.code + ", " + last.message,
+                             at.path));
 }
 
 /// Unknown for good: undone by key where that is possible, else a person has to look.

@@ -1,6 +1,7 @@
 #include <backstitch/base/match.hpp>
 #include <backstitch/engine/machine/machine.hpp>
 #include <backstitch/engine/machine/masking.hpp>
+#include <backstitch/engine/machine/situation.hpp>
 
 #include "scope.hpp"
 
@@ -112,6 +113,71 @@ Json awaited_json(const SagaState& state, const std::vector<QueuedCall>& queued)
   return all;
 }
 
+Json text_json(const std::string& text) {
+  return text.empty() ? Json() : Json(text);
+}
+
+Json answer_json(const Failure& answer) {
+  return {{"code", answer.code}, {"class", answer.failure_class}, {"message", answer.message}};
+}
+
+Json participant_json(const Why& why, const Masking& masking) {
+  if (!why.participant) return nullptr;
+  const auto& one = *why.participant;
+  const bool known = !one.base_url.empty();
+  return {
+      {"url", known ? Json(masking.url(why.step, one.phase, one.base_url, one.target)) : Json()},
+      {"key", one.key}};
+}
+
+Json why_json(const std::optional<Why>& why, const Masking& masking) {
+  if (!why) return nullptr;
+  return {{"code", why->code},
+          {"sentence", why->sentence},
+          {"reason", text_json(why->reason)},
+          {"step", text_json(why->step)},
+          {"phase", to_text(why->phase)},
+          {"since", to_rfc3339(why->since)},
+          {"until", time_json(why->until)},
+          {"nextAttemptAt", time_json(why->next_attempt_at)},
+          {"participant", participant_json(*why, masking)},
+          {"lastAnswer", why->last_answer ? answer_json(*why->last_answer) : Json()},
+          {"possiblyDone", why->possibly_done}};
+}
+
+Json actions_json(const std::vector<PossibleCommand>& actions) {
+  Json all = Json::array();
+  for (const auto& one : actions) {
+    all.push_back({{"action", one.action},
+                   {"step", text_json(one.step)},
+                   {"as", text_json(one.as)},
+                   {"signal", text_json(one.signal)},
+                   {"needs", text_json(one.needs)},
+                   {"does", one.does}});
+  }
+  return all;
+}
+
+Json acted_json(const SagaState& state) {
+  Json all = Json::array();
+  for (const auto& one : state.acted) {
+    all.push_back({{"at", to_rfc3339(one.at)},
+                   {"action", one.action},
+                   {"step", text_json(one.step)},
+                   {"as", text_json(one.as)},
+                   {"by", one.by},
+                   {"reason", text_json(one.reason)}});
+  }
+  return all;
+}
+
+/// The phase that a step is suspended in; null: it is not suspended.
+Json suspended_json(const SagaState& state, const StepPath& path) {
+  for (const auto& suspension : state.suspensions)
+    if (suspension.step == path) return to_text(suspension.phase);
+  return nullptr;
+}
+
 /// Collects the steps in the order of the definition, those inside blocks behind their block.
 class StepList {
  public:
@@ -127,6 +193,7 @@ class StepList {
         ++omitted;
       } else {
         steps.push_back(step_json(step, at.path, known ? found->second : absent()));
+        steps.back()["suspended"] = suspended_json(state_, at.path);
       }
       add_inside(at, known);
     }
@@ -187,8 +254,10 @@ class StepList {
 
 }  // namespace
 
-Json view(const dsl::Definition& definition, const SagaState& state,
-          const std::vector<QueuedCall>& queued) {
+Json view(const Program& program, const SagaState& state, const std::vector<QueuedCall>& queued) {
+  const dsl::Definition& definition = *program.definition;
+  const Masking masking(definition, state);
+  const Situation situation = situation_of(program, state, queued);
   StepList list(state);
   list.add(main_line(definition));
   // Handlers are of interest only once they run.
@@ -211,7 +280,10 @@ Json view(const dsl::Definition& definition, const SagaState& state,
             {"suspensions", std::move(suspensions)},
             {"pivotPassed", state.pivot_passed},
             {"cancelRequested", state.cancel_requested},
+            {"why", why_json(situation.why, masking)},
             {"awaits", awaited_json(state, queued)},
+            {"actions", actions_json(situation.actions)},
+            {"acted", acted_json(state)},
             {"startedAt", to_rfc3339(state.started_at)},
             {"endedAt", time_json(state.ended_at)},
             {"deadline", time_json(state.deadline)},
@@ -220,7 +292,7 @@ Json view(const dsl::Definition& definition, const SagaState& state,
                            : Json()},
             {"steps", std::move(list.steps)}};
   if (list.omitted > 0) view["stepsOmitted"] = list.omitted;
-  Masking(definition, state).mask_view(view);
+  masking.mask_view(view);
   return view;
 }
 

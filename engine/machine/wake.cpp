@@ -58,6 +58,13 @@ std::optional<TimePoint> next_wake(const SagaState& state) {
   return best;
 }
 
+Duration attempt_time(const StepState& step, Phase phase, TimePoint now) {
+  const Duration whole = call_of(step, phase).request->attempt_timeout;
+  // Compensations are not bounded by any timeout of the forward direction.
+  if (phase == Phase::compensate || !step.timeout_at) return whole;
+  return std::clamp<Duration>(*step.timeout_at - now, Duration{1}, whole);
+}
+
 bool has_call_in_flight(const SagaState& state) {
   return std::any_of(state.open.begin(), state.open.end(), [&](const StepPath& path) {
     const StepState& step = state.steps.find(path)->second;

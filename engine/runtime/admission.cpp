@@ -80,11 +80,9 @@ std::optional<Error> command_flaw(Other&) {
   return std::nullopt;
 }
 
-WrittenStart start_from(const Json& json) {
-  WrittenStart start;
+WrittenStart start_from(const InboxItem& item, const Json& json) {
+  WrittenStart start = named_start(item);
   StartRequest& request = start.request;
-  request.definition = json.at("definition").get<std::string>();
-  start.version = json.at("version").get<std::int64_t>();
   if (!json.at("stated").is_null()) request.version = start.version;
   request.input = json.at("input");
   if (!json.at("businessKey").is_null())
@@ -105,6 +103,13 @@ auto read_item(const Read& read) -> Result<decltype(read())> {
 }
 
 }  // namespace
+
+WrittenStart named_start(const InboxItem& item) {
+  WrittenStart start;
+  start.request.definition = item.definition;
+  start.version = item.version;
+  return start;
+}
 
 std::optional<Error> admit_start(StartRequest& request) {
   constexpr const char* reason = "start-invalid";
@@ -143,14 +148,14 @@ std::optional<Error> key_flaw(const std::string& idempotency_key) {
 Result<WrittenStart> read_start(const InboxItem& item) {
   auto json = dsl::parse_json(item.data, any_item);
   if (!json) return std::move(json).error();
-  auto start = read_item([&] { return start_from(*json); });
+  auto start = read_item([&] { return start_from(item, *json); });
   if (!start) return start;
   if (auto error = admit_start(start->request)) return std::move(*error);
   return start;
 }
 
 Result<WrittenStart> read_promised_start(const InboxItem& item) {
-  return read_item([&] { return start_from(dsl::stored_json(item.data)); });
+  return read_item([&] { return start_from(item, dsl::stored_json(item.data)); });
 }
 
 Result<ReadCommand> read_command(const InboxItem& item) {
@@ -165,6 +170,15 @@ Result<ReadCommand> read_command(const InboxItem& item) {
   const auto key = json->find("key");
   const bool has_key = key != json->end() && key->is_string();
   return ReadCommand{std::move(*command), has_key ? key->get<std::string>() : std::string{}};
+}
+
+Failure failure_of_unreadable_start(const InboxItem& item, const Error& why) {
+  Failure failure = failure_of_start(
+      {ErrorCode::invalid, "INPUT_INVALID",
+       "The start cannot be read; its " + std::to_string(item.bytes) + " bytes were left out."});
+  failure.details["bytes"] = item.bytes;
+  failure.details["reason"] = why.message;
+  return failure;
 }
 
 Failure failure_of_start(const Error& error) {

@@ -21,6 +21,8 @@ struct WrittenStart {
   StartRequest request;
   std::int64_t version = 0;
 };
+/// What is known of a start in the inbox even if its data cannot be read: what it is of.
+WrittenStart named_start(const InboxItem& item);
 /// Of an inbox's item, which whoever may write the table may have written.
 Result<WrittenStart> read_start(const InboxItem& item);
 /// What SQL was promised before it was looked at: as read_start, without judging the values.
@@ -35,5 +37,8 @@ Result<ReadCommand> read_command(const InboxItem& item);
 /// Of a saga whose start was promised and cannot be kept: a code of the engine, and as details what
 /// REST would have said, {"errors": [{"pointer", "code", "message"}]}.
 Failure failure_of_start(const Error& error);
+/// The same of a start that cannot be read or stored: INPUT_INVALID, and in the details also its
+/// size and the reason.
+Failure failure_of_unreadable_start(const InboxItem& item, const Error& why);
 
 }  // namespace backstitch::engine

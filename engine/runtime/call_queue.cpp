@@ -27,6 +27,18 @@ struct CallQueue::Waiting {
   std::list<Ticket>::iterator place{};
 };
 
+bool RateOfTelling::tells(SteadyTime now, Duration every) {
+  const std::int64_t now_ms = std::chrono::duration_cast<Duration>(now.time_since_epoch()).count();
+  std::int64_t again = again_ms_.load(std::memory_order_relaxed);
+  // Of several threads at this place one tells.
+  return now_ms >= again && again_ms_.compare_exchange_strong(again, now_ms + every.count());
+}
+
+std::uint32_t FailureStreak::on_failure(SteadyTime now) {
+  const std::uint32_t failures = failures_.fetch_add(1, std::memory_order_relaxed) + 1;
+  return failures >= failures_min && telling_.tells(now, told_every) ? failures : 0;
+}
+
 void CallQueue::set_limits(const dsl::ServiceLimits& limits) {
   const std::uint32_t most = limits.in_flight_max.value_or(in_flight_default);
   const std::uint32_t queue_max = limits.queue_max.value_or(queue_default);

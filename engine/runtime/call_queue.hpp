@@ -28,6 +28,36 @@
 
 namespace backstitch::engine {
 
+/// Keeps a message that many calls have a reason for to one in a while. Threads: any.
+class RateOfTelling {
+ public:
+  /// @return true for one of all that ask within `every`
+  bool tells(SteadyTime now, Duration every);
+
+ private:
+  std::atomic<std::int64_t> again_ms_{INT64_MIN};  ///< on the steady clock
+};
+
+/// Counts the calls to a service that failed one after the other, and says when that is to be told:
+/// at the tenth, and from then on at most every ten minutes for as long as it goes on. Threads:
+/// any.
+class FailureStreak {
+ public:
+  static constexpr std::uint32_t failures_min = 10;
+  static constexpr Duration told_every{600'000};
+
+  void on_success() {
+    if (failures_.load(std::memory_order_relaxed) != 0)
+      failures_.store(0, std::memory_order_relaxed);
+  }
+  /// @return how many have failed in a row, if that is to be told now; else 0
+  std::uint32_t on_failure(SteadyTime now);
+
+ private:
+  std::atomic<std::uint32_t> failures_{0};
+  RateOfTelling telling_;
+};
+
 class CallQueue {
  public:
   /// `ending` is for compensations, probes and what comes after the pivot.
@@ -59,6 +89,10 @@ class CallQueue {
   /// An attempt timed out.
   void on_timeout(Duration attempt_timeout, SteadyTime now);
 
+  FailureStreak& failures() { return failures_in_a_row_; }
+  /// Of calls that this node cannot send.
+  RateOfTelling& unsent_calls() { return unsent_calls_; }
+
   std::uint32_t limit() const { return limit_.load(std::memory_order_relaxed); }
   std::uint32_t in_flight() const { return in_flight_.load(std::memory_order_relaxed); }
   std::uint32_t waiting() const { return waiting_.load(std::memory_order_relaxed); }
@@ -78,6 +112,9 @@ class CallQueue {
   std::atomic<std::int64_t> fastest_ms_{INT64_MAX};  ///< answer since it was last forgotten
   std::atomic<std::uint32_t> in_flight_max_{0};
   std::atomic<std::uint32_t> queue_max_{0};
+
+  FailureStreak failures_in_a_row_;
+  RateOfTelling unsent_calls_;
 
   std::mutex mutex_;  ///< of what follows
   std::array<std::list<Ticket>, 2> lanes_;

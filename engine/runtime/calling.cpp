@@ -8,6 +8,14 @@
 namespace backstitch::engine {
 namespace {
 
+constexpr int server_error_min = 500;
+/// Of the warning that calls to a service cannot be sent.
+constexpr Duration unsent_told_every{60'000};
+
+NotSent shard_leaves() {
+  return {Lack::shard, "this node gives the saga to another one"};
+}
+
 /// A quarter of the slots is kept for what lets sagas end.
 CallQueue::Lane lane_of(const SagaState& state, Phase phase) {
   const bool ending = phase == Phase::compensate || phase == Phase::probe || state.pivot_passed;
@@ -39,7 +47,7 @@ Reactor::Called Reactor::called_by(const SagaActor& actor, const CallParticipant
             std::shared_ptr<const dsl::Service>(actor.program.definition, &service)};
   const auto& registered = *actor.program.services;
   const auto found = registered.find(service.use);
-  return {service.use, found == registered.end() ? nullptr : found->second};
+  return {service.use, found == registered.end() ? nullptr : found->second, true};
 }
 
 /// Services may be registered anew under a running saga.
@@ -68,23 +76,33 @@ void Reactor::call(const Actor& actor, const CallParticipant& effect) {
   const auto lane = lane_of(actor->state, effect.phase);
   if (queue->try_take(lane)) return send(actor, effect, std::move(called), queue, std::nullopt);
   // A shard that is being given away waits for what was sent, not for what was not.
-  if (leaving_.test(actor->id.shard())) return tell_unsent(actor, effect);
+  if (leaving_.test(actor->id.shard())) return tell_unsent(actor, effect, shard_leaves());
   const auto ticket = queue->wait(lane, executor_, [weak = weak_from_this(), actor, effect, queue] {
     const auto self = weak.lock();
     if (!self || !self->leave_queue(actor, effect, queue)) queue->release();
   });
-  if (!ticket) return tell_unsent(actor, effect);
+  if (!ticket) {
+    NotSent full{Lack::queue_place, "this node's queue for the service is full"};
+    note_unsent(*queue, called.name, full);
+    return tell_unsent(actor, effect, std::move(full));
+  }
   actor->queued.push_back({effect, queue, ticket});
 }
 
-void Reactor::tell_unsent(const Actor& actor, const CallParticipant& effect) {
-  executor_.post([weak = weak_from_this(), actor, effect] {
-    const auto self = weak.lock();
-    if (!self) return;
-    CallEnded ended{effect.path, effect.phase, effect.attempt, {}};
-    ended.unsent = true;
-    self->stimulate(actor, std::move(ended));
+void Reactor::tell_unsent(const Actor& actor, const CallParticipant& effect, NotSent why) {
+  executor_.post([weak = weak_from_this(), actor, effect, why = std::move(why)] {
+    if (const auto self = weak.lock())
+      self->stimulate(actor, CallEnded{effect.path, effect.phase, effect.attempt, why});
   });
+}
+
+/// What the node lacks needs a person, who is told once in a while for each service.
+void Reactor::note_unsent(CallQueue& queue, const std::string& service, const NotSent& why) {
+  counters.calls_unsent[static_cast<std::size_t>(why.lack)].fetch_add(1, std::memory_order_relaxed);
+  if (!queue.unsent_calls().tells(executor_.now(), unsent_told_every)) return;
+  node_.ports.observer->note(
+      Level::warning, "calls-not-sent",
+      {{"service", service}, {"lack", to_text(why.lack)}, {"message", why.message}});
 }
 
 void Reactor::call_nobody(const Actor& actor, const CallParticipant& effect,
@@ -92,10 +110,10 @@ void Reactor::call_nobody(const Actor& actor, const CallParticipant& effect,
   executor_.post([weak = weak_from_this(), actor, effect, service] {
     const auto self = weak.lock();
     if (!self) return;
-    self->stimulate(actor,
-                    CallEnded{effect.path, effect.phase, effect.attempt,
-                              TransportError{dsl::Transport::connect, false,
-                                             "the service `" + service + "` is not registered"}});
+    const TransportError error{dsl::Transport::connect, false,
+                               "the service `" + service + "` is not registered"};
+    self->watch_service(*self->node_.call_queues.of(service, {}), service, error);
+    self->stimulate(actor, CallEnded{effect.path, effect.phase, effect.attempt, error});
   });
 }
 
@@ -119,42 +137,81 @@ bool Reactor::leave_queue(const Actor& actor, const CallParticipant& effect,
 
 void Reactor::send(const Actor& actor, const CallParticipant& effect, Called called,
                    const std::shared_ptr<CallQueue>& queue, std::optional<TimePoint> sent_at) {
-  counters.calls.fetch_add(1, std::memory_order_relaxed);
   Call call{actor->id,
             effect.path,
             effect.phase,
             effect.attempt,
             request_of(*actor, effect),
             std::move(called.service),
-            std::move(called.name)};
+            std::move(called.name),
+            called.is_registered,
+            is_pivot(*actor->program.definition, effect.path)};
   const Duration timeout = call.request.attempt_timeout;
-  participants_.call(std::move(call), [weak = weak_from_this(), actor, effect, queue, sent_at,
-                                       timeout, began = executor_.now()](CallResult result) {
-    const auto self = weak.lock();
-    if (!self) return queue->release();
-    self->return_slot(queue, result, timeout, began);
-    if (auto* answer = std::get_if<Response>(&result)) {
-      AnswerBody body = admitted_body(std::move(answer->body), std::move(answer->unreadable));
-      answer->body = std::move(body.value);
-      answer->unreadable = std::move(body.unreadable);
-    }
-    CallEnded ended{effect.path, effect.phase, effect.attempt, std::move(result)};
-    ended.sent_at = sent_at;
-    self->stimulate(actor, std::move(ended));
-  });
+  const StepState& step = actor->state.steps.find(effect.path)->second;
+  call.request.attempt_timeout = attempt_time(step, effect.phase, now());
+  if (!step.callback_token.empty())
+    node_.callbacks.load()->put_in(call.request, step.callback_token);
+  const bool is_cut = call.request.attempt_timeout < timeout;
+  const std::string call_name = call.service_name;
+  participants_.call(
+      std::move(call), [weak = weak_from_this(), actor, effect, queue, sent_at, service = call_name,
+                        timeout, is_cut, began = executor_.now()](CallResult result) {
+        const auto self = weak.lock();
+        if (!self) return queue->release();
+        if (const auto* unsent = std::get_if<NotSent>(&result)) {
+          queue->release();
+          self->note_unsent(*queue, service, *unsent);
+          return self->stimulate(
+              actor, CallEnded{effect.path, effect.phase, effect.attempt, std::move(result)});
+        }
+        self->counters.calls.fetch_add(1, std::memory_order_relaxed);
+        self->return_slot(queue, result, timeout, is_cut, began);
+        self->watch_service(*queue, service, result);
+        self->guarded(actor, [&] {
+          if (auto* answer = std::get_if<Response>(&result)) {
+            AnswerBody body = admitted_body(std::move(answer->body), std::move(answer->unreadable));
+            answer->body = std::move(body.value);
+            answer->unreadable = std::move(body.unreadable);
+            if (actor->program.expects_callbacks)
+              self->node_.callbacks.load()->take_out(*answer, actor->id);
+          }
+          CallEnded ended{effect.path, effect.phase, effect.attempt, std::move(result)};
+          ended.sent_at = sent_at;
+          self->stimulate(actor, std::move(ended));
+        });
+      });
 }
 
 /// A participant that was given up on may be at work on the call for as long again.
 void Reactor::return_slot(const std::shared_ptr<CallQueue>& queue, const CallResult& result,
-                          Duration timeout, SteadyTime began) {
+                          Duration timeout, bool is_cut, SteadyTime began) {
   const SteadyTime at = executor_.now();
   const auto* error = std::get_if<TransportError>(&result);
   const bool timed_out = error != nullptr && error->kind == dsl::Transport::timeout;
-  if (timed_out) queue->on_timeout(timeout, at);
+  // An attempt that had less than its time says nothing about how busy the service is.
+  if (timed_out && !is_cut) queue->on_timeout(timeout, at);
   if (error == nullptr)
     queue->on_answer(std::chrono::duration_cast<Duration>(at - began), timeout, at);
   if (!timed_out || !error->sent) return queue->release();
   executor_.call_after(timeout, [queue] { queue->release(); });
+}
+
+/// A service that fails again and again needs a person, who is told once in a while.
+void Reactor::watch_service(CallQueue& queue, const std::string& service,
+                            const CallResult& result) {
+  const auto* error = std::get_if<TransportError>(&result);
+  const auto* answer = std::get_if<Response>(&result);
+  if (answer != nullptr && answer->status < server_error_min && answer->foreign.empty())
+    return queue.failures().on_success();
+  const std::uint32_t failures = queue.failures().on_failure(executor_.now());
+  if (failures == 0) return;
+  node_.ports.observer->note(
+      Level::warning, "service-failing",
+      {{"service", service},
+       {"failures", std::to_string(failures)},
+       {"last", error != nullptr          ? error->message
+                : answer->foreign.empty() ? "HTTP_" + std::to_string(answer->status)
+                                          : answer->foreign}});
 }
 
 /// After a decision: what the saga does not wait for any more leaves the queue unsent.
@@ -172,7 +229,7 @@ void Reactor::withdraw_leaving() {
     if (!leaving_.test(id.shard())) continue;
     std::erase_if(actor->queued, [&, &actor = actor](const SagaActor::Queued& call) {
       const bool withdrawn = call.queue->withdraw(call.ticket);
-      if (withdrawn) tell_unsent(actor, call.effect);
+      if (withdrawn) tell_unsent(actor, call.effect, shard_leaves());
       return withdrawn;
     });
   }

@@ -1,6 +1,7 @@
 /// Sagas that are steps of others. Parent and child share a shard, so both are always in this
 /// reactor. Word between them may get lost with a node; so whoever comes into memory asks again,
 /// and everything that is asked or told is harmless when it is repeated.
+#include <algorithm>
 #include <utility>
 
 #include <nlohmann/json.hpp>
@@ -13,6 +14,7 @@ namespace {
 
 constexpr Duration deliver_again_after{300};
 constexpr int deliver_tries_max = 200;
+constexpr Duration start_again_after{500};
 
 ChildChanged news_of(const SagaState& child) {
   ChildChanged changed{child.id, child.status, child.output, child.failure, true};
@@ -49,30 +51,32 @@ void Reactor::start_child(const Actor& parent, const StepPath& path) {
   if (!may_act()) return;
   const ChildSaga& wanted = *parent->state.steps.find(path)->second.child;
   if (actors_.count(wanted.id) > 0) return look_after_child(wanted.id);
-  auto child = std::make_shared<SagaActor>();
-  child->id = wanted.id;
-  child->epoch = parent->epoch;
-  child->state.id = wanted.id;
-  child->state.parent = ParentLink{parent->id, path, 1};
+  const std::uint32_t depth = parent->state.parent ? parent->state.parent->depth + 1 : 1;
+  SagaState child;
+  child.id = wanted.id;
+  child.parent = ParentLink{parent->id, path, depth};
   StartRequest request{wanted.definition, std::nullopt, wanted.input, wanted.business_key, {}, {}};
   if (wanted.version > 0) request.version = wanted.version;
   auto prepared = prepare(request);
-  if (!prepared) return refuse_child(child->state, prepared.error());
-  child->program = prepared->program;
-  const std::uint32_t depth = parent->state.parent ? parent->state.parent->depth + 1 : 1;
-  Start start{
-      wanted.id, prepared->input, {}, prepared->business_key, ParentLink{parent->id, path, depth}};
+  if (!prepared) return refuse_child(child, prepared.error());
+  Start start{wanted.id, prepared->input, {}, prepared->business_key, child.parent};
   start.sensitive = wanted.sensitive;
-  Transition transition = decide(child->program, {}, stimulus_of(std::move(start)));
-  if (transition.refused) return refuse_child(child->state, *transition.refused);
-  Append append = first_append(child, transition, request, *prepared);
-  append_first(std::move(append),
-               [self = shared_from_this(), child, effects = std::move(transition.effects)](
-                   const AppendResult& result) { self->child_written(child, result, effects); });
+  start.identity = identity_of_child(*parent->program.definition, parent->state, path);
+  auto begun = begin(std::move(start), request, *prepared);
+  if (!begun) return refuse_child(child, begun.error());
+  append_first(std::move(begun->append),
+               [self = shared_from_this(), actor = std::move(begun->actor),
+                effects = std::move(begun->effects)](const AppendResult& result) {
+                 self->child_written(actor, result, effects);
+               });
 }
 
 void Reactor::child_written(const Actor& child, const AppendResult& result,
                             const std::vector<Effect>& effects) {
+  const bool is_held = result.outcome == AppendOutcome::blocked ||
+                       result.outcome == AppendOutcome::reserved ||
+                       result.outcome == AppendOutcome::failed;
+  if (!is_held) child_waits_.erase(child->id);
   switch (result.outcome) {
     case AppendOutcome::written:
       counters.starts.fetch_add(1, std::memory_order_relaxed);
@@ -88,12 +92,30 @@ void Reactor::child_written(const Actor& child, const AppendResult& result,
     case AppendOutcome::refused:
       return refuse_child(child->state, {ErrorCode::invalid, "CHILD_REFUSED",
                                          "the database cannot store the sub-saga's input"});
+    case AppendOutcome::blocked:
     case AppendOutcome::reserved:
+    case AppendOutcome::failed:
+      return start_child_again(*child);
+    case AppendOutcome::regenerated:
     case AppendOutcome::unknown:
     case AppendOutcome::fenced:
     case AppendOutcome::abandoned:
       return;  // whoever owns the shard now asks again
   }
+}
+
+/// Another start holds its business key and has not come to anything yet. Whether the child is
+/// still wanted is for its parent to say, which may have left memory.
+void Reactor::start_child_again(const SagaActor& child) {
+  Duration& wait = child_waits_.try_emplace(child.id, start_again_after).first->second;
+  executor_.call_after(wait, [weak = weak_from_this(), id = child.state.parent->saga] {
+    const auto self = weak.lock();
+    if (!self || !self->epochs_[id.shard()] || !self->may_act()) return;
+    const auto found = self->actors_.find(id);
+    if (found == self->actors_.end()) return self->load({id}, false, [] {});
+    if (!found->second->appending) self->repeat_effects(found->second);
+  });
+  wait = std::min(wait * 2, child_look_every);
 }
 
 void Reactor::refuse_child(const SagaState& child, const Error& why) {

@@ -82,7 +82,8 @@ Named named(const StimulusBody& body) {
             [](const Tick&) { return Named{}; }, [](const TakenOver&) { return Named{}; },
             [](const ChildChanged&) { return Named{}; },
             [](const UndoneByParent&) { return Named{}; },
-            [](const ContentRefused&) { return Named{}; }},
+            [](const ContentRefused&) { return Named{}; },
+            [](const Quarantine&) { return Named{}; }},
       body);
 }
 

@@ -4,15 +4,15 @@
 
 #include <nlohmann/json.hpp>
 
+#include <backstitch/base/digest.hpp>
 #include <backstitch/base/json_text.hpp>
 
 #include "admission.hpp"
+#include "inbox_poller.hpp"
 #include "reactor.hpp"
 
 namespace backstitch::engine {
 namespace {
-
-constexpr std::size_t inbox_page = 200;
 
 /// Also with the same input: the saga's own id has been promised.
 Error key_reused(SagaId existing) {
@@ -20,104 +20,147 @@ Error key_reused(SagaId existing) {
   return {ErrorCode::conflict,
           "BUSINESS_KEY_REUSED",
           message,
-          {{"/businessKey", "business-key-reused", message}}};
+          {{"/businessKey", "business-key-reused", message}},
+          existing.text()};
+}
+
+/// As it was written, for a saga of which nothing is evaluated.
+Start promised_start(const InboxItem& item, const StartRequest& request) {
+  return {item.saga, request.input, request.labels, request.business_key};
 }
 
 }  // namespace
 
-void Reactor::look_into_inbox() {
-  scan_inbox(false, 0);
-  scan_inbox(true, 0);
+void Reactor::take_items(const std::vector<InboxItem>& items) {
+  for (const InboxItem& item : items) take(item);
 }
 
-/// What cannot be taken now waits in the store, which is why nothing has to be refused.
-std::size_t Reactor::inbox_room(bool starts) const {
-  const auto left = [](std::size_t most, std::size_t used) {
-    return most > used ? most - used : 0;
-  };
-  const Options& options = node_.options;
-  std::size_t room = std::min(inbox_page, left(options.inbox_taken_max, taken_.size()));
-  if (!starts) return room;
-  const std::size_t resident = node_.resident.load(std::memory_order_relaxed);
-  room = std::min(room, left(options.sagas_resident_max, resident + taken_.size()));
-  return std::min(room, left(options.journal_queue_max, journal_.waiting()));
+/// More commands may wait after the last of a full lot, which the poll has left out.
+void Reactor::leave(const InboxItem& item, bool is_settled) {
+  if (taken_.erase(item.id) > 0) node_.inbox_taken.fetch_sub(1, std::memory_order_relaxed);
+  if (auto waits = when_left_.extract(item.id)) waits.mapped()();
+  if (!is_settled) node_.inbox->read_again_later(item.saga);
+  const auto lot = lots_.find(item.saga);
+  if (item.kind == "start" || lot == lots_.end() || --lot->second.open > 0) return;
+  const bool may_have_more = lot->second.given >= inbox_lot_max;
+  lots_.erase(lot);
+  if (!may_have_more || !is_settled) return;
+  node_.inbox->read_again(item.saga);
+  node_.inbox->poll_soon();
 }
 
-void Reactor::scan_inbox(bool starts, std::int64_t after) {
-  InboxScan& scan = inbox_scans_[starts ? 1 : 0];
-  if (after == 0) {
-    if (scan.running) {
-      scan.again = true;
-      return;
-    }
-    scan.all = executor_.now() >= scan.all_at;
-    if (!scan.all) after = scan.from;
-  }
-  const std::size_t room = inbox_room(starts);
-  scan.running = room > 0 && !shards_.empty() && may_act() && !node_.closing;
-  if (!scan.running) return;
-  node_.ports.inbox->waiting(
-      {.shards = shards_, .starts = starts, .after = after, .limit = room},
-      [self = shared_from_this(), starts, room](Result<std::vector<InboxItem>> items) {
-        auto& executor = self->executor_;
-        executor.post([self, starts, room, items = std::move(items)] {
-          InboxScan& own = self->inbox_scans_[starts ? 1 : 0];
-          const bool good = items.has_value() && self->may_act();
-          const std::size_t count = good ? items->size() : 0;
-          for (std::size_t i = 0; i < count; ++i) self->take((*items)[i]);
-          if (count > 0) own.seen = std::max(own.seen, items->back().id);
-          if (count > 0 && count == room) return self->scan_inbox(starts, items->back().id);
-          own.running = false;
-          if (good && own.all) self->all_scanned(own);
-          if (std::exchange(own.again, false)) self->scan_inbox(starts, 0);
+void Reactor::give_back(const InboxItem& item) {
+  leave(item, false);
+}
+
+/// Nothing is wrong with the store, so it would fail again and again.
+void Reactor::fail(const InboxItem& item, const Error& why) {
+  const Error answer{ErrorCode::internal, "command-set-aside",
+                     "The command failed again and again and was set aside: " + why.message};
+  node_.ports.inbox->failed(
+      {item.id, why.message, written_error(answer)},
+      [weak = weak_from_this(), item, message = why.message](Result<bool> set_aside) {
+        const auto self = weak.lock();
+        if (!self) return;
+        self->executor_.post([self, item, message, gone = set_aside && *set_aside] {
+          self->leave(item, gone);
+          if (!gone) return;
+          self->counters.inbox_set_aside.fetch_add(1, std::memory_order_relaxed);
+          self->node_.ports.observer->note(Level::error, "command-set-aside",
+                                           {{"saga", item.saga.text()},
+                                            {"command", item.kind},
+                                            {"inbox", std::to_string(item.id)},
+                                            {"why", message}});
         });
       });
 }
 
-/// Numbers come out of order: what commits late may be below what was seen. So the usual scan
-/// begins where the last but one of everything ended. One that failed is made again.
-void Reactor::all_scanned(InboxScan& scan) {
-  scan.all_at = executor_.now() + node_.options.due_lookback;
-  scan.from = std::exchange(scan.settled, scan.seen);
-}
-
-/// Its number may be below where the usual scan begins.
-void Reactor::give_back(const InboxItem& item) {
-  taken_.erase(item.id);
-  inbox_scans_[item.kind == "start" ? 1 : 0].scan_all_again();
-}
-
 /// For appends that only settle an item.
 void Reactor::settled(const InboxItem& item, const AppendResult& result) {
-  if (result.outcome == AppendOutcome::fenced || result.outcome == AppendOutcome::abandoned)
-    give_back(item);
-  else
-    taken_.erase(item.id);
+  switch (result.outcome) {
+    case AppendOutcome::blocked:
+    case AppendOutcome::regenerated:
+    case AppendOutcome::fenced:
+    case AppendOutcome::failed:
+    case AppendOutcome::abandoned:
+      return give_back(item);
+    case AppendOutcome::refused:
+      return fail(item, {ErrorCode::internal, "content-refused",
+                         "The database refuses to settle the command."});
+    case AppendOutcome::written:
+    case AppendOutcome::duplicate:
+    case AppendOutcome::unknown:
+    case AppendOutcome::reserved:
+    case AppendOutcome::conflict:
+      return leave(item, true);
+  }
 }
 
 void Reactor::take(const InboxItem& item) {
   // It may have been read before it was settled: then its append is refused, and nothing is lost.
-  if (!epochs_[item.saga.shard()] || !taken_.insert(item.id).second) return;
+  // A shard that is not held any more is read from the beginning by the node that gains it.
+  if (!epochs_[item.saga.shard()] || !taken_.insert(item.id).second) {
+    node_.inbox_taken.fetch_sub(1, std::memory_order_relaxed);
+    return;
+  }
+  if (item.kind != "start") {
+    Lot& lot = lots_[item.saga];
+    ++lot.open;
+    ++lot.given;
+  }
+  // The poll may have been answered long ago: a node that was paused knows neither whether the
+  // shard is still its own nor what time it is.
+  if (!may_act()) return give_back(item);
+  suspects_.test(item.saga.shard()) ? take_carefully(item) : work_on(item);
+}
+
+/// Of a suspect shard: see strikes.cpp.
+void Reactor::take_carefully(const InboxItem& item) {
+  work_carefully({item.saga,
+                  [self = shared_from_this(), item](Task survived) {
+                    self->when_left_[item.id] = std::move(survived);
+                    // It has waited for its turn.
+                    const bool is_ours = self->epochs_[item.saga.shard()] && self->may_act();
+                    is_ours ? self->work_on(item) : self->give_back(item);
+                  },
+                  [self = shared_from_this(), item] { self->strike_out(item); }, [] {}});
+}
+
+void Reactor::work_on(const InboxItem& item) {
   if (item.kind == "start") return take_start(item);
   auto written = read_command(item);
   if (!written) return refuse_command(item, written.error());
   command(item.saga, std::move(written->body),
           [weak = weak_from_this(), item](const Result<Done>& done) {
-            const auto self = weak.lock();
-            if (!self) return;
-            const bool gone = !done && done.error().code == ErrorCode::not_found;
-            const bool unstorable = !done && done.error().reason == "content-refused";
-            if (gone || unstorable) return self->refuse_command(item, done.error());
-            // Refused or done it has left the inbox; anything else, and it is still there.
-            const bool left = done || done.error().code == ErrorCode::conflict ||
-                              done.error().code == ErrorCode::invalid;
-            left ? static_cast<void>(self->taken_.erase(item.id)) : self->give_back(item);
+            if (const auto self = weak.lock()) self->command_done(item, done);
           },
           {item.id, item.node.empty(), std::move(written->idempotency_key)});
 }
 
-/// For what no saga can settle.
+/// What the saga has answered, be it a refusal, has left the inbox with the saga's own append.
+void Reactor::command_done(const InboxItem& item, const Result<Done>& done) {
+  if (done) return leave(item, true);
+  if (done.error().reason == "content-refused") return refuse_command(item, done.error());
+  switch (done.error().code) {
+    case ErrorCode::conflict:
+    case ErrorCode::invalid:
+    case ErrorCode::forbidden:
+      return leave(item, true);
+    case ErrorCode::not_found:
+      return refuse_command(item, done.error());
+    case ErrorCode::internal:
+      return fail(item, done.error());
+    case ErrorCode::overloaded:
+    case ErrorCode::unavailable:
+    case ErrorCode::outcome_unknown:
+    case ErrorCode::fenced:
+      return give_back(item);
+  }
+}
+
+/// For what no saga can settle: by its number alone, with the answer to its sender.
 void Reactor::refuse_command(const InboxItem& item, const Error& why) {
+  counters.inbox_refused.fetch_add(1, std::memory_order_relaxed);
   node_.ports.observer->note(Level::warning, "command-refused",
                              {{"saga", item.saga.text()}, {"why", why.message}});
   Append append;
@@ -136,8 +179,13 @@ void Reactor::refuse_command(const InboxItem& item, const Error& why) {
 void Reactor::take_start(const InboxItem& item) {
   auto start = read_start(item);
   if (!start) return refuse_start(item, start.error());
-  StartRequest chosen = start->request;
-  chosen.version = start->version;
+  begin_start(item, *start, 0);
+}
+
+void Reactor::begin_start(const InboxItem& item, const WrittenStart& start,
+                          std::int64_t generation) {
+  StartRequest chosen = start.request;
+  chosen.version = start.version;
   auto prepared = prepare(chosen);
   if (!prepared) {
     // Registered a moment ago, and not known here yet.
@@ -147,27 +195,26 @@ void Reactor::take_start(const InboxItem& item) {
       refuse_start(item, prepared.error());
     return;
   }
-  auto actor = std::make_shared<SagaActor>();
-  actor->id = item.saga;
-  actor->epoch = *epochs_[item.saga.shard()];
-  actor->program = prepared->program;
-  Start begin{item.saga, prepared->input, chosen.labels, prepared->business_key};
-  begin.accepted_at = item.at;
-  Transition transition = decide(actor->program, {}, stimulus_of(std::move(begin)));
-  if (transition.refused) return refuse_start(item, *transition.refused);
-  Append append = first_append(actor, transition, start->request, *prepared);
-  append.inbox = InboxSettled{item.id, {}};
-  append_first(
-      std::move(append),
-      [self = shared_from_this(), actor, item, effects = std::move(transition.effects)](
-          const AppendResult& result) { self->start_taken(actor, item, result, effects); });
+  Start first{item.saga, prepared->input, chosen.labels, prepared->business_key};
+  first.accepted_at = item.at;
+  first.identity = {generation, chosen.idempotency_key.value_or("")};
+  auto begun = begin(std::move(first), start.request, *prepared);
+  if (!begun) return refuse_start(item, begun.error());
+  begun->append.inbox = InboxSettled{item.id, {}};
+  append_first(std::move(begun->append),
+               [self = shared_from_this(), actor = std::move(begun->actor), item, start, generation,
+                effects = std::move(begun->effects)](const AppendResult& result) {
+                 const bool again = result.outcome == AppendOutcome::regenerated && generation == 0;
+                 if (again) return self->begin_start(item, start, result.generation);
+                 self->start_taken(actor, item, result, effects);
+               });
 }
 
 void Reactor::start_taken(const Actor& actor, const InboxItem& item, const AppendResult& result,
                           const std::vector<Effect>& effects) {
   switch (result.outcome) {
     case AppendOutcome::written:
-      taken_.erase(item.id);
+      leave(item, true);
       counters.starts.fetch_add(1, std::memory_order_relaxed);
       admit_written(actor);
       return written(actor, result, effects, {}, actor->stored_wake);
@@ -176,10 +223,13 @@ void Reactor::start_taken(const Actor& actor, const InboxItem& item, const Appen
     case AppendOutcome::refused:
       return refuse_start(
           item, {ErrorCode::invalid, "INPUT_INVALID", "the database cannot store this input"});
+    case AppendOutcome::blocked:
     case AppendOutcome::reserved:
+    case AppendOutcome::regenerated:
     case AppendOutcome::unknown:
     case AppendOutcome::conflict:
     case AppendOutcome::fenced:
+    case AppendOutcome::failed:
     case AppendOutcome::abandoned:
       give_back(item);  // it is still in the inbox, or somebody else has taken it
   }
@@ -187,52 +237,64 @@ void Reactor::start_taken(const Actor& actor, const InboxItem& item, const Appen
 
 /// Its transaction was told the saga's id, so the saga has to be: it FAILED, and nothing was done.
 void Reactor::refuse_start(const InboxItem& item, const Error& why) {
+  count_refused(why);
+  // After a bug the next reader would trip as well.
   auto written = read_promised_start(item);
-  if (!written) return refuse_command(item, written.error());
-  const StartRequest& request = written->request;
-  Start start{item.saga, request.input, request.labels, request.business_key};
+  if (!written || why.code == ErrorCode::internal) return refuse_without_input(item, why);
+  Start start = promised_start(item, written->request);
   start.refusal = failure_of_start(why);
   append_refused(item, *written, std::move(start));
 }
 
-/// What cannot even be written down is left out.
-void Reactor::refuse_unstorable(const InboxItem& item) {
+/// Nodes were lost over it, so it is not looked into any more: a start is a suspended saga.
+void Reactor::strike_out(const InboxItem& item) {
+  const Quarantine why = repeatedly_lost();
+  const Error error{ErrorCode::internal, why.reason, why.message};
+  if (item.kind != "start") return refuse_command(item, error);
   auto written = read_promised_start(item);
-  if (!written) return refuse_command(item, written.error());
-  Start start{item.saga, nullptr, {}, std::nullopt};
-  start.refusal =
-      failure_of_start({ErrorCode::invalid, "INPUT_INVALID",
-                        "The database cannot store this start; its " +
-                            std::to_string(item.data.size()) + " bytes were left out."});
+  if (!written) return refuse_without_input(item, error);
+  Start start = promised_start(item, written->request);
+  start.quarantine = why;
   append_refused(item, *written, std::move(start));
+}
+
+/// What can be neither read nor written down is left out; the columns say what the start is of.
+void Reactor::refuse_without_input(const InboxItem& item, const Error& why) {
+  counters.inbox_refused.fetch_add(1, std::memory_order_relaxed);
+  Start start{item.saga, nullptr, {}, std::nullopt};
+  start.refusal = failure_of_unreadable_start(item, why);
+  append_refused(item, named_start(item), std::move(start));
 }
 
 void Reactor::append_refused(const InboxItem& item, const WrittenStart& written, Start start) {
   const StartRequest& request = written.request;
   const auto program = registry_.program(request.definition, written.version);
-  if (!program) return refuse_command(item, program.error());
-  auto actor = std::make_shared<SagaActor>();
-  actor->id = item.saga;
-  actor->epoch = epochs_[item.saga.shard()].value_or(Epoch{});
-  actor->program = *program;
+  if (!program) {
+    // It was there when the start was written, so it will be known here.
+    if (program.error().code == ErrorCode::not_found) return give_back(item);
+    return fail(item, program.error());
+  }
   const bool is_whole = !start.input.is_null();
+  const bool is_refused = start.refusal.has_value();
   const Prepared prepared{*program, start.input, json_text(start.input), std::nullopt};
   start.accepted_at = item.at;
-  Transition transition = decide(actor->program, {}, stimulus_of(std::move(start)));
-  Append append = first_append(actor, transition, request, prepared);
+  auto begun = begin(std::move(start), request, prepared);
+  // Settled it would never have been, though its caller has its id.
+  if (!begun) return fail(item, begun.error());
+  Append append = std::move(begun->append);
   // The business key that SQL has reserved is free again; the caller's is the saga's.
-  append.start->keys.clear();
-  if (!is_whole) append.start->asked.input.clear();
+  if (is_refused) append.start->keys.clear();
+  if (!is_whole) append.start->asked = {.hash = sha256_hex(item.data)};
   append.inbox = InboxSettled{item.id, {}};
-  append_first(std::move(append),
-               [weak = weak_from_this(), item, is_whole](const AppendResult& result) {
-                 const auto self = weak.lock();
-                 if (!self) return;
-                 const bool refused = result.outcome == AppendOutcome::refused;
-                 if (refused && is_whole) return self->refuse_unstorable(item);
-                 // The database refuses everything, it seems.
-                 refused ? self->give_back(item) : self->settled(item, result);
-               });
+  append_first(
+      std::move(append), [weak = weak_from_this(), item, is_whole](const AppendResult& result) {
+        const auto self = weak.lock();
+        if (!self) return;
+        if (result.outcome != AppendOutcome::refused || !is_whole)
+          return self->settled(item, result);
+        self->refuse_without_input(
+            item, {ErrorCode::invalid, "content-refused", "The database cannot store this start."});
+      });
 }
 
 }  // namespace backstitch::engine

@@ -17,6 +17,10 @@ void Reactor::command(SagaId saga, StimulusBody body, Settled settled, Origin or
     return settled(Error{ErrorCode::unavailable, "saga-owned-elsewhere",
                          "This node does not hold the saga's shard any more."});
   }
+  if (quarantined_.count(saga) > 0) {
+    return settled(Error{ErrorCode::unavailable, "saga-owned-elsewhere",
+                         "The saga is being read from its log; try again."});
+  }
   if (const auto found = actors_.find(saga); found != actors_.end())
     return stimulate(found->second, std::move(body), std::move(settled), std::move(origin));
   read_logs({saga}, [self = shared_from_this(), saga, origin, body = std::move(body),
@@ -37,11 +41,8 @@ void Reactor::command(SagaId saga, StimulusBody body, Settled settled, Origin or
       // A suspended parent that asked its child whenever the child has told it something would
       // never be done with it.
       const bool is_news = std::holds_alternative<ChildChanged>(body);
-      if (fresh && (is_active((*actor)->state) || !is_news))
-        self->perform(*actor, effects_to_repeat((*actor)->state));
-      // Calls that were on their way when it left memory are answered to nobody.
-      if (fresh && has_call_in_flight((*actor)->state))
-        self->stimulate(*actor, TakenOver{self->node_.options.node});
+      if (fresh && (is_active((*actor)->state) || !is_news)) self->repeat_effects(*actor);
+      if (fresh) self->take_up(*actor, false);
       self->stimulate(*actor, std::move(body), std::move(settled), std::move(origin));
     });
   });
@@ -67,6 +68,11 @@ Result<Reactor::Actor> Reactor::revived(const StoredSaga& stored) {
   return actor;
 }
 
+/// What was asked of other sagas may have been lost on the way.
+void Reactor::repeat_effects(const Actor& actor) {
+  guarded(actor, [&] { perform(actor, effects_to_repeat(actor->state)); });
+}
+
 /// The state is that of the log.
 void Reactor::begin_from(SagaActor& actor, SagaState logged) {
   actor.state = std::move(logged);
@@ -87,15 +93,20 @@ void Reactor::loaded(const StoredSaga& stored, bool taken_over) {
                                {{"saga", stored.id.text()}, {"why", actor.error().message}});
     return;
   }
-  perform(*actor, effects_to_repeat((*actor)->state));
+  repeat_effects(*actor);
   // Who decided the end of a sub-saga may not have lived to tell of it.
   if (taken_over && !is_active((*actor)->state)) tell_parent((*actor)->state);
-  // A scan, too, may meet one with calls on their way: it was lost and found since it was asked
-  // for.
-  if (taken_over || has_call_in_flight((*actor)->state))
-    stimulate(*actor, TakenOver{node_.options.node});
-  else
-    settle(*actor);
+  take_up(*actor, taken_over);
+  settle(*actor);
+}
+
+/// Whichever way a saga comes into memory, it may have been lost since it was asked for: calls that
+/// were on their way are answered to nobody, and a transition that was cut has to go on.
+void Reactor::take_up(const Actor& actor, bool taken_over) {
+  if (taken_over || has_call_in_flight(actor->state))
+    stimulate(actor, TakenOver{node_.options.node, suspects_.test(actor->id.shard())});
+  else if (is_active(actor->state))
+    stimulate(actor, Tick{});
 }
 
 /// An append of this saga was written that its actor here did not live to see.
@@ -104,9 +115,21 @@ void Reactor::look_again(SagaId saga) {
 }
 
 void Reactor::load(const std::vector<SagaId>& ids, bool taken_over, std::function<void()> done) {
+  std::vector<SagaId> at_once;
+  std::vector<SagaId> carefully;
+  for (const auto& id : ids) (suspects_.test(id.shard()) ? carefully : at_once).push_back(id);
+  if (carefully.empty()) return load_at_once(ids, taken_over, std::move(done));
+  load_at_once(at_once, taken_over,
+               [self = shared_from_this(), carefully = std::move(carefully), taken_over,
+                done = std::move(done)] { self->load_carefully(carefully, taken_over, done); });
+}
+
+void Reactor::load_at_once(const std::vector<SagaId>& ids, bool taken_over,
+                           std::function<void()> done) {
   std::vector<SagaId> wanted;
   for (const auto& id : ids) {
-    if (actors_.count(id) == 0 && epochs_[id.shard()] && loading_.insert(id).second)
+    if (actors_.count(id) == 0 && quarantined_.count(id) == 0 && epochs_[id.shard()] &&
+        loading_.insert(id).second)
       wanted.push_back(id);
   }
   if (wanted.empty()) return done();
@@ -117,16 +140,35 @@ void Reactor::load(const std::vector<SagaId>& ids, bool taken_over, std::functio
               auto& executor = self->executor_;
               executor.post([self = std::move(self), asked = std::move(asked), taken_over,
                              done = std::move(done), stored = std::move(stored)] {
-                if (stored) {
-                  for (const auto& saga : *stored) self->loaded(saga, taken_over);
-                }
+                if (stored)
+                  return self->all_loaded(std::make_shared<const std::vector<StoredSaga>>(*stored),
+                                          0, taken_over, asked, done);
                 for (const auto& id : asked) self->loading_.erase(id);
-                if (stored || !taken_over) return done();
+                if (!taken_over) return done();
                 // Nobody else will look for what a dead node had in memory.
-                self->executor_.call_after(self->node_.options.due_scan_every,
-                                           [self, asked, done] { self->load(asked, true, done); });
+                self->executor_.call_after(self->node_.options.due_scan_every, [self, asked, done] {
+                  self->load_at_once(asked, true, done);
+                });
               });
             });
+}
+
+/// A log may be long, so others get their turn between two.
+void Reactor::all_loaded(std::shared_ptr<const std::vector<StoredSaga>> stored, std::size_t from,
+                         bool taken_over, std::vector<SagaId> asked, std::function<void()> done) {
+  const SteadyTime began = executor_.now();
+  for (std::size_t i = from; i < stored->size(); ++i) {
+    if (executor_.now() - began >= turn_max) {
+      executor_.post([self = shared_from_this(), stored = std::move(stored), i, taken_over,
+                      asked = std::move(asked), done = std::move(done)]() mutable {
+        self->all_loaded(std::move(stored), i, taken_over, std::move(asked), std::move(done));
+      });
+      return;
+    }
+    loaded((*stored)[i], taken_over);
+  }
+  for (const auto& id : asked) loading_.erase(id);
+  done();
 }
 
 /// Takes over what the former owner had in memory, page by page.
@@ -148,13 +190,18 @@ void Reactor::revive(std::vector<Shard> shards, SagaId after) {
                                    [self, shards] { self->revive(shards, {}); });
         return;
       }
-      if (due->empty()) return self->ask_parents(shards, {});
+      if (due->empty()) return self->all_revived(shards);
       self->load(*due, true, [self, shards, last = due->back(), more = due->size() == load_page] {
         if (more) return self->revive(shards, last);
-        self->ask_parents(shards, {});
+        self->all_revived(shards);
       });
     });
   });
+}
+
+void Reactor::all_revived(const std::vector<Shard>& shards) {
+  prove_later(shards);
+  ask_parents(shards, {});
 }
 
 /// What a parent and its child had to tell each other may be lost with the former owner. A parent
@@ -179,7 +226,7 @@ void Reactor::ask_parents(std::vector<Shard> shards, SagaId after) {
           if (!self->epochs_[saga.id.shard()] || self->actors_.count(saga.id) > 0) continue;
           const auto parent = self->revived(saga);
           if (!parent) continue;
-          self->perform(*parent, effects_to_repeat((*parent)->state));
+          self->repeat_effects(*parent);
           if (!(*parent)->appending && (*parent)->pending.empty()) self->drop(*parent);
         }
         if (more) self->ask_parents(shards, last);
@@ -229,7 +276,6 @@ void Reactor::scan_due_page(SagaId after) {
 void Reactor::scan_all_again() {
   scanning_all_ = false;
   full_scan_at_ = {};
-  for (auto& scan : inbox_scans_) scan.scan_all_again();
 }
 
 }  // namespace backstitch::engine

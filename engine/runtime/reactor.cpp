@@ -1,6 +1,7 @@
 #include "reactor.hpp"
 
 #include <algorithm>
+#include <utility>
 
 #include <backstitch/base/match.hpp>
 
@@ -11,8 +12,18 @@ namespace {
 
 /// Timers farther away are left to the sweep, which is cheaper than a timer a saga.
 constexpr Duration precise_timer_max{2'500};
-/// After the store has refused even to suspend a saga, or could not be read.
+/// After a log could not be read.
 constexpr Duration content_refused_again{5'000};
+
+bool is_failure(AppendOutcome outcome) {
+  return outcome == AppendOutcome::refused || outcome == AppendOutcome::failed;
+}
+
+Error error_of(AppendOutcome failure) {
+  if (failure == AppendOutcome::failed) return store_failed();
+  return {ErrorCode::invalid, "content-refused",
+          "The database cannot store this; nothing was changed."};
+}
 
 /// Only an answer, a signal or a time can move it, and the answer is not on its way to this node.
 bool may_sleep(const SagaState& state) {
@@ -41,7 +52,8 @@ Reactor::Reactor(Node& node, Registry& registry, std::size_t index)
       index_(index),
       executor_(*node.ports.reactors[index].executor),
       participants_(*node.ports.reactors[index].participants),
-      journal_(*node.ports.store, index, executor_, node.options.batch_max) {}
+      journal_(*node.ports.store, index, Lanes{node.ports.reactors.size()}, executor_,
+               node.options.batch_max, node.blocked_keys) {}
 
 Reactor::~Reactor() = default;
 
@@ -72,37 +84,38 @@ void Reactor::decide_next(const Actor& actor) {
   while (!actor->pending.empty() && !actor->appending && !actor->dropped && may_act()) {
     SagaActor::Pending next = std::move(actor->pending.front());
     actor->pending.pop_front();
-    try {
+    bool is_done = false;
+    guarded(actor, [&] {
       look_up_services(*actor);
       SagaActor::Refusal refusal = refusal_of(next.body);
       Stimulus stimulus = stimulus_of(std::move(next.body));
       stimulus.queued = actor->queued_calls();
       stimulus.idempotency_key = next.origin.idempotency_key;
       Transition transition = decide(actor->program, std::move(actor->state), stimulus);
-      decided(actor, std::move(transition), std::move(next), std::move(refusal));
-    } catch (const InvariantViolation& bug) {
-      // One saga that trips over a bug of ours must not take the others along.
-      node_.ports.observer->note(Level::error, "saga-invariant-broken",
-                                 {{"saga", actor->id.text()}, {"what", bug.what()}});
-      if (next.settled) next.settled(Error{ErrorCode::internal, "internal", bug.what()});
-      drop(actor);
-    }
+      decided(actor, std::move(transition), next, std::move(refusal));
+      is_done = true;
+    });
+    if (!is_done && next.settled)
+      next.settled(Error{ErrorCode::internal, "internal", "The engine tripped over a bug."});
   }
 }
 
-void Reactor::decided(const Actor& actor, Transition transition, SagaActor::Pending cause,
+void Reactor::decided(const Actor& actor, Transition transition, SagaActor::Pending& cause,
                       SagaActor::Refusal refusal) {
   const Sequence before{transition.next.sequence.get() -
                         static_cast<std::int64_t>(transition.events.size())};
   auto records = records_of(transition);
+  actor->notices = notices_of(*actor->program.definition, transition);
   actor->state = std::move(transition.next);
+  actor->unfinished = transition.cut;
   withdraw_unwanted(*actor);
   actor->wake = next_wake(actor->state);
   const Result<Done> answer = transition.refused ? Result<Done>(*transition.refused)
                                                  : Result<Done>(Done{transition.repeated});
   if (cause.origin.inbox == 0 && records.empty()) {
-    if (cause.settled) cause.settled(answer);
+    if (const auto settled = std::exchange(cause.settled, {})) settled(answer);
     perform(actor, transition.effects);
+    go_on(*actor);
     return settle(actor);
   }
   const bool sleeping = !records.empty() && falls_asleep(actor);
@@ -124,48 +137,43 @@ void Reactor::decided(const Actor& actor, Transition transition, SagaActor::Pend
     actor->stored_wake = append.row->wake_at.has_value();
   }
   actor->appending = true;
-  journal_.append(std::move(append),
-                  [self = shared_from_this(), actor, effects = std::move(transition.effects),
-                   settled = answered_with(answer, std::move(cause.settled)),
-                   refusal = std::move(refusal), sleeping](const AppendResult& result) {
-                    if (result.outcome == AppendOutcome::refused)
-                      return self->content_refused(actor, settled, refusal);
-                    self->written(actor, result, effects, settled, sleeping);
-                  });
+  const auto tries = refusal.again ? Journal::Tries::once : Journal::Tries::until_judged;
+  journal_.append(
+      std::move(append),
+      [self = shared_from_this(), actor, effects = std::move(transition.effects),
+       settled = answered_with(answer, std::move(cause.settled)), refusal = std::move(refusal),
+       sleeping](const AppendResult& result) {
+        if (is_failure(result.outcome))
+          return self->content_refused(actor, settled, refusal, result.outcome);
+        self->written(actor, result, effects, settled, sleeping);
+      },
+      tries);
 }
 
 /// What was decided never was: the saga is as its log has it. It stays `appending` until that is
 /// read, so nothing else is decided meanwhile.
 void Reactor::content_refused(const Actor& actor, const Settled& settled,
-                              const SagaActor::Refusal& refusal) {
+                              const SagaActor::Refusal& refusal, AppendOutcome outcome) {
   node_.ports.observer->note(Level::error, "content-refused",
                              {{"saga", actor->id.text()}, {"step", refusal.suspends.path}});
-  read_logs({actor->id}, [self = shared_from_this(), actor, settled,
-                          refusal](Result<std::vector<StoredSaga>> stored) {
-    self->executor_.post([self, actor, settled, refusal, stored = std::move(stored)] {
+  read_logs({actor->id}, [self = shared_from_this(), actor, settled, refusal,
+                          outcome](Result<std::vector<StoredSaga>> stored) {
+    self->executor_.post([self, actor, settled, refusal, outcome, stored = std::move(stored)] {
       if (!stored && !actor->dropped) {
-        self->executor_.call_after(content_refused_again, [self, actor, settled, refusal] {
-          self->content_refused(actor, settled, refusal);
+        self->executor_.call_after(content_refused_again, [self, actor, settled, refusal, outcome] {
+          self->content_refused(actor, settled, refusal, outcome);
         });
         return;
       }
       actor->appending = false;
-      if (settled && (refusal.is_command || actor->dropped))
-        settled(Error{ErrorCode::invalid, "content-refused",
-                      "The database cannot store this; nothing was changed."});
+      if (settled && (refusal.is_command || actor->dropped)) settled(error_of(outcome));
       if (actor->dropped || stored->empty()) return self->lost(actor, "refused by the store");
       self->go_back_to_log(actor, stored->front());
       if (actor->dropped) return;
       if (!refusal.is_command && !refusal.again)
         actor->pending.push_front({refusal.suspends, {}, {}, {}});
-      // The database refuses everything, it seems: for as long as it does, the saga stands still.
-      if (refusal.again) {
-        self->executor_.call_after(content_refused_again, [weak = self->weak_from_this(), actor,
-                                                           suspends = refusal.suspends] {
-          if (const auto alive = weak.lock()) alive->stimulate(actor, suspends);
-        });
-        return;
-      }
+      // Whether it is the saga or the database, not even its suspension can be written.
+      if (refusal.again) return self->set_aside(actor);
       self->decide_next(actor);
       self->settle(actor);
     });
@@ -173,6 +181,7 @@ void Reactor::content_refused(const Actor& actor, const Settled& settled,
 }
 
 void Reactor::go_back_to_log(const Actor& actor, const StoredSaga& stored) {
+  actor->notices.clear();
   auto folded = folded_log(registry_, stored);
   if (!folded || folded->state.sequence >= actor->state.sequence)
     return lost(actor, "refused by the store");
@@ -182,7 +191,7 @@ void Reactor::go_back_to_log(const Actor& actor, const StoredSaga& stored) {
 /// Decides whether the saga leaves memory with the append that is being made.
 bool Reactor::falls_asleep(const Actor& actor) {
   actor->sleeps_until.reset();
-  if (!may_sleep(actor->state)) return false;
+  if (actor->unfinished || !may_sleep(actor->state)) return false;
   std::optional<TimePoint> until = actor->wake;
   if (!effects_to_repeat(actor->state).empty())
     until = std::min(until.value_or(TimePoint::max()), now() + child_look_every);
@@ -193,6 +202,12 @@ bool Reactor::falls_asleep(const Actor& actor) {
 
 void Reactor::written(const Actor& actor, const AppendResult& result,
                       const std::vector<Effect>& effects, const Settled& settled, bool sleeping) {
+  guarded(actor, [&] { go_on_from(actor, result, effects, settled, sleeping); });
+}
+
+void Reactor::go_on_from(const Actor& actor, const AppendResult& result,
+                         const std::vector<Effect>& effects, const Settled& settled,
+                         bool sleeping) {
   actor->appending = false;
   counters.appends.store(journal_.appends(), std::memory_order_relaxed);
   counters.commits.store(journal_.commits(), std::memory_order_relaxed);
@@ -205,6 +220,9 @@ void Reactor::written(const Actor& actor, const AppendResult& result,
                                                                   : "store closed";
     return lost(actor, why);
   }
+  node_.set_aside.remove(actor->id);
+  for (const auto& notice : std::exchange(actor->notices, {}))
+    notice.tell(*node_.ports.observer, actor->id);
   if (settled) settled(Done{});
   if (actor->dropped) return look_again(actor->id);
   // A callback that came too late is recorded after the end.
@@ -213,10 +231,19 @@ void Reactor::written(const Actor& actor, const AppendResult& result,
   actor->ended = ended;
   answer_waiters(*actor);
   perform(actor, effects);
+  go_on(*actor);
   decide_next(actor);
   if (actor->appending || actor->dropped) return;
   if (sleeping) return drop(actor);
   settle(actor);
+}
+
+/// What was cut comes before whatever waits. Should the node be lost, the one that takes the saga
+/// over goes on.
+void Reactor::go_on(SagaActor& actor) {
+  if (!std::exchange(actor.unfinished, false)) return;
+  counters.transitions_cut.fetch_add(1, std::memory_order_relaxed);
+  actor.pending.push_front({Tick{}, {}, {}, {}});
 }
 
 /// Nothing is on its way for this saga: what now?
@@ -238,6 +265,7 @@ void Reactor::put_to_sleep(const Actor& actor) {
   actor->appending = true;
   journal_.append(std::move(append),
                   [self = shared_from_this(), actor](const AppendResult& result) {
+                    if (is_failure(result.outcome)) return self->set_aside(actor);
                     self->written(actor, result, {}, {}, true);
                   });
 }

@@ -4,6 +4,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include <backstitch/engine/machine/masking.hpp>
 #include <backstitch/engine/runtime/look_up.hpp>
 
 #include "reactor.hpp"
@@ -19,6 +20,12 @@ Error not_taken_up(SagaId saga) {
           "The start of " + saga.text() + " has not been taken up yet; try again."};
 }
 
+/// Then it is read from its log, on a thread of the store's.
+bool is_long_to_mask(const SagaActor& actor) {
+  const bool masks = actor.program.definition->taints != nullptr || !actor.state.sensitive.empty();
+  return masks && actor.state.bytes > masked_at_once_max;
+}
+
 bool at_rest(SagaStatus status) {
   return is_terminal(status) || status == SagaStatus::suspended;
 }
@@ -26,11 +33,17 @@ bool at_rest(SagaStatus status) {
 }  // namespace
 
 /// The state of an actor runs ahead of the log while its append is on the way.
-std::optional<Json> Reactor::resident_view(SagaId saga) const {
+std::optional<Result<Json>> Reactor::resident_view(SagaId saga) const {
   const auto found = actors_.find(saga);
   if (found == actors_.end() || found->second->appending || !may_act()) return std::nullopt;
-  const SagaActor& actor = *found->second;
-  return engine::view(*actor.program.definition, actor.state, actor.queued_calls());
+  if (is_long_to_mask(*found->second)) return std::nullopt;
+  return view_of(*found->second);
+}
+
+Result<Json> Reactor::view_of(const SagaActor& actor) const {
+  return attempted(actor.id, [&]() -> Result<Json> {
+    return engine::view(actor.program, actor.state, actor.queued_calls());
+  });
 }
 
 void Reactor::view(SagaId saga, ViewDone done) {
@@ -89,21 +102,29 @@ void Reactor::read_promised(SagaId saga, ReadDone done) {
 }
 
 void Reactor::read_view(SagaId saga, std::function<void(Result<Reading>)> done) {
-  read(saga, [done = std::move(done)](Result<FoldedLog> folded) {
+  read(saga, [self = shared_from_this(), saga, done = std::move(done)](Result<FoldedLog> folded) {
     if (!folded) return done(std::move(folded).error());
-    Reading reading{folded->state.status, engine::view(*folded->program.definition, folded->state)};
-    if (folded->state.sequence == Sequence{}) reading.view["steps"] = Json::array();
-    done(std::move(reading));
+    done(self->attempted(saga, [&]() -> Result<Reading> {
+      Reading reading{folded->state.status, engine::view(folded->program, folded->state)};
+      if (folded->state.sequence == Sequence{}) reading.view["steps"] = Json::array();
+      return reading;
+    }));
   });
 }
 
 void Reactor::plan(SagaId saga, StimulusBody body,
                    std::function<void(Result<explore::Plan>)> done) {
-  read(saga, [saga, present = now(), body = std::move(body),
+  read(saga, [self = shared_from_this(), saga, present = now(), body = std::move(body),
               done = std::move(done)](Result<FoldedLog> folded) mutable {
     if (!folded) return done(std::move(folded).error());
     if (folded->state.sequence == Sequence{}) return done(not_taken_up(saga));
-    done(explore::plan_of(folded->program, std::move(folded->state), std::move(body), present));
+    auto queued = self->node_.workers().submit([self, saga, folded = std::move(*folded),
+                                                body = std::move(body), present, done]() mutable {
+      done(self->attempted(saga, [&] {
+        return explore::plan_of(folded.program, std::move(folded.state), std::move(body), present);
+      }));
+    });
+    if (!queued) done(std::move(queued).error());
   });
 }
 
@@ -182,11 +203,13 @@ void Reactor::answer_waiters(const SagaActor& actor) {
   const auto waiting = std::move(found->second);
   waiters_.erase(found);
   waiter_count_ -= waiting.size();
-  const Json view = engine::view(*actor.program.definition, actor.state, actor.queued_calls());
-  for (const auto& [number, waiter] : waiting) {
-    executor_.cancel(waiter.timer);
-    waiter.done(view);
+  for (const auto& [number, waiter] : waiting) executor_.cancel(waiter.timer);
+  if (is_long_to_mask(actor)) {
+    for (const auto& [number, waiter] : waiting) view(actor.id, waiter.done);
+    return;
   }
+  const Result<Json> view = view_of(actor);
+  for (const auto& [number, waiter] : waiting) waiter.done(view);
 }
 
 }  // namespace backstitch::engine

@@ -10,14 +10,15 @@
 
 #include <nlohmann/json.hpp>
 
-#include "pins.hpp"
+#include <backstitch/engine/machine/pins.hpp>
 
 namespace backstitch::engine {
 namespace {
 
 struct Version {
-  StoredDefinition stored;
+  std::shared_ptr<const StoredDefinition> stored;
   std::shared_ptr<const dsl::Definition> definition;
+  bool expects_callbacks = false;
 };
 
 /// Everything known at one moment; never changed once published.
@@ -33,7 +34,7 @@ struct Snapshot {
     const auto versions = definitions.find(name);
     if (versions == definitions.end()) return nullptr;
     const auto found = versions->second.find(version);
-    return found == versions->second.end() ? nullptr : &found->second.stored;
+    return found == versions->second.end() ? nullptr : found->second.stored.get();
   }
 };
 
@@ -41,12 +42,6 @@ Error no_definition(std::string_view name, std::optional<std::int64_t> version) 
   return {ErrorCode::not_found, "definition-not-found",
           "No definition `" + std::string(name.substr(0, 128)) + "`" +
               (version ? " version " + std::to_string(*version) : "") + " is registered."};
-}
-
-Json findings_json(const std::vector<dsl::Finding>& findings) {
-  Json list = Json::array();
-  for (const auto& finding : findings) list.push_back(to_json(finding));
-  return list;
 }
 
 void as_warnings(std::vector<dsl::Finding>& findings) {
@@ -78,8 +73,9 @@ bool asks_for_callback(const Json& node) {
 }  // namespace
 
 struct Registry::Impl : std::enable_shared_from_this<Registry::Impl> {
-  Impl(Catalog& where, const Options& given)
+  Impl(Catalog& where, const Options& given, Workers& pool)
       : catalog(where),
+        workers(pool),
         options(given),
         callback_base(std::make_shared<const std::string>(given.callback_base)),
         snapshot(std::make_shared<const Snapshot>()) {}
@@ -89,7 +85,12 @@ struct Registry::Impl : std::enable_shared_from_this<Registry::Impl> {
   /// Merges what changed into a new snapshot. Changes may be applied twice.
   void merge(CatalogContent content) {
     const std::lock_guard lock(merging);
-    auto next = std::make_shared<Snapshot>(*current());
+    const auto known = current();
+    if (content.definitions.empty() && content.services.empty() &&
+        content.revision <= known->revision) {
+      return;
+    }
+    auto next = std::make_shared<Snapshot>(*known);
     for (auto& stored : content.definitions) {
       tell_of_callback(stored);
       merge_definition(*next, std::move(stored));
@@ -118,14 +119,19 @@ struct Registry::Impl : std::enable_shared_from_this<Registry::Impl> {
     if (!version.definition) {
       version.definition =
           with_pins(dsl::parse_definition(stored.document).definition, stored.pins);
+      version.expects_callbacks = asks_for_callback(dsl::stored_json(stored.document));
     }
     if (stored.active) {
       const auto before = next.active.find(stored.name);
-      if (before != next.active.end())
-        next.definitions[stored.name][before->second].stored.active = false;
+      if (before != next.active.end()) {
+        auto& replaced = next.definitions[stored.name][before->second].stored;
+        auto inactive = std::make_shared<StoredDefinition>(*replaced);
+        inactive->active = false;
+        replaced = std::move(inactive);
+      }
       next.active[stored.name] = stored.version;
     }
-    version.stored = std::move(stored);
+    version.stored = std::make_shared<const StoredDefinition>(std::move(stored));
   }
 
   dsl::CheckContext check_context() const {
@@ -166,17 +172,18 @@ struct Registry::Impl : std::enable_shared_from_this<Registry::Impl> {
   }
 
   /// What the checker says of a service, and what it would change for registered definitions.
-  std::vector<dsl::Finding> check_service(const std::string& name, const dsl::Service& service,
-                                          const Json& document) const {
+  std::vector<dsl::Finding> check_service(const std::string& name,
+                                          const dsl::ParsedService& parsed) const {
     const auto known = current();
-    auto findings = dsl::check_service(service);
+    auto findings = dsl::check_service(parsed, name, options.environment);
     const auto stored = known->services.find(name);
-    if (stored != known->services.end() && dsl::stored_json(stored->second.document) == document)
+    if (stored != known->services.end() &&
+        dsl::stored_json(stored->second.document) == parsed.document)
       as_warnings(findings);
     for (const auto& [definition, versions] : known->definitions) {
       for (const auto& [number, version] : versions) {
         if (!version.definition) continue;
-        for (auto& finding : dsl::check_service_use(*version.definition, name, service))
+        for (auto& finding : dsl::check_service_use(*version.definition, name, *parsed.service))
           findings.push_back(std::move(finding));
       }
     }
@@ -192,21 +199,34 @@ struct Registry::Impl : std::enable_shared_from_this<Registry::Impl> {
     });
   }
 
+  /// Checks once more after a look into the catalogue: what a document names may have been
+  /// registered at another node a moment ago.
+  template <class T>
+  void check_again(std::function<void()> check, std::function<void(Result<T>)> done) {
+    refresh([self = shared_from_this(), check = std::move(check),
+             done = std::move(done)](const Result<Done>&) {
+      auto queued = self->workers.submit(check);
+      if (!queued) done(std::move(queued).error());
+    });
+  }
+
   Registration validated(std::string_view text) const;
   void put(const dsl::Parsed& parsed, bool activate,
            std::function<void(Result<Registration>)> done);
 
   Catalog& catalog;
+  Workers& workers;
   Options options;
   std::shared_ptr<const std::string> callback_base;
+  std::shared_ptr<const std::string> key_secret;
   std::function<void(const std::string&)> first_callback;
   std::mutex merging;  ///< of what follows, and of `first_callback`
   std::atomic<std::shared_ptr<const Snapshot>> snapshot;
   std::atomic<std::uint64_t> service_changes{0};
 };
 
-Registry::Registry(Catalog& catalog, const Options& options)
-    : impl_(std::make_shared<Impl>(catalog, options)) {}
+Registry::Registry(Catalog& catalog, const Options& options, Workers& workers)
+    : impl_(std::make_shared<Impl>(catalog, options, workers)) {}
 Registry::~Registry() = default;
 
 Result<Program> Registry::program(std::string_view name,
@@ -223,7 +243,11 @@ Result<Program> Registry::program(std::string_view name,
                  "The stored definition " + std::string(name) +
                      " cannot be read by this version of the engine."};
   }
-  return Program{found->second.definition, known->services_by_name, impl_->callback_base};
+  Program program{found->second.definition, known->services_by_name, impl_->callback_base,
+                  impl_->key_secret};
+  program.expects_callbacks = found->second.expects_callbacks;
+  program.transition_steps_max = impl_->options.transition_steps_max;
+  return program;
 }
 
 std::shared_ptr<const ServiceMap> Registry::services_by_name() const {
@@ -253,24 +277,24 @@ Registration Registry::Impl::validated(std::string_view text) const {
   return registration;
 }
 
-void Registry::validate(std::string text, std::function<void(Registration)> done) {
+void Registry::validate(std::string text, std::function<void(Result<Registration>)> done) {
   Registration registration = impl_->validated(text);
   if (!has_errors(registration.findings)) return done(std::move(registration));
-  // What it names may have been registered at another node a moment ago.
-  impl_->refresh([impl = impl_, text = std::move(text),
-                  done = std::move(done)](const Result<Done>&) { done(impl->validated(text)); });
+  impl_->check_again<Registration>(
+      [impl = impl_, text = std::move(text), done] { done(impl->validated(text)); }, done);
 }
 
 void Registry::register_definition(std::string text, bool activate,
                                    std::function<void(Result<Registration>)> done) {
   const auto parsed = impl_->check(text, impl_->check_context());
   if (!has_errors(parsed.findings)) return impl_->put(parsed, activate, std::move(done));
-  impl_->refresh([impl = impl_, text = std::move(text), activate,
-                  done = std::move(done)](const Result<Done>&) mutable {
-    const auto again = impl->check(text, impl->check_context());
-    if (has_errors(again.findings)) return done(registration_of(again));
-    impl->put(again, activate, std::move(done));
-  });
+  impl_->check_again<Registration>(
+      [impl = impl_, text = std::move(text), activate, done] {
+        const auto again = impl->check(text, impl->check_context());
+        if (has_errors(again.findings)) return done(registration_of(again));
+        impl->put(again, activate, done);
+      },
+      done);
 }
 
 /// @pre without errors
@@ -282,7 +306,7 @@ void Registry::Impl::put(const dsl::Parsed& parsed, bool activate,
   stored.version = registration.version;
   stored.hash = registration.hash;
   stored.document = json_text(parsed.definition->document);
-  stored.findings = findings_json(registration.findings).dump();
+  stored.findings = json_list(dsl::shown(registration.findings).list).dump();
   stored.pins = pins_of(*parsed.definition, check_context().definition);
   catalog.put_definition(std::move(stored), activate,
                          [impl = shared_from_this(), registration = std::move(registration),
@@ -311,17 +335,15 @@ void Registry::activate(std::string name, std::int64_t version,
 
 void Registry::put_service(std::string name, std::string text,
                            std::function<void(Result<ServiceRegistration>)> done) {
+  if (!dsl::is_service_name(name)) {
+    return done(Error{ErrorCode::invalid, "service-name-invalid",
+                      "The name of a service consists of letters, digits, `.`, `_` and `-`, at "
+                      "most 128, and begins with a letter or digit."});
+  }
   auto parsed = dsl::parse_service(text);
   ServiceRegistration registration{PutOutcome::created, std::move(parsed.findings)};
-  if (parsed.service && !parsed.service->local && impl_->options.environment.refuse_url) {
-    const std::string refused = impl_->options.environment.refuse_url(parsed.service->base_url);
-    if (!refused.empty()) {
-      registration.findings.push_back(
-          {"E303", dsl::Severity::error, "/baseUrl", 1, 1, refused, ""});
-    }
-  }
   if (parsed.service) {
-    auto found = impl_->check_service(name, *parsed.service, parsed.document);
+    auto found = impl_->check_service(name, parsed);
     std::move(found.begin(), found.end(), std::back_inserter(registration.findings));
   }
   if (has_errors(registration.findings)) return done(std::move(registration));
@@ -336,8 +358,8 @@ void Registry::put_service(std::string name, std::string text,
       });
 }
 
-std::vector<StoredDefinition> Registry::definitions() const {
-  std::vector<StoredDefinition> list;
+std::vector<std::shared_ptr<const StoredDefinition>> Registry::definitions() const {
+  std::vector<std::shared_ptr<const StoredDefinition>> list;
   const auto known = impl_->current();
   for (const auto& [name, versions] : known->definitions) {
     for (const auto& [number, version] : versions) list.push_back(version.stored);
@@ -355,7 +377,11 @@ std::vector<StoredService> Registry::services() const {
 void Registry::on_first_callback(std::function<void(const std::string&)> told) {
   const std::lock_guard lock(impl_->merging);
   impl_->first_callback = std::move(told);
-  for (const auto& stored : definitions()) impl_->tell_of_callback(stored);
+  for (const auto& stored : definitions()) impl_->tell_of_callback(*stored);
+}
+
+void Registry::set_key_secret(std::string secret) {
+  impl_->key_secret = std::make_shared<const std::string>(std::move(secret));
 }
 
 void Registry::set_callback_base(std::string url) {

@@ -70,6 +70,12 @@ Error saga_not_found(SagaId saga) {
   return {ErrorCode::not_found, "saga-not-found", "There is no saga " + saga.text() + "."};
 }
 
+Error store_failed() {
+  return {ErrorCode::unavailable, "store-failed",
+          "The database refused the statement; the log of the server says why, and an operator has "
+          "to look at it."};
+}
+
 Result<Program> program_of(const Registry& registry, const StoredSaga& stored) {
   if (stored.events.empty()) return corrupt(stored.id, "is empty");
   const auto first = decode(stored.events.front());
@@ -138,7 +144,8 @@ std::optional<AuditEntry> audit_of(const StimulusBody& body) {
             [](const Callback&) { return std::optional<AuditEntry>{}; },
             [](const ChildChanged&) { return std::optional<AuditEntry>{}; },
             [](const UndoneByParent&) { return std::optional<AuditEntry>{}; },
-            [](const ContentRefused&) { return std::optional<AuditEntry>{}; }},
+            [](const ContentRefused&) { return std::optional<AuditEntry>{}; },
+            [](const Quarantine&) { return std::optional<AuditEntry>{}; }},
       body);
 }
 

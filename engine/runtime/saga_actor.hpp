@@ -12,6 +12,7 @@
 #include <backstitch/engine/runtime/registry.hpp>
 
 #include "call_queue.hpp"
+#include "notices.hpp"
 
 namespace backstitch::engine {
 
@@ -54,7 +55,9 @@ struct SagaActor {
   Program program;
   SagaState state;
   bool appending = false;
+  bool unfinished = false;        ///< its last transition was cut, and goes on after its append
   bool dropped = false;           ///< no longer this reactor's: nothing more is done with it
+  std::vector<Notice> notices;    ///< of the append in flight; told when it is committed
   std::deque<Pending> pending;    ///< bounded by pending_max
   std::vector<Queued> queued;     ///< at most one a phase of an open step
   std::optional<TimePoint> wake;  ///< when the machine wants a Tick
@@ -80,6 +83,8 @@ std::optional<RowChange> row_change(const SagaActor& actor, bool sleeping);
 /// The events of a transition as log rows; the last has the state's sequence.
 std::vector<EventRecord> records_of(const Transition& transition);
 Error saga_not_found(SagaId saga);
+/// Of an append that the store failed at, for whatever reason.
+Error store_failed();
 /// A log with the program it runs by.
 struct FoldedLog {
   Program program;

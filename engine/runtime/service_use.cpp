@@ -62,12 +62,12 @@ void count_service_use(const Registry& registry, SagaReader& reader, const std::
                        std::function<void(Result<ServiceUse>)> done) {
   std::set<std::pair<std::string, std::int64_t>> users;
   for (const auto& stored : registry.definitions()) {
-    const auto program = registry.program(stored.name, stored.version);
+    const auto program = registry.program(stored->name, stored->version);
     if (!program) continue;
     const auto& services = program->definition->services;
     const bool uses = std::any_of(services.begin(), services.end(),
                                   [&](const auto& one) { return one.second.use == service; });
-    if (uses) users.emplace(stored.name, stored.version);
+    if (uses) users.emplace(stored->name, stored->version);
   }
   std::make_shared<Count>(reader, std::move(users), std::move(done))->next_page(std::nullopt);
 }

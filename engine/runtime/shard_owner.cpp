@@ -12,6 +12,11 @@ constexpr Duration drain_margin{1'000};
 constexpr std::size_t everything = std::numeric_limits<std::size_t>::max();
 constexpr std::uint64_t not_given_up = std::numeric_limits<std::uint64_t>::max();
 
+/// An engine without a listener has none.
+std::string address_of(const Namesake& namesake) {
+  return namesake.address.empty() ? "an unknown address" : namesake.address;
+}
+
 }  // namespace
 
 void ShardOwner::open(std::function<void(Result<Done>)> done) {
@@ -33,7 +38,7 @@ void ShardOwner::renew() {
   const SteadyTime asked = executor_.now();
   const Options& options = node_.options;
   node_.ports.leases->renew(
-      {options.node, options.lease, released_ ? 0 : options.shards_max, first_, options.address},
+      {node_.identity, options.lease, released_ ? 0 : options.shards_max, first_, options.address},
       [self = shared_from_this(), asked, number = ++renewals_](Result<LeaseAnswer> answer) {
         // The moment of the answer counts for the clock, not when a reactor gets to it.
         const SteadyTime received = self->executor_.now();
@@ -59,8 +64,10 @@ void ShardOwner::answered(Result<LeaseAnswer> answer, std::uint64_t number, Stea
     again(retry_every);
     return release_if_left();
   }
+  if (answer->namesake) return on_namesake(*answer->namesake);
+  const bool lapsed = executor_.now() >= act_until_;
   // All reactors have stopped acting, and begin again from the logs.
-  if (executor_.now() >= act_until_) {
+  if (lapsed) {
     node_.clock.restart();
     leaving_.reset();
   }
@@ -72,12 +79,16 @@ void ShardOwner::answered(Result<LeaseAnswer> answer, std::uint64_t number, Stea
   std::erase_if(gone_, [&](const auto& one) { return one.second < number; });
   std::erase_if(answer->held, [&](const auto& lease) { return gone_.contains(lease.shard); });
   // The lease began when the database answered, at the earliest when it was asked.
-  act_until_ = asked + node_.options.lease * 2 / 3;
+  act_until_ = asked + node_.options.acting_time();
+  if (lapsed)
+    node_.term.restart(act_until_);
+  else
+    node_.term.extend(act_until_);
   held_ = std::move(answer->held);
   for (std::size_t i = 0; i < reactors_.size(); ++i) {
     node_.ports.reactors[i].executor->post(
-        [reactor = reactors_[i], held = held_, until = act_until_] {
-          reactor->set_shards(held, until);
+        [reactor = reactors_[i], held = held_, term = node_.term.number()] {
+          reactor->set_shards(held, term);
         });
   }
   first_ = false;
@@ -85,6 +96,47 @@ void ShardOwner::answered(Result<LeaseAnswer> answer, std::uint64_t number, Stea
   hand_over(released_ ? everything : answer->surplus);
   again(held_.empty() ? retry_every : node_.options.lease_renewal);
   release_if_left();
+}
+
+/// Its process may have been lost together with its machine, which leaves the sessions open: then
+/// the lease is not renewed again.
+void ShardOwner::on_namesake(const Namesake& namesake) {
+  if (!first_) return on_superseded(namesake);
+  if (!namesake_renewed_at_) {
+    namesake_renewed_at_ = namesake.renewed_at;
+    node_.ports.observer->note(Level::warning, "node-name-held",
+                               {{"node", node_.identity.name}, {"address", namesake.address}});
+  }
+  if (*namesake_renewed_at_ == namesake.renewed_at) {
+    again(retry_every);
+    return release_if_left();
+  }
+  closed_ = true;
+  fail_opening({ErrorCode::conflict, "node-name-taken",
+                "The node name `" + node_.identity.name + "` is in use by a process at " +
+                    address_of(namesake) + "; give this one a name of its own with --node."});
+  if (released_) released_();
+}
+
+/// This process has been shut out: what it still holds in memory is not its own.
+void ShardOwner::on_superseded(const Namesake& namesake) {
+  closed_ = true;
+  act_until_ = {};
+  node_.term.extend(act_until_);
+  const std::string what = "a later process at " + address_of(namesake) +
+                           " has taken over the node name `" + node_.identity.name + "`";
+  node_.ports.observer->note(
+      Level::error, "node-superseded",
+      {{"node", node_.identity.name}, {"address", namesake.address}, {"what", what}});
+  fail_opening(
+      {ErrorCode::conflict, "node-superseded", "This process was shut out: " + what + "."});
+  if (released_) return released_();
+  if (node_.ports.supervisor != nullptr)
+    node_.ports.supervisor->end_process(EndCause::must_not_run, "node-superseded", what);
+}
+
+void ShardOwner::fail_opening(const Error& error) {
+  if (const auto opened = std::exchange(opened_, nullptr)) opened(error);
 }
 
 /// Behind the posts of the renewal, so that every reactor knows its shards before a start comes in.
@@ -140,24 +192,22 @@ void ShardOwner::give_up(std::vector<Shard> shards) {
   }
   release_if_left();
   if (closed_) return;
-  node_.ports.leases->give_up(node_.options.node, shards,
-                              [self = shared_from_this(), shards](const Result<Done>& given_up) {
-                                self->executor_.post([self, shards, given_up] {
-                                  if (!given_up) {
-                                    self->executor_.call_after(
-                                        retry_every, [weak = std::weak_ptr(self), shards] {
-                                          if (const auto alive = weak.lock())
-                                            alive->give_up(shards);
-                                        });
-                                    return;
-                                  }
-                                  for (const Shard shard : shards)
-                                    self->gone_[shard] = self->renewals_;
-                                });
-                              });
+  node_.ports.leases->give_up(
+      node_.identity, shards, [self = shared_from_this(), shards](const Result<Done>& given_up) {
+        self->executor_.post([self, shards, given_up] {
+          if (!given_up) {
+            self->executor_.call_after(retry_every, [weak = std::weak_ptr(self), shards] {
+              if (const auto alive = weak.lock()) alive->give_up(shards);
+            });
+            return;
+          }
+          for (const Shard shard : shards) self->gone_[shard] = self->renewals_;
+        });
+      });
 }
 
 void ShardOwner::close(std::function<void()> done) {
+  if (closed_) return done();
   released_ = std::move(done);
   hand_over(everything);
   // Others are to know at once that this node wants no shards any more.
@@ -175,8 +225,7 @@ void ShardOwner::release_if_left() {
 void ShardOwner::release() {
   if (closed_) return;
   closed_ = true;
-  node_.ports.leases->release(node_.options.node,
-                              [done = released_](const Result<Done>&) { done(); });
+  node_.ports.leases->release(node_.identity, [done = released_](const Result<Done>&) { done(); });
 }
 
 }  // namespace backstitch::engine

@@ -3,6 +3,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <vector>
 
 #include "reactor.hpp"
@@ -10,15 +11,15 @@
 namespace backstitch::engine {
 
 /// Keeps this node's leases: renews them, tells the reactors which shards they hold and until when
-/// they may act, measures the database's clock on the way. Runs on the first reactor's thread.
+/// they may act, measures the database's clock on the way. Runs on Ports::upkeep, where its members
+/// are called.
 class ShardOwner : public std::enable_shared_from_this<ShardOwner> {
  public:
   ShardOwner(Node& node, std::vector<std::shared_ptr<Reactor>> reactors)
-      : node_(node),
-        reactors_(std::move(reactors)),
-        executor_(*node.ports.reactors.front().executor) {}
+      : node_(node), reactors_(std::move(reactors)), executor_(node.upkeep()) {}
 
-  /// `done` after the first answer that brought shards, or with the error of the first try.
+  /// `done` after the first answer that brought shards, or with conflict/node-name-taken. While
+  /// another process has the name it waits for that one's lease to end or its sessions to be gone.
   void open(std::function<void(Result<Done>)> done);
   /// Hands everything over, then takes this node off the list. `done` soon after `drain_max` at
   /// the latest.
@@ -31,6 +32,9 @@ class ShardOwner : public std::enable_shared_from_this<ShardOwner> {
   void answered(Result<LeaseAnswer> answer, std::uint64_t number, SteadyTime asked,
                 SteadyTime received);
   void opened();
+  void fail_opening(const Error& error);
+  void on_namesake(const Namesake& namesake);
+  void on_superseded(const Namesake& namesake);
   void again(Duration after);
   void hand_over(std::size_t surplus);
   void release_if_left();
@@ -47,8 +51,9 @@ class ShardOwner : public std::enable_shared_from_this<ShardOwner> {
   std::uint64_t renewals_ = 0;  ///< asked for
   bool asking_ = false;
   bool first_ = true;
-  bool closed_ = false;               ///< stopped: nothing is renewed any more
-  std::bitset<shard_count> leaving_;  ///< the reactors were told to let them go
+  std::optional<TimePoint> namesake_renewed_at_;  ///< as it was when this node began to wait
+  bool closed_ = false;                           ///< stopped: nothing is renewed any more
+  std::bitset<shard_count> leaving_;              ///< the reactors were told to let them go
   /// Let go: an answer to a renewal that was asked for before this one may still name them as held.
   std::map<Shard, std::uint64_t> gone_;
   SteadyTime act_until_{};

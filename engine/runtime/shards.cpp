@@ -2,6 +2,7 @@
 /// to another node, because it has fewer or because this one stops.
 #include <algorithm>
 
+#include "inbox_poller.hpp"
 #include "reactor.hpp"
 
 namespace backstitch::engine {
@@ -16,14 +17,17 @@ bool is_busy(const SagaActor& actor) {
 
 }  // namespace
 
-void Reactor::set_shards(const std::vector<ShardLease>& leases, SteadyTime act_until) {
+void Reactor::set_shards(const std::vector<ShardLease>& leases, std::uint64_t term) {
   // What came while the lease was late was turned away, and nobody does it for this node: it begins
   // again from the log, whether or not anybody looked at the lease in between.
   check_lease();
-  act_until_ = act_until;
+  term_ = term;
   std::array<std::optional<Epoch>, shard_count> held{};
+  std::bitset<shard_count> suspect;
   for (const auto& lease : leases) {
-    if (lease.shard % node_.ports.reactors.size() == index_) held[lease.shard] = lease.epoch;
+    if (lease.shard % node_.ports.reactors.size() != index_) continue;
+    held[lease.shard] = lease.epoch;
+    suspect.set(lease.shard, lease.suspect);
   }
   std::vector<Shard> gained;
   std::vector<Shard> lost;
@@ -35,19 +39,24 @@ void Reactor::set_shards(const std::vector<ShardLease>& leases, SteadyTime act_u
   }
   lose_shards(lost);
   epochs_ = held;
+  // One that was proven meanwhile is not suspect any more, though this answer may still say so.
+  for (const Shard shard : gained) suspects_.set(shard, suspect.test(shard));
   shards_.clear();
   for (int i = 0; i < shard_count; ++i) {
     const auto shard = static_cast<Shard>(i);
     if (held[shard] && !leaving_.test(shard)) shards_.push_back(shard);
   }
   counters.shards.store(shards_.size(), std::memory_order_relaxed);
+  publish_inbox_shards();
   // What waited for their former owners may be old.
-  if (!gained.empty()) scan_all_again();
+  if (!gained.empty()) {
+    scan_all_again();
+    node_.inbox->read_all_again();
+  }
   revive(std::move(gained), {});
   if (timers_running_) return;
   timers_running_ = true;
   schedule(node_.options.due_scan_every, &Reactor::scan_due);
-  schedule(node_.options.due_scan_every, &Reactor::look_into_inbox);
   schedule(node_.options.due_scan_every, &Reactor::sweep);
   schedule(node_.options.removal_every, &Reactor::remove_expired);
 }
@@ -67,12 +76,20 @@ void Reactor::lose_shards(const std::vector<Shard>& shards) {
     lost.set(shard);
     epochs_[shard].reset();
     leaving_.reset(shard);
+    suspects_.reset(shard);
   }
+  std::erase_if(child_waits_, [&](const auto& child) { return lost.test(child.first.shard()); });
   std::vector<Actor> gone;
   for (const auto& [id, actor] : actors_) {
     if (lost.test(id.shard())) gone.push_back(actor);
   }
   for (const auto& actor : gone) drop(actor);
+  publish_inbox_shards();
+}
+
+void Reactor::publish_inbox_shards() {
+  for (std::size_t i = index_; i < shard_count; i += node_.ports.reactors.size())
+    node_.inbox_shards[i] = epochs_[i].has_value() && !leaving_.test(i);
 }
 
 /// Past two thirds of the lease without a renewal somebody else may soon own everything.
@@ -96,6 +113,7 @@ void Reactor::leave(std::vector<Shard> shards, Duration most,
       lost_already.push_back(shard);
   }
   std::erase_if(shards_, [this](Shard shard) { return leaving_.test(shard); });
+  publish_inbox_shards();
   if (!lost_already.empty()) left(std::move(lost_already));
   withdraw_leaving();
   look_who_left(most, left);

@@ -9,6 +9,9 @@ namespace {
 constexpr std::size_t removal_page = 200;
 constexpr int removal_rests = 4;  ///< times as long as it works
 constexpr Duration removal_patience{600'000};
+/// Tries in a row that failed before it is said, and after how many more it is said again.
+constexpr std::size_t removal_failures_noted = 3;
+constexpr std::size_t removal_failures_noted_again = 20;
 
 }  // namespace
 
@@ -32,11 +35,13 @@ void Reactor::remove_expired() {
 void Reactor::remove_page() {
   if (shards_.empty() || !may_act() || node_.closing) return removing_since_.reset();
   node_.ports.store->remove_expired(
-      shards_, removal_page,
+      shards_, removal_page, node_.options.key_retention,
       [weak = weak_from_this(), began = executor_.now()](Result<std::size_t> removed) {
         const auto self = weak.lock();
         if (!self) return;
-        self->executor_.post([self, began, more = removed && *removed == removal_page] {
+        self->executor_.post([self, began, removed = std::move(removed)] {
+          self->note_removal(removed);
+          const bool more = removed && *removed == removal_page;
           if (!more) return self->removing_since_.reset();
           const SteadyTime now = self->executor_.now();
           const bool outrun = now - *self->removing_since_ > removal_patience;
@@ -47,6 +52,18 @@ void Reactor::remove_page() {
                                      });
         });
       });
+}
+
+/// One may meet the lock of an open transaction; several have a cause that stays.
+void Reactor::note_removal(const Result<std::size_t>& removed) {
+  if (removed) {
+    removals_failed_ = 0;
+    return;
+  }
+  counters.removals_failed.fetch_add(1, std::memory_order_relaxed);
+  if (++removals_failed_ % removal_failures_noted_again != removal_failures_noted) return;
+  node_.ports.observer->note(Level::warning, "retention-failing",
+                             {{"why", removed.error().message}});
 }
 
 /// Sets precise timers for what is due soon.
@@ -75,7 +92,7 @@ void Reactor::look_after_children() {
   std::sort(waiting.begin(), waiting.end(),
             [](const Actor& a, const Actor& b) { return a->id < b->id; });
   for (const auto& actor : waiting) {
-    if (!actor->dropped && !actor->appending) perform(actor, effects_to_repeat(actor->state));
+    if (!actor->dropped && !actor->appending) repeat_effects(actor);
   }
 }
 

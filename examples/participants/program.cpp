@@ -27,6 +27,7 @@ struct Options {
   bool print_ports = false;
   bool help = false;
   std::string ledger;
+  std::string echo;
 };
 
 std::string usage_of(const Business& business) {
@@ -44,7 +45,8 @@ std::string usage_of(const Business& business) {
   text +=
       "  --print-ports   prints one JSON line with every service's URL once they listen\n"
       "  --ledger FILE   keeps the ledger in FILE and continues from it\n"
-      "  --threads N     default 1\n";
+      "  --threads N     default 1\n"
+      "  --echo HEADER   returns the key of each request in that header of its answer\n";
   for (const Route& route : business.routes) {
     if (route.accept == nullptr) continue;
     text += "  --decide-after MS  how long an accepted request is thought over (default 300)\n";
@@ -72,6 +74,8 @@ std::optional<Options> options_of(int count, char** arguments, const Business& b
       options.help = true;
     } else if (name == "--ledger" && has_value) {
       options.ledger = arguments[++i];
+    } else if (name == "--echo" && has_value) {
+      options.echo = arguments[++i];
     } else if (name == "--port-base" && has_value) {
       if (!read_number(arguments[++i], 0, port_base_max, options.port_base)) return std::nullopt;
     } else if (name == "--threads" && has_value) {
@@ -106,7 +110,7 @@ int serve(const Options& options, const Business& business) {
     const auto wrong = participants.open_ledger(options.ledger);
     if (wrong) return complain(business, wrong->c_str());
   }
-  Server server(options.threads);
+  Server server(options.threads, options.echo);
   std::string urls;
   for (std::size_t i = 0; i < business.services.size(); ++i) {
     const int wanted = options.port_base == 0 ? 0 : options.port_base + static_cast<int>(i);

@@ -120,7 +120,9 @@ class RequestParser final : public http::basic_parser<true> {
 /// needs no strand.
 class Connection : public std::enable_shared_from_this<Connection> {
  public:
-  Connection(Socket socket, Handler& handler) : socket_(std::move(socket)), handler_(handler) {}
+  /// @param echo see Server
+  Connection(Socket socket, Handler& handler, const std::string& echo)
+      : socket_(std::move(socket)), handler_(handler), echo_(echo) {}
 
   void start() {
     error_code ignored;
@@ -242,11 +244,18 @@ class Connection : public std::enable_shared_from_this<Connection> {
     std::array<char, 20> digits;
     const auto end = std::to_chars(digits.begin(), digits.end(), reply_.body.size()).ptr;
     out_.append(digits.data(), static_cast<std::size_t>(end - digits.data()));
+    if (!echo_.empty()) out_.append("\r\n").append(echo_).append(": ").append(key_carried());
     out_.append("\r\n\r\n").append(reply_.body);
+  }
+
+  /// The key of the request, or that of the action that it asks about.
+  const std::string& key_carried() const {
+    return request_.idempotency_key.empty() ? request_.saga_probes : request_.idempotency_key;
   }
 
   Socket socket_;
   Handler& handler_;
+  const std::string& echo_;
   std::vector<char> in_;
   std::size_t begin_ = 0;  ///< what lies in [begin_, end_) of in_ is not yet parsed
   std::size_t end_ = 0;
@@ -259,10 +268,11 @@ class Connection : public std::enable_shared_from_this<Connection> {
 
 class Listener {
  public:
-  Listener(asio::io_context& context, std::uint16_t port, Handler& handler)
+  Listener(asio::io_context& context, std::uint16_t port, Handler& handler, const std::string& echo)
       : acceptor_(context.get_executor(), Tcp::endpoint(asio::ip::address_v4::loopback(), port)),
         pause_(context.get_executor()),
-        handler_(handler) {
+        handler_(handler),
+        echo_(echo) {
     accept();
   }
 
@@ -272,7 +282,7 @@ class Listener {
   void accept() {
     acceptor_.async_accept([this](error_code failed, Socket socket) {
       if (failed) return accept_after_pause();
-      std::make_shared<Connection>(std::move(socket), handler_)->start();
+      std::make_shared<Connection>(std::move(socket), handler_, echo_)->start();
       accept();
     });
   }
@@ -288,30 +298,34 @@ class Listener {
   Acceptor acceptor_;
   Timer pause_;
   Handler& handler_;
+  const std::string& echo_;
 };
 
 }  // namespace
 
 struct Server::State {
   // The hint 1 spares a single thread the wake-ups meant for others.
-  explicit State(int count) : threads(count), context(count), signals(context, SIGINT, SIGTERM) {
+  State(int count, std::string header)
+      : threads(count), echo(std::move(header)), context(count), signals(context, SIGINT, SIGTERM) {
     signals.async_wait([this](error_code failed, int) {
       if (!failed) context.stop();
     });
   }
 
   int threads;
+  std::string echo;  ///< before the context, whose connections refer to it
   asio::io_context context;
   asio::signal_set signals;
   std::vector<std::unique_ptr<Listener>> listeners;
 };
 
-Server::Server(int threads) : state_(std::make_unique<State>(threads)) {}
+Server::Server(int threads, std::string echo)
+    : state_(std::make_unique<State>(threads, std::move(echo))) {}
 Server::~Server() = default;
 
 std::uint16_t Server::listen(std::uint16_t port, Handler& handler) {
   try {
-    auto listener = std::make_unique<Listener>(state_->context, port, handler);
+    auto listener = std::make_unique<Listener>(state_->context, port, handler, state_->echo);
     return state_->listeners.emplace_back(std::move(listener))->port();
   } catch (const boost::system::system_error& error) {
     throw std::system_error(error.code(), "127.0.0.1:" + std::to_string(port));

@@ -15,7 +15,8 @@ namespace backstitch::examples {
 ///   Server server(1);  server.listen(7500, orders);  server.run();
 class Server {
  public:
-  explicit Server(int threads);
+  /// @param echo the header in which each answer returns the key of its request; empty: none
+  explicit Server(int threads, std::string echo = {});
   ~Server();
   Server(const Server&) = delete;
   Server& operator=(const Server&) = delete;

@@ -145,6 +145,8 @@ class Caller {
 
 /// `409 {"a":1}`, `409 null unreadable`, `protocol`.
 std::string text_of(const engine::CallResult& result) {
+  if (const auto* unsent = std::get_if<engine::NotSent>(&result))
+    return engine::to_text(unsent->lack);
   if (const auto* error = std::get_if<engine::TransportError>(&result))
     return dsl::to_text(error->kind);
   const auto& response = std::get<engine::Response>(result);
@@ -181,7 +183,34 @@ TEST_CASE("an answer that is cut short by its framing is no answer") {
   CHECK(answered("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n") == "reset");
   CHECK(answered("HTTP/1.1 200 OK\r\nContent-Le") == "reset");
   CHECK(answered("HTTP/1.1 2x0\r\n\r\n") == "protocol");
+  // Nobody asked for another protocol, so what follows is no answer.
+  CHECK(answered("HTTP/1.1 101 Switching Protocols\r\n\r\nHTTP/1.1 200 OK\r\n\r\n") == "protocol");
   CHECK(answered("") == "reset");
+}
+
+TEST_CASE("an answer whose framing cannot be followed settles nothing, whatever its status") {
+  for (const std::string status : {"200 OK", "409 No", "204 None"}) {
+    const std::string line = "HTTP/1.1 " + status + "\r\n";
+    for (const std::string framing :
+         {"Transfer-Encoding: gzip\r\n", "Transfer-Encoding: gzip, chunked\r\n",
+          "Transfer-Encoding: chunked, chunked\r\n", "Transfer-Encoding: xchunked\r\n",
+          "Transfer-Encoding: chunked;x=1\r\n", "Transfer-Encoding: \r\n",
+          "Transfer-Encoding: identity\r\n",
+          "Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n",
+          "Transfer-Encoding: chunked\r\nContent-Length: 12\r\n",
+          "Content-Length: 12\r\nTransfer-Encoding: chunked\r\n",
+          "Content-Length: 2\r\nContent-Length: 12\r\n", "Content-Length: 2, 12\r\n",
+          "Content-Length: -2\r\n", "Content-Length: +2\r\n", "Content-Length: 0x2\r\n",
+          "Content-Length: 99999999999999999999\r\n"}) {
+      CAPTURE(status);
+      CAPTURE(framing);
+      CHECK(answered(line + framing + "\r\n2\r\n{}\r\n0\r\n\r\n") == "protocol");
+    }
+  }
+  const std::string chunks = "\r\n2\r\n{}\r\n0\r\n\r\n";
+  CHECK(answered("HTTP/1.0 200 OK\r\nTransfer-Encoding: chunked\r\n" + chunks) == "protocol");
+  CHECK(answered("HTTP/1.1 200 OK\r\nTransfer-Encoding: Chunked\r\n" + chunks) == "200 {}");
+  CHECK(answered("HTTP/1.1 200 OK\r\nTransfer-Encoding:  CHUNKED \r\n" + chunks) == "200 {}");
 }
 
 TEST_CASE("a service without idempotency is called on a fresh connection each time") {
@@ -198,6 +227,19 @@ TEST_CASE("a call asks for an answer that is not compressed") {
   ScriptedServer server({"HTTP/1.1 200\r\nContent-Length: 0\r\n\r\n"});
   CHECK(text_of(Caller(server.url()).call()) == "200 null");
   CHECK(server.requests().at(0).find("Accept-Encoding: identity\r\n") != std::string::npos);
+}
+
+TEST_CASE("a connection is not used again after an answer that is not the participant's own") {
+  const std::string rest = "Content-Length: 2\r\n\r\n{}";
+  ScriptedServer server(
+      {"HTTP/1.1 200 OK\r\nEcho: other\r\n" + rest, "HTTP/1.1 200 OK\r\nEcho: key\r\n" + rest},
+      true);
+  Caller caller(server.url());
+  caller.service().answers.echo = "Echo";
+  const auto answers = caller.calls(2);
+  CHECK_FALSE(std::get<engine::Response>(answers[0]).foreign.empty());
+  CHECK(std::get<engine::Response>(answers[1]).foreign.empty());
+  CHECK(server.requests().size() == 2);
 }
 
 }  // namespace

@@ -18,6 +18,17 @@ http::Headers typed(const std::string& type) {
   return {{"content-type", type}};
 }
 
+engine::Call call_of(dsl::Service service = {}) {
+  engine::Call call;
+  call.request.key = "root-a-forward";
+  call.service = std::make_shared<dsl::Service>(std::move(service));
+  return call;
+}
+
+engine::Response read_response(int status, http::Headers headers, const std::string& body) {
+  return http::read_response(call_of(), status, std::move(headers), body);
+}
+
 TEST_CASE("a complete answer keeps its status whatever its body holds") {
   struct Row {
     std::string type;
@@ -59,7 +70,7 @@ TEST_CASE("a complete answer keeps its status whatever its body holds") {
     CAPTURE(row.type);
     CAPTURE(row.body.substr(0, 100));
     for (const int status : {200, 204, 302, 404, 409, 503}) {
-      const auto response = http::read_response(status, typed(row.type), row.body);
+      const auto response = read_response(status, typed(row.type), row.body);
       CHECK(response.status == status);
       CHECK(response.body.dump() == row.gives);
       CHECK(response.unreadable.empty() == row.unreadable.empty());
@@ -71,7 +82,7 @@ TEST_CASE("a complete answer keeps its status whatever its body holds") {
 TEST_CASE("a compressed body is unreadable, and JSON under a wrong encoding label is JSON") {
   const std::string gzip("\x1f\x8b\x08\x00\x00", 5);
   const auto answered = [](const std::string& encoding, const std::string& body) {
-    return http::read_response(
+    return read_response(
         409, {{"content-type", "application/json"}, {"content-encoding", encoding}}, body);
   };
   const auto compressed = answered("gzip", gzip);
@@ -83,7 +94,9 @@ TEST_CASE("a compressed body is unreadable, and JSON under a wrong encoding labe
 }
 
 TEST_CASE("an answer over maxResponseBytes keeps its status and headers") {
-  const auto response = http::oversized_response(422, {{"x-code", "full"}}, 1000);
+  dsl::Service service;
+  service.response_bytes_max = 1000;
+  const auto response = http::oversized_response(call_of(service), 422, {{"x-code", "full"}});
   CHECK(response.status == 422);
   CHECK(response.body.is_null());
   CHECK(response.headers.size() == 1);
@@ -140,7 +153,7 @@ TEST_CASE("whatever the body, the answer keeps its status and can be stored") {
     if (dice.chance(20))
       headers.emplace_back("content-encoding", dice.pick({"gzip", "br", "identity"}));
     const int status = dice.pick({200, 201, 202, 302, 400, 404, 409, 422, 500, 503});
-    const auto response = http::read_response(status, headers, body);
+    const auto response = read_response(status, headers, body);
     REQUIRE(response.status == status);
     REQUIRE_NOTHROW(static_cast<void>(response.body.dump()));
     REQUIRE_NOTHROW(static_cast<void>(Json(response.unreadable).dump()));
@@ -155,15 +168,56 @@ TEST_CASE("nothing of an answer keeps it from being stored") {
   const std::string latin =
       "Stra\xdf"
       "e";
-  const auto answered = http::read_response(200, {{"x-street", latin}, {"x-city", "Köln"}}, "{}");
+  const auto answered = read_response(200, {{"x-street", latin}, {"x-city", "Köln"}}, "{}");
   REQUIRE(answered.headers.size() == 1);
   CHECK(answered.headers[0].second == "Köln");
   for (const std::string& body : {"{\"a\": \"" + latin + "\"}", std::string("{\"a\": ä}"), latin}) {
-    const auto response = http::read_response(200, typed("application/json"), body);
+    const auto response = read_response(200, typed("application/json"), body);
     CHECK_FALSE(response.unreadable.empty());
     CHECK_NOTHROW(static_cast<void>(Json(response.unreadable).dump()));
     CHECK_NOTHROW(static_cast<void>(response.body.dump()));
   }
+}
+
+TEST_CASE("a header of an answer with a control character is left out") {
+  const auto answered = read_response(200,
+                                      {{"x-a", "a\x1b[31m"},
+                                       {"x-b", std::string("a\0b", 3)},
+                                       {"x-c", "a\nb"},
+                                       {"x-d", "a\tb"},
+                                       {"x-e", "a\x7f"}},
+                                      "{}");
+  REQUIRE(answered.headers.size() == 1);
+  CHECK(answered.headers[0].first == "x-d");
+}
+
+TEST_CASE("an answer without the key of its call in the declared header is not the participant's") {
+  dsl::Service service;
+  service.answers.echo = "X-Request-Key";
+  engine::Call call = call_of(service);
+  const auto foreign = [&](http::Headers headers) {
+    const auto answer = http::read_response(call, 200, std::move(headers), R"({"other":"saga"})");
+    CHECK(answer.status == 200);
+    // It may be what another saga was told.
+    CHECK(answer.body.is_null() == !answer.foreign.empty());
+    CHECK(http::oversized_response(call, 200, answer.headers).foreign.empty() ==
+          answer.foreign.empty());
+    return !answer.foreign.empty();
+  };
+  CHECK_FALSE(foreign({{"x-request-key", "root-a-forward"}}));
+  CHECK(foreign({}));
+  CHECK(foreign({{"x-request-key", "root-b-forward"}}));
+  CHECK(foreign({{"x-request-key", "ROOT-A-FORWARD"}}));
+  CHECK(foreign({{"x-request-key", "root-a-forward, root-b-forward"}}));
+  CHECK(foreign({{"x-request-key", "root-a-forward"}, {"x-request-key", "root-b-forward"}}));
+  CHECK(foreign({{"idempotency-key", "root-a-forward"}}));
+  call.request.key.clear();
+  call.request.probes = "root-a-forward";
+  CHECK_FALSE(foreign({{"x-request-key", "root-a-forward"}}));
+  call.request.key = "root-a-compensate";
+  call.request.compensates = std::exchange(call.request.probes, "");
+  CHECK(foreign({{"x-request-key", "root-a-forward"}}));
+  CHECK_FALSE(foreign({{"x-request-key", "root-a-compensate"}}));
 }
 
 }  // namespace

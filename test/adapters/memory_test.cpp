@@ -36,6 +36,9 @@ class MemoryFixture final : public StoreFixture {
   Ports node() override { return {store_, store_, store_, store_, store_}; }
   Ports other() override { return node(); }
   bool drive() override { return executor_.run_one(); }
+  void set_sessions_of_node(bool exist) override {
+    store_.set_sessions([exist](const std::string&) { return exist; });
+  }
 
  private:
   ManualExecutor executor_;
@@ -53,7 +56,7 @@ TEST_CASE("answers of the memory store come through the executor, in the order o
   memory::MemoryStore store(executor, TimePoint(Duration(1'790'000'000'000)));
   std::string order;
   store.append(0, {}, [&](auto) { order += "a"; });
-  store.renew({"a", Duration(1000), 256, true, ""}, [&](auto) { order += "b"; });
+  store.renew({{"a", "1"}, Duration(1000), 256, true, ""}, [&](auto) { order += "b"; });
   store.changes(0, [&](auto) { order += "c"; });
   CHECK(order.empty());
   while (executor.run_one()) {

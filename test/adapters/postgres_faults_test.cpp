@@ -2,7 +2,7 @@
 #include <signal.h>
 #include <atomic>
 
-#include "../support/tcp_proxy.hpp"
+#include "../support/socket_proxy.hpp"
 #include "postgres_fixture.hpp"
 
 using namespace backstitch;
@@ -12,18 +12,6 @@ using namespace std::chrono_literals;
 using postgres::PostgresStore;
 
 namespace {
-
-/// Server processes of the first node that wait for a lock.
-pqxx::result blocked(pqxx::connection& observer) {
-  return query(observer,
-               "select pid from pg_stat_activity where datname = current_database()"
-               " and application_name = 'one' and wait_event_type = 'Lock'");
-}
-
-void wait_until_blocked(const std::string& url) {
-  pqxx::connection observer(url);
-  wait_until([&] { return !blocked(observer).empty(); });
-}
 
 /// A lane writes `sagas` sagas in turn, each one step a batch, until told to end.
 class Storm {
@@ -100,19 +88,20 @@ TEST_CASE("killing server processes during a storm of appends loses nothing and 
   SUBCASE("ended politely, many times") {
     pqxx::connection operator_(f.url());
     for (int i = 0; i < 15; ++i) {
-      query(
-          operator_,
-          "select pg_terminate_backend(pid) from pg_stat_activity where application_name = 'one'");
+      query(operator_,
+            "select pg_terminate_backend(pid) from pg_stat_activity where application_name like '% "
+            "one'");
       progress(2);
     }
   }
   SUBCASE("SIGKILL, after which PostgreSQL restarts itself") {
     for (int i = 0; i < 3; ++i) {
-      const int victim = query(f.url(),
-                               "select pid from pg_stat_activity where application_name = 'one'"
-                               " and state <> 'idle' union all select pid from pg_stat_activity"
-                               " where application_name = 'one' limit 1")[0][0]
-                             .as<int>();
+      const int victim =
+          query(f.url(),
+                "select pid from pg_stat_activity where application_name like '% one'"
+                " and state <> 'idle' union all select pid from pg_stat_activity"
+                " where application_name like '% one' limit 1")[0][0]
+              .as<int>();
       ::kill(victim, SIGKILL);
       progress(2);
     }
@@ -137,9 +126,9 @@ TEST_CASE("killing server processes during a storm of appends loses nothing and 
 
 TEST_CASE("a batch whose answer was lost is resolved before it is given back") {
   const std::string direct = migrated_database();
-  TcpProxy proxy(server().port());
-  PostgresFixture f("host=127.0.0.1 port=" + std::to_string(proxy.port()) +
-                    " user=postgres dbname=" + direct.substr(direct.rfind('=') + 1));
+  const int proxy_port = 5433;
+  SocketProxy proxy(server().socket(), server().socket(proxy_port));
+  PostgresFixture f(with_port(direct, proxy_port));
   const Epoch epoch = renew(f, f.node(), "a", 1h, 256, true).held.front().epoch;
   const SagaId saga = saga_in(7, 1);
   append(f, f.node(), {a_start(saga, epoch)});
@@ -187,7 +176,7 @@ TEST_CASE("a batch whose answer was lost is resolved before it is given back") {
     auto answer = later({a_step(saga, epoch, 2)});
     wait_until_blocked(direct);
     blocker.exec(
-        "select pg_terminate_backend(pid) from pg_stat_activity where application_name = 'one'"
+        "select pg_terminate_backend(pid) from pg_stat_activity where application_name = 'lane one'"
         " and wait_event_type = 'Lock'");
     blocker.exec("update backstitch.shard set epoch = epoch + 1 where shard = 7");
     blocker.exec("insert into backstitch.saga_log values ('" + saga.text() +
@@ -200,59 +189,72 @@ TEST_CASE("a batch whose answer was lost is resolved before it is given back") {
   }
 }
 
-TEST_CASE("an append that meets a take-over in progress waits for it and is fenced") {
+TEST_CASE(
+    "a start whose key an open transaction holds is blocked, and no other start of its batch") {
   PostgresFixture f;
-  const Epoch epoch = renew(f, f.node(), "a", 0ms, 256, true).held.front().epoch;
-  pqxx::connection taker(f.url());
-  pqxx::work take_over(taker);
-  take_over.exec("select backstitch.renew_leases('b', 60000, 256, true, '')");
+  const Epoch epoch = renew(f, f.node(), "a", 1h, 256, true).held.front().epoch;
+  const StartKey held{"key", "k"};
+  const StartKey reused{"business:d", "o-1", true};
+  const SagaId failed = saga_in(3, 3);
+  append(f, f.node(), {a_start(failed, epoch, {{"business:d", "o-1"}})});
+  Append end = an_end(failed, epoch, 2);
+  end.row->status = "FAILED";
+  append(f, f.node(), {end});
+  const std::vector<Append> starts{
+      a_start(saga_in(1, 1), epoch, {held}), a_start(saga_in(2, 2), epoch, {{"key", "free"}}),
+      a_start(saga_in(4, 4), epoch, {{"key", "k-2"}, reused}), a_start(saga_in(5, 5), epoch)};
 
-  std::promise<std::vector<AppendResult>> answer;
-  f.node().store.append(0, {a_start(saga_in(7, 1), epoch)},
-                        [&](auto results) { answer.set_value(std::move(results)); });
-  wait_until_blocked(f.url());
-  take_over.commit();
-  CHECK(answer.get_future().get().at(0).outcome == AppendOutcome::fenced);
-  CHECK(log_of(f, saga_in(7, 1)).empty());
-}
-
-TEST_CASE("a take-over waits for appends that have passed the fence, and a renewal does not") {
-  PostgresFixture f;
-  const Epoch epoch = renew(f, f.node(), "a", 0ms, 256, true).held.front().epoch;
-  pqxx::connection operator_(f.url());
-  pqxx::work blocker(operator_);
-  blocker.exec("lock table backstitch.saga_log in share mode");
-  std::promise<std::vector<AppendResult>> answer;
-  f.node().store.append(0, {a_start(saga_in(7, 1), epoch)},
-                        [&](auto results) { answer.set_value(std::move(results)); });
-  wait_until_blocked(f.url());
-  // SKIP LOCKED: the taker goes away empty-handed rather than wait.
-  CHECK(renew(f, f.other(), "b", 1h, 256).held.empty());
-  CHECK(renew(f, f.node(), "a", 0ms, 256).held.size() == 256);
-  blocker.commit();
-  CHECK(answer.get_future().get().at(0).outcome == AppendOutcome::written);
-  CHECK(renew(f, f.other(), "b", 1h, 256).held.size() == 256);
+  pqxx::connection rival(f.url());
+  pqxx::work start(rival);
+  start.exec("insert into backstitch.saga_key values ('" + saga_in(200, 9).text() +
+             "', 3, 'key', 'k', 'hash')");
+  start.exec("update backstitch.saga_key set hash = '', saga_id = '" + saga_in(200, 10).text() +
+             "' where key = 'o-1'");
+  CHECK(outcomes(append(f, f.node(), starts)) ==
+        std::vector{AppendOutcome::blocked, AppendOutcome::written, AppendOutcome::blocked,
+                    AppendOutcome::written});
+  SUBCASE("once the transaction has committed, its key is known") {
+    start.commit();
+    const auto results = append(f, f.node(), {starts[0], starts[2]});
+    CHECK(results[0].outcome == AppendOutcome::duplicate);
+    CHECK(results[0].existing == saga_in(200, 9));
+    CHECK(results[0].same_input);
+    CHECK(results[1].outcome == AppendOutcome::reserved);
+  }
+  SUBCASE("once it is rolled back, the key is free") {
+    start.abort();
+    CHECK(outcomes(append(f, f.node(), {starts[0], starts[2]})) ==
+          std::vector(2, AppendOutcome::written));
+  }
+  CHECK(query(f.url(), "select 1 from backstitch.saga_key where version = 0").empty());
 }
 
 TEST_CASE("two nodes that start under one key at the same time get one saga") {
   PostgresFixture f;
   const Epoch epoch = renew(f, f.node(), "a", 1h, 256, true).held.front().epoch;
-  pqxx::connection rival(f.url());
-  pqxx::work start(rival);
-  start.exec("insert into backstitch.saga_key values ('" + saga_in(200, 9).text() +
-             "', 3, 'key', 'k', 'hash')");
-
-  std::promise<std::vector<AppendResult>> answer;
-  f.node().store.append(
-      0, {a_start(saga_in(1, 1), epoch, {{"key", "k"}}), a_start(saga_in(2, 2), epoch)},
-      [&](auto results) { answer.set_value(std::move(results)); });
-  wait_until_blocked(f.url());
-  start.commit();
-  const auto results = answer.get_future().get();
-  CHECK(results.at(0).outcome == AppendOutcome::duplicate);
-  CHECK(results.at(0).existing == saga_in(200, 9));
-  CHECK(results.at(0).same_input);
-  CHECK(results.at(1).outcome == AppendOutcome::written);
+  renew(f, f.other(), "b", 1h, 0, true);
+  query(f.url(), "update backstitch.shard set node = 'b' where shard >= 128");
+  for (std::uint64_t i = 0; i < 20; ++i) {
+    CAPTURE(i);
+    const std::vector<StartKey> keys{{"key", "k-" + std::to_string(i)}};
+    // One that finds the other's transaction open is told to come again.
+    const auto until_answered = [&](StoreFixture::Ports ports, const Append& start) {
+      AppendResult result;
+      do result = append(f, ports, {start}).at(0);
+      while (result.outcome == AppendOutcome::blocked);
+      return result;
+    };
+    const Append mine = a_start(saga_in(1, 10 + i), epoch, keys);
+    const Append theirs = a_start(saga_in(200, 10 + i), epoch, keys);
+    AppendResult other;
+    std::thread rival([&] { other = until_answered(f.other(), theirs); });
+    const AppendResult one = until_answered(f.node(), mine);
+    rival.join();
+    const bool mine_won = one.outcome == AppendOutcome::written;
+    CHECK((mine_won ? other : one).outcome == AppendOutcome::duplicate);
+    CHECK((mine_won ? one : other).outcome == AppendOutcome::written);
+    CHECK((mine_won ? other : one).existing == (mine_won ? mine : theirs).saga);
+  }
 }
 
 TEST_CASE(

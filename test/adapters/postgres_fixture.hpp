@@ -82,6 +82,18 @@ inline pqxx::result query(const std::string& url, const std::string& sql) {
   return query(connection, sql);
 }
 
+/// Server processes of the first node that wait for a lock.
+inline pqxx::result blocked(pqxx::connection& observer) {
+  return query(observer,
+               "select pid from pg_stat_activity where datname = current_database()"
+               " and application_name like '% one' and wait_event_type = 'Lock'");
+}
+
+inline void wait_until_blocked(const std::string& url) {
+  pqxx::connection observer(url);
+  wait_until([&] { return !blocked(observer).empty(); });
+}
+
 /// Two nodes on one database. The second connects when it is first asked for.
 class PostgresFixture final : public StoreFixture {
  public:
@@ -94,6 +106,17 @@ class PostgresFixture final : public StoreFixture {
     if (!is_two_open_) open(two_);
     is_two_open_ = true;
     return {two_, two_, two_, two_, two_};
+  }
+  void set_sessions_of_node(bool exist) override {
+    if (exist) return;
+    one_.close();
+    pqxx::connection observer(url_);
+    wait_until([&] {
+      return query(observer,
+                   "select 1 from pg_stat_activity where datname = current_database()"
+                   " and application_name like '% one'")
+          .empty();
+    });
   }
   const std::string& url() const { return url_; }
   postgres::PostgresStore& store() { return one_; }

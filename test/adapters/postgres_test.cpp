@@ -2,6 +2,9 @@
 
 #include <nlohmann/json.hpp>
 
+#include <backstitch/migrations/migrations.hpp>
+
+#include "../../adapters/postgres/failure.hpp"
 #include "../../adapters/postgres/session.hpp"
 #include "postgres_fixture.hpp"
 
@@ -38,15 +41,33 @@ TEST_CASE("migrations") {
     CHECK(states(postgres::migrate(url, true)) == States{MigrationState::applied_before});
     CHECK(open());
   }
-  SUBCASE("of two processes at once, one migrates and the other finds it done") {
+  SUBCASE("of several processes at once each step is applied by one, and the others find it done") {
     std::vector<Result<std::vector<postgres::MigrationStep>>> results(
-        2, Error{ErrorCode::internal, "not-run", ""});
-    std::thread rival([&] { results[0] = postgres::migrate(url, false); });
-    results[1] = postgres::migrate(url, false);
-    rival.join();
-    States both = states(results[0]);
-    both.merge(states(results[1]));
-    CHECK(both == States{MigrationState::applied, MigrationState::applied_before});
+        4, Error{ErrorCode::internal, "not-run", ""});
+    std::vector<std::thread> rivals;
+    for (auto& result : results)
+      rivals.emplace_back([&] { result = postgres::migrate(url, false); });
+    for (std::thread& rival : rivals) rival.join();
+    for (std::size_t step = 0; step < migrations::all().size(); ++step) {
+      CAPTURE(step);
+      int applied = 0;
+      for (const auto& result : results) {
+        REQUIRE_MESSAGE(result, why(result));
+        applied += result->at(step).state == MigrationState::applied ? 1 : 0;
+      }
+      CHECK(applied == 1);
+    }
+    CHECK(open());
+  }
+  SUBCASE("no role of the database can hold them up, nor the catalogue, with an advisory lock") {
+    pqxx::connection hostile(url);
+    query(hostile,
+          "select pg_advisory_lock(hashtextextended(l, 0))"
+          "  from unnest(array['backstitch.migrate', 'backstitch.catalog']) l");
+    CHECK(states(postgres::migrate(url, false)) == States{MigrationState::applied});
+    pqxx::connection sql(url);
+    query(sql, "set lock_timeout = '5s'");
+    CHECK_NOTHROW(query(sql, "select backstitch.put_service('s', '{}')"));
   }
   SUBCASE("a store refuses a database that was never migrated, and says what to do") {
     const Result<Done> opened = open();
@@ -86,7 +107,7 @@ TEST_CASE("settings that endanger durability are refused unless allowed by name"
       {{"fsync", "off"}, {"full_page_writes", "off"}, {"synchronous_commit", "off"}});
   REQUIRE(postgres::migrate(careless.url(), false));
   std::set<std::string> allowed;
-  for (const std::string setting : {"fsync", "full_page_writes", "synchronous_commit"}) {
+  for (const std::string setting : {"fsync", "full_page_writes"}) {
     CAPTURE(setting);
     const Result<Done> opened =
         PostgresStore({.database_url = careless.url(), .allow_unsafe = allowed}).open();
@@ -96,6 +117,90 @@ TEST_CASE("settings that endanger durability are refused unless allowed by name"
     allowed.insert(setting);
   }
   CHECK(PostgresStore({.database_url = careless.url(), .allow_unsafe = allowed}).open());
+}
+
+TEST_CASE("a session keeps its own settings, whatever the database has set") {
+  const std::string url = migrated_database();
+  for (const std::string setting :
+       {"default_transaction_isolation = serializable", "client_encoding = latin1",
+        "standard_conforming_strings = off", "DateStyle = german", "IntervalStyle = iso_8601",
+        "TimeZone = 'Asia/Kolkata'", "extra_float_digits = -2", "bytea_output = escape",
+        "search_path = public", "row_security = on", "statement_timeout = '20s'",
+        "lock_timeout = '20s'", "idle_in_transaction_session_timeout = '1s'",
+        "idle_session_timeout = '1s'", "synchronous_commit = local"})
+    query(
+        url,
+        "do $$ begin execute 'alter database ' || quote_ident(current_database()) || ' set ' || " +
+            pqxx::connection(url).quote(setting) + "; end $$");
+  postgres::Session session({url, "ours", "ours", {{"lock_timeout", "1s"}}});
+  const auto value = [&](const std::string& setting) {
+    return std::string(session.run("show " + setting)[0][0].c_str());
+  };
+  CHECK(value("transaction_isolation") == "read committed");
+  CHECK(value("client_encoding") == "UTF8");
+  CHECK(value("standard_conforming_strings") == "on");
+  CHECK(value("DateStyle") == "ISO, MDY");
+  CHECK(value("TimeZone") == "UTC");
+  CHECK(value("search_path") == "pg_catalog, pg_temp");
+  CHECK(value("row_security") == "off");
+  CHECK(value("statement_timeout") == "30s");
+  CHECK(value("lock_timeout") == "1s");
+  CHECK(value("idle_in_transaction_session_timeout") == "30s");
+  CHECK(value("idle_session_timeout") == "0");
+  CHECK(value("synchronous_commit") == "on");
+  PostgresFixture f(url);
+  const Epoch epoch = renew(f, f.node(), "a", 1h, 256, true).held.front().epoch;
+  CHECK(append(f, f.node(), {a_start(saga_in(1, 1), epoch)}).front().outcome ==
+        AppendOutcome::written);
+}
+
+TEST_CASE("a commit waits for as much as was asked for, and for less only if that is allowed") {
+  struct Case {
+    const char* stated;
+    bool allowed;
+    std::string effective;
+  };
+  const std::string url = migrated_database();
+  for (const auto& [stated, allowed, effective] :
+       std::vector<Case>{{"remote_apply", false, "remote_apply"},
+                         {"off", false, "on"},
+                         {"off", true, "off"},
+                         {"local", true, "on"},
+                         {"remote_write", false, "on"}}) {
+    CAPTURE(stated);
+    query(url,
+          "do $$ begin execute 'alter database ' || quote_ident(current_database()) || "
+          "' set synchronous_commit = " +
+              std::string(stated) + "'; end $$");
+    postgres::SessionOptions options{url, "ours"};
+    options.allow_unsafe = {"fsync", "full_page_writes"};
+    if (allowed) options.allow_unsafe->insert("synchronous_commit");
+    postgres::Session session(options);
+    CHECK(std::string(session.run("show synchronous_commit")[0][0].c_str()) == effective);
+  }
+}
+
+TEST_CASE("a database that cannot hold every text is refused") {
+  query(as_superuser(server().url()),
+        "create database latin owner backstitch template template0 encoding latin1 locale 'C'");
+  const std::string url = server().url("latin");
+  CHECK(postgres::migrate(url, false).error().reason == "database-encoding");
+  CHECK(PostgresStore(store_options(url)).open().error().reason == "database-encoding");
+}
+
+TEST_CASE("each new session looks whether a crash of its server would lose what it makes durable") {
+  const std::string url = migrated_database();
+  postgres::SessionOptions options{url, "ours"};
+  CHECK_NOTHROW(postgres::Session{options});
+  options.allow_unsafe.emplace();
+  try {
+    const postgres::Session session(options);
+    FAIL("the test's server runs with fsync=off");
+  } catch (const postgres::SessionRefused& refused) {
+    CHECK(refused.error.reason == "database-unsafe-setting");
+  }
+  options.allow_unsafe = {"fsync", "full_page_writes"};
+  CHECK_NOTHROW(postgres::Session{options});
 }
 
 TEST_CASE("a session whose connection broke never comes back by itself") {
@@ -118,7 +223,7 @@ TEST_CASE(
         "postgresql://a/b?y=2&x=1");
 }
 
-TEST_CASE("content that the database cannot hold is refused, and only that item") {
+TEST_CASE("of a batch with content that the database cannot hold only those items fail") {
   PostgresFixture f;
   const Epoch epoch = renew(f, f.node(), "a", 1h, 256, true).held.front().epoch;
   Append zero = a_start(saga_in(1, 1), epoch);
@@ -132,11 +237,11 @@ TEST_CASE("content that the database cannot hold is refused, and only that item"
   const auto results =
       append(f, f.node(),
              {zero, a_start(saga_in(4, 4), epoch), broken, endless, a_start(saga_in(5, 5), epoch)});
-  CHECK(results[0].outcome == AppendOutcome::refused);
-  CHECK(results[1].outcome == AppendOutcome::written);
-  CHECK(results[2].outcome == AppendOutcome::refused);
-  CHECK(results[3].outcome == AppendOutcome::refused);
-  CHECK(results[4].outcome == AppendOutcome::written);
+  CHECK(outcomes(results) == std::vector{AppendOutcome::failed, AppendOutcome::written,
+                                         AppendOutcome::failed, AppendOutcome::failed,
+                                         AppendOutcome::written});
+  REQUIRE(results[2].unwritten);
+  CHECK(results[2].unwritten->events[1].path == "\xFF");
   CHECK(query(f.url(), "select 1 from backstitch.saga_log").size() == 4);
   CHECK(f.store().reachable());
 }
@@ -187,7 +292,7 @@ TEST_CASE("a label of any length is kept and found, and goes with its saga") {
   CHECK(query(f.url(), "select 1 from backstitch.saga_label").size() == 2);
   query(f.url(), "update backstitch.saga set expires_at = now(), status = 'COMPLETED'");
   const auto removed = await<Result<std::size_t>>(
-      f, [&](auto done) { f.node().store.remove_expired({1}, 10, done); });
+      f, [&](auto done) { f.node().store.remove_expired({1}, 10, 1h, done); });
   REQUIRE(removed);
   CHECK(*removed == 1);
   CHECK(query(f.url(), "select 1 from backstitch.saga_label").empty());
@@ -229,6 +334,8 @@ TEST_CASE("a page of the list reads a page, although many others came after its 
       {.business_key = "key"},
       {.labels = {{"channel", "web"}}},
       {.failure_code = "NO_STOCK"},
+      {.first = SagaId::parse("00000000-0000-0000-0000-000000001000"),
+       .last = SagaId::parse("00000000-0000-0000-0000-000000001fff")},
   };
   std::size_t rows = 0;
   for (const ListQuery& filter : filters) {
@@ -241,7 +348,8 @@ TEST_CASE("a page of the list reads a page, although many others came after its 
   // PostgreSQL counts what a session has read once it has ended.
   f.store().close();
   wait_until([&] {
-    return query(observer, "select 1 from pg_stat_activity where application_name = 'one'").empty();
+    return query(observer, "select 1 from pg_stat_activity where application_name like '% one'")
+        .empty();
   });
   CHECK(before >= 40'000);  // of filling the table: the counting works
   CHECK(tuples_read() - before < 3 * rows);
@@ -265,7 +373,8 @@ TEST_CASE("two nodes that contend for a dead node's shards never get the same on
       for (const ShardLease& lease : answer.held) CHECK(all.insert(lease.shard).second);
     }
     for (const std::string node : {"a", "b"}) {
-      REQUIRE(await<Result<Done>>(f, [&](auto done) { f.node().leases.release(node, done); }));
+      REQUIRE(await<Result<Done>>(
+          f, [&](auto done) { f.node().leases.release(identity(f, node), done); }));
     }
   }
 }
@@ -298,7 +407,10 @@ TEST_CASE("the views mask what is sensitive by the pointers of the saga's row") 
       "t0p");
   const auto failure = query(
       f.url(),
-      R"(select backstitch.masked_failure('{"code":"EXPRESSION_FAILED","message":"t0p","details":1}', '{"failure":["/details"]}'))");
+      R"(select backstitch.masked_failure('{"code":"NO","message":"t0p","details":1}', '{"input":["/token"]}'),
+                backstitch.masked_failure('{"code":"NO","message":"m","details":null}', null))");
   CHECK(Json::parse(failure[0][0].c_str()) ==
-        Json::parse(R"({"code":"EXPRESSION_FAILED","message":"***","details":"***"})"));
+        Json::parse(R"({"code":"NO","message":"***","details":"***"})"));
+  CHECK(Json::parse(failure[0][1].c_str()) ==
+        Json::parse(R"({"code":"NO","message":"m","details":null})"));
 }

@@ -1,5 +1,7 @@
 // A start means the same in C++, by REST, in a batch and by SQL: the same requests by every way,
 // against a model of what docs/errors.md says under "Sending again".
+#include <algorithm>
+#include <atomic>
 #include <future>
 #include <map>
 #include <optional>
@@ -16,6 +18,7 @@
 #include <backstitch/system/random.hpp>
 
 #include "../../adapters/rest/starts.hpp"
+#include "../support/callers.hpp"
 #include "../support/dice.hpp"
 #include "../support/virtual_world.hpp"
 #include "postgres_fixture.hpp"
@@ -117,6 +120,12 @@ class World {
       return answer.code != "start-pending";
     });
     return answer;
+  }
+
+  const std::string& url() const { return fixture_.url(); }
+  Counters counters() const { return engine_.counters(); }
+  Result<StartReply> start_once(const StartRequest& request) {
+    return await<Result<StartReply>>([&](auto done) { engine_.start(0, request, done); });
   }
 
   /// How the saga ended, and with which failure.
@@ -374,6 +383,61 @@ TEST_CASE("the same starts mean the same by every way") {
       if (expected.fails_by_input) CHECK(failure == "INPUT_INVALID");
     }
   }
+}
+
+TEST_CASE("a thousand keys that an open transaction holds delay no start but those under them") {
+  constexpr std::size_t held_count = 1'000;
+  World world;
+  const auto request = [](std::string key) {
+    StartRequest start{.definition = "t.plain", .input = {{"x", 1}}};
+    if (!key.empty()) start.business_key = std::move(key);
+    return start;
+  };
+  const auto free_start = [&](const std::string& key) {
+    const auto reply = world.start_once(request(key));
+    CHECK_MESSAGE(reply, why(reply));
+  };
+  Callers without_key(2, [&](std::size_t) { free_start(""); });
+  Callers with_free_key(2, [&](std::size_t i) { free_start("free-" + std::to_string(i)); });
+  wait_until([&] { return without_key.count() >= 300 && with_free_key.count() >= 300; });
+  const Duration before = p99(without_key.take());
+  const Duration keyed_before = p99(with_free_key.take());
+
+  pqxx::connection connection(world.url());
+  pqxx::work holder(connection);
+  holder.exec(
+      "select count(backstitch.start_saga('t.plain', '{\"x\": 1}', business_key => 'held-' || i))"
+      " from generate_series(1, " +
+      std::to_string(held_count) + ") i");
+  without_key.take();
+  with_free_key.take();
+  {
+    // Each of them waits for its answer, so at most so many wait in the lane at a time.
+    std::atomic<std::size_t> pending{0};
+    Callers with_held_key(64, [&](std::size_t i) {
+      const auto reply = world.start_once(request("held-" + std::to_string(i % held_count + 1)));
+      if (!reply && reply.error().reason == "start-pending") ++pending;
+    });
+    wait_until([&] { return pending >= 3 * held_count; }, std::chrono::seconds(60));
+  }
+  const std::vector<Duration> during = without_key.take();
+  const std::vector<Duration> keyed_during = with_free_key.take();
+  MESSAGE("without key: p99 " << before.count() << " ms before, " << p99(during).count()
+                              << " ms during, worst " << during.back().count() << " ms of "
+                              << during.size());
+  MESSAGE("with a free key: p99 " << keyed_before.count() << " ms before, "
+                                  << p99(keyed_during).count() << " ms during, worst "
+                                  << keyed_during.back().count() << " ms of "
+                                  << keyed_during.size());
+  CHECK(p99(during) <= 3 * before + Duration{100});
+  CHECK(p99(keyed_during) <= Duration{1'000});
+  CHECK(world.counters().starts_blocked >= 3 * held_count);
+  holder.commit();
+  // Their sagas are taken up, and a repetition is answered with them.
+  wait_until([&] {
+    const auto reply = world.start_once(request("held-7"));
+    return reply && !reply->created;
+  });
 }
 
 TEST_CASE("the third argument of start_saga is the business key, whatever text it is") {

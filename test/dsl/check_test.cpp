@@ -67,7 +67,78 @@ TEST_CASE("each rule is fired by what breaks it, and not by its near miss") {
     CHECK_MESSAGE(findings_of(good, code, context).empty(), code);
     covered.insert(code);
   }
-  CHECK(covered.size() == 75);
+  CHECK(covered.size() == 83);
+}
+
+/// `code pointer message` of the findings about one service, wherever it is written.
+std::set<std::string> about_service(const std::vector<dsl::Finding>& findings,
+                                    const std::string& pointer) {
+  std::set<std::string> found;
+  for (const auto& finding : findings) {
+    // Whether a service is used, and may say `pending`, depends on the steps; and only a registered
+    // one has secrets.
+    const bool is_of_place = finding.code == "W301" || finding.code == "E221" ||
+                             finding.message.find("secret") != std::string::npos;
+    if (is_of_place || !finding.pointer.starts_with(pointer)) continue;
+    found.insert(finding.code + " " + finding.pointer.substr(pointer.size()) + " " +
+                 finding.message);
+  }
+  return found;
+}
+
+TEST_CASE("a registered service is judged by every rule for one within a definition") {
+  const auto context = environment();
+  std::size_t refused = 0;
+  for (const Json& rule : rules()) {
+    for (const Json& change : {rule[1], rule[2]}) {
+      const Json document = with(change);
+      if (!document["services"].is_object() || !document["services"].contains("s")) continue;
+      const Json service = document["services"]["s"];
+      const auto parsed = dsl::parse_service(service.dump());
+      if (!parsed.service) continue;
+      CAPTURE(service.dump());
+      const auto own = dsl::check_service(parsed, "s", context);
+      Json alone = with({{"services", {{"s", service}}}});
+      alone.erase("input");  // its types say more about the service's expressions
+      const auto within = dsl::parse_and_check(alone.dump(), context).findings;
+      CHECK(about_service(own, "") == about_service(within, "/services/s"));
+      for (const auto& finding : own) CHECK(finding.line > 0);
+      refused += has_errors(own) ? 1U : 0U;
+    }
+  }
+  CHECK(refused >= 25);
+}
+
+TEST_CASE("the credentials of a registered service have a header and a secret of their own") {
+  struct Row {
+    const char* members;
+    const char* pointer;  ///< of the error; empty: there is none
+  };
+  for (
+      const Row& row : std::initializer_list<Row>{
+          {R"("auth": {"type": "bearer", "secret": "known"})", ""},
+          {R"("auth": {"type": "bearer", "secret": "unknown"})", "/auth/secret"},
+          {R"("tls": {"ca": "unknown"})", "/tls/ca"},
+          {R"("tls": {"clientCert": "unknown"})", "/tls/clientCert"},
+          {R"("auth": {"type": "oauth2", "secret": "known", "tokenUrl": "http://s.example"})",
+           "/auth/tokenUrl"},
+          {R"("auth": {"type": "apiKey", "secret": "known"}, "headers": {"X-Api-Key": "1"})",
+           "/headers/X-Api-Key"},
+          {R"("auth": {"type": "bearer", "secret": "known"}, "headers": {"X-Api-Key": "1"})", ""},
+          {R"("auth": {"type": "apiKey", "secret": "known", "header": "X-A\r\nHost"})",
+           "/auth/header"},
+          {R"("auth": {"type": "apiKey", "secret": "known", "header": "Saga-Id"})", "/auth/header"},
+          {R"("auth": {"type": "apiKey", "secret": "known", "header": "Authorization"})", ""},
+          {R"("auth": {"type": "apiKey", "secret": "known", "header": "x_key"}, "idempotencyHeader": "X-Key")",
+           "/idempotencyHeader"}}) {
+    CAPTURE(row.members);
+    const auto parsed =
+        dsl::parse_service(R"({"baseUrl": "https://s.example", )" + std::string(row.members) + "}");
+    REQUIRE(parsed.service);
+    const auto found = dsl::check_service(parsed, "s", environment());
+    CHECK(found.size() == (std::string(row.pointer).empty() ? 0U : 1U));
+    for (const auto& finding : found) CHECK(finding.pointer == row.pointer);
+  }
 }
 
 TEST_CASE("a near miss of an error is a definition without errors") {
@@ -127,6 +198,32 @@ TEST_CASE("a definition with ten mistakes gets ten findings, each with its place
         "12 E102 /steps/3/name\n"
         "13 E002 /steps/4/kind\n");
   CHECK_FALSE(parsed.definition);
+}
+
+TEST_CASE("a short key is answered only with a key that differs in one place") {
+  const auto hint_of = [](const char* key) {
+    const auto parsed =
+        dsl::parse_and_check(with({{"steps", {{{"name", "v"}, {"value", 1}, {key, 1}}}}}).dump());
+    REQUIRE(!parsed.findings.empty());
+    return parsed.findings[0].hint;
+  };
+  CHECK(hint_of("race").starts_with("the keys are "));
+  CHECK(hint_of("wehn") == "did you mean `when`?");
+  CHECK(hint_of("descripton") == "did you mean `description`?");
+}
+
+TEST_CASE("a misplaced sub-saga is reported with the pivot of its child") {
+  const Json capture = Json::parse(R"({"dsl": 1, "name": "t.capture", "version": 1,
+    "services": {"s": {"baseUrl": "https://s.example"}},
+    "steps": [{"name": "take", "kind": "pivot", "action": {"service": "s", "http": "PUT /p"}}]})");
+  const Json child{{"name", "c"}, {"saga", {{"name", "t.capture"}, {"input", Json::object()}}}};
+  const Json loop{{"in", "${input.lines}"}, {"as", "l"}, {"steps", {child}}};
+  const Json bad = with({{"steps", {{{"name", "all"}, {"forEach", loop}}}}});
+  const auto found = findings_of(bad, "E204", environment(Json::array({capture})));
+  REQUIRE(found.size() == 1);
+  CHECK(found[0].message ==
+        "`c`, whose child `t.capture` has the pivot `take`, is inside `all`, where the rest could "
+        "still fail");
 }
 
 TEST_CASE("an unknown key is answered with the nearest known one") {

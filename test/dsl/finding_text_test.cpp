@@ -40,11 +40,11 @@ TEST_CASE("a member is underlined from its key to the end of its value") {
   "dsl": 1, "name": "t.text",
   "timeout": "soon", "version": 1,
   "steps": [{"name": "v", "value": 1}]
-})") == "x.json:3:3: error E002: \"soon\" is no duration\n"
+})") == "x.json:3:3: error E002: \"soon\" is not a valid duration\n"
         "  3 |   \"timeout\": \"soon\", \"version\": 1,\n"
         "    |   ^~~~~~~~~~~~~~~~~\n"
         "  at /timeout\n"
-        "  hint: durations are like \"250ms\", \"10s\", \"1h30m\", \"7d\"\n");
+        "  hint: write for example \"250ms\", \"10s\", \"1h30m\" or \"7d\", at most 3650 days\n");
 }
 
 TEST_CASE("of a block its key is underlined, of an item its value") {

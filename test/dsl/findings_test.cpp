@@ -1,5 +1,6 @@
 // All findings come at once, of parser and checker; but who is told of a slip is not told as well
 // of what merely follows from it.
+#include <algorithm>
 #include <string>
 
 #include <doctest/doctest.h>
@@ -131,7 +132,7 @@ TEST_CASE("a document that is wrong all over is told so many errors, and that th
   std::string keys;
   for (int i = 0; i < 2'000; ++i) keys += ", \"k" + std::to_string(i) + "\": 0";
   const auto parsed = dsl::parse_and_check(saga(R"({"name": "v", "value": 1})", keys));
-  REQUIRE(parsed.findings.size() == dsl::findings_max + 1);
+  REQUIRE(parsed.findings.size() == dsl::findings_max);
   CHECK(parsed.findings.back().code == "E001");
   CHECK(parsed.findings.back().message.find("more than 500") != std::string::npos);
   std::string references;
@@ -141,6 +142,80 @@ TEST_CASE("a document that is wrong all over is told so many errors, and that th
       dsl::parse_and_check(saga(R"({"name": "v", "value": [)" + references + "]}"));
   CHECK(checked.findings.size() >= dsl::findings_max);
   CHECK(checked.findings.size() < dsl::findings_max + 10);
+}
+
+/// Of all that the findings say, in bytes.
+std::size_t size_of(const std::vector<dsl::Finding>& findings) {
+  std::size_t size = 0;
+  for (const auto& finding : findings) size += dsl::to_json(finding).dump().size();
+  return size;
+}
+
+TEST_CASE("a finding is bounded, however long the names around it are") {
+  // As long as a document may be, and as many findings as are listed.
+  const std::string word(100'000, 'x');
+  Json many = Json::object();
+  Json reads = Json::array();
+  for (int i = 0; i < 3'700; ++i) many["p" + std::to_string(i) + std::string(50, 'x')] = true;
+  for (int i = 0; i < 600; ++i) reads.push_back("${input.q}");
+  Json document{{"dsl", 1},
+                {"name", "t.t"},
+                {"version", 1},
+                {"input", {{"type", "object"}, {"properties", many}}},
+                {"steps", {{{"name", "v"}, {"value", reads}}}}};
+  const dsl::DefinitionLimits large{.bytes_max = 10'000'000};
+  const auto hinted = dsl::parse_and_check(document.dump(), {}, large);
+  REQUIRE(hinted.findings.size() >= dsl::findings_max);
+  const auto listing = std::find_if(hinted.findings.begin(), hinted.findings.end(),
+                                    [](const auto& finding) { return finding.code == "E408"; });
+  REQUIRE(listing != hinted.findings.end());
+  CHECK(listing->hint.ends_with(" and 3692 more"));
+  CHECK(size_of(hinted.findings) < std::size_t{1024} * 1024);
+
+  document["input"] = {{"type", "object"}};
+  for (const Json& wrong :
+       {Json{{word, 1}}, Json{{"name", word}}, Json{{"name", "v"}, {word, word}},
+        Json{{"name", "v"}, {"value", "${" + word + "}"}},
+        Json{{"name", "v"}, {"value", {{word, {{word, reads}}}}}},
+        Json{{"name", "a"}, {"action", {{"service", word}, {"http", "GET /" + word + " "}}}},
+        Json{{"name", "w"}, {"wait", {{"signal", word}, {"timeout", word}}}},
+        Json{{"name", "f"}, {"fail", {{"code", word}}}}}) {
+    document["steps"] = Json::array({wrong});
+    document["services"] = {{"s", {{"baseUrl", "https://s.example"}, {"headers", {{word, word}}}}}};
+    const auto found = dsl::parse_and_check(document.dump(), {}, large).findings;
+    CHECK_FALSE(found.empty());
+    for (const auto& finding : found) {
+      CAPTURE(finding.code);
+      CHECK(finding.message.size() <= dsl::finding_text_bytes_max + 10);
+      CHECK(finding.hint.size() <= dsl::finding_text_bytes_max + 10);
+      CHECK(finding.pointer.size() <= dsl::finding_pointer_bytes_max);
+      CHECK_NOTHROW(static_cast<void>(dsl::to_json(finding).dump()));
+      CHECK(document.contains(
+          Json::json_pointer(finding.pointer.substr(0, finding.pointer.rfind('/')))));
+    }
+  }
+}
+
+TEST_CASE("an answer has so many findings and so much text, errors first, and counts the others") {
+  const auto finding = [](dsl::Severity severity, std::size_t bytes) {
+    return dsl::Finding{"E002", severity, "/steps", 1, 1, std::string(bytes, 'x'), ""};
+  };
+  std::vector<dsl::Finding> findings(400, finding(dsl::Severity::warning, 10));
+  findings.insert(findings.end(), 300, finding(dsl::Severity::error, 10));
+  const auto many = dsl::shown(findings);
+  CHECK(many.list.size() == dsl::findings_max);
+  CHECK(many.missing == 200);
+  CHECK(many.list[199].severity == dsl::Severity::warning);
+  CHECK(many.list[200].severity == dsl::Severity::error);
+
+  const auto large = dsl::shown(std::vector(300, finding(dsl::Severity::error, 2'000)));
+  CHECK(large.list.size() + large.missing == 300);
+  CHECK(json_list(large.list).dump().size() <= dsl::findings_bytes_max);
+  CHECK(json_list(large.list).dump().size() > dsl::findings_bytes_max - 3'000);
+
+  const auto few = dsl::shown({finding(dsl::Severity::error, 10)});
+  CHECK(few.list.size() == 1);
+  CHECK(few.missing == 0);
 }
 
 TEST_CASE("warnings alone never refuse a definition, however many there are") {

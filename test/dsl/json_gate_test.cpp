@@ -63,6 +63,20 @@ TEST_CASE("what the engine cannot hold is refused under its own code") {
   CHECK(gate(nested(64)) == nested(64));
 }
 
+TEST_CASE("a list with too many items is refused at the first of them, within the outer levels") {
+  dsl::GateLimits limits = dsl::GateLimits{}.around(2);
+  limits.items_max = 2;
+  CHECK(gate(R"({"list":[[1,2,3],{"a":1,"b":2,"c":3}]})", limits) ==
+        R"({"list":[[1,2,3],{"a":1,"b":2,"c":3}]})");
+  CHECK(gate(R"({"a":1,"b":2,"c":3})", limits) == R"({"a":1,"b":2,"c":3})");
+  for (const char* third : {"3", "{}", "[]", "\"x\"", "null"}) {
+    CHECK_MESSAGE(
+        gate(R"({"list":[1,2,)" + std::string(third) + "]}", limits) == "json-too-many-items",
+        third);
+  }
+  CHECK(gate(R"({"list":[1,2,3 and no JSON after it)", limits) == "json-too-many-items");
+}
+
 TEST_CASE("size is judged before anything is read") {
   CHECK(gate("[1,2,3]", {.bytes_max = 6}) == "json-too-large");
   CHECK(gate("[1,2,3]", {.bytes_max = 7}) == "[1,2,3]");

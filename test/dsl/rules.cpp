@@ -67,7 +67,7 @@ dsl::CheckContext environment(const Json& documents) {
   context.refuse_url = [](const std::string& url) {
     return url.rfind("https://", 0) == 0 ? "" : "plain http is not allowed here";
   };
-  context.has_secret = [](const std::string& name) { return name == "known"; };
+  context.has_secret = [](const std::string& name, const std::string&) { return name == "known"; };
   context.has_operation = [](const std::string&, const std::string& name) {
     return name == "known";
   };

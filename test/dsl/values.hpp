@@ -47,7 +47,7 @@ inline const Values& example_values() {
     "input": {"id": "o-17", "amount": 250, "price": 2.5, "big": 9223372036854775807, "none": null,
               "yes": true, "tags": ["b", "a", "b"], "text": " Grüße ", "key with space": 1,
               "lines": [{"sku": "x", "qty": 2, "price": 10}, {"sku": "y", "qty": 1, "price": 5}]},
-    "saga": {"id": "019b76da-a800-7a1a-973f-0882d8f2c634", "name": "t", "version": 1},
+    "saga": {"id": "019b76da-a800-7a1a-973f-0882d8f2c634", "root": "5f1d6c2a9b7e4f30815d2c6e7a90b4d3", "name": "t", "version": 1},
     "steps": {"reserve": {"reservationId": "r-1"}}})");
   return values;
 }

@@ -64,7 +64,7 @@ class BadInput(unittest.TestCase):
             self.assertEqual((status, code, findings), (422, "definition-invalid", ["E001"]), body[:40])
 
     def test_malformed_http_is_400_or_closed(self):
-        head = b"POST /v1/sagas HTTP/1.1\r\nHost: x\r\n"
+        head = b"POST /v1/sagas HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
         for name, data in {
                 "bad chunk size": head + b"Transfer-Encoding: chunked\r\n\r\nxyz\r\n{}\r\n0\r\n\r\n",
                 "huge chunk size": head + b"Transfer-Encoding: chunked\r\n\r\nfffffffffffffffffff\r\n",
@@ -76,7 +76,7 @@ class BadInput(unittest.TestCase):
                 "binary": bytes(range(256)) * 4,
                 "tls hello": b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + b"\0" * 100 + b"\r\n\r\n",
                 "header without colon": b"GET /livez HTTP/1.1\r\nHost\r\n\r\n",
-                "bad escape": b"GET /v1/%zz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n",
+                "bad escape": b"GET /v1/%zz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n",
         }.items():
             with self.subTest(name):
                 answer = self.raw(data, half_close=True)
@@ -96,7 +96,7 @@ class BadInput(unittest.TestCase):
         self.assertLess(sent, 20_000_000)
 
     def test_a_body_over_the_bound_is_413(self):
-        head = b"POST /v1/sagas HTTP/1.1\r\nHost: x\r\n"
+        head = b"POST /v1/sagas HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
         self.assertIn(b" 413 ", self.raw(head + b"Content-Length: 2000000\r\n\r\n"))
         self.assertIn(b" 413 ", self.raw(head + b"Content-Length: 99999999999\r\n\r\n"))
         chunk = b"10000\r\n" + b"a" * 65536 + b"\r\n"
@@ -111,7 +111,7 @@ class BadInput(unittest.TestCase):
         try:
             for _ in range(900):
                 connection = socket.create_connection(("127.0.0.1", self.server.port), timeout=10)
-                connection.sendall(b"POST /v1/sagas HTTP/1.1\r\nHost: x\r\nContent-Le")
+                connection.sendall(b"POST /v1/sagas HTTP/1.1\r\nHost: localhost\r\nContent-Le")
                 connections.append(connection)
             self.assertEqual(self.server.api("GET", "/livez", timeout=10)[0], 200)
             status, body, _ = self.server.start_saga("orders.place", order("half"), wait="30s")
@@ -131,15 +131,15 @@ class BadInput(unittest.TestCase):
 
     def test_a_request_that_never_ends_is_given_up(self):
         began = time.monotonic()
-        answer = self.raw(b"GET /livez HTTP/1.1\r\nHost: x\r\n", seconds=20)
+        answer = self.raw(b"GET /livez HTTP/1.1\r\nHost: localhost\r\n", seconds=20)
         self.assertEqual(answer, b"")
         self.assertLess(time.monotonic() - began, 19)
         print(f"a half header was given up after {time.monotonic() - began:.1f} s")
 
     def test_pipelined_requests_are_answered_in_order(self):
-        one = b"GET /%s HTTP/1.1\r\nHost: x\r\n\r\n"
+        one = b"GET /%s HTTP/1.1\r\nHost: localhost\r\n\r\n"
         data = b"".join(one % p for p in (b"livez", b"version", b"nothing", b"livez"))
-        last = b"GET /livez HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
+        last = b"GET /livez HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
         answer = self.raw(data + last)
         statuses = re.findall(rb"HTTP/1\.1 (\d+)", answer)
         self.assertEqual(statuses, [b"200", b"200", b"404", b"200", b"200"])
@@ -147,8 +147,8 @@ class BadInput(unittest.TestCase):
         self.assertIn(b'"backstitch"', answer.split(b"HTTP/1.1")[2])
 
     def test_ten_thousand_pipelined_requests_stay_bounded(self):
-        data = b"GET /livez HTTP/1.1\r\nHost: x\r\n\r\n" * 10_000
-        answer = self.raw(data + b"GET /livez HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n", seconds=60)
+        data = b"GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\n" * 10_000
+        answer = self.raw(data + b"GET /livez HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n", seconds=60)
         self.assertGreater(answer.count(b"HTTP/1.1 200"), 0)
 
 

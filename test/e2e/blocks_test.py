@@ -1,11 +1,13 @@
 """Signals, callbacks, sub-sagas and versions through the REST API, and blocks whose engine is killed."""
+import http.server
 import json
 import tempfile
+import threading
 import unittest
 
 from support import World, harness, step
 
-SERVICES = {"s": {"use": "orders"}}
+SERVICES = {"s": {"use": "orders"}, "later": {"use": "later"}}
 
 
 def bench(name, **more):
@@ -20,9 +22,46 @@ def definition(name, steps, version=1, **more):
 PENDING = bench("asked", outcomes=[{"when": "${response.status == 200 && response.body?.decided == null}", "is": "pending"},
                                    {"when": "${response.body.decided == 'no'}", "is": "failure", "code": "SAID_NO"}],
                 completion={"callback": True, "timeout": "1h"})
+PENDING["action"]["service"] = "later"
 WAIT = {"name": "decision", "wait": {"signal": "decision", "timeout": "1h", "accept": "${signal.payload.amount < 100}",
                                      "schema": {"type": "object", "required": ["amount"],
                                                 "properties": {"amount": {"type": "integer"}}}}}
+
+
+class Later:
+    """A participant that will answer later: it keeps where, which nobody else is told."""
+
+    def __init__(self):
+        callbacks = self.callbacks = {}
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            def do_PUT(self):
+                self.rfile.read(int(self.headers.get("Content-Length", 0)))
+                if "Saga-Callback" in self.headers:
+                    callbacks[self.headers["Saga-Id"]] = self.headers["Saga-Callback"]
+                self.send_response(200)
+                self.send_header("Content-Type", "application/json")
+                self.send_header("Content-Length", "2")
+                self.end_headers()
+                self.wfile.write(b"{}")
+
+            do_DELETE = do_PUT
+
+            def log_message(self, *_):
+                pass
+
+        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.url = f"http://127.0.0.1:{self.server.server_port}"
+
+    def __enter__(self):
+        self.thread = threading.Thread(target=self.server.serve_forever)
+        self.thread.start()
+        return self
+
+    def __exit__(self, *_):
+        self.server.shutdown()
+        self.thread.join()
+        self.server.server_close()
 
 
 class Blocks(unittest.TestCase):
@@ -30,6 +69,9 @@ class Blocks(unittest.TestCase):
     def setUpClass(cls):
         cls.world = World().open()
         cls.addClassCleanup(cls.world.close)
+        cls.later = cls.enterClassContext(Later())
+        status, body, _ = cls.world.server.api("PUT", "/v1/services/later", {"baseUrl": cls.later.url})
+        assert status == 201, body
 
     def api(self, method, path, body=None):
         return self.world.server.api(method, path, body)
@@ -51,6 +93,11 @@ class Blocks(unittest.TestCase):
     def refused(self, answer, status, code):
         self.assertEqual((answer[0], answer[1].get("code")), (status, code), answer[1])
 
+    def callback_of(self, saga):
+        url = self.later.callbacks[saga]
+        self.assertTrue(url.startswith(self.world.server.url + "/v1/callbacks/"), url)
+        return url[len(self.world.server.url):]
+
     def events(self, saga):
         return self.api("GET", f"/v1/sagas/{saga}/history?limit=500")[1]["events"]
 
@@ -60,9 +107,7 @@ class Callbacks(Blocks):
         self.register(definition(name, [PENDING, *behind]))
         saga = self.start(name)
         self.until(saga, "asked", "waiting")
-        url = next(e for e in self.events(saga) if e["type"] == "StepScheduled")["data"]["request"]["callback"]
-        self.assertTrue(url.startswith(self.world.server.url + "/v1/callbacks/"), url)
-        return saga, url[len(self.world.server.url):]
+        return saga, self.callback_of(saga)
 
     def test_the_answer_of_a_callback_is_the_answer_of_the_step(self):
         saga, callback = self.pending("t.callback")
@@ -70,6 +115,17 @@ class Callbacks(Blocks):
         ended = self.world.server.ended(saga)
         self.assertEqual(ended["status"], "COMPLETED")
         self.assertEqual(step(ended, "asked")["output"], {"decided": "yes"})
+
+    def test_who_reads_the_history_cannot_answer_for_the_participant(self):
+        saga, callback = self.pending("t.callback-read")
+        history = json.dumps(self.events(saga)) + json.dumps(self.world.server.saga(saga))
+        self.assertNotIn(callback, history)
+        shown = next(e for e in self.events(saga) if e["type"] == "StepScheduled")["data"]["request"]["callback"]
+        self.refused(self.api("POST", shown[len(self.world.server.url):], {"decided": "yes"}), 404, "callback-unknown")
+        # What repeats the token on its way back is stored without its secret end.
+        self.assertEqual(self.api("POST", callback, {"decided": "yes", "echo": callback})[0], 200)
+        self.world.server.ended(saga)
+        self.assertNotIn(callback, json.dumps(self.events(saga)))
 
     def test_a_callback_that_says_no_fails_the_step(self):
         saga, callback = self.pending("t.callback-no")
@@ -121,8 +177,7 @@ class Callbacks(Blocks):
         saga = self.start("t.callback-timeout")
         ended = self.world.server.ended(saga)
         self.assertEqual((ended["status"], ended["failure"]["code"]), ("FAILED", "OUTCOME_UNKNOWN"))
-        url = next(e for e in self.events(saga) if e["type"] == "StepScheduled")["data"]["request"]["callback"]
-        self.refused(self.api("POST", url[len(self.world.server.url):], {"decided": "yes"}), 410, "callback-too-late")
+        self.refused(self.api("POST", self.callback_of(saga), {"decided": "yes"}), 410, "callback-too-late")
 
     def test_a_callback_nobody_waits_for_is_not_found(self):
         _, callback = self.pending("t.callback-unknown")
@@ -139,8 +194,7 @@ class Signals(Blocks):
         saga = self.start("t.early")
         self.until(saga, "asked", "waiting")
         self.assertEqual(self.api("POST", f"/v1/sagas/{saga}/signals/decision", {"amount": 5})[0], 202)
-        url = next(e for e in self.events(saga) if e["type"] == "StepScheduled")["data"]["request"]["callback"]
-        self.api("POST", url[len(self.world.server.url):], {"decided": "yes"})
+        self.api("POST", self.callback_of(saga), {"decided": "yes"})
         self.until(saga, "second", "waiting")
         self.assertEqual(step(self.world.server.saga(saga), "decision")["output"]["payload"], {"amount": 5})
         with tempfile.NamedTemporaryFile("w", suffix=".json") as payload:
@@ -224,6 +278,39 @@ class Operators(Blocks):
         self.refused(self.api("POST", f"/v1/sagas/{saga}/suspend", {"step": "before"}), 409, "nothing-waiting")
         status, view, _ = self.api("POST", f"/v1/sagas/{saga}/suspend", {"reason": "look"})
         self.assertEqual((status, view["status"], view["suspension"]["reason"]), (200, "SUSPENDED", "OPERATOR"))
+
+    def test_show_says_why_a_saga_waits_and_prints_commands_that_the_server_accepts(self):
+        saga = self.pivot_unknown("t.shown", retry={"maxAttempts": 1})
+        self.assertEqual(self.world.server.ended(saga)["status"], "SUSPENDED")
+        view = self.world.server.saga(saga)
+        self.assertEqual((view["why"]["code"], view["why"]["reason"]), ("suspended", "OUTCOME_UNKNOWN"))
+        self.assertTrue(view["why"]["possiblyDone"])
+        self.assertEqual(step(view, "stuck")["suspended"], "forward")
+        asked = view["why"]["participant"]
+        self.assertEqual(asked["url"], self.world.participants.urls["orders"] + "/bench/stuck")
+        shown = self.world.server.cli("show", saga).stdout
+        self.assertRegex(shown, r"! stuck \(pivot\) +suspended")
+        self.assertIn(f"{asked['url']} about key {asked['key']}", shown)
+        self.assertIn("the request with this key may have taken effect", shown)
+        commands = [line.split("backstitch ")[1].split("  #")[0].split() for line in shown.splitlines() if "  #" in line]
+        self.assertEqual(len(commands), len(view["actions"]))
+        self.assertIn(["resolve", saga, "stuck", "--as", "done"], commands)
+        for command in commands:
+            done = self.world.server.cli(*command, "--dry-run")
+            self.assertEqual(done.returncode, 0, f"{command}: {done.stderr}")
+        self.world.server.cli("retry", saga, "--reason", "the participant is back")
+        self.assertEqual(self.world.server.ended(saga)["status"], "SUSPENDED")
+        self.assertIn("retry stuck by operator: the participant is back", self.world.server.cli("show", saga).stdout)
+
+    def test_a_retry_that_is_scheduled_says_when_it_is_due_and_given_up(self):
+        saga = self.pivot_unknown("t.waits", retry={"delay": "1h", "maxDelay": "1h", "jitter": "none", "maxElapsed": "3h"})
+        harness.wait_until(lambda: self.events(saga)[-1]["type"] == "AttemptFailed", 20, "the first attempt to end")
+        why = self.world.server.saga(saga)["why"]
+        self.assertEqual((why["code"], why["step"], why["phase"]), ("retry-scheduled", "stuck", "forward"))
+        shown = self.world.server.cli("show", saga).stdout
+        for line in (f"next attempt  {why['nextAttemptAt']}", f"gives up at   {why['until']}", f"since         {why['since']}",
+                     f"backstitch suspend {saga} stuck"):
+            self.assertIn(line, shown)
 
     def test_a_pivot_that_was_not_done_needs_to_be_confirmed(self):
         saga = self.pivot_unknown("t.certain", retry={"maxAttempts": 1})

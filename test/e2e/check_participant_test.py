@@ -1,141 +1,76 @@
-"""`backstitch check-participant`: good participants pass, and each broken promise is found out, alone."""
-import http.server
+"""`backstitch check-participant`: good participants pass, every way to break a clause of the contract is found, and what was
+not looked at is never called kept."""
 import json
 import os
 import subprocess
 import tempfile
-import threading
 import unittest
 from urllib.parse import urlsplit
 
+from contract_breaker import Service
 from support import harness
-
-REFUSED = (409, {"error": "undone before"})
-
-
-class Service(harness.HttpService):
-    """A participant that keeps every promise but the one that `broken` names. Keys live in memory."""
-
-    def __init__(self, broken=None):
-        self.broken = broken
-        self.lock = threading.Lock()
-        self.changed = threading.Condition(self.lock)
-        self.forget()
-        service = self
-
-        class Handler(http.server.BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
-
-            def handle_any(self):
-                self.rfile.read(int(self.headers.get("Content-Length", 0)))
-                status, body = service.answer(self.command, self.path, self.headers)
-                text = json.dumps(body).encode()
-                try:
-                    self.send_response(status)
-                    self.send_header("Content-Type", "application/json")
-                    self.send_header("Content-Length", str(len(text)))
-                    self.end_headers()
-                    self.wfile.write(text)
-                except OSError:
-                    self.close_connection = True  # it was cut off
-
-            do_GET = do_PUT = do_POST = do_DELETE = handle_any
-
-            def log_message(self, *_):
-                pass
-
-        class Server(http.server.ThreadingHTTPServer):
-            daemon_threads = True
-
-            def handle_error(self, *_):
-                pass  # a peer that is gone
-
-        self.serve(Handler, Server)
-
-    def forget(self):
-        self.done, self.closed, self.undone, self.calls, self.working = {}, set(), set(), {}, set()
-        self.effects, self.numbers, self.subjects = 0, 0, []
-
-    def answer(self, method, path, headers):
-        key = headers["Idempotency-Key"]
-        if method == "GET":
-            return self.probed(urlsplit(path).path.rsplit("/by-key/", 1)[1])
-        if headers["Saga-Phase"] == "compensate":
-            return self.undo(headers["Saga-Compensates"])
-        return self.act(key, path)
-
-    def act(self, key, path):
-        with self.changed:
-            if self.broken == "in-time":
-                self.changed.wait(1.0)
-            if key in self.working:
-                if self.broken == "cut-off":
-                    return 409, {"error": "in progress"}
-                self.changed.wait_for(lambda: key not in self.working, 5)
-            self.calls[key] = self.calls.get(key, 0) + 1
-            if key in self.closed and not (self.broken == "action-after-undo" and key in self.undone):
-                return REFUSED
-            if key in self.done and key not in self.undone:
-                if self.broken == "repeat":
-                    return 200, {"id": key, "again": True}
-                return self.done[key]
-            self.working.add(key)
-            # While it works, another request with the key can come in.
-            self.changed.wait(0.3 if self.broken == "cut-off" else 0.001)
-            self.effects += 1
-            self.numbers += 1
-            self.subjects.append(path)
-            self.done[key] = (200, {"id": f"{key}-{self.numbers}"})
-            self.working.discard(key)
-            self.changed.notify_all()
-            return self.done[key]
-
-    def undo(self, key):
-        with self.lock:
-            if key not in self.done:
-                if self.broken == "undo-of-nothing":
-                    return 404, {"error": "no such thing"}
-                if self.broken != "late-action":
-                    self.closed.add(key)
-                return 200, {}
-            if self.broken == "undo":
-                return 409, {"error": "cannot"}
-            if key in self.undone and self.broken == "undo-again":
-                return 404, {"error": "undone already"}
-            if key not in self.undone:
-                self.effects -= 1
-            self.undone.add(key)
-            self.closed.add(key)
-            return 200, {}
-
-    def probed(self, key):
-        with self.lock:
-            if key in self.done and key not in self.undone and self.broken != "probe":
-                return self.done[key]
-            if self.broken != "seal":
-                self.closed.add(key)
-            return 404, {"error": "not seen"}
 
 
 def pair(name, **action):
-    return {"name": name, "action": {"service": "shop", "http": f"PUT /{name}/${{input.id}}"},
+    return {"name": name,
+            "action": {"service": "shop", "http": f"PUT /{name}/${{input.id}}", "body": {"id": "${input.id}"}},
             "compensation": {"http": f"DELETE /{name}/${{input.id}}",
                              "retry": {"delay": "200ms", "maxDelay": "200ms", "maxAttempts": "unlimited"}}, **action}
 
 
-PROBE = {"http": "GET /probes/by-key/${self.key}", "outcomes": [{"status": 404, "is": "failure", "code": "NOT_SEEN"}]}
-DEFINITION = {
-    "dsl": 1, "name": "check.pairs", "version": 1,
-    "input": {"type": "object", "required": ["id"], "properties": {"id": {"type": "string"}}},
-    "services": {"shop": {"use": "shop"}}, "defaults": {"attemptTimeout": "500ms"},
-    "steps": [pair("plain"), pair("asked", probe=PROBE), pair("sealed", probe={**PROBE, "sealed": True}),
-              {"name": "pay", "kind": "pivot", "action": {"service": "shop", "http": "PUT /pay/${input.id}"}}],
-}
-PLAIN = ["repeat", "cut-off", "undo", "undo-again", "action-after-undo"]
-# What is broken, and at which step it shows.
-BROKEN = [("repeat", "plain"), ("cut-off", "plain"), ("undo", "plain"), ("undo-again", "plain"),
-          ("action-after-undo", "plain"), ("undo-of-nothing", "plain"), ("late-action", "plain"),
-          ("in-time", "plain"), ("probe", "asked"), ("seal", "sealed")]
+def forward(name, kind, **action):
+    return {"name": name, "kind": kind,
+            "action": {"service": "shop", "http": f"PUT /{name}/${{input.id}}", "body": {"id": "${input.id}"}}, **action}
+
+
+NOT_SEEN = {"status": 404, "when": "${response.body.error == 'NOT_SEEN'}", "is": "failure", "code": "NOT_SEEN"}
+PROBE = {"http": "GET /probes/by-key/${self.key}", "outcomes": [NOT_SEEN]}
+SEALED = {**PROBE, "sealed": True}
+LATER = {"callback": True, "timeout": "20s",
+         "poll": {"http": "GET /polls/${self.key}", "every": "10s",
+                  "outcomes": [{"when": "${response.body.state == 'PENDING'}", "is": "pending"}]}}
+
+
+def definition(*steps, **more):
+    return {"dsl": 1, "name": "check.pairs", "version": 1,
+            "input": {"type": "object", "required": ["id"], "properties": {"id": {"type": "string"}}},
+            "services": {"shop": {"use": "shop"}}, "defaults": {"attemptTimeout": "500ms"}, "steps": list(steps), **more}
+
+
+DEFINITION = definition(pair("plain"), pair("asked", probe=PROBE), pair("sealed", probe=SEALED), pair("later", completion=LATER),
+                        forward("pay", "pivot", probe=SEALED), forward("ship", "retryable", probe=PROBE),
+                        forward("tell", "retryable"))
+ACTION = {"repeat", "at-once", "overtaken", "cut-off", "key-case", "in-time"}
+UNDO = {"undo", "undo-again", "action-after-undo", "undo-of-nothing", "late-action", "undo-overtakes",
+        "undo-during-action", "in-time"}
+PROBED = {"probe", "router-404", "in-time"}
+SEALING = PROBED | {"seal", "seal-during-action"}
+# How a participant breaks the contract, the step that shows it, the promises that are broken, and those that are broken if calls
+# happen to arrive in one of two orders.
+BROKEN = [
+    ("repeat", "plain", {"repeat", "at-once", "overtaken"}),
+    ("at-once", "plain", {"at-once"}, {"cut-off", "overtaken"}),
+    # It is quick: of two copies at once the first may be answered before a thread has taken the second up.
+    ("overtaken", "plain", {"overtaken"}, {"at-once"}),
+    ("cut-off", "plain", {"cut-off", "at-once", "overtaken"}),
+    ("key-case", "plain", {"key-case"}),
+    ("key-case", "pay", {"key-case"}),
+    ("undo", "plain", {"undo"}, {"undo-during-action"}),
+    ("undo-again", "plain", {"undo-again"}),
+    ("action-after-undo", "plain", {"action-after-undo"}, {"undo-during-action"}),
+    ("undo-of-nothing", "plain", {"undo-of-nothing"}),
+    ("late-action", "plain", {"late-action", "undo-overtakes"}),
+    ("undo-overtakes", "plain", {"undo-overtakes"}),
+    ("undo-during-action", "plain", {"undo-during-action"}),
+    ("in-time", "plain", {"in-time"}),
+    ("probe", "asked", {"probe"}),
+    ("probe", "pay", {"probe"}),
+    ("probe", "ship", {"probe"}),
+    ("seal", "sealed", {"seal", "seal-during-action"}),
+    ("seal", "pay", {"seal", "seal-during-action"}),
+    ("seal-during-action", "pay", {"seal-during-action"}),
+    ("poll", "later", {"poll"}),
+]
 
 
 class Check(unittest.TestCase):
@@ -151,12 +86,32 @@ class Check(unittest.TestCase):
 
     def run_check(self, *arguments):
         return subprocess.run([harness.PROGRAM, "check-participant", *arguments], capture_output=True, text=True,
-                              timeout=120)
+                              timeout=240)
 
     def check(self, *arguments, code=0):
         done = self.run_check(*arguments, "--json")
         self.assertEqual(done.returncode, code, done.stdout + done.stderr)
-        return json.loads(done.stdout)
+        report = json.loads(done.stdout)
+        self.assertEqual(len(report["checked"]) + len(report["notChecked"]) + len(report["accepted"]), report["pairs"])
+        return report
+
+    def service(self, broken=None):
+        service = Service(broken)
+        self.addCleanup(service.stop)
+        return service
+
+
+def kept(report):
+    """The promises of each step and kind of request that were kept."""
+    found = {}
+    for pair_ in report["checked"]:
+        if pair_["result"] == "kept":
+            found.setdefault((pair_["step"], pair_["request"]), set()).add(pair_["promise"])
+    return found
+
+
+def names(pairs):
+    return {(p["step"], p["promise"]) for p in pairs}
 
 
 class OwnService(Check):
@@ -164,47 +119,76 @@ class OwnService(Check):
         super().setUp()
         self.definition = self.file("pairs.json", DEFINITION)
 
-    def service(self, broken=None):
-        service = Service(broken)
-        self.addCleanup(service.stop)
-        return service
+    def page(self, name):
+        with open(os.path.join(harness.ROOT, "docs", f"{name}.md"), encoding="utf-8") as file:
+            return file.read()
 
-    def results(self, report, result):
-        return {(f["step"], f["promise"]) for f in report["findings"] if f["result"] == result}
+    def at(self, service, *steps):
+        return (self.definition, "--base-url", f"shop={service.url}", *[a for s in steps for a in ("--step", s)])
 
-    def test_a_participant_that_keeps_every_promise_is_told_so_and_left_as_it_was(self):
+    def test_a_participant_that_keeps_the_contract_passes_with_every_request_checked(self):
         service = self.service()
-        report = self.check(self.definition, "--base-url", f"shop={service.url}", "--pairs-only")
-        self.assertEqual((report["kept"], report["left"]), (True, []))
-        self.assertEqual(self.results(report, "broken"), set())
-        unsealed = [*PLAIN, "undo-of-nothing", "late-action", "in-time"]
-        self.assertEqual(self.results(report, "holds"),
-                         {("plain", p) for p in unsealed} | {("asked", p) for p in [*unsealed, "probe"]}
-                         | {("sealed", p) for p in [*PLAIN, "probe", "seal", "in-time"]})
-        self.assertEqual(self.results(report, "not-checkable"), {("sealed", "undo-of-nothing"), ("sealed", "late-action")})
-        self.assertEqual(service.effects, 0)
-        self.assertFalse([subject for subject in service.subjects if subject.startswith("/pay")])
+        report = self.check(*self.at(service))
+        self.assertEqual((report["conclusion"], report["broken"], report["notChecked"]), ("all-checked", [], []))
+        self.assertEqual(kept(report), {
+            ("plain", "action"): ACTION, ("plain", "compensation"): UNDO,
+            ("asked", "action"): ACTION, ("asked", "compensation"): UNDO, ("asked", "probe"): PROBED,
+            ("sealed", "action"): ACTION, ("sealed", "compensation"): UNDO, ("sealed", "probe"): SEALING,
+            ("later", "action"): ACTION, ("later", "compensation"): UNDO, ("later", "poll"): {"poll", "in-time"},
+            ("later", "callback"): {"callback"},
+            ("pay", "action"): ACTION, ("pay", "probe"): SEALING,
+            ("ship", "action"): ACTION, ("ship", "probe"): PROBED, ("tell", "action"): ACTION})
+        contract, page = (self.page(name) for name in ("participant-contract", "check-participant"))
+        for checked in report["checked"]:
+            self.assertIn(f"**{checked['clause']}", contract)
+            self.assertIn(f"| `{checked['promise']}` |", page)
 
-    def test_steps_without_an_undo_are_examined_in_sagas_that_complete(self):
+    def test_with_pairs_only_everything_is_taken_back_and_the_rest_is_listed_as_left_out(self):
         service = self.service()
-        report = self.check(self.definition, "--base-url", f"shop={service.url}", "--step", "pay")
-        self.assertEqual(self.results(report, "holds"), {("pay", "repeat"), ("pay", "cut-off"), ("pay", "in-time")})
-        self.assertEqual(len([s for s in service.subjects if s.startswith("/pay")]), 2)
+        report = self.check(*self.at(service), "--pairs-only")
+        self.assertEqual((report["left"], service.effects), ([], 0))
+        self.assertFalse([s for s in service.subjects if s.startswith(("/pay", "/ship", "/tell"))])
+        self.assertEqual({(p["step"], p["by"]) for p in report["accepted"]},
+                         {(s, "--pairs-only") for s in ("pay", "ship", "tell")})
 
-    def test_each_broken_promise_is_found_and_no_other(self):
-        for broken, step in BROKEN:
-            with self.subTest(broken):
+    def test_each_way_to_break_the_contract_is_found_and_its_clause_named(self):
+        for broken, step, expected, *by_chance in BROKEN:
+            with self.subTest(broken, step=step):
                 service = self.service(broken)
-                report = self.check(self.definition, "--base-url", f"shop={service.url}", "--step", step,
-                                    "--pairs-only", "--patience", "4s", code=1)
-                self.assertEqual(self.results(report, "broken"), {(step, broken)}, report)
-                finding = next(f for f in report["findings"] if f["result"] == "broken")
-                self.assertTrue(finding["expected"] and finding["came"] and finding["advice"], finding)
+                report = self.check(*self.at(service, step), "--patience", "3s", code=1)
+                found = {promise for at, promise in names(report["broken"]) if at == step}
+                self.assertLessEqual(expected, found, report["broken"])
+                self.assertLessEqual(found, expected.union(*by_chance), report["broken"])
+                for finding in report["broken"]:
+                    self.assertTrue(finding["expected"] and finding["came"] and finding["advice"], finding)
+                    self.assertRegex(finding["clause"], r"^[1-5]\.\d$")
 
-    def test_an_undo_that_fails_is_told_as_left_behind(self):
+    def test_an_accepted_action_whose_callback_never_comes_breaks_the_contract_if_there_is_no_other_way(self):
+        alone = {k: v for k, v in LATER.items() if k != "poll"} | {"timeout": "500ms"}
+        self.definition = self.file("alone.json", definition(pair("later", completion=alone)))
+        report = self.check(*self.at(self.service("callback")), "--patience", "5s", code=1)
+        self.assertIn(("later", "callback"), names(report["broken"]))
+
+    def test_a_probe_that_takes_the_404_of_a_router_for_no_is_broken(self):
+        bare = {"status": 404, "is": "failure", "code": "NOT_SEEN"}
+        for outcomes in ([], [bare]):
+            with self.subTest(outcomes=outcomes):
+                sealed = {**SEALED, "outcomes": outcomes}
+                self.definition = self.file("router.json", definition(pair("sealed", probe=sealed)))
+                report = self.check(*self.at(self.service()), code=1)
+                self.assertEqual([(p["promise"], p["clause"]) for p in report["broken"]], [("router-404", "5.3")])
+
+    def test_a_service_with_idempotency_none_gets_no_second_copy_of_an_action_and_need_not_keep_answers(self):
+        service = self.service("repeat")
+        none = self.file("service.json", {"baseUrl": service.url, "idempotency": "none"})
+        path = self.file("once.json", definition(pair("plain"), forward("pay", "pivot", probe=SEALED)))
+        report = self.check(path, "--service", f"shop={none}", "--allow-host", urlsplit(service.url).netloc)
+        self.assertEqual(kept(report), {("plain", "action"): {"in-time"}, ("plain", "compensation"): UNDO - {"action-after-undo"},
+                                        ("pay", "action"): {"in-time"}, ("pay", "probe"): SEALING})
+
+    def test_an_undo_that_fails_is_reported_as_left_behind(self):
         service = self.service("undo")
-        report = self.check(self.definition, "--base-url", f"shop={service.url}", "--step", "plain", "--pairs-only",
-                            "--patience", "2s", code=1)
+        report = self.check(*self.at(service, "plain"), "--pairs-only", "--patience", "2s", code=1)
         self.assertTrue(any("the undo of plain was not done" in what for what in report["left"]), report["left"])
 
     def test_every_saga_has_new_texts_where_the_input_says_run_or_is_made_from_the_schema(self):
@@ -212,80 +196,138 @@ class OwnService(Check):
         given = self.file("input.json", {"id": "mine-${run}"})
         for arguments, begins in (((), "/plain/id-"), (("--input", given), "/plain/mine-")):
             service.forget()
-            self.check(self.definition, "--base-url", f"shop={service.url}", "--step", "plain", "--pairs-only", *arguments)
+            self.check(*self.at(service, "plain"), "--pairs-only", *arguments)
             self.assertTrue(all(s.startswith(begins) for s in service.subjects), service.subjects)
-            self.assertEqual(len(service.subjects), len(set(service.subjects)))
 
     def test_it_warns_before_it_calls_and_says_what_to_do(self):
         service = self.service("undo-of-nothing")
-        done = self.run_check(self.definition, "--base-url", f"shop={service.url}", "--step", "plain")
+        done = self.run_check(*self.at(service, "plain"))
         self.assertEqual(done.returncode, 1, done.stdout + done.stderr)
         self.assertIn("REAL CALLS", done.stderr)
         self.assertIn(service.url, done.stderr)
-        self.assertIn("an undo of nothing succeeds", done.stdout)
+        self.assertRegex(done.stdout, r"2\.1 +undo-of-nothing +an undo of nothing succeeds +BROKEN")
         self.assertIn("came      404", done.stdout)
         self.assertIn("1 broken", done.stdout)
+        self.assertIn("left out by --step", done.stdout)
 
-    def test_what_cannot_be_checked_is_an_error_and_not_a_pass(self):
+    def test_options_that_make_no_sense_are_usage_errors_that_say_what_there_is(self):
         service = self.service()
         url = f"shop={service.url}"
         for arguments, code, says in (
                 ((), 2, "--base-url shop=URL"),
                 (("--base-url", "shop"), 2, "NAME=VALUE"),
-                (("--base-url", url, "--step", "nowhere"), 2, "nowhere"),
+                (("--base-url", url, "--step", "nowhere"), 2, "plain, asked, sealed"),
+                (("--base-url", url, "--accept", "plain"), 2, "STEP:PROMISE"),
+                (("--base-url", url, "--accept", "nowhere:repeat"), 2, "plain, asked, sealed"),
+                (("--base-url", url, "--accept", "pay:undo"), 2, "repeat, at-once, overtaken"),
                 (("--base-url", url, "--patience", "soon"), 2, "--patience"),
-                (("--base-url", url, "--input", self.file("bad.json", {"id": 7})), 1, "INPUT_INVALID"),
-                (("--base-url", f"shop=http://127.0.0.1:{harness.free_port()}", "--step", "plain"), 1,
-                 "nothing could be checked")):
+                (("--base-url", url, "--input", self.file("bad.json", {"id": 7})), 1, "INPUT_INVALID")):
             with self.subTest(says):
                 done = self.run_check(self.definition, *arguments)
                 self.assertEqual(done.returncode, code, done.stdout + done.stderr)
                 self.assertIn(says, done.stdout + done.stderr)
+        self.assertEqual(service.subjects, [])
+
+    def test_a_service_that_cannot_be_reached_has_an_exit_code_of_its_own(self):
+        done = self.run_check(self.definition, "--base-url", f"shop=http://127.0.0.1:{harness.free_port()}")
+        self.assertEqual(done.returncode, 3, done.stdout + done.stderr)
+        self.assertIn("cannot be reached", done.stdout)
+        self.assertIn("0 kept, 0 broken", done.stdout)
+
+
+def blocks():
+    """A definition with a request at every place where one can be."""
+    return definition(
+        {"name": "look", "kind": "readonly", "action": {"service": "shop", "http": "GET /look"}},
+        {"name": "both", "parallel": {"branches": {"left": [pair("onLeft")], "right": [pair("onRight")]}}},
+        {"name": "loop", "forEach": {"in": "${[1, 2]}", "as": "item", "steps": [pair("inLoop")]}},
+        {"name": "attempt", "try": {"steps": [pair("inTry")], "catch": [{"codes": ["HTTP_409"], "steps": [pair("inCatch")]}]}},
+        {"name": "choice", "switch": {"cases": [{"when": "${input.id == 'x'}", "steps": [pair("inCase")]}],
+                                      "otherwise": {"steps": [pair("inOtherwise")]}}},
+        forward("pay", "pivot"), forward("ship", "retryable"),
+        onFailure=[forward("whenFailed", "retryable")], onSuspended=[forward("whenSuspended", "retryable")])
+
+
+class Blocks(Check):
+    def test_requests_in_every_block_and_handler_are_checked_or_listed_with_the_reason(self):
+        service = self.service()
+        report = self.check(self.file("blocks.json", blocks()), "--base-url", f"shop={service.url}", code=4)
+        self.assertEqual(report["broken"], [])
+        found = kept(report)
+        self.assertEqual(found[("look", "action")], {"in-time"})
+        for step in ("onLeft", "onRight", "inLoop", "inTry", "inCatch", "inOtherwise"):
+            self.assertEqual((found[(step, "action")], found[(step, "compensation")]), (ACTION, UNDO), step)
+        for step in ("pay", "ship", "whenFailed", "whenSuspended"):
+            self.assertEqual(found[(step, "action")], ACTION, step)
+        self.assertEqual({p["step"] for p in report["notChecked"]}, {"inCase"})
+        self.assertTrue(all("without it" in p["reason"] or "did not come to it" in p["reason"]
+                            for p in report["notChecked"]), report["notChecked"])
+
+    def test_what_is_accepted_is_listed_and_lets_the_check_pass_but_never_what_is_broken(self):
+        pairs = {"inCase": ACTION | UNDO}
+        accept = [a for step, promises in pairs.items() for p in promises for a in ("--accept", f"{step}:{p}")]
+        path = self.file("blocks.json", blocks())
+        report = self.check(path, "--base-url", f"shop={self.service().url}", *accept)
+        self.assertEqual((report["conclusion"], report["notChecked"]), ("all-checked", []))
+        self.assertEqual({(p["step"], p["by"]) for p in report["accepted"]}, {("inCase", "--accept")})
+        self.check(path, "--base-url", f"shop={self.service('undo-of-nothing').url}", "--step", "onLeft",
+                   "--accept", "onLeft:undo-of-nothing", code=1)
+
+    def test_local_services_and_sub_sagas_are_listed_as_not_checked(self):
+        child = {**definition(pair("inner")), "name": "check.child"}
+        parent = definition(
+            {"name": "run", "saga": {"name": "check.child", "input": {"id": "${input.id}"}},
+             "compensation": {"service": "shop", "http": "DELETE /run/${input.id}"}},
+            {"name": "here", "action": {"service": "own", "operation": "work"}, "compensation": {"operation": "unwork"}})
+        parent["services"]["own"] = {"type": "local"}
+        report = self.check(self.file("parent.json", parent), self.file("child.json", child),
+                            "--base-url", f"shop={self.service().url}", code=4)
+        self.assertEqual(kept(report), {("run", "compensation"): {"undo", "undo-again", "in-time"}})
+        reasons = {(p["step"], p["request"]): p["reason"] for p in report["notChecked"]}
+        self.assertIn("check.child", reasons[("run", "sub-saga")])
+        self.assertIn("local", reasons[("here", "action")])
+        self.assertIn("local", reasons[("here", "compensation")])
 
 
 class Examples(Check):
-    """The participants of the examples keep all promises, asynchronous ones and sub-sagas included."""
+    """The participants of the examples keep the contract, asynchronous ones and sub-sagas included."""
 
     def examined(self, example, name, *more, saga_input=None):
         with harness.Participants(harness.participants_program(example)) as participants:
             folder = os.path.join(harness.ROOT, "examples", example)
             urls = [a for service, url in participants.urls.items() for a in ("--base-url", f"{service}={url}")]
             given = self.file("input.json", saga_input) if saga_input else os.path.join(folder, "input.json")
-            report = self.check(os.path.join(folder, f"{name}.json"), *[os.path.join(folder, m) for m in more],
-                                *urls, "--input", given)
-            self.assertEqual(report["left"], [])
-            undone = {e["compensates"] for e in participants.ledger() if e["effect"] == "undone"}
-            done = [e for e in participants.ledger() if e["effect"] == "done"]
-            return report, done, undone
-
-    def holds(self, report):
-        found = {}
-        for finding in report["findings"]:
-            if finding["result"] == "holds":
-                found.setdefault(finding["step"], set()).add(finding["promise"])
-        return found
+            done = self.run_check(os.path.join(folder, f"{name}.json"), *[os.path.join(folder, m) for m in more],
+                                  *urls, "--input", given, "--json")
+            report = json.loads(done.stdout)
+            self.assertEqual((report["left"], report["broken"]), ([], []), report)
+            self.assertEqual(done.returncode, 4 if report["notChecked"] else 0)
+            return report
 
     def test_those_of_the_order(self):
-        report, _, _ = self.examined("order", "orders.place")
-        found = self.holds(report)
+        report = self.examined("order", "orders.place")
+        found = kept(report)
         for step in ("createOrder", "reserveStock", "redeemCoupon"):
-            self.assertEqual(found[step], {*PLAIN, "undo-of-nothing", "late-action", "in-time"})
-        self.assertEqual(found["authorise"], {*PLAIN, "probe", "seal", "in-time"})
-        for step in ("capture", "confirmOrder", "ship"):
-            self.assertEqual(found[step], {"repeat", "cut-off", "in-time"})
+            self.assertEqual((found[(step, "action")], found[(step, "compensation")]), (ACTION, UNDO), step)
+        self.assertEqual(found[("authorise", "probe")], SEALING)
+        for step in ("capture", "confirmOrder", "ship", "tellCustomer"):
+            self.assertLessEqual(ACTION - {"key-case"}, found[(step, "action")], step)
 
     def test_those_of_the_journey(self):
-        report, _, _ = self.examined("travel", "travel.book")
-        found = self.holds(report)
-        for step in ("holdSeat", "holdRoom", "carFromA"):
-            self.assertLessEqual({*PLAIN, "undo-of-nothing", "late-action", "in-time"}, found[step], step)
-        self.assertEqual(found["charge"], {"repeat", "cut-off", "in-time"})
+        report = self.examined("travel", "travel.book")
+        found = kept(report)
+        for step in ("holdSeat", "holdRoom", "carFromA", "carFromB"):
+            self.assertEqual((found[(step, "action")], found[(step, "compensation")]), (ACTION, UNDO), step)
+        self.assertEqual((found[("holdRoom", "poll")], found[("holdRoom", "callback")]), ({"poll", "in-time"}, {"callback"}))
+        self.assertLessEqual(ACTION - {"key-case"}, found[("charge", "action")])
 
     def test_those_of_the_transfer_and_its_sub_saga(self):
-        report, _, _ = self.examined("transfer", "transfers.cross-border", "accounts.debit.json",
-                                     saga_input={"transferId": "x-${run}", "payer": "acme", "payee": "globex",
-                                                 "amountCents": 5000, "valueDate": "2026-01-01T00:00:00Z"})
-        self.assertEqual(self.holds(report)["settle"], {"repeat", "cut-off", "in-time"})
+        report = self.examined("transfer", "transfers.cross-border", "accounts.debit.json",
+                               saga_input={"transferId": "x-${run}", "payer": "acme", "payee": "globex",
+                                           "amountCents": 5000, "valueDate": "2026-01-01T00:00:00Z"})
+        self.assertLessEqual(ACTION - {"key-case"}, kept(report)[("settle", "action")])
+        self.assertIn("sub-saga", {p["promise"] for p in report["notChecked"]})
+        self.assertEqual(kept(report)[("submit", "callback")], {"callback"})
 
 
 if __name__ == "__main__":

@@ -1,6 +1,8 @@
 """Three nodes on one database: they share the work, answer for each other, and any of them may go."""
 import json
+import signal
 import subprocess
+import tempfile
 import unittest
 
 from support import UNSYNCED_ARGUMENTS, World, harness, order
@@ -95,6 +97,56 @@ class Nodes(unittest.TestCase):
             self.assertEqual(self.world.server.ended(saga, 60)["status"], "COMPLETED")
         self.assertEqual(self.world.participants.violations(), [])
         self.assertEqual(self.shards(self.world.server), {"node-a": 256})
+
+    def namesake(self, *arguments):
+        """A second process under the name of the first node."""
+        log = tempfile.NamedTemporaryFile(suffix=".log")
+        self.addCleanup(log.close)
+        server = harness.Server(self.world.database, arguments=arguments or self.world.serve_arguments, log=log.name)
+        self.addCleanup(harness.stop_process, self.world.server.process)
+        server.start(ready=False)
+        self.addCleanup(server.__exit__, None, None, None)
+        return server
+
+    def test_a_process_under_the_name_of_a_living_one_ends_and_names_its_address(self):
+        sagas = self.start_many(20, "name")
+        second = self.namesake()
+        self.assertEqual(second.process.wait(LEASE_SECONDS + 10), 1)
+        self.assertIn("node-name-taken", second.last_words())
+        self.assertIn(f"127.0.0.1:{self.world.server.port}", second.last_words())
+        self.assertEqual(self.shards(self.world.server), {"node-a": SHARDS})
+        for saga in sagas:
+            self.assertEqual(self.world.server.ended(saga, 30)["status"], "COMPLETED")
+        self.assertEqual(self.world.participants.violations(), [])
+
+    def test_a_process_that_was_superseded_while_it_hung_ends(self):
+        self.world.fault(service="payments", match="/authorisations", phase="forward", mode="delay", delayMs=1000,
+                         times=20)
+        sagas = self.start_many(20, "hang")
+        first = self.world.server.process
+        first.send_signal(signal.SIGSTOP)
+        try:
+            second = self.namesake()
+            second.ready(LEASE_SECONDS + 20)
+            self.assertIn("node-name-held", second.last_words())
+        finally:
+            first.send_signal(signal.SIGCONT)
+        self.assertEqual(first.wait(15), 1)
+        for saga in sagas:
+            self.assertEqual(second.ended(saga, 60)["status"], "COMPLETED")
+        self.assertEqual(self.shards(second), {"node-a": SHARDS})
+        self.assertEqual(self.world.participants.violations(), [])
+
+    def test_a_lone_node_that_crashed_comes_back_without_waiting_for_its_lease(self):
+        saga = self.start(self.world.server, "nodes.waits", {}, "lone")
+        harness.stop_process(self.world.server.process)
+        long_lease = self.namesake(*UNSYNCED_ARGUMENTS, "--lease", "300s")
+        long_lease.ready(20)
+        long_lease.kill()
+        again = self.namesake(*UNSYNCED_ARGUMENTS, "--lease", "300s")
+        again.ready(20)
+        self.assertEqual(again.api("POST", f"/v1/sagas/{saga}/signals/go", {})[0], 202)
+        self.assertEqual(again.ended(saga, 20)["output"], "done")
 
     def test_the_command_line_lists_nodes(self):
         self.join("n1")

@@ -48,8 +48,10 @@ class Starts(Rest):
         self.assertEqual(first[1]["id"], again[1]["id"])
 
     def test_the_same_idempotency_key_with_other_input_is_a_conflict(self):
-        self.start("s4", {"Idempotency-Key": "k-s4"})
-        self.refused(self.start("s4b", {"Idempotency-Key": "k-s4"}), 409, "idempotency-key-reused")
+        first = self.start("s4", {"Idempotency-Key": "k-s4"})
+        other = self.start("s4b", {"Idempotency-Key": "k-s4"})
+        self.refused(other, 409, "idempotency-key-reused")
+        self.assertEqual(other[1]["saga"], first[1]["id"])
 
     def test_the_same_business_key_and_input_give_the_same_saga_and_other_input_a_conflict(self):
         first, again = self.start("s5"), self.start("s5")
@@ -57,6 +59,8 @@ class Starts(Rest):
         self.assertEqual(first[1]["id"], again[1]["id"])
         other = self.api("POST", "/v1/sagas", {"definition": "orders.place", "input": order("s5", customerId="c-5")})
         self.refused(other, 409, "business-key-reused")
+        self.assertEqual(other[1]["saga"], first[1]["id"])
+        self.assertIn(first[1]["id"], other[1]["detail"])
 
     def test_starts_under_one_key_at_the_same_time_make_one_saga(self):
         from concurrent.futures import ThreadPoolExecutor
@@ -70,6 +74,13 @@ class Starts(Rest):
                                                  "input": order("s7", items=[{"sku": "x", "qty": 0, "unitCents": 1}])})
         self.refused(answer, 422, "INPUT_INVALID")
         self.assertIn("/items/0/qty", [e["pointer"] for e in answer[1]["errors"]])
+
+    def test_an_empty_business_key_is_refused_by_every_way(self):
+        answer = self.start("s7b", businessKey="")
+        self.refused(answer, 400, "start-invalid")
+        self.assertEqual(answer[1]["errors"][0]["pointer"], "/businessKey")
+        batch = {"sagas": [{"definition": "orders.place", "input": order("s7c"), "businessKey": ""}]}
+        self.assertEqual(self.api("POST", "/v1/sagas/batch", batch)[1]["results"][0]["code"], "start-invalid")
 
     def test_what_is_not_there_is_404(self):
         unknown = {"definition": "orders.none", "input": {}}
@@ -120,6 +131,17 @@ class Reading(Rest):
             if not cursor:
                 break
         self.assertEqual(seen, sorted(ids, reverse=True))
+        # A page that ends with the last saga says that there are no more.
+        self.assertIsNone(self.api("GET", f"/v1/sagas?label.walk=yes&limit={len(ids)}")[1]["cursor"])
+
+    def test_a_list_finds_sagas_by_the_beginning_of_their_id(self):
+        saga = self.start("p1")[1]["id"]
+        for prefix in (saga, saga.upper(), saga[:30], saga[:24]):
+            self.assertEqual([s["id"] for s in self.api("GET", f"/v1/sagas?idPrefix={prefix}")[1]["sagas"]], [saga])
+        self.assertIn(saga, [s["id"] for s in self.api("GET", f"/v1/sagas?idPrefix={saga[:8]}&limit=500")[1]["sagas"]])
+        self.assertEqual(self.api("GET", f"/v1/sagas?idPrefix={saga[:30]}&definition=other")[1]["sagas"], [])
+        for wrong in (saga[:7], "", "o-17-4711", saga + "0", saga.replace("-", "")[:12]):
+            self.refused(self.api("GET", f"/v1/sagas?idPrefix={wrong}"), 400, "query-invalid")
 
     def test_each_filter_finds_what_it_names_and_nothing_else(self):
         self.world.fault(service="inventory", match="o-f1", phase="forward", mode="refuse", status=409, times=1)
@@ -159,7 +181,8 @@ class Reading(Rest):
         self.assertEqual(self.api("GET", "/livez")[0], 200)
         self.assertEqual(self.api("GET", "/readyz")[0], 200)
         self.assertEqual(self.api("GET", "/version")[1]["name"], "backstitch")
-        self.assertIn("backstitch_starts_total", self.api("GET", "/metrics")[1])
+        for metric in ("backstitch_starts_total", "backstitch_starts_refused_total", "backstitch_starts_invalid_total"):
+            self.assertIn(metric, self.api("GET", "/metrics")[1])
 
     def test_the_schema_of_the_language_is_served_as_it_is_shipped(self):
         with urllib.request.urlopen(self.world.server.url + "/schemas/saga-1.json") as answer:
@@ -167,6 +190,21 @@ class Reading(Rest):
             served = answer.read()
         with open(harness.LANGUAGE_SCHEMA, "rb") as file:
             self.assertEqual(served, file.read())
+
+    def test_no_route_takes_a_query_parameter_that_it_does_not_know(self):
+        saga = self.start("q1")[1]["id"]
+        paths = {"GET": ("/livez", "/readyz", "/metrics", "/version", "/schemas/saga-1.json", "/errors/internal", "/v1/definitions",
+                         "/v1/definitions/orders.place", "/v1/definitions/orders.place/graph", "/v1/definitions/orders.place/versions/1",
+                         "/v1/definitions/orders.place/versions/1/graph", "/v1/services", "/v1/services/orders", "/v1/nodes",
+                         "/v1/sagas", f"/v1/sagas/{saga}", f"/v1/sagas/{saga}/history"),
+                 "PUT": ("/v1/services/unseen",),
+                 "POST": ("/v1/definitions", "/v1/definitions/validate", "/v1/definitions/orders.place/versions/1/compatibility",
+                          "/v1/definitions/orders.place/versions/1/activate", "/v1/sagas", "/v1/sagas/batch",
+                          f"/v1/sagas/{saga}/signals/x", "/v1/callbacks/x")}
+        for method, some in paths.items():
+            for path in some:
+                with self.subTest(f"{method} {path}"):
+                    self.refused(self.api(method, f"{path}?unheard=of", {} if method != "GET" else None), 400, "query-invalid")
 
     def test_a_method_that_is_not_there_is_405_with_what_is(self):
         answer = self.api("DELETE", "/v1/sagas")
@@ -228,6 +266,15 @@ class Operators(Rest):
         self.assertIn("Nothing was done", shown)
         ended = self.world.server.ended(self.start("o2")[1]["id"])["id"]
         self.assertEqual(self.api("POST", f"/v1/sagas/{ended}/retry?dryRun=true", {})[0], 409)
+
+    def test_a_misspelt_dry_run_does_nothing(self):
+        saga = self.suspended(6)
+        before = self.api("GET", f"/v1/sagas/{saga}/history")[1]["events"]
+        for action in ("cancel", "retry", "suspend", "steps/stuck/skip", "steps/stuck/resolve"):
+            for query in ("dryrun=true", "dryRun=true&dryRun=true", "dry-run", "dryRun=true&force=true"):
+                answer = self.api("POST", f"/v1/sagas/{saga}/{action}?{query}", {"as": "compensated"} if "resolve" in action else {})
+                self.refused(answer, 400, "query-invalid")
+        self.assertEqual(self.api("GET", f"/v1/sagas/{saga}/history")[1]["events"], before)
 
     def test_an_action_the_state_does_not_allow_is_a_conflict(self):
         saga = self.world.server.ended(self.start("o1")[1]["id"])["id"]
@@ -315,11 +362,31 @@ class Definitions(Rest):
         self.assertEqual((status, body["valid"], body["findings"]), (200, True, []))
         self.refused(self.api("GET", "/v1/definitions/defs.unseen"), 404, "definition-not-found")
 
+    def test_definitions_their_versions_and_services_come_page_by_page(self):
+        for version in (1, 2, 3):
+            self.put(self.definition(version, "defs.paged"))
+        for path, items, key in (("/v1/definitions", "definitions", "name"), ("/v1/services", "services", "name"),
+                                 ("/v1/definitions/defs.paged", "versions", "version")):
+            whole = self.api("GET", path)[1]
+            self.assertIsNone(whole["cursor"])
+            seen, cursor = [], ""
+            while cursor is not None:
+                page = self.api("GET", f"{path}?limit=2" + (f"&cursor={cursor}" if cursor else ""))[1]
+                self.assertLessEqual(len(page[items]), 2)
+                seen += page[items]
+                cursor = page["cursor"]
+            self.assertEqual(seen, whole[items])
+            self.assertGreater(len(seen), 2)
+        self.refused(self.api("GET", "/v1/definitions/defs.paged?cursor=x"), 400, "cursor-invalid")
+        self.refused(self.api("GET", "/v1/definitions/defs.none?limit=2"), 404, "definition-not-found")
+        listed = json.loads(self.world.server.cli("definitions", "--json").stdout)
+        self.assertIn("defs.paged", [d["name"] for d in listed["definitions"]])
+
     def test_services_are_stored_and_read_back(self):
         self.assertIn(self.api("PUT", "/v1/services/extra", {"baseUrl": self.world.participants.urls["mail"]})[0], (200, 201))
         self.assertIn("extra", [s["name"] for s in self.api("GET", "/v1/services")[1]["services"]])
         self.refused(self.api("GET", "/v1/services/none"), 404, "service-not-found")
-        self.refused(self.api("PUT", "/v1/services/extra", {"baseUrl": 7}), 422, "definition-invalid")
+        self.refused(self.api("PUT", "/v1/services/extra", {"baseUrl": 7}), 422, "service-invalid")
 
 
 if __name__ == "__main__":

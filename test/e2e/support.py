@@ -12,6 +12,22 @@ UNSYNCED_ARGUMENTS = ("--allow-unsafe", "fsync")
 EFFECTS = ["createOrder", "reserveStock", "redeemCoupon", "authorise"]
 
 
+def documented(page, heading, block=0):
+    """The statements of an indented block of SQL under a heading of docs/`page`."""
+    with open(os.path.join(harness.ROOT, "docs", page), encoding="utf-8") as file:
+        lines = file.read().splitlines()
+    start = next(i for i, line in enumerate(lines) if line.lstrip("#") == " " + heading and line.startswith("#"))
+    blocks, is_inside = [], False
+    for line in lines[start + 1:]:
+        if line.startswith("#"):
+            break
+        if line.startswith("    ") and not line.startswith("    $"):
+            blocks = blocks if is_inside else [*blocks, []]
+            blocks[-1].append(line.split(" -- ")[0].strip())
+        is_inside = line.startswith("    ")
+    return [statement.strip() for statement in "\n".join(blocks[block]).split(";") if statement.strip()]
+
+
 def order(number, **changes):
     """An input of the order saga. `number` makes it findable by faults (`match`) and by business key."""
     return {"orderId": f"o-{number}", "customerId": "c-4", "cardToken": "tok-visa-4242", "coupon": f"CP{number}",
@@ -21,14 +37,15 @@ def order(number, **changes):
 class World:
     """PostgreSQL, participants and a server with an example's sagas registered; one a test class."""
 
-    def __init__(self, serve_arguments=(), durable=False, example="order", definitions=None, database=None):
+    def __init__(self, serve_arguments=(), durable=False, example="order", definitions=None, database=None, log=None):
         """`durable`: for tests that kill something. `definitions`: JSON texts, children first; the order saga's by
-        default. `database`: the url of one on a cluster without sync that outlives this world."""
+        default. `database`: the url of one on a cluster without sync that outlives this world. `log`: the server's."""
         self.postgres = None if database else harness.Postgres({} if durable else harness.POSTGRES_UNSYNCED)
         self.database = database or self.postgres.url
         self.participants = harness.Participants(harness.participants_program(example))
         self.definitions = definitions
         self.serve_arguments = [*serve_arguments, *([] if durable else UNSYNCED_ARGUMENTS)]
+        self.log = log
         self.server = None
         self.opened = []
 
@@ -37,7 +54,7 @@ class World:
             for part in filter(None, (self.postgres, self.participants)):
                 part.__enter__()
                 self.opened.append(part)
-            self.server = harness.Server(self.database, arguments=self.serve_arguments)
+            self.server = harness.Server(self.database, arguments=self.serve_arguments, log=self.log)
             self.server.__enter__()
             self.opened.append(self.server)
             self.server.put_services(self.participants)

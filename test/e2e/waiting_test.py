@@ -24,7 +24,8 @@ def waiting_caller(url):
 
 class Waiting(unittest.TestCase):
     def setUp(self):
-        self.world = World().open()
+        # All callers have one address, of which as many connections are taken as in all.
+        self.world = World(["--proxy", "127.0.0.1"]).open()
         self.addCleanup(self.world.close)
         self.server = self.world.server
         self.server.register_text(json.dumps(WAITS))

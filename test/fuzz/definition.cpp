@@ -28,7 +28,9 @@ dsl::CheckContext environment() {
   context.refuse_url = [](const std::string& url) {
     return url.starts_with("https://") ? "" : "plain http is not allowed here";
   };
-  context.has_secret = [](const std::string& name) { return name != "unknown"; };
+  context.has_secret = [](const std::string& name, const std::string&) {
+    return name != "unknown";
+  };
   context.has_operation = [](const std::string&, const std::string& name) {
     return name != "unknown";
   };

@@ -98,9 +98,7 @@ class World:
         self.postgres, self.scenario = postgres, scenario
         self.folder = tempfile.TemporaryDirectory(prefix="backstitch-kill-")
         self.participants = harness.Participants(harness.participants_program(scenario.example))
-        url = postgres.url.rsplit("/", 1)[0] + "/" + database
-        if postgres.psql("postgres", f"create database {database} template migrated").returncode != 0:
-            raise RuntimeError(f"no database {database}")
+        self.database, url = database, postgres.copy_database(database, "migrated")
         self.nodes = []
         self.front = Front(self.nodes)
         arguments = ["--callback-url", self.front.url, *(["--lease", LEASE] if nodes > 1 else [])]
@@ -212,7 +210,7 @@ class World:
             self.revive(victim, others)
             for node in [victim, *others]:
                 try:
-                    status, saga, _ = node.api("GET", f"/v1/sagas/{saga_id}?wait=200ms")
+                    status, saga, _ = node.api("GET", f"/v1/sagas/{saga_id}")
                 except OSError:
                     continue
                 if status == 200 and saga["status"] not in ("RUNNING", "COMPENSATING"):
@@ -232,7 +230,7 @@ class World:
         return checker.judge(self.scenario, saga, logs, self.participants.ledger())
 
     def children(self, saga_id):
-        rows = self.postgres.psql(self.nodes[0].database.rsplit("/", 1)[1],
+        rows = self.postgres.psql(self.database,
                                   f"select id from backstitch.saga where parent = '{saga_id}'").stdout
         return rows.split()
 
@@ -288,8 +286,7 @@ def run_all(work, options, workers, say=print):
         todo.put(item)
     with harness.Postgres({"max_connections": 300}) as postgres:
         subprocess.run([harness.PROGRAM, "migrate", "--database", postgres.url], check=True, stdout=subprocess.DEVNULL)
-        if postgres.psql("postgres", "alter database backstitch rename to migrated").returncode != 0:
-            raise RuntimeError("the migrated database cannot be a template")
+        postgres.administer("alter database backstitch rename to migrated")
 
         def worker():
             while True:

@@ -321,7 +321,7 @@ TEST_CASE("keys are removed by age, a bounded number at a time, the oldest first
 }
 
 TEST_CASE("a role with EXECUTE alone may use it and sees no table; others may not") {
-  const std::string url = guarded_database();
+  const std::string url = as_superuser(guarded_database());
   pqxx::connection database(url);
   query(database,
         "create role shop login; grant usage on schema backstitch to shop;"
@@ -337,6 +337,11 @@ TEST_CASE("a role with EXECUTE alone may use it and sees no table; others may no
   };
   CHECK(refused_as("select * from backstitch.guarded_key") == "42501");
   CHECK(refused_as("delete from backstitch.guarded_key") == "42501");
+  CHECK(refused_as("select backstitch.guard_forget('1 day')") == "42501");
+  // Nor with it.
+  query(database,
+        "reset role; grant execute on function backstitch.guard_forget(interval, integer) to shop; "
+        "set role shop");
   CHECK(refused_as("select backstitch.guard_forget('1 day')") == "42501");
   query(database, "set role stranger");
   CHECK(refused_as("select backstitch.guard('k', 'forward')") == "42501");

@@ -32,8 +32,8 @@ BEYOND = [
     ("whether a name is defined elsewhere in the document", r"there is no retry policy",
      {"defaults": {"retry": "patient"}}),
     ("how long a duration is", r"; it is (at most|more than) ", {"defaults": {"attemptTimeout": "6m"}}),
-    ("what is a time", r"is no time$", {"steps": [{"name": "w", "sleep": {"until": "tomorrow"}}]}),
-    ("how long a sum of units is", r"\"[0-9dhms]+\" is no duration", {"timeout": "3651d"}),
+    ("what is a time", r"is not a valid time$", {"steps": [{"name": "w", "sleep": {"until": "tomorrow"}}]}),
+    ("how long a sum of units is", r"\"[0-9dhms]+\" is not a valid duration", {"timeout": "3651d"}),
 ]
 # Stands for every kind of value and for a few that are right somewhere.
 REPLACEMENTS = [None, True, 0, 2, -1.5, 70_000_000, "", "x", "Not a name", "${input}", "1h2s", "none", [], [None], ["x"], {},

@@ -87,7 +87,7 @@ void enrich(Json& document, test::Dice& dice) {
       step["probe"]["outcomes"].push_back(
           {{"when", "${response.body?.state == 'QUEUED'}"}, {"is", "pending"}});
     const bool polled = dice.chance(50);
-    if (polled) step["action"]["http"] = "PUT /polled/" + name + "/${saga.id}";
+    if (polled) step["action"]["http"] = "PUT /polled/" + name + "/${saga.root}";
     step["completion"] = {{"callback", true}, {"timeout", dice.pick({"30s", "10m"})}};
     if (!polled) return;
     step["completion"]["poll"] = {
@@ -106,22 +106,22 @@ Json parent_of(const Json& child, const Json& input, const std::string& name, bo
   const auto call = [](const char* step) {
     return Json{
         {"name", step},
-        {"action", {{"service", "s"}, {"http", std::string("PUT /") + step + "/${saga.id}"}}}};
+        {"action", {{"service", "s"}, {"http", std::string("PUT /") + step + "/${saga.root}"}}}};
   };
   Json before = call("before");
-  before["compensation"] = {{"http", "DELETE /before/${saga.id}"}};
+  before["compensation"] = {{"http", "DELETE /before/${saga.root}"}};
   Json step{{"name", "inner"},
             {"saga", {{"name", child["name"]}, {"version", 1}, {"input", input}}}};
   Json behind = call("behind");
   if (pivot)
     behind["kind"] = "retryable";
   else
-    behind["compensation"] = {{"http", "DELETE /behind/${saga.id}"}};
+    behind["compensation"] = {{"http", "DELETE /behind/${saga.root}"}};
   Json last = call("last");
   if (pivot)
     last["kind"] = "retryable";
   else
-    last["compensation"] = {{"http", "DELETE /last/${saga.id}"}};
+    last["compensation"] = {{"http", "DELETE /last/${saga.root}"}};
   return {{"dsl", 1},
           {"name", name},
           {"version", 1},
@@ -137,9 +137,9 @@ Json chains(const std::string& name) {
       const std::string step = std::string(branch) + number;
       branches[branch].push_back(
           {{"name", step},
-           {"action", {{"service", "s"}, {"http", "PUT /" + step + "/${saga.id}"}}},
+           {"action", {{"service", "s"}, {"http", "PUT /" + step + "/${saga.root}"}}},
            {"compensation",
-            {{"http", "DELETE /" + step + "/${saga.id}"}, {"retry", {{"maxAttempts", 1}}}}}});
+            {{"http", "DELETE /" + step + "/${saga.root}"}, {"retry", {{"maxAttempts", 1}}}}}});
     }
   }
   return {
@@ -157,7 +157,7 @@ Json chains(const std::string& name) {
 
 /// A registry to check and store definitions with, as a node would.
 struct Corpus::Workbench {
-  Workbench() : executor(world), store(executor, TimePoint{}), registry(store, {}) {}
+  Workbench() : executor(world), store(executor, TimePoint{}), registry(store, {}, workers) {}
   template <class T>
   T await(const std::function<void(std::function<void(T)>)>& call) {
     std::optional<T> answer;
@@ -170,6 +170,7 @@ struct Corpus::Workbench {
   virtual_time::VirtualWorld world;
   virtual_time::VirtualExecutor executor;
   memory::MemoryStore store;
+  engine::InlineWorkers workers;
   engine::Registry registry;
 };
 

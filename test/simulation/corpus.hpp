@@ -21,7 +21,7 @@ struct Specimen {
   Json input;  ///< one that the schema admits
   std::vector<std::string> signals;
   /// As it is registered, with the sub-sagas it needs before it.
-  std::vector<engine::StoredDefinition> stored;
+  std::vector<std::shared_ptr<const engine::StoredDefinition>> stored;
 };
 
 /// Parsed and checked once a process, however many simulations use it; not thread-safe.

@@ -101,19 +101,22 @@ void Database::renew(const Caller& caller, engine::LeaseRequest request, RenewDo
   });
 }
 
-void Database::give_up(const Caller& caller, std::vector<Shard> shards,
+void Database::give_up(const Caller& caller, engine::NodeIdentity node, std::vector<Shard> shards,
                        std::function<void(Result<Done>)> done) {
-  store_.give_up(caller.node, shards,
+  store_.give_up(std::move(node), shards,
                  [this, caller, shards, done = std::move(done)](Result<Done> given_up) {
                    scene_.coverage.reached(Rare::shards_handed_over);
-                   for (const auto shard : shards) ownership_.released(caller.node, shard);
+                   for (const auto shard : shards)
+                     ownership_.released(caller.node, caller.process, shard);
                    done(std::move(given_up));
                  });
 }
 
-void Database::release(const Caller& caller, std::function<void(Result<Done>)> done) {
-  store_.release(caller.node, [this, caller, done = std::move(done)](Result<Done> released) {
-    for (std::size_t shard = 0; shard < 256; ++shard) ownership_.released(caller.node, shard);
+void Database::release(const Caller& caller, engine::NodeIdentity node,
+                       std::function<void(Result<Done>)> done) {
+  store_.release(std::move(node), [this, caller, done = std::move(done)](Result<Done> released) {
+    for (std::size_t shard = 0; shard < 256; ++shard)
+      ownership_.released(caller.node, caller.process, shard);
     done(std::move(released));
   });
 }

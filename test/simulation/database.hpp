@@ -49,9 +49,10 @@ class Database {
 
   void append(const Caller& caller, std::vector<engine::Append> batch, AppendDone done);
   void renew(const Caller& caller, engine::LeaseRequest request, RenewDone done);
-  void give_up(const Caller& caller, std::vector<Shard> shards,
+  void give_up(const Caller& caller, engine::NodeIdentity node, std::vector<Shard> shards,
                std::function<void(Result<Done>)> done);
-  void release(const Caller& caller, std::function<void(Result<Done>)> done);
+  void release(const Caller& caller, engine::NodeIdentity node,
+               std::function<void(Result<Done>)> done);
 
   /// Hints, told on the database's thread.
   using Hint = std::function<void()>;

@@ -71,6 +71,7 @@ FaultPlan FaultPlan::drawn(Dice& dice) {
   plan.outside = {dice.pick<std::size_t>({0, 0, 20, 50}), dice.pick<std::size_t>({30, 70, 100}),
                   dice.pick<std::size_t>({0, 20, 60}), dice.pick<std::size_t>({0, 30, 80}),
                   dice.chance(30)};
+  plan.cuts = dice.chance(30);
   return plan;
 }
 
@@ -85,7 +86,7 @@ std::string FaultPlan::text() const {
   std::string out = drain ? "drain" : "safety";
   out += " for " + to_text(faults_for) + ", " + std::to_string(nodes) + " nodes of " +
          std::to_string(reactors) + " reactors" + (spares ? " with spares" : "") + ", lease " +
-         to_text(lease) + ", " + std::to_string(sagas) + " sagas;";
+         to_text(lease) + ", " + std::to_string(sagas) + " sagas" + (cuts ? ", cut;" : ";");
   out += " database:" + shown("slow", database.slow) + shown("stuck", database.stuck) +
          shown("error", database.error) + shown("answer-error", database.answer_error) +
          shown("lost-at-kill", database.lost_at_kill) + shown("outage", events.outage) +

@@ -18,6 +18,7 @@ struct FaultPlan {
   bool spares = false;  ///< every node takes all it can get; else each has its share
   Duration lease{10'000};
   std::size_t sagas = 4;
+  bool cuts = false;  ///< every transition is cut after its first event
 
   /// Of 1,000 calls of the kind.
   struct Database {

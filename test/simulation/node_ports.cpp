@@ -86,9 +86,31 @@ void NodePorts::arrived(const std::shared_ptr<Batch>& batch) {
     scene_.outside.call_after(database_.away_for() + way(), [this, batch] { arrived(batch); });
     return;
   }
-  database_.append(
-      life_->who, std::move(batch->items),
-      [this, batch](std::vector<AppendResult> results) { answered(batch, std::move(results)); });
+  const std::vector<bool> blocked = take_blocked(batch->items);
+  database_.append(life_->who, std::move(batch->items),
+                   [this, batch, blocked](const std::vector<AppendResult>& results) {
+                     std::vector<AppendResult> all;
+                     auto next = results.begin();
+                     for (const bool one : blocked)
+                       all.push_back(one ? AppendResult{AppendOutcome::blocked} : *next++);
+                     answered(batch, std::move(all));
+                   });
+}
+
+/// Open transactions of other programs hold the keys of some starts, which are taken out.
+std::vector<bool> NodePorts::take_blocked(std::vector<Append>& items) {
+  std::vector<bool> blocked;
+  std::vector<Append> others;
+  for (Append& item : items) {
+    const bool has_key = item.start && !item.start->keys.empty();
+    blocked.push_back(has_key && scene_.strikes(scene_.plan.database.error));
+    if (blocked.back())
+      scene_.coverage.reached(Rare::start_key_held);
+    else
+      others.push_back(std::move(item));
+  }
+  items = std::move(others);
+  return blocked;
 }
 
 void NodePorts::answered(const std::shared_ptr<Batch>& batch, std::vector<AppendResult> results) {
@@ -144,12 +166,12 @@ void NodePorts::due(DueQuery query, std::function<void(Result<std::vector<SagaId
       std::move(done));
 }
 
-void NodePorts::remove_expired(std::vector<Shard> shards, std::size_t limit,
+void NodePorts::remove_expired(std::vector<Shard> shards, std::size_t limit, Duration key_retention,
                                std::function<void(Result<std::size_t>)> done) {
   ask<std::size_t>(
       "removal",
-      [this, shards, limit](Answered<std::size_t> then) {
-        database_.store().remove_expired(shards, limit, std::move(then));
+      [this, shards, limit, key_retention](Answered<std::size_t> then) {
+        database_.store().remove_expired(shards, limit, key_retention, std::move(then));
       },
       std::move(done));
 }
@@ -175,13 +197,40 @@ void NodePorts::renew(LeaseRequest request, std::function<void(Result<LeaseAnswe
       std::move(done));
 }
 
-void NodePorts::give_up(std::string, std::vector<Shard> shards,
+void NodePorts::give_up(NodeIdentity node, std::vector<Shard> shards,
                         std::function<void(Result<Done>)> done) {
   ask<Done>(
       "hand-over",
-      [this, shards](Answered<Done> then) {
-        database_.give_up(life_->who, shards, std::move(then));
+      [this, node, shards](Answered<Done> then) {
+        database_.give_up(life_->who, node, shards, std::move(then));
       },
+      std::move(done));
+}
+
+void NodePorts::prove(NodeIdentity node, std::vector<Shard> shards,
+                      std::function<void(Result<Done>)> done) {
+  ask<Done>(
+      "proof",
+      [this, node, shards](Answered<Done> then) {
+        database_.store().prove(node, shards, std::move(then));
+      },
+      std::move(done));
+}
+
+void NodePorts::strike(SagaId saga, bool again, std::function<void(Result<std::int64_t>)> done) {
+  scene_.coverage.reached(Rare::struck);
+  ask<std::int64_t>(
+      "strike",
+      [this, saga, again](Answered<std::int64_t> then) {
+        database_.store().strike(saga, again, std::move(then));
+      },
+      std::move(done));
+}
+
+void NodePorts::forgive(SagaId saga, std::function<void(Result<Done>)> done) {
+  ask<Done>(
+      "pardon",
+      [this, saga](Answered<Done> then) { database_.store().forgive(saga, std::move(then)); },
       std::move(done));
 }
 
@@ -219,12 +268,10 @@ void NodePorts::put(InboxItem item, std::function<void(Result<std::int64_t>)> do
       });
 }
 
-void NodePorts::waiting(InboxQuery query,
-                        std::function<void(Result<std::vector<InboxItem>>)> done) {
-  using Items = std::vector<InboxItem>;
-  ask<Items>(
+void NodePorts::poll(InboxQuery query, std::function<void(Result<InboxPoll>)> done) {
+  ask<InboxPoll>(
       "inbox",
-      [this, query](Answered<Items> then) { database_.store().waiting(query, std::move(then)); },
+      [this, query](Answered<InboxPoll> then) { database_.store().poll(query, std::move(then)); },
       std::move(done));
 }
 
@@ -233,6 +280,13 @@ void NodePorts::start_of(SagaId saga, std::function<void(Result<std::optional<In
   ask<Start>(
       "start of",
       [this, saga](Answered<Start> then) { database_.store().start_of(saga, std::move(then)); },
+      std::move(done));
+}
+
+void NodePorts::failed(InboxFailure failure, std::function<void(Result<bool>)> done) {
+  ask<bool>(
+      "failure of a command",
+      [this, failure](Answered<bool> then) { database_.store().failed(failure, std::move(then)); },
       std::move(done));
 }
 
@@ -247,9 +301,10 @@ void NodePorts::take_answers(std::string node,
       std::move(done));
 }
 
-void NodePorts::release(std::string, std::function<void(Result<Done>)> done) {
+void NodePorts::release(NodeIdentity node, std::function<void(Result<Done>)> done) {
   ask<Done>(
-      "release", [this](Answered<Done> then) { database_.release(life_->who, std::move(then)); },
+      "release",
+      [this, node](Answered<Done> then) { database_.release(life_->who, node, std::move(then)); },
       std::move(done));
 }
 
@@ -262,11 +317,10 @@ void NodePorts::list(ListQuery query, std::function<void(Result<std::vector<Saga
 }
 
 void NodePorts::history(SagaId saga, Sequence after, std::size_t limit,
-                        std::function<void(Result<std::vector<EventRecord>>)> done) {
-  using Events = std::vector<EventRecord>;
-  ask<Events>(
+                        std::function<void(Result<HistoryPage>)> done) {
+  ask<HistoryPage>(
       "history",
-      [this, saga, after, limit](Answered<Events> then) {
+      [this, saga, after, limit](Answered<HistoryPage> then) {
         database_.store().history(saga, after, limit, std::move(then));
       },
       std::move(done));
@@ -278,6 +332,13 @@ void NodePorts::changes(std::int64_t revision, std::function<void(Result<Catalog
       [this, revision](Answered<CatalogContent> then) {
         database_.store().changes(revision, std::move(then));
       },
+      std::move(done));
+}
+
+void NodePorts::secret(std::function<void(Result<std::string>)> done) {
+  ask<std::string>(
+      "callback key",
+      [this](Answered<std::string> then) { database_.store().secret(std::move(then)); },
       std::move(done));
 }
 

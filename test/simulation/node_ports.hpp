@@ -40,23 +40,27 @@ class NodePorts final : public engine::Store,
   void load(std::vector<SagaId> sagas,
             std::function<void(Result<std::vector<engine::StoredSaga>>)> done) override;
   void due(engine::DueQuery query, std::function<void(Result<std::vector<SagaId>>)> done) override;
-  void remove_expired(std::vector<Shard> shards, std::size_t limit,
+  void remove_expired(std::vector<Shard> shards, std::size_t limit, Duration key_retention,
                       std::function<void(Result<std::size_t>)> done) override;
   bool reachable() const override { return database_.reachable(); }
 
   void renew(engine::LeaseRequest request,
              std::function<void(Result<engine::LeaseAnswer>)> done) override;
-  void give_up(std::string node, std::vector<Shard> shards,
+  void give_up(engine::NodeIdentity node, std::vector<Shard> shards,
                std::function<void(Result<Done>)> done) override;
   void nodes(std::function<void(Result<std::vector<engine::NodeInfo>>)> done) override;
   void on_free_shards(std::function<void()> hint) override;
-  void release(std::string node, std::function<void(Result<Done>)> done) override;
+  void prove(engine::NodeIdentity node, std::vector<Shard> shards,
+             std::function<void(Result<Done>)> done) override;
+  void strike(SagaId saga, bool again, std::function<void(Result<std::int64_t>)> done) override;
+  void forgive(SagaId saga, std::function<void(Result<Done>)> done) override;
+  void release(engine::NodeIdentity node, std::function<void(Result<Done>)> done) override;
 
   void put(engine::InboxItem item, std::function<void(Result<std::int64_t>)> done) override;
-  void waiting(engine::InboxQuery query,
-               std::function<void(Result<std::vector<engine::InboxItem>>)> done) override;
+  void poll(engine::InboxQuery query, std::function<void(Result<engine::InboxPoll>)> done) override;
   void start_of(SagaId saga,
                 std::function<void(Result<std::optional<engine::InboxItem>>)> done) override;
+  void failed(engine::InboxFailure failure, std::function<void(Result<bool>)> done) override;
   void take_answers(std::string node,
                     std::function<void(Result<std::vector<engine::InboxAnswer>>)> done) override;
   void on_arrival(std::function<void()> hint) override;
@@ -64,10 +68,11 @@ class NodePorts final : public engine::Store,
   void list(engine::ListQuery query,
             std::function<void(Result<std::vector<engine::SagaSummary>>)> done) override;
   void history(SagaId saga, engine::Sequence after, std::size_t limit,
-               std::function<void(Result<std::vector<engine::EventRecord>>)> done) override;
+               std::function<void(Result<engine::HistoryPage>)> done) override;
 
   void changes(std::int64_t revision,
                std::function<void(Result<engine::CatalogContent>)> done) override;
+  void secret(std::function<void(Result<std::string>)> done) override;
   void put_definition(engine::StoredDefinition definition, bool activate,
                       std::function<void(Result<engine::PutOutcome>)> done) override;
   void activate(std::string name, std::int64_t version,
@@ -95,6 +100,7 @@ class NodePorts final : public engine::Store,
   template <class T>
   void answer(Duration after, Result<T> result, Answered<T> done);
   void arrived(const std::shared_ptr<Batch>& batch);
+  std::vector<bool> take_blocked(std::vector<engine::Append>& items);
   void answered(const std::shared_ptr<Batch>& batch, std::vector<engine::AppendResult> results);
   std::function<void()> told(std::function<void()> hint);
   Duration way();

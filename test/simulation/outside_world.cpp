@@ -62,8 +62,8 @@ void OutsideWorld::begin() {
     database_.store().put_service(service, [](const auto&) {});
   for (const auto* specimen : specimens) {
     for (const auto& stored : specimen->stored) {
-      signals_[stored.name] = specimen->signals;
-      database_.store().put_definition(stored, true, [](const auto&) {});
+      signals_[stored->name] = specimen->signals;
+      database_.store().put_definition(*stored, true, [](const auto&) {});
     }
   }
   starts_.reserve(scene_.plan.sagas);

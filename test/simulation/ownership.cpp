@@ -16,8 +16,9 @@ void Ownership::told(const std::string& node, std::size_t process, std::size_t s
   holder = {node, process, epoch};
 }
 
-void Ownership::released(const std::string& node, std::size_t shard) {
-  if (holders_[shard].node == node) holders_[shard].node.clear();
+void Ownership::released(const std::string& node, std::size_t process, std::size_t shard) {
+  Holder& holder = holders_[shard];
+  if (holder.node == node && holder.process == process) holder.node.clear();
 }
 
 void Ownership::written(const std::string& node, std::size_t shard, std::int64_t epoch,

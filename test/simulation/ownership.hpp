@@ -15,7 +15,9 @@ class Ownership {
   /// The database told `process` of `node` that it holds `shard` at `epoch`.
   void told(const std::string& node, std::size_t process, std::size_t shard, std::int64_t epoch,
             bool first);
-  void released(const std::string& node, std::size_t shard);
+  /// `process` of `node` gave it back. One that was not told that it holds the shard changes
+  /// nothing.
+  void released(const std::string& node, std::size_t process, std::size_t shard);
   /// An append of that node at that epoch was written.
   void written(const std::string& node, std::size_t shard, std::int64_t epoch,
                const std::string& saga);

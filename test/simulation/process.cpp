@@ -11,6 +11,7 @@ engine::Options options_of(const Scene& scene, const Caller& who, std::size_t sh
   options.lease = scene.plan.lease;
   options.lease_renewal = scene.plan.lease * 3 / 10;
   options.shards_max = shards_max;
+  if (scene.plan.cuts) options.transition_steps_max = 0;
   options.callback_base = "https://saga.example";
   // Nothing is registered while nodes run.
   options.catalog_refresh_every = Duration{600'000};
@@ -25,7 +26,7 @@ void Reports::note(engine::Level level, std::string_view event,
   for (const auto& [name, value] : fields) text += " " + std::string(name) + "=" + value;
   scene_.trace.note(node_, text);
   if (event == "lease-not-renewed") scene_.coverage.reached(Rare::lease_not_renewed);
-  if (event == "saga-invariant-broken" || event == "saga-not-revived")
+  if (event == "saga-work-failed" || event == "reactor-stalled" || event == "saga-not-revived")
     scene_.violated("the engine reports a bug of its own: " + text);
 }
 
@@ -45,6 +46,8 @@ Process::Process(Scene& scene, Database& database, Network& network, Caller who,
         std::make_unique<RemoteParticipants>(network, life_, *executors_.back()));
     ports.reactors.push_back({executors_.back().get(), participants_.back().get()});
   }
+  upkeep_ = std::make_unique<VirtualExecutor>(scene.world);
+  ports.upkeep = upkeep_.get();
   ports.store = ports_.get();
   ports.leases = ports_.get();
   ports.inbox = ports_.get();
@@ -58,8 +61,10 @@ Process::Process(Scene& scene, Database& database, Network& network, Caller who,
 
 Process::~Process() {
   life_->alive = false;
+  scene_.coverage.reached(Rare::transition_cut, engine_->counters().transitions_cut);
   // First what may still hold parts of the engine, then the engine.
   executors_.clear();
+  upkeep_.reset();
   life_->store_thread.reset();
   engine_.reset();
 }
@@ -95,6 +100,7 @@ void Process::pause(bool paused) {
     scene_.coverage.reached(Rare::paused_past_lease);
   }
   for (const auto& executor : executors_) executor->pause(paused);
+  upkeep_->pause(paused);
   life_->store_thread->pause(paused);
 }
 

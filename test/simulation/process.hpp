@@ -52,6 +52,7 @@ class Process {
   Scene& scene_;
   std::shared_ptr<Life> life_;
   std::vector<std::unique_ptr<VirtualExecutor>> executors_;
+  std::unique_ptr<VirtualExecutor> upkeep_;
   std::vector<std::unique_ptr<RemoteParticipants>> participants_;
   std::shared_ptr<NodePorts> ports_;
   virtual_time::SeededRandom random_;

@@ -21,6 +21,8 @@ constexpr std::array<std::string_view, Coverage::size> names{
     "shards were handed over",
     "a command went through the inbox",
     "a node gave up acting because it could not renew",
+    "a transition was cut",
+    "a saga of a suspect shard was worked on by itself",
     "a renewal took place and its answer was lost",
     "a load failed",
     "the database could not be reached",
@@ -71,6 +73,7 @@ constexpr std::array<std::string_view, Coverage::size> names{
     "a start under a used key was refused",
     "a start was written and its answer lost",
     "a saga was started by SQL",
+    "a start found its key held by an open transaction",
     "a signal was sent again under its key",
 };
 

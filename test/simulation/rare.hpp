@@ -26,6 +26,8 @@ enum class Rare : std::uint8_t {
   shards_handed_over,
   command_by_inbox,
   lease_not_renewed,
+  transition_cut,
+  struck,
   renewal_answer_lost,
   load_failed,
   database_unreachable,
@@ -76,6 +78,7 @@ enum class Rare : std::uint8_t {
   start_reused_key,
   start_answer_lost,
   start_by_sql,
+  start_key_held,
   signal_repeated,
   count
 };

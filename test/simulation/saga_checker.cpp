@@ -253,18 +253,19 @@ void SagaChecker::backward(const LogLine& line) {
 /// What is pending when a saga is to stop is settled in the same moment; where it is polled, as
 /// soon as a question on its way is answered, of which the log knows nothing.
 void SagaChecker::completions(const LogLine& line) {
-  check_settled(line);
   const std::string phase = text(line.data, "phase");
   const StepSheet* sheet = definition_.step(line.path);
+  const bool settles =
+      line.type == "StepSucceeded" || line.type == "StepFailed" || line.type == "StepUnknown" ||
+      line.type == "ProbeScheduled" ||
+      ((line.type == "AttemptFailed" || line.type == "AttemptStarted") && phase == "forward");
+  // A transition that is cut settles one after the other.
+  if (!settles) check_settled(line);
   const bool handler = line.path.starts_with("onSuspended[") || line.path.starts_with("onFailure/");
   if (line.type == "StepWaiting" && sheet != nullptr && sheet->has("action") &&
       !sheet->is_pivot() && !handler)
     pending_[line.path] =
         line.data.contains("poll") ? number(line.data.at("poll"), "timeoutMs") + slack_ms : 0;
-  const bool settles =
-      line.type == "StepSucceeded" || line.type == "StepFailed" || line.type == "StepUnknown" ||
-      line.type == "ProbeScheduled" ||
-      ((line.type == "AttemptFailed" || line.type == "AttemptStarted") && phase == "forward");
   if (settles) pending_.erase(line.path);
   if (line.type == "CallbackRefused" && !refused_callbacks_.insert(line.path).second)
     wrong("I6", line, "that a callback came too late is on record already");

@@ -1,25 +1,20 @@
 #include "private_postgres.hpp"
 
-#include <arpa/inet.h>
 #include <fcntl.h>
 #include <grp.h>
 #include <pwd.h>
 #include <signal.h>
 #include <sys/prctl.h>
-#include <sys/socket.h>
-#include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <chrono>
-#include <cstddef>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <optional>
 #include <pqxx/pqxx>
-#include <random>
 #include <stdexcept>
 #include <string>
 #include <thread>
@@ -77,46 +72,6 @@ std::optional<User> other_user() {
   return User{entry->pw_uid, entry->pw_gid};
 }
 
-/// Whether this process is the one that may use `port`. The claim ends with the process;
-/// tools/harness.py sees it too.
-bool claim(int port) {
-  const std::string name = "backstitch-test-port-" + std::to_string(port);
-  sockaddr_un address{};
-  address.sun_family = AF_UNIX;
-  // The first byte stays 0: the abstract namespace.
-  std::copy(name.begin(), name.end(), address.sun_path + 1);
-  const auto size = static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + 1 + name.size());
-  const int held = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-  if (bind(held, reinterpret_cast<sockaddr*>(&address), size) == 0) return true;
-  close(held);
-  return false;
-}
-
-bool is_free(int port) {
-  const int probe = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-  const int on = 1;
-  setsockopt(probe, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
-  sockaddr_in address{};
-  address.sin_family = AF_INET;
-  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  address.sin_port = htons(static_cast<uint16_t>(port));
-  const bool free = bind(probe, reinterpret_cast<sockaddr*>(&address), sizeof address) == 0;
-  close(probe);
-  return free;
-}
-
-/// Below the ports that Linux gives to outgoing connections: a cluster that is killed and started
-/// again finds its own free.
-int free_port() {
-  std::random_device dice;
-  std::uniform_int_distribution<int> ports(12000, 31999);
-  for (int tries = 0; tries < 1000; ++tries) {
-    const int port = ports(dice);
-    if (claim(port) && is_free(port)) return port;
-  }
-  throw std::runtime_error("no free port on loopback");
-}
-
 /// Starts a program that dies with this process; its output goes to `log`.
 pid_t spawn(const std::vector<std::string>& command, const std::string& folder) {
   std::vector<char*> arguments;
@@ -141,6 +96,15 @@ pid_t spawn(const std::vector<std::string>& command, const std::string& folder) 
   dup2(output, STDERR_FILENO);
   execv(arguments[0], arguments.data());
   _exit(127);
+}
+
+/// Root and the cluster's own user may connect, as `backstitch` or as the superuser.
+void write_access(const std::string& data) {
+  const uid_t user = other_user() ? other_user()->id : geteuid();
+  std::ofstream(data + "/pg_hba.conf") << "local all all peer map=own\n";
+  std::ofstream map(data + "/pg_ident.conf");
+  for (const std::string& name : {std::string("root"), std::string(getpwuid(user)->pw_name)})
+    map << "own " << name << " backstitch\nown " << name << " postgres\n";
 }
 
 int wait_for(pid_t child) {
@@ -178,6 +142,8 @@ PrivatePostgres::PrivatePostgres(std::map<std::string, std::string> settings)
   try {
     init();
     start();
+    administer("create role backstitch login");
+    create_database("backstitch");
   } catch (...) {
     kill();
     fs::remove_all(folder_);
@@ -197,19 +163,20 @@ void PrivatePostgres::init() {
       throw std::runtime_error("chown failed");
   }
   const pid_t initdb =
-      spawn({programs() / "initdb", "--pgdata=" + folder_ + "/data", "--auth=trust", "--no-sync",
-             "--username=postgres", "--encoding=UTF8", "--locale=C.UTF-8", "--no-instructions"},
+      spawn({programs() / "initdb", "--pgdata=" + folder_ + "/data", "--auth-local=peer",
+             "--auth-host=reject", "--no-sync", "--username=postgres", "--encoding=UTF8",
+             "--locale=C.UTF-8", "--no-instructions"},
             folder_);
   if (wait_for(initdb) != 0) {
     std::ifstream log(folder_ + "/log");
     throw std::runtime_error("initdb failed: " +
                              std::string(std::istreambuf_iterator<char>(log), {}));
   }
-  port_ = free_port();
+  write_access(folder_ + "/data");
   std::ofstream conf(folder_ + "/data/postgresql.conf", std::ios::app);
-  conf << "listen_addresses = '127.0.0.1'\nport = " << port_ << "\nunix_socket_directories = '"
+  conf << "listen_addresses = ''\nport = " << port_of_server << "\nunix_socket_directories = '"
        << folder_
-       << "'\nshared_buffers = '32MB'\nmax_connections = 60\n"
+       << "'\nunix_socket_permissions = 0700\nshared_buffers = '32MB'\nmax_connections = 60\n"
        // After a crash, one call syncs what would otherwise be thousands of files.
        << "recovery_init_sync_method = 'syncfs'\n";
   for (const auto& [name, value] : settings_) conf << name << " = '" << value << "'\n";
@@ -224,7 +191,7 @@ void PrivatePostgres::await_ready() {
   const auto deadline = std::chrono::steady_clock::now() + std::chrono::minutes(5);
   for (;;) {
     try {
-      const pqxx::connection connection(url());
+      const pqxx::connection connection(as_superuser(url("postgres")));
       return;
     } catch (const pqxx::broken_connection&) {
       int status = 0;
@@ -257,20 +224,44 @@ void PrivatePostgres::kill() {
 }
 
 std::string PrivatePostgres::url(const std::string& database) const {
-  return "host=" + folder_ + " port=" + std::to_string(port_) + " user=postgres dbname=" + database;
+  return "host=" + folder_ + " port=" + std::to_string(port_of_server) +
+         " user=backstitch dbname=" + database;
+}
+
+std::string PrivatePostgres::socket(int port) const {
+  return folder_ + "/.s.PGSQL." + std::to_string(port);
+}
+
+void PrivatePostgres::administer(const std::string& statement) {
+  pqxx::connection connection(as_superuser(url("postgres")));
+  pqxx::nontransaction(connection).exec(statement);
 }
 
 std::string PrivatePostgres::create_database(const std::string& name, const std::string& original) {
-  pqxx::connection connection(url());
-  pqxx::nontransaction tx(connection);
-  tx.exec("create database " + tx.quote_name(name) + " template " + tx.quote_name(original));
+  administer("create database \"" + name + "\" owner backstitch template \"" + original + "\"");
   return url(name);
 }
 
 void PrivatePostgres::drop_database(const std::string& name) {
-  pqxx::connection connection(url());
-  pqxx::nontransaction tx(connection);
-  tx.exec("drop database " + tx.quote_name(name));
+  administer("drop database \"" + name + "\"");
+}
+
+namespace {
+
+/// @param from the beginning of the option, which is not the first
+std::string with_option(std::string url, const std::string& from, const std::string& value) {
+  const std::size_t begin = url.find(from) + from.size();
+  return url.replace(begin, url.find(' ', begin) - begin, value);
+}
+
+}  // namespace
+
+std::string as_superuser(std::string url) {
+  return with_option(std::move(url), " user=", "postgres");
+}
+
+std::string with_port(std::string url, int port) {
+  return with_option(std::move(url), " port=", std::to_string(port));
 }
 
 }  // namespace backstitch::test

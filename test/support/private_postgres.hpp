@@ -10,10 +10,11 @@ namespace backstitch::test {
 inline const std::map<std::string, std::string> unsynced{
     {"fsync", "off"}, {"max_wal_size", "96MB"}, {"min_wal_size", "32MB"}};
 
-/// A PostgreSQL of our own: a fresh cluster in a temporary folder, on a Unix socket and a free
-/// loopback port. As root it runs as the user `postgres`, since PostgreSQL refuses root. Stopped
-/// and removed by the destructor, and killed by the kernel if this process dies first. Threads:
-/// one; the one that starts it must outlive it.
+/// A PostgreSQL of our own: a fresh cluster in a temporary folder, on a Unix socket that only root
+/// and the cluster's user can reach. As root it runs as the user `postgres`, since PostgreSQL
+/// refuses root. Databases belong to the role `backstitch`, who is no superuser. Stopped and
+/// removed by the destructor, and killed by the kernel if this process dies first. Threads: one;
+/// the one that starts it must outlive it.
 class PrivatePostgres {
  public:
   /// @param settings of postgresql.conf. Throws std::runtime_error if it does not come up.
@@ -22,9 +23,10 @@ class PrivatePostgres {
   PrivatePostgres(const PrivatePostgres&) = delete;
   PrivatePostgres& operator=(const PrivatePostgres&) = delete;
 
-  /// Of a database, `postgres` by default.
-  std::string url(const std::string& database = "postgres") const;
-  int port() const { return port_; }
+  /// Of a database, as the role `backstitch`.
+  std::string url(const std::string& database = "backstitch") const;
+  /// The path of the server's socket, or of one beside it under another port.
+  std::string socket(int port = port_of_server) const;
   /// A new database, a copy of `original`. @return its url
   std::string create_database(const std::string& name, const std::string& original = "template0");
   /// Fails if something is still connected to it after a few seconds.
@@ -36,13 +38,21 @@ class PrivatePostgres {
   void start();
 
  private:
+  static constexpr int port_of_server = 5432;  // a name only: the server has no TCP socket
+
   void init();
+  /// As the superuser.
+  void administer(const std::string& statement);
   void await_ready();
 
   std::map<std::string, std::string> settings_;
   std::string folder_;
-  int port_ = 0;
   pid_t server_ = 0;
 };
+
+/// The same database for the superuser, who may create roles.
+std::string as_superuser(std::string url);
+/// The same database through another socket of its directory.
+std::string with_port(std::string url, int port);
 
 }  // namespace backstitch::test

@@ -209,8 +209,9 @@ Json Grower::catches(const Place& at, std::size_t leaves, std::vector<Reach>& wa
       one["classes"] = Json::array({dice_.pick({"failure", "unknown", "transient"})});
     } else if (what < 7) {
       // What cannot be evaluated does not match.
-      one["when"] = dice_.chance(20) ? "${div(1, input.n - input.n) > 0}"
-                                     : braced(random_condition(dice_, at));
+      const bool breaks = vocabulary_.mistakes && dice_.chance(20);
+      one["when"] =
+          breaks ? "${div(1, input.n - input.n) > 0}" : braced(random_condition(dice_, at));
     } else {
       all_caught = true;
     }

@@ -112,11 +112,11 @@ RandomDefinition random_definition(std::uint64_t seed, std::size_t leaves,
                 {"services", {{"s", {{"baseUrl", "https://s.example"}}}}}};
   if (dice.chance(15)) document["services"]["s"]["idempotency"] = "natural";
   // It is written for actions, and must reach neither probes nor compensations.
-  if (dice.chance(12))
+  if (vocabulary.mistakes && dice.chance(12))
     document["services"]["s"]["outcomes"] = Json::array({{{"status", 404}, {"is", "success"}}});
   if (dice.chance(20)) document["labels"] = {{"n", "${string(input.n)}"}};
   if (dice.chance(20)) document["businessKey"] = "${input.id}";
-  if (dice.chance(15)) document["timeout"] = dice.pick({"2m", "12h"});
+  if (dice.chance(15)) document["timeout"] = dice.pick({"5m", "12h"});
   Place start;
   start.forward = dice.chance(12);
   if (start.forward) document["recovery"] = "forward";

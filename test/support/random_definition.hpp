@@ -13,8 +13,12 @@ struct Vocabulary {
   bool blocks = true;  ///< parallel, switch, forEach, try; else the main line is all there is
   bool pauses = true;  ///< wait, sleep
   bool on_suspended = true;
+  /// What a careful author does not write: waived and conditional compensations, rules that a
+  /// router's page satisfies, expressions that fail on purpose.
+  bool mistakes = true;
 };
 inline constexpr Vocabulary plain_steps{false, false, false};
+inline constexpr Vocabulary without_mistakes{true, true, true, false};
 
 struct RandomDefinition {
   Json document;

@@ -25,7 +25,7 @@ GrownStep Grower::call(const Place& at, const std::string& kind) {
   const bool reads = kind == "readonly";
   Json action{{"service", "s"}, {"http", (reads ? "GET /" : "PUT /") + name + "/${saga.id}"}};
   const bool may_fail = !at.after_pivot && !at.forward && kind != "pivot";
-  if (may_fail && dice_.chance(8))
+  if (vocabulary_.mistakes && may_fail && dice_.chance(8))
     action["http"] = action["http"].get<std::string>() + "/${input?.note ?? 'none'}";
   if (!reads && dice_.chance(40))
     action["body"] = {{"n", braced(random_number(dice_, at))}, {"key", "${self.key}"}};
@@ -76,9 +76,10 @@ Json Grower::unreadable_is_unknown() {
 
 Json Grower::probe(const std::string& name) {
   Json not_seen = rule(404, "NOT_SEEN");
-  if (dice_.chance(50)) not_seen["when"] = "${response.body.error == 'NOT_SEEN'}";
+  if (!vocabulary_.mistakes || dice_.chance(50))
+    not_seen["when"] = "${response.body.error == 'NOT_SEEN'}";
   Json outcomes = Json::array({std::move(not_seen)});
-  if (dice_.chance(50)) outcomes.push_back(unreadable_is_unknown());
+  if (!vocabulary_.mistakes || dice_.chance(50)) outcomes.push_back(unreadable_is_unknown());
   return {{"http", "GET /" + name}, {"outcomes", std::move(outcomes)}};
 }
 
@@ -92,7 +93,7 @@ Json Grower::completion(const std::string& name) {
 }
 
 Json Grower::compensation(const Place& at, const std::string& name, bool may_read_output) {
-  if (dice_.chance(12)) return "none";
+  if (vocabulary_.mistakes && dice_.chance(12)) return "none";
   Json undo{{"http", "DELETE /" + name}};
   if (may_read_output && dice_.chance(50)) undo["http"] = "DELETE /" + name + "/${self.output.n}";
   if (dice_.chance(30)) undo["body"] = {{"why", "${failure.code}"}, {"key", "${self.key}"}};
@@ -103,11 +104,11 @@ Json Grower::compensation(const Place& at, const std::string& name, bool may_rea
                     {"first", "${failure.details?[0]?.reason ?? failure.details}"}};
   }
   // It can never be rendered, so the step must not be called.
-  if (!may_read_output && !at.forward && dice_.chance(4)) {
+  if (vocabulary_.mistakes && !may_read_output && !at.forward && dice_.chance(4)) {
     undo["body"] = "${div(1, input.n - input.n)}";
     return undo;
   }
-  if (dice_.chance(15)) {
+  if (vocabulary_.mistakes && dice_.chance(15)) {
     // Only what certainly stood before the step may be read in its undo.
     Place certain = at;
     certain.reach.may.clear();
@@ -127,7 +128,7 @@ Json Grower::compensation(const Place& at, const std::string& name, bool may_rea
 GrownStep Grower::value(const Place& at) {
   const std::string name = fresh("v");
   std::string number = random_number(dice_, at);
-  const bool breaks = !at.after_pivot && !at.forward && dice_.chance(8);
+  const bool breaks = vocabulary_.mistakes && !at.after_pivot && !at.forward && dice_.chance(8);
   if (breaks) number = "div(1, input.n - input.n) + " + number;
   GrownStep grown{{{"name", name}, {"value", {{"n", braced(number)}, {"of", name}}}}, at.reach};
   grown.reach.must.push_back({name, Shape::number});

@@ -34,6 +34,12 @@ Named named_in(const Json& written, int status) {
   return out;
 }
 
+const Json& rules_of(const Json& owner) {
+  static const Json none = Json::array();
+  const auto found = owner.find("outcomes");
+  return found == owner.end() ? none : *found;
+}
+
 /// A row of the page's table.
 Word by_row(const AskedAnswer& asked, bool reading, bool completes) {
   const int s = asked.status;
@@ -50,7 +56,7 @@ Word by_row(const AskedAnswer& asked, bool reading, bool completes) {
   if (column != "probe") return "failure";
   const Json& probe = asked.step["probe"];
   if (!probe.value("sealed", false)) return "failure";
-  for (const Json& rule : probe.value("outcomes", Json::array()))
+  for (const Json& rule : rules_of(probe))
     if (rule["is"] == "failure") return "unknown";
   return s == 404 || s == 410 ? "failure" : "unknown";
 }
@@ -71,17 +77,17 @@ class Rules {
     const Json& step = asked_.step;
     const auto& column = asked_.column;
     const bool brings_the_answer = column != "poll" || asked_.status / 100 == 2;
-    if (column == "probe") return of({step["probe"]}, true);
-    if (column == "compensation") return of({step["compensation"]}, true);
-    std::vector<Json> own;
+    if (column == "probe") return of({&step["probe"]}, true);
+    if (column == "compensation") return of({&step["compensation"]}, true);
+    std::vector<const Json*> own;
     if (column != "action" && step.contains("completion") && step["completion"].contains("poll"))
-      own.push_back(step["completion"]["poll"]);
-    if (brings_the_answer) own.push_back(step);
+      own.push_back(&step["completion"]["poll"]);
+    if (brings_the_answer) own.push_back(&step);
     return of(own, false, brings_the_answer);
   }
 
  private:
-  ByRules of(const std::vector<Json>& owners, bool withholds, bool with_service = true) {
+  ByRules of(const std::vector<const Json*>& owners, bool withholds, bool with_service = true) {
     ByRules out{row_};
     std::vector<Word> perhaps;
     const auto settle = [&] {
@@ -89,8 +95,8 @@ class Rules {
       out.unread = !perhaps.empty();
       return out;
     };
-    for (const Json& owner : owners) {
-      for (const Json& rule : owner.value("outcomes", Json::array())) {
+    for (const Json* owner : owners) {
+      for (const Json& rule : rules_of(*owner)) {
         const auto holds = fits(rule);
         if (!holds)
           perhaps.push_back(rule["is"]);
@@ -99,7 +105,7 @@ class Rules {
       }
     }
     if (!with_service) return settle();
-    for (const Json& rule : asked_.service.value("outcomes", Json::array())) {
+    for (const Json& rule : rules_of(asked_.service)) {
       Word word = rule["is"];
       if (withholds) {
         if (row_ != "success" || word == "success") continue;

@@ -11,8 +11,8 @@ namespace backstitch::test {
 struct AskedAnswer {
   std::string column;       ///< action, callback, poll, probe, compensation
   bool later_copy = false;  ///< after an attempt of unknown outcome
-  Json step;                ///< of the definition
-  Json service;             ///< of the definition
+  const Json& step;         ///< of the definition
+  const Json& service;      ///< of the definition
   int status = 0;
   Json body;
 };

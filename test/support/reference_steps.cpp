@@ -144,6 +144,10 @@ std::string Reference::refused_seen(Run& run, const Observed& seen) {
   if (calls ? run.stand != Stand::running : run.stand != Stand::ready || !may_begin(run))
     return not_ready(run);
   if (!may_fail(run)) return "the saga cannot fail any more";
+  const auto* action = std::get_if<dsl::Action>(&body);
+  if (seen.word == "OUTCOME_UNKNOWN" && action != nullptr && !action->probe &&
+      run.step->kind == dsl::StepKind::readonly)
+    return "what only reads has no effect that could be unknown";
   if (const auto* fail = std::get_if<dsl::Fail>(&body); fail != nullptr && fail->code != seen.word)
     return "the failure is " + fail->code;
   if (const auto* wait = std::get_if<dsl::Wait>(&body);

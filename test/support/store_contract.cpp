@@ -180,9 +180,11 @@ void due_sagas(StoreFixture& f) {
   CHECK(due(f, {.shards = {1, 2}}) == Ids{undoing});
 }
 
-std::size_t remove_expired(StoreFixture& f, std::vector<Shard> shards, std::size_t limit) {
-  auto removed = await<Result<std::size_t>>(
-      f, [&](auto done) { f.node().store.remove_expired(std::move(shards), limit, done); });
+std::size_t remove_expired(StoreFixture& f, std::vector<Shard> shards, std::size_t limit,
+                           Duration key_retention = 1h) {
+  auto removed = await<Result<std::size_t>>(f, [&](auto done) {
+    f.node().store.remove_expired(std::move(shards), limit, key_retention, done);
+  });
   REQUIRE(removed);
   return *removed;
 }
@@ -216,10 +218,19 @@ void expiry(StoreFixture& f) {
   for (const std::uint64_t kept : {2, 3}) CHECK_FALSE(log_of(f, saga_in(7, kept)).empty());
   CHECK_FALSE(log_of(f, saga_in(8, 4)).empty());
   CHECK(list(f, {}).size() == 3);
-  // What it was started under may start another one.
-  const auto again =
-      append(f, f.node(), {a_start(saga_in(7, 7), epoch, {{"key", "k-1"}}, {.hash = "other"})});
-  CHECK(outcomes(again) == std::vector{AppendOutcome::written});
+  // What it was started under is still known.
+  const auto again = append(f, f.node(), {a_start(saga_in(7, 7), epoch, {{"key", "k-1"}})});
+  CHECK(outcomes(again) == std::vector{AppendOutcome::duplicate});
+  CHECK(again[0].existing == saga_in(7, 1));
+  CHECK(again[0].removed);
+  CHECK_FALSE(again[0].same_input);
+
+  // Until its own time is over.
+  ended(saga_in(7, 8), long_ago, {{"key", "k-2"}});
+  CHECK(remove_expired(f, {7}, 100, 0ms) == 1);
+  CHECK(remove_expired(f, {7}, 100, 0ms) == 0);
+  CHECK(outcomes(append(f, f.node(), {a_start(saga_in(7, 9), epoch, {{"key", "k-2"}})})) ==
+        std::vector{AppendOutcome::written});
 }
 
 void lists(StoreFixture& f) {
@@ -275,6 +286,12 @@ void lists(StoreFixture& f) {
   CHECK(numbers({.labels = {{"region", "eu"}}, .before = saga_in(3, 3)}) == Numbers{1});
   CHECK(numbers({.labels = {{"region", "eu"}}, .started_after = t0 + 2min}) == Numbers{3});
   CHECK(numbers({.business_key = "o-1", .limit = 1}) == Numbers{3});
+  CHECK(numbers({.first = saga_in(2, 2), .last = saga_in(3, 3)}) == Numbers{3, 2});
+  CHECK(numbers({.first = saga_in(3, 3)}) == Numbers{4, 3});
+  CHECK(numbers({.last = saga_in(1, 1)}) == Numbers{1});
+  CHECK(numbers({.definition = "trips.book", .last = saga_in(3, 3)}) == Numbers{3});
+  CHECK(numbers({.started_after = t0 + 3min, .first = saga_in(1, 1)}) == Numbers{4, 3});
+  CHECK(numbers({.first = saga_in(3, 3), .before = saga_in(4, 4)}) == Numbers{3});
   CHECK(numbers({.labels = {{"region", "gold"}}}).empty());
   CHECK(numbers({.definition = "orders"}).empty());
   CHECK(numbers({.statuses = {"nonsense"}}).empty());
@@ -295,16 +312,38 @@ void histories(StoreFixture& f) {
   const SagaId saga = saga_in(7, 1);
   append(f, f.node(), {a_start(saga, epoch), a_step(saga, epoch, 2), an_end(saga, epoch, 4)});
   const auto page = [&](SagaId id, std::int64_t after, std::size_t limit) {
-    return await<Result<std::vector<EventRecord>>>(
+    return await<Result<HistoryPage>>(
         f, [&](auto done) { f.node().reader.history(id, Sequence(after), limit, done); });
   };
   const auto all = page(saga, 0, 100);
   REQUIRE(all);
-  check_same(*all, log_of(f, saga));
+  check_same(all->events, log_of(f, saga));
+  CHECK_FALSE(all->has_more);
   const auto middle = page(saga, 2, 3);
   REQUIRE(middle);
-  check_same(*middle, {(*all)[2], (*all)[3], (*all)[4]});
-  CHECK(page(saga, 6, 10)->empty());
+  check_same(middle->events, {all->events[2], all->events[3], all->events[4]});
+  CHECK(middle->has_more);
+  CHECK(page(saga, 6, 10)->events.empty());
+  CHECK_FALSE(page(saga, 6, 10)->has_more);
+  const SagaId large = saga_in(7, 2);
+  Append events{.saga = large, .epoch = epoch, .expected = Sequence(2)};
+  for (const std::size_t size : {400'000, 400'000, 400'000, 1'500'000, 10})
+    events.events.push_back(
+        {Sequence(events.expected.get() + 1 + static_cast<std::int64_t>(events.events.size())),
+         "StepSucceeded", "reserve", Json{{"output", std::string(size, 'x')}}.dump(), t0});
+  append(f, f.node(), {a_start(large, epoch), events});
+  const auto sequences = [&](std::int64_t after, std::size_t limit) {
+    const auto part = page(large, after, limit);
+    REQUIRE(part);
+    std::string text;
+    for (const auto& one : part->events) text += std::to_string(one.sequence.get()) + " ";
+    return text + (part->has_more ? "and more" : "");
+  };
+  CHECK(sequences(0, 100) == "1 2 3 4 and more");
+  CHECK(sequences(4, 100) == "5 and more");
+  CHECK(sequences(5, 100) == "6 and more");
+  CHECK(sequences(6, 100) == "7 ");
+  CHECK(sequences(2, 1) == "3 and more");
   const auto missing = page(saga_in(7, 99), 0, 10);
   REQUIRE_FALSE(missing);
   CHECK(missing.error().code == ErrorCode::not_found);
@@ -411,10 +450,26 @@ std::vector<EventRecord> log_of(StoreFixture& fixture, SagaId saga) {
   return loaded->empty() ? std::vector<EventRecord>{} : loaded->front().events;
 }
 
-LeaseAnswer renew(StoreFixture& fixture, StoreFixture::Ports ports, std::string node,
+NodeIdentity identity(StoreFixture& fixture, const std::string& node) {
+  const std::string number = std::to_string(fixture.processes[node]);
+  return {node, "00000000-0000-4000-8000-" + std::string(12 - number.size(), '0') + number};
+}
+
+LeaseAnswer renew(StoreFixture& fixture, StoreFixture::Ports ports, const std::string& node,
                   Duration lease, std::size_t shards_max, bool first) {
+  if (first) ++fixture.processes[node];
   auto answer = await<Result<LeaseAnswer>>(fixture, [&](auto done) {
-    ports.leases.renew({std::move(node), lease, shards_max, first, "here:1"}, done);
+    ports.leases.renew({identity(fixture, node), lease, shards_max, first, "here:1"}, done);
+  });
+  REQUIRE(answer);
+  REQUIRE_FALSE(answer->namesake);
+  return *answer;
+}
+
+LeaseAnswer renew_as(StoreFixture& fixture, StoreFixture::Ports ports, NodeIdentity node,
+                     Duration lease, bool first) {
+  auto answer = await<Result<LeaseAnswer>>(fixture, [&](auto done) {
+    ports.leases.renew({std::move(node), lease, shard_count, first, "there:2"}, done);
   });
   REQUIRE(answer);
   return *answer;

@@ -1,9 +1,11 @@
 #pragma once
 #include <functional>
 #include <future>
+#include <map>
 #include <memory>
 #include <optional>
 #include <stdexcept>
+#include <string>
 
 #include <backstitch/engine/ports/store.hpp>
 
@@ -25,6 +27,11 @@ class StoreFixture {
   virtual Ports other() = 0;
   /// Runs what is posted, for stores without threads. @return false if there was nothing
   virtual bool drive() { return false; }
+  /// Whether the sessions of the processes behind node() exist. True only before false, after which
+  /// node() is not used any more.
+  virtual void set_sessions_of_node(bool exist) = 0;
+
+  std::map<std::string, int> processes;  ///< that have renewed, by node name
 };
 
 /// Calls a port and waits for its answer.
@@ -61,7 +68,12 @@ std::vector<engine::AppendResult> append(StoreFixture& fixture, StoreFixture::Po
                                          std::vector<engine::Append> batch);
 std::vector<engine::AppendOutcome> outcomes(const std::vector<engine::AppendResult>& results);
 std::vector<engine::EventRecord> log_of(StoreFixture& fixture, SagaId saga);
-engine::LeaseAnswer renew(StoreFixture& fixture, StoreFixture::Ports ports, std::string node,
+/// The identity of the process of this node that has renewed last.
+engine::NodeIdentity identity(StoreFixture& fixture, const std::string& node);
+/// @param first by a new process
+engine::LeaseAnswer renew(StoreFixture& fixture, StoreFixture::Ports ports, const std::string& node,
                           Duration lease, std::size_t shards_max, bool first = false);
+engine::LeaseAnswer renew_as(StoreFixture& fixture, StoreFixture::Ports ports,
+                             engine::NodeIdentity node, Duration lease, bool first);
 
 }  // namespace backstitch::test

@@ -120,6 +120,31 @@ void reuse_after_failed(Keys& keys, SagaId first) {
     check_known(keys.start({key}), first, true, false);
     check_known(keys.start({fresh}, otherwise), second, true, false);
   }
+  SUBCASE(
+      "a start that states another generation than that of its business key is told the right "
+      "one") {
+    const auto generation = [&](std::int64_t number, bool reuses = true) {
+      return StartKey{business.scope, business.key, reuses, number};
+    };
+    const auto told = [&](const AppendResult& result) {
+      return result.outcome == AppendOutcome::regenerated ? result.generation : -1;
+    };
+    check_known(keys.start({{"key", "k-5"}, generation(1)}), first, true, true);
+    keys.end(first, "FAILED");
+    CHECK(told(keys.start({fresh, generation(0)})) == 1);
+    CHECK(told(keys.start({fresh, generation(2)})) == 1);
+    const SagaId second = keys.fresh();
+    CHECK(keys.start_as(second, {fresh, generation(1)}).outcome == AppendOutcome::written);
+    check_known(keys.start({generation(0, false)}), second, true, true);
+    keys.end(second, "FAILED");
+    CHECK(told(keys.start({{"key", "k-6"}, generation(1)})) == 2);
+    // A sub-saga states none, and counts all the same.
+    const SagaId third = keys.fresh();
+    CHECK(keys.start_as(third, {{"child", "x"}, again}).outcome == AppendOutcome::written);
+    keys.end(third, "FAILED");
+    CHECK(told(keys.start({{"key", "k-7"}, generation(2)})) == 3);
+    CHECK(told(keys.start({StartKey{business.scope, "o-18", true, 4}})) == 0);
+  }
 }
 
 }  // namespace

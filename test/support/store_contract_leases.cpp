@@ -8,6 +8,7 @@ using namespace engine;
 using namespace std::chrono_literals;
 
 void lease_contract(StoreFixture& f) {
+  const auto is_suspect = [](const ShardLease& lease) { return lease.suspect; };
   SUBCASE("a node takes free shards up to its share, and another takes the rest") {
     CHECK(renew(f, f.node(), "a", 1h, 100).held.size() == 100);
     CHECK(renew(f, f.other(), "b", 1h, 256).held.size() == 156);
@@ -50,9 +51,53 @@ void lease_contract(StoreFixture& f) {
     CHECK(outcomes(append(f, f.node(), {a_start(saga_in(0, 1), before[0].epoch)})) ==
           std::vector{AppendOutcome::fenced});
   }
+  SUBCASE("a first renewal that is repeated keeps the epochs") {
+    const auto before = renew(f, f.node(), "a", 1h, 256, true).held;
+    CHECK(renew_as(f, f.node(), identity(f, "a"), 1h, true).held == before);
+  }
+  SUBCASE("a new process waits while an earlier one of its name has sessions and a lease") {
+    f.set_sessions_of_node(true);
+    const auto before = renew(f, f.node(), "a", 1h, 256, true).held;
+    const NodeIdentity later{"a", "11111111-0000-4000-8000-000000000000"};
+    const LeaseAnswer waits = renew_as(f, f.other(), later, 1h, true);
+    REQUIRE(waits.namesake);
+    CHECK(waits.namesake->address == "here:1");
+    CHECK(waits.held.empty());
+    CHECK(renew(f, f.node(), "a", 1h, 256).held == before);
+    CHECK(outcomes(append(f, f.node(), {a_start(saga_in(7, 1), before[7].epoch)})) ==
+          std::vector{AppendOutcome::written});
+
+    f.set_sessions_of_node(false);
+    const LeaseAnswer enters = renew_as(f, f.other(), later, 1h, true);
+    CHECK_FALSE(enters.namesake);
+    REQUIRE(enters.held.size() == 256);
+    CHECK(enters.held[7].epoch > before[7].epoch);
+  }
+  SUBCASE("a process whose lease has ended is shut out by a later one of its name") {
+    f.set_sessions_of_node(true);
+    const auto lost = renew(f, f.node(), "a", 0ms, 256, true).held;
+    const NodeIdentity later{"a", "11111111-0000-4000-8000-000000000000"};
+    const auto taken = renew_as(f, f.other(), later, 1h, true).held;
+    REQUIRE(taken.size() == 256);
+    CHECK(taken[7].epoch > lost[7].epoch);
+    CHECK(is_suspect(taken[7]));
+
+    const NodeIdentity earlier = identity(f, "a");
+    const LeaseAnswer answer = renew_as(f, f.node(), earlier, 1h, false);
+    REQUIRE(answer.namesake);
+    CHECK(answer.namesake->address == "there:2");
+    CHECK(outcomes(append(f, f.node(), {a_start(saga_in(7, 1), lost[7].epoch)})) ==
+          std::vector{AppendOutcome::fenced});
+    REQUIRE(await<Result<Done>>(f, [&](auto done) { f.node().leases.prove(earlier, {7}, done); }));
+    REQUIRE(
+        await<Result<Done>>(f, [&](auto done) { f.node().leases.give_up(earlier, {7}, done); }));
+    REQUIRE(await<Result<Done>>(f, [&](auto done) { f.node().leases.release(earlier, done); }));
+    CHECK(renew_as(f, f.other(), later, 1h, false).held == taken);
+  }
   SUBCASE("what is released is free at once") {
     const auto before = renew(f, f.node(), "a", 1h, 256).held;
-    REQUIRE(await<Result<Done>>(f, [&](auto done) { f.node().leases.release("a", done); }));
+    REQUIRE(await<Result<Done>>(
+        f, [&](auto done) { f.node().leases.release(identity(f, "a"), done); }));
     CHECK(outcomes(append(f, f.node(), {a_start(saga_in(0, 1), before[0].epoch)})) ==
           std::vector{AppendOutcome::fenced});
     const auto taken = renew(f, f.other(), "b", 1h, 256).held;
@@ -76,7 +121,8 @@ void lease_contract(StoreFixture& f) {
     renew(f, f.other(), "b", 1h, 256);
     std::vector<Shard> upper;
     for (int shard = 128; shard < 256; ++shard) upper.push_back(static_cast<Shard>(shard));
-    REQUIRE(await<Result<Done>>(f, [&](auto done) { f.node().leases.give_up("a", upper, done); }));
+    REQUIRE(await<Result<Done>>(
+        f, [&](auto done) { f.node().leases.give_up(identity(f, "a"), upper, done); }));
     const LeaseAnswer kept = renew(f, f.node(), "a", 1h, 256);
     CHECK(kept.held == std::vector(before.begin(), before.begin() + 128));
     CHECK(kept.surplus == 0);
@@ -88,9 +134,40 @@ void lease_contract(StoreFixture& f) {
   SUBCASE("nobody gives up what another holds") {
     renew(f, f.node(), "a", 1h, 256);
     REQUIRE(await<Result<Done>>(f, [&](auto done) {
-      f.other().leases.give_up("b", {1, 2}, done);
+      f.other().leases.give_up(identity(f, "b"), {1, 2}, done);
     }));
     CHECK(renew(f, f.node(), "a", 1h, 256).held.size() == 256);
+  }
+  SUBCASE("a shard is suspect when its owner was lost before it had proven it") {
+    CHECK_FALSE(is_suspect(renew(f, f.node(), "a", 0ms, 256).held[7]));
+    CHECK(is_suspect(renew(f, f.other(), "b", 0ms, 256).held[7]));
+    REQUIRE(await<Result<Done>>(
+        f, [&](auto done) { f.other().leases.prove(identity(f, "b"), {7}, done); }));
+    CHECK_FALSE(is_suspect(renew(f, f.other(), "b", 0ms, 256).held[7]));
+    const auto held = renew(f, f.node(), "a", 1h, 256).held;
+    CHECK_FALSE(is_suspect(held[7]));
+    CHECK(is_suspect(held[8]));
+    CHECK(is_suspect(renew(f, f.node(), "a", 1h, 256, true).held[7]));
+  }
+  SUBCASE("whoever gives a shard up has survived it") {
+    renew(f, f.node(), "a", 1h, 256);
+    REQUIRE(await<Result<Done>>(
+        f, [&](auto done) { f.node().leases.release(identity(f, "a"), done); }));
+    CHECK_FALSE(is_suspect(renew(f, f.other(), "b", 1h, 256).held[7]));
+  }
+  SUBCASE("strikes are counted for each saga until they are forgiven") {
+    const auto strike = [&](SagaId saga, bool again) {
+      return *await<Result<std::int64_t>>(
+          f, [&](auto done) { f.node().leases.strike(saga, again, done); });
+    };
+    CHECK(strike(saga_in(7, 1), false) == 1);
+    CHECK(strike(saga_in(7, 1), true) == 2);
+    CHECK(strike(saga_in(7, 1), false) == 0);
+    CHECK(strike(saga_in(7, 1), true) == 3);
+    CHECK(strike(saga_in(7, 2), true) == 1);
+    REQUIRE(
+        await<Result<Done>>(f, [&](auto done) { f.node().leases.forgive(saga_in(7, 1), done); }));
+    CHECK(strike(saga_in(7, 1), false) == 1);
   }
   SUBCASE("nodes are listed with their shards, the living and the dead") {
     renew(f, f.node(), "a", 0ms, 10);

@@ -44,19 +44,31 @@ class ScriptedParticipants : public engine::Participants {
   Script& script_;
 };
 
-/// Keeps the names of what it was told.
+/// Keeps what it was told.
 class RecordingObserver : public engine::Observer {
  public:
-  void note(engine::Level, std::string_view event, std::initializer_list<engine::Field>) override {
-    ++counts_[std::string(event)];
+  struct Note {
+    engine::Level level;
+    std::string event;
+    std::map<std::string, std::string> fields;
+  };
+
+  void note(engine::Level level, std::string_view event,
+            std::initializer_list<engine::Field> fields) override {
+    Note note{level, std::string(event), {}};
+    for (const auto& [name, value] : fields) note.fields[std::string(name)] = value;
+    notes_.push_back(std::move(note));
   }
-  int count(const std::string& event) const {
-    const auto found = counts_.find(event);
-    return found == counts_.end() ? 0 : found->second;
+  std::vector<Note> of(const std::string& event) const {
+    std::vector<Note> all;
+    for (const auto& note : notes_)
+      if (note.event == event) all.push_back(note);
+    return all;
   }
+  int count(const std::string& event) const { return static_cast<int>(of(event).size()); }
 
  private:
-  std::map<std::string, int> counts_;
+  std::vector<Note> notes_;
 };
 
 }  // namespace backstitch::test

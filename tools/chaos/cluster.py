@@ -93,7 +93,7 @@ class Postgres(harness.Postgres):
     """Durable, and on a file system of a limited size where that is asked for and possible."""
 
     def __init__(self, limited):
-        super().__init__(DURABLE)
+        super().__init__(DURABLE, tcp=True)  # nodes reach it through proxies
         self.mounted = limited and network.mount(self.folder)
 
     def remove_folder(self):

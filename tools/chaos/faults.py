@@ -158,7 +158,7 @@ class Faults:
         if postgres.process.poll() is not None:
             harness.wait_until(lambda: not postgres.has_backends(), 20, "the backends to go")
             postgres.start()
-        return postgres.psql("postgres", "select 1").returncode == 0
+        return postgres.psql("backstitch", "select 1").returncode == 0
 
     # Ways and participants
 

@@ -124,11 +124,9 @@ class Load:
 
     def sql(self, script):
         """(what was answered, error) of one psql; an error says nothing about a commit."""
-        postgres = self.cluster.postgres
         try:
             done = subprocess.run(
-                [postgres.binaries() + "/psql", "-X", "-A", "-t", "-q", "-h", "127.0.0.1", "-p", str(postgres.port),
-                 "-U", "backstitch", "-d", "backstitch", "-v", "ON_ERROR_STOP=1", "-v", "VERBOSITY=verbose", "-f", "-"],
+                [*self.cluster.postgres.psql_command(), "-v", "ON_ERROR_STOP=1", "-v", "VERBOSITY=verbose", "-f", "-"],
                 input=script, capture_output=True, text=True, timeout=CALL_SECONDS_MAX)
         except subprocess.TimeoutExpired as error:
             return None, repr(error)

@@ -79,7 +79,7 @@ def run_checks(found, faults, cluster, drained):
     yield checker.Result("I10", f"drained within {DRAIN_SECONDS_MAX} s", [] if drained is not None else ["it did not"])
     yield checker.Result("", "told to stop, a node ends in under 30 s", late)
     yield checker.Result("", "no node ended by itself, and every fault could be injected", faults.errors)
-    bugs = [line for node in cluster.nodes.values() for line in node.events(["saga-invariant-broken", "saga-not-revived"])]
+    bugs = [line for node in cluster.nodes.values() for line in node.events(["saga-work-failed", "reactor-stalled", "saga-not-revived"])]
     yield checker.Result("", "no node reported a broken invariant or a log that cannot be read", bugs)
     slow = found["takeOverSeconds"]["p99"]
     yield checker.Result("", f"take-over after SIGKILL, nothing else broken, within {cluster.lease + 5} s (p99)",

@@ -6,6 +6,7 @@
 #include <backstitch/base/json_text.hpp>
 
 #include "../decider.hpp"
+#include "../limits.hpp"
 
 namespace backstitch::engine {
 namespace {
@@ -96,6 +97,8 @@ void Decider::poll_ended(const Located& at, const Verdict& verdict) {
                        std::nullopt});
     return forward_ended(at, verdict);
   }
+  // As it would stand in the log, or a long answer would always differ from the one noted before.
+  why.message = cut_repeated_message(std::move(why.message));
   if (is_worth_a_note(step_state(at.path), why)) {
     emit(AttemptFailed{at.path, Phase::poll, call.attempts, OutcomeClass::pending, std::move(why),
                        std::nullopt});

@@ -78,8 +78,9 @@ Progress Decider::begin_for_each(const Located& at, const dsl::ForEach& block) {
 void Decider::end_iteration(const Located& at, const dsl::ForEach& block, std::uint32_t index) {
   IterationEnded ended{at.path, index, nullptr, std::nullopt};
   if (block.yield) {
+    if (!has_room()) return;
     const ListPlace list = inside(at, block.steps, index);
-    SagaScope scope(definition(), state(), list.frames, list.indexes);
+    SagaScope scope(program_, state(), list.frames, list.indexes, &meter_);
     if (const auto why = failure_seen(state(), at, Phase::forward)) scope.set_failure(*why);
     dsl::Budget budget;
     auto output = block.yield->render(scope, budget);
@@ -119,7 +120,7 @@ Progress Decider::run_for_each(const Located& at, const dsl::ForEach& block) {
            (block_state(at.path).open.empty() || room_for_branch())) {
       const std::uint32_t next = block_state(at.path).next;
       run_iteration(at, block, next);
-      // Only a suspension leaves an iteration that has not begun.
+      // Only a suspension, or a transition without room, leaves an iteration that has not begun.
       if (block_state(at.path).next == next) return Progress::waiting;
     }
   } while (block_state(at.path).failures.size() != failures);

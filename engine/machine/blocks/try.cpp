@@ -39,7 +39,8 @@ Progress Decider::run_try(const Located& at, const dsl::Try& block) {
   }
   if (!block_state(at.path).catch_chosen) {
     if (undo_steps(inside(at, block.steps, 0)) != Progress::done) return Progress::waiting;
-    if (choose_catch(at, block) == Progress::failed) return Progress::failed;
+    const Progress chosen = choose_catch(at, block);
+    if (chosen != Progress::done) return chosen;
   }
   const std::uint32_t chosen = *block_state(at.path).catch_chosen;
   const dsl::Catch& one = block.catches[chosen];
@@ -57,6 +58,7 @@ Progress Decider::choose_catch(const Located& at, const dsl::Try& block) {
     return Progress::failed;
   };
   if (stopping(at) || is_incomplete(state(), at.path)) return outward();
+  if (!has_room()) return Progress::waiting;
   SagaScope scope = scope_of(at, Phase::forward);
   scope.set_failure(caught);
   for (std::uint32_t i = 0; i < block.catches.size(); ++i) {

@@ -8,11 +8,20 @@
 namespace backstitch::engine {
 namespace {
 
+/// A schema looks at every part of a value a few times.
+constexpr std::uint32_t schema_cost = 4;
+
 bool is_allowed(const dsl::Wait& wait, const std::vector<std::string>& roles) {
   return wait.allow.empty() || std::any_of(roles.begin(), roles.end(), [&](const auto& role) {
            return role == "*" ||
                   std::find(wait.allow.begin(), wait.allow.end(), role) != wait.allow.end();
          });
+}
+
+Error too_much_to_judge() {
+  return {ErrorCode::invalid, "LIMIT_EXCEEDED",
+          "it takes more than " + std::to_string(dsl::event_steps_max) +
+              " evaluation steps to judge the signals that are there"};
 }
 
 Json output_of(const Json& signal, const Json& payload, const Json& by, TimePoint at) {
@@ -50,6 +59,7 @@ Progress Decider::begin_sleep(const Located& at, const dsl::Sleep& sleep) {
 Progress Decider::begin_wait(const Located& at, const dsl::Wait& wait) {
   if (take_signal(at, wait)) return Progress::done;
   drop_refused(at, wait);
+  if (meter_.left == 0) return fail_expression(at, too_much_to_judge());
   const auto timeout = duration_of(wait.timeout, scope_of(at, Phase::forward));
   if (!timeout) return fail_expression(at, timeout.error());
   emit(StepWaiting{at.path, now() + *timeout, std::nullopt});
@@ -59,6 +69,8 @@ Progress Decider::begin_wait(const Located& at, const dsl::Wait& wait) {
 /// The first signal in time that this wait accepts, if there is one.
 bool Decider::take_signal(const Located& at, const dsl::Wait& wait) {
   for (const auto& queued : state().signals) {
+    // What could not be judged is neither taken nor refused.
+    if (meter_.left == 0) return false;
     if (!listens_to(wait, queued.name) || refuses_signal(&at, wait, queued)) continue;
     const QueuedSignal signal = queued;
     emit(SignalConsumed{at.path, signal.sequence});
@@ -71,8 +83,8 @@ bool Decider::take_signal(const Located& at, const dsl::Wait& wait) {
 
 /// What this wait refuses is of no use any more, unless one that may still begin could take it.
 void Decider::drop_refused(const Located& at, const dsl::Wait& wait) {
-  const auto kept = state().signals;
-  for (const auto& signal : kept) {
+  std::vector<SignalDropped> dropped;
+  for (const auto& signal : state().signals) {
     if (!listens_to(wait, signal.name)) continue;
     const auto refused = refuses_signal(&at, wait, signal);
     if (!refused) continue;
@@ -80,8 +92,10 @@ void Decider::drop_refused(const Located& at, const dsl::Wait& wait) {
     const bool wanted = std::any_of(all.begin(), all.end(), [&](const Listener& one) {
       return one.may_begin && one.path != at.path && !refuses_signal(nullptr, *one.wait, signal);
     });
-    if (!wanted) emit(SignalDropped{at.path, signal.sequence, refused->reason});
+    if (!wanted) dropped.push_back({at.path, signal.sequence, refused->reason});
+    if (meter_.left == 0) return;
   }
+  for (auto& one : dropped) emit(std::move(one));
 }
 
 /// `at` is null while the wait has not begun: what it would read may not be there yet.
@@ -92,6 +106,7 @@ std::optional<Error> Decider::refuses_signal(const Located* at, const dsl::Wait&
                  "The signal `" + signal.name + "` may only be sent by one of the wait's roles."};
   }
   if (wait.schema) {
+    meter_.spend(schema_cost * dsl::steps_to_read(signal.payload));
     auto errors = wait.schema->validate(signal.payload);
     if (!errors.empty()) {
       return Error{ErrorCode::invalid, "signal-refused",
@@ -101,7 +116,7 @@ std::optional<Error> Decider::refuses_signal(const Located* at, const dsl::Wait&
   }
   if (!wait.accept || (at == nullptr && !is_judged_early(*wait.accept))) return std::nullopt;
   SagaScope scope =
-      at == nullptr ? SagaScope(definition(), state()) : scope_of(*at, Phase::forward);
+      at == nullptr ? SagaScope(program_, state(), &meter_) : scope_of(*at, Phase::forward);
   scope.set_signal(signal.payload);
   dsl::Budget budget;
   const auto accepted = wait.accept->evaluate_condition(scope, budget);
@@ -190,10 +205,15 @@ void Decider::signal(const Signal& signal) {
   }
   emit(SignalReceived{signal.name, signal.payload, signal.by, signal.roles});
   const auto open = state().open;
+  meter_.left = dsl::event_steps_max;
   for (const auto& path : open) {
     const auto at = locate(definition(), path);
     const auto* wait = at ? std::get_if<dsl::Wait>(&at->step->body) : nullptr;
-    if (wait != nullptr && listens_to(*wait, signal.name) && take_signal(*at, *wait)) break;
+    if (wait == nullptr || !listens_to(*wait, signal.name)) continue;
+    if (take_signal(*at, *wait)) break;
+    if (meter_.left > 0) continue;
+    fail_expression(*at, too_much_to_judge());
+    break;
   }
   advance();
 }

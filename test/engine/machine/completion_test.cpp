@@ -113,7 +113,7 @@ TEST_CASE("a pending answer is polled for until it comes, whichever way is first
   auto play = accepted(polled);
   CHECK(play.tick(20s - 1ms) == "");
   CHECK(play.tick(1ms) == " | call a poll #1");
-  CHECK(play.request("a", engine::Phase::poll).target == "/a/" + play.state.id.text() + "-a-f");
+  CHECK(play.request("a", engine::Phase::poll).target == "/a/" + play.key_for("a-f"));
   const auto poll = [&](int status, const std::string& body) {
     return play.answer("a", status, body, engine::Phase::poll);
   };
@@ -166,6 +166,17 @@ TEST_CASE("polls that change nothing leave nothing, at times that follow from th
     CHECK(play.answer("a", 200, R"({"state":"PENDING"})", engine::Phase::poll) == "");
   }
   CHECK(play.log.size() == known);
+}
+
+TEST_CASE("an answer too long for the log says the same again") {
+  std::string wordy = polled;
+  wordy.insert(wordy.find(R"({"when")"),
+               R"({"status":503,"is":"pending","message":")" + std::string(200, 'm') + R"("},)");
+  auto play = accepted(wordy);
+  play.wake();
+  CHECK(play.answer("a", 503, "null", engine::Phase::poll) != "");
+  play.wake();
+  CHECK(play.answer("a", 503, "null", engine::Phase::poll) == "");
 }
 
 TEST_CASE("answers that differ are noted, at most twenty of a step") {

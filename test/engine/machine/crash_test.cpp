@@ -298,3 +298,41 @@ TEST_CASE("a saga cancelled and then killed ends clean") {
     }
   }
 }
+
+TEST_CASE(
+    "a saga that is cut after every event ends as one that is not, also if its node is killed "
+    "there") {
+  for (const auto& script : scripts()) {
+    Drive untouched(script);
+    const Ending ending = untouched.run();
+    Drive cut(script);
+    cut.cut_everywhere();
+    CHECK_MESSAGE(cut.run() == ending, cut.story());
+    CHECK(cut.transitions() > untouched.transitions());
+    for (std::size_t n = 1; n < cut.transitions(); ++n) {
+      for (const bool sent : {false, true}) {
+        Drive drive(script);
+        drive.cut_everywhere();
+        drive.crash_after = n;
+        drive.crash_when_sent = sent;
+        const Ending after = drive.run();
+        CHECK_MESSAGE(after == ending, "killed after " << n << ", sent: " << sent << "\n"
+                                                       << drive.story());
+      }
+    }
+  }
+}
+
+TEST_CASE("a saga that is cut after every event and cancelled there ends clean") {
+  for (const auto& script : scripts()) {
+    Drive cut(script);
+    cut.cut_everywhere();
+    cut.run();
+    for (std::size_t n = 1; n < cut.transitions(); ++n) {
+      Drive drive(script);
+      drive.cut_everywhere();
+      drive.cancel_after = n;
+      check_clean(drive.run(), drive);
+    }
+  }
+}

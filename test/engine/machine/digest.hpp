@@ -120,6 +120,8 @@ inline std::string digest(const engine::SagaState& state) {
              s.by_operator, to_text(s.cause));
   for (const auto& s : state.signals)
     out.line("signal", s.sequence, s.name, s.payload, s.by, s.roles, s.at);
+  for (const auto& one : state.acted)
+    out.line("acted", one.at, one.action, one.step, one.as, one.by, one.reason);
   for (const auto& [path, step] : state.steps) write_digest(out, path, step);
   for (const auto& [path, block] : state.blocks) {
     out.line("block", path, block.chosen, block.failures, block.caught, block.catch_chosen,

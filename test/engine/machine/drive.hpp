@@ -55,6 +55,11 @@ class Drive {
   bool crash_when_sent = false;      ///< what it asked for was done, and the answer got lost
   std::size_t cancel_after = never;  ///< the n-th transition
   bool last_first = false;           ///< the call that was made last is answered first
+  /// Every transition is cut after its first event, and goes on with the next one.
+  void cut_everywhere() {
+    play_.program.transition_steps_max = 0;
+    play_.stops_at_cuts = true;
+  }
 
   Ending run() {
     play_.start();
@@ -85,7 +90,9 @@ class Drive {
     ++transitions_;
     for (const auto& effect : play_.last.effects) pending_.push_back(effect);
     if (transitions_ == crash_after || transitions_ == crash_again_after) return crash();
+    const bool goes_on = play_.last.cut;
     if (transitions_ == cancel_after) on(engine::Cancel{"me", "why"});
+    if (goes_on) on(engine::Tick{});
   }
 
   void crash() {

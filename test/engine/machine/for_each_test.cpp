@@ -21,7 +21,7 @@ const char* const keyed_hold =
 
 /// The key of a call in an iteration of `loop`: the item is named by a digest of its key.
 std::string of_item(const Play& play, const std::string& key, const std::string& rest) {
-  return play.state.id.text() + "-loop-" + sha256_hex(key).substr(0, 32) + rest;
+  return play.key_for("loop-" + sha256_hex(key).substr(0, 32) + rest);
 }
 
 std::size_t linear_events(Play& play, std::size_t calls) {
@@ -71,7 +71,7 @@ TEST_CASE("the list is evaluated once and stored; its items, index and key are s
 TEST_CASE("without a key an item is known by its index") {
   Play play(loop(""), R"({"list":[7]})");
   play.start();
-  CHECK(play.request("loop[0]/hold").key == play.state.id.text() + "-loop-0-hold-f");
+  CHECK(play.request("loop[0]/hold").key == play.key_for("loop-0-hold-f"));
 }
 
 TEST_CASE("a list that cannot be run fails the step before anything of it begins") {
@@ -286,5 +286,5 @@ TEST_CASE("ten thousand items run and are undone in linear time") {
     CHECK(play.status() == "FAILED");
     linear_events(play, 2 * items + 16);
   }
-  CHECK(engine::view(*play.program.definition, play.state)["steps"].size() == 2'001);
+  CHECK(engine::view(play.program, play.state)["steps"].size() == 2'001);
 }

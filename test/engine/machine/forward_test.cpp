@@ -25,14 +25,14 @@ TEST_CASE("a request carries its key, its encoded path and its bytes") {
   play.start();
   const auto request = play.request("a");
   CHECK(request.target == "/things/a%20b%2Bc%3F?q=a%20b%2Bc%3F");
-  CHECK(request.key == play.state.id.text() + "-a-f");
+  CHECK(request.key == play.key_for("a-f"));
   CHECK(request.body == R"({"key":")" + request.key + "\"}");
   CHECK(request.headers == std::vector<std::pair<std::string, std::string>>{
                                {"X-A", "a b+c?"}, {"Content-Type", "application/json"}});
   play.answer("a", 200);
   const auto& undo = play.request("a", engine::Phase::compensate);
   CHECK(undo.compensates == request.key);
-  CHECK(undo.key == play.state.id.text() + "-a-c");
+  CHECK(undo.key == play.key_for("a-c"));
   CHECK(undo.body == R"({"k":")" + request.key + R"(","o":"succeeded"})");
 }
 
@@ -216,6 +216,77 @@ TEST_CASE("a rule can tell an unreadable body, and an output that needs the body
             .starts_with("StepSucceeded a but EXPRESSION_FAILED"));
   CHECK(output.state.failure->message.find("the answer's body is unreadable: not JSON") !=
         std::string::npos);
+}
+
+TEST_CASE("an attempt is cut to what is left of its step's timeout") {
+  Play play(three_steps("", R"("timeout":"12s","compensation":{"http":"DELETE /c"})"));
+  play.start();
+  play.answer("a", 200);
+  play.answer("b", 200);
+  const auto time = [&](Duration later) {
+    return engine::attempt_time(play.state.steps.at("c"), engine::Phase::forward, play.now + later);
+  };
+  CHECK(time(0s) == 10s);
+  CHECK(time(2s) == 10s);
+  CHECK(time(5s) == 7s);
+  // Sent at the last moment it has no time, but is still sent as an attempt.
+  CHECK(time(12s) == 1ms);
+  CHECK(time(1h) == 1ms);
+
+  play.refused_connection("c");
+  CHECK(play.tick(11s) == "AttemptStarted c forward #2 | call c forward #2");
+  CHECK(engine::awaited(play.state, {}).front().until == play.now + 1s);
+}
+
+TEST_CASE("a compensation has its whole attempt timeout, however long its step took") {
+  Play play(three_steps("", R"("timeout":"2s","compensation":{"http":"DELETE /c"})"));
+  play.start();
+  play.answer("a", 200);
+  play.answer("b", 200);
+  play.tick(2s);
+  CHECK(engine::attempt_time(play.state.steps.at("c"), engine::Phase::compensate, play.now) == 10s);
+}
+
+TEST_CASE("a readonly step that gets no answer exhausts its retries: it has no unknown effect") {
+  const auto reading = [](const std::string& more) {
+    return R"({"dsl":1,"name":"t.r","version":1,"services":{"s":{"baseUrl":"https://s.example"}},
+      "steps":[{"name":"r","action":{"service":"s","http":"GET /r"},"retry":{"maxAttempts":2})" +
+           more + "}]}";
+  };
+  Play play(reading(""));
+  play.start();
+  CHECK(play.answer("r", 500) == "AttemptFailed r forward #1 unknown again in 250ms");
+  play.wake();
+  CHECK(play.answer("r", 500) ==
+        "AttemptFailed r forward #2 unknown, StepFailed r RETRIES_EXHAUSTED, CompensationStarted "
+        "RETRIES_EXHAUSTED, SagaEnded FAILED");
+  CHECK(play.state.failure->failure_class == "transient");
+  CHECK(play.state.failure->message ==
+        "given up after 2 attempt(s); the last: HTTP_500, the participant answered 500");
+
+  Play late(reading(R"(,"timeout":"3s")"));
+  late.start();
+  CHECK(late.tick(3s) ==
+        "AttemptFailed r forward #1 unknown, StepFailed r STEP_TIMEOUT, CompensationStarted "
+        "STEP_TIMEOUT, SagaEnded FAILED");
+
+  Play stopped(reading(""));
+  stopped.start();
+  stopped.cancel();
+  CHECK(stopped.lost("r") ==
+        "AttemptFailed r forward #1 unknown, StepFailed r CANCELLED, CompensationStarted "
+        "CANCELLED, SagaEnded FAILED");
+}
+
+TEST_CASE("after the pivot a readonly step that gets no answer waits for an operator") {
+  Play play(
+      R"({"dsl":1,"name":"t.r","version":1,"services":{"s":{"baseUrl":"https://s.example"}},"steps":[
+    {"name":"p","kind":"pivot","action":{"service":"s","http":"PUT /p"}},
+    {"name":"r","action":{"service":"s","http":"GET /r"},"retry":{"maxAttempts":1}}]})");
+  play.start();
+  play.answer("p", 200);
+  CHECK(play.answer("r", 500) ==
+        "AttemptFailed r forward #1 unknown, SagaSuspended r RETRIES_EXHAUSTED");
 }
 
 TEST_CASE("a step's timeout makes an attempt in flight unknown") {

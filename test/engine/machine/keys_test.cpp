@@ -39,11 +39,89 @@ Play at_c(const std::string& third) {
 TEST_CASE("the root of a saga's keys is an event's field, and keys follow it") {
   Play play(three_steps());
   play.start();
-  CHECK(Json::parse(play.log.front().data)["root"] == play.state.id.text());
-  CHECK(play.state.root == play.state.id.text());
+  CHECK(Json::parse(play.log.front().data)["root"] == play.state.root);
   play.state.root = "other_root-1";
+  play.program.key_secret = std::make_shared<const std::string>("secret");
   play.answer("a", 200);
-  CHECK(play.request("b").key == "other_root-1-b-f");
+  const std::string fields = "11:participant12:other_root-19:t.three/s";
+  CHECK(play.request("b").key == hex_of(hmac_sha256("secret", fields), 16) + "-b-f");
+}
+
+TEST_CASE("the same start has the same root, whatever its id is, and every other one another") {
+  const std::string definition = three_steps();
+  const auto root = [&](const engine::StartIdentity& identity,
+                        const std::optional<std::string>& business_key, std::uint64_t id = 1,
+                        const std::string& secret = "secret") {
+    Play play(definition);
+    play.program.key_secret = std::make_shared<const std::string>(secret);
+    engine::Start start{SagaId::make(play.now, id, 2, 3), Json::object(), {}, business_key};
+    start.identity = identity;
+    return engine::root_of_start(play.program, start, business_key);
+  };
+  const engine::StartIdentity none;
+  const engine::StartIdentity business{0, ""};
+  const engine::StartIdentity again{1, ""};
+  const engine::StartIdentity both{0, "k"};
+  const engine::StartIdentity caller{std::nullopt, "k"};
+  const engine::StartIdentity child{0, "k", "parent", "a"};
+  // A business key goes before the caller's, and the parent before both.
+  CHECK(root(business, "b") == root(both, "b", 7));
+  CHECK(root(caller, std::nullopt) == root(both, std::nullopt, 7));
+  CHECK(root(child, "b") == root(child, std::nullopt, 7));
+  const std::set<std::string> all{root(none, std::nullopt),
+                                  root(none, std::nullopt, 7),
+                                  root(business, "b"),
+                                  root(business, "c"),
+                                  root(again, "b"),
+                                  root(caller, std::nullopt),
+                                  root(business, "b", 1, "other"),
+                                  root(child, "b"),
+                                  root({0, "", "parent", "b"}, "b"),
+                                  root({0, "", "other", "a"}, "b"),
+                                  root(none, "b", 8)};
+  CHECK(all.size() == 11);
+}
+
+TEST_CASE("sub-sagas of iterations have roots of their own, whatever the order of the list") {
+  const auto roots = [](const std::string& list) {
+    Play play(R"({"dsl":1,"name":"t.each","version":1,"steps":[
+      {"name":"l","forEach":{"in":"${input.list}","as":"it","key":"${it}","maxItems":9,"steps":[
+        {"name":"c","saga":{"name":"t.child","input":{}}}]}}]})",
+              R"({"list":)" + list + "}");
+    play.start();
+    std::set<std::string> all;
+    for (const char* path : {"l[0]/c", "l[1]/c"})
+      all.insert(engine::identity_of_child(*play.program.definition, play.state, path).parent_path);
+    return all;
+  };
+  CHECK(roots(R"(["x","y"])").size() == 2);
+  CHECK(roots(R"(["x","y"])") == roots(R"(["y","x"])"));
+}
+
+TEST_CASE("the keys of two participants begin with what neither can derive from the other's") {
+  Play play(R"({"dsl":1,"name":"t.two","version":1,
+    "services":{"s":{"baseUrl":"https://s.example"},"t":{"baseUrl":"https://t.example"},"u":{"use":"bank"}},
+    "steps":[
+      {"name":"a","action":{"service":"s","http":"PUT /a"},"compensation":{"service":"t","http":"DELETE /a"}},
+      {"name":"b","action":{"service":"t","http":"PUT /b"},"compensation":{"http":"DELETE /b"}},
+      {"name":"c","action":{"service":"u","http":"PUT /c"},"compensation":{"http":"DELETE /c"}},
+      {"name":"end","fail":{"code":"X"}}]})");
+  play.provide("bank");
+  play.start();
+  const auto root = [&](const std::string& participant) {
+    return engine::root_of(play.program, play.state, participant);
+  };
+  CHECK(play.request("a").key == root("t.two/s") + "-a-f");
+  play.answer("a", 200);
+  CHECK(play.request("b").key == root("t.two/t") + "-b-f");
+  play.answer("b", 200);
+  CHECK(play.request("c").key == root("bank") + "-c-f");
+  play.answer("c", 200);
+  play.answer("c", 200, "null", Phase::compensate);
+  play.answer("b", 200, "null", Phase::compensate);
+  // The undo names the key of the action, and its own is of whom it goes to.
+  CHECK(play.request("a", Phase::compensate).compensates == root("t.two/s") + "-a-f");
+  CHECK(play.request("a", Phase::compensate).key == root("t.two/t") + "-a-c");
 }
 
 TEST_CASE("a probe has no key of its own and names the key of the action") {
@@ -125,7 +203,7 @@ TEST_CASE("a key of more than 128 characters has a digest of its path instead") 
   const std::string path = name + "/" + std::string(60, 'b') + "/hold";
   const std::string joined = name + "-" + std::string(60, 'b') + "-hold";
   const std::string& key = play.request(path).key;
-  CHECK(key == play.state.id.text() + "-" + sha256_hex(joined).substr(0, 32) + "-f");
+  CHECK(key == play.key_for(sha256_hex(joined).substr(0, 32) + "-f"));
   CHECK(survives_a_url(key));
 }
 

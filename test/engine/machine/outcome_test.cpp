@@ -41,6 +41,9 @@ class Judged {
   std::string undo(int status, const std::string& body = "null") const {
     return said(Question::compensation, engine::Response{status, {}, Json::parse(body)}, false);
   }
+  std::string foreign(Question question, int status) const {
+    return said(question, engine::Response{status, {}, nullptr, {}, "it lacks the key"}, false);
+  }
   std::string failed(dsl::Transport kind, bool sent, bool after_unknown = false) const {
     return said(Question::action, engine::TransportError{kind, sent, "no answer"}, after_unknown);
   }
@@ -249,6 +252,23 @@ TEST_CASE("a probe that its own rule cannot read does not decide") {
   CHECK(step.probe(404, page) == "unknown HTTP_404");
 }
 
+TEST_CASE("an answer that is not the participant's own settles nothing, whatever it says") {
+  const std::string rules = R"([{"status":"100-599","is":"failure","code":"NO"}])";
+  const Judged action(with_rules(rules), R"("outcomes":)" + rules);
+  const Judged undo(undone_with(R"([{"status":"100-599","is":"success"}])"));
+  const Judged probe(pivot_asked(R"("sealed":true,"outcomes":)" + rules));
+  const Judged poll(polled(rules, rules));
+  const Judged read(get);
+  for (const int status : {200, 202, 204, 307, 400, 404, 409, 410, 422, 429, 503}) {
+    CAPTURE(status);
+    CHECK(action.foreign(Question::action, status) == "unknown ANSWER_FOREIGN");
+    CHECK(read.foreign(Question::action, status) == "unknown ANSWER_FOREIGN");
+    CHECK(undo.foreign(Question::compensation, status) == "unknown ANSWER_FOREIGN");
+    CHECK(probe.foreign(Question::probe, status) == "unknown ANSWER_FOREIGN");
+    CHECK(poll.foreign(Question::poll, status) == "pending ANSWER_FOREIGN");
+  }
+}
+
 TEST_CASE("a service's rules can only withhold the success of a probe or a compensation") {
   const std::string service = R"("outcomes":[
     {"status":404,"is":"success"},
@@ -368,4 +388,30 @@ TEST_CASE("a code that a rule gives decides nothing") {
     play.wake();
   }
   CHECK(play.answer("p", 200) == "StepSucceeded p, SagaEnded COMPLETED");
+}
+
+TEST_CASE("the message of a failure is the rule's own, or names the rule") {
+  const auto message = [](const std::string& rule, const std::string& service = "[]") {
+    Play play(
+        R"({"dsl":1,"name":"t.m","version":1,"services":{"s":{"baseUrl":"https://s.example","outcomes":)" +
+        service +
+        R"(}},"steps":[{"name":"a","action":{"service":"s","http":"GET /jobs"},"outcomes":[)" +
+        rule + "]}]}");
+    play.start();
+    play.answer("a", 200, R"({"state":"FAILED","why":"no paper"})");
+    REQUIRE(play.state.failure);
+    return play.state.failure->message;
+  };
+  const std::string failed =
+      R"({"status":200,"when":"${response.body.state == 'FAILED'}","is":"failure","code":"JOB_FAILED")";
+  CHECK(message(failed + "}") ==
+        "the participant answered 200, which the rule /steps/0/outcomes/0 calls a failure");
+  CHECK(message(failed + R"(,"message":"the job failed: ${response.body.why}"})") ==
+        "the job failed: no paper");
+  CHECK(message("", "[" + failed + "}]") ==
+        "the participant answered 200, which the rule /services/s/outcomes/0 of the service calls "
+        "a failure");
+  const auto broken = message(failed + R"(,"message":"${response.body.reason}"})");
+  CHECK(broken.find("the rule /steps/0/outcomes/0 calls a failure; the message of the rule could "
+                    "not be rendered") != std::string::npos);
 }

@@ -13,6 +13,7 @@
 #include <backstitch/engine/machine/machine.hpp>
 #include <backstitch/engine/machine/text.hpp>
 
+#include "../../../engine/machine/keys.hpp"
 #include "digest.hpp"
 
 namespace backstitch::test {
@@ -25,6 +26,20 @@ class Play {
     program.definition = parsed(definition);
     program.services = std::make_shared<engine::ServiceMap>();
     input_ = Json::parse(input);
+  }
+
+  /// Of a call to the participant `s`, which is the definition's own.
+  std::string key_for(const std::string& path_and_phase) const {
+    return engine::root_of(program, state, program.definition->name + "/s") + "-" + path_and_phase;
+  }
+
+  /// Registers a service.
+  void provide(const std::string& name) {
+    auto services = std::make_shared<engine::ServiceMap>(*program.services);
+    dsl::Service service;
+    service.base_url = "https://" + name + ".example";
+    (*services)[name] = std::make_shared<const dsl::Service>(std::move(service));
+    program.services = std::move(services);
   }
 
   std::string start() {
@@ -117,7 +132,9 @@ class Play {
 
   std::string on(engine::StimulusBody body) {
     const engine::SagaState before = checks_fold ? state : engine::SagaState{};
-    last = engine::decide(program, std::move(state), {now, random, std::move(body), queued, key});
+    const engine::Stimulus stimulus{now, random, std::move(body), queued, key};
+    last = stops_at_cuts ? engine::decide(program, std::move(state), stimulus)
+                         : engine::decide_to_rest(program, std::move(state), stimulus);
     state = std::move(last.next);
     last.next = {};
     auto sequence = state.sequence.get() - static_cast<std::int64_t>(last.events.size());
@@ -153,6 +170,7 @@ class Play {
   engine::SagaState state;
   engine::Transition last;               ///< without its state
   std::vector<engine::EventRecord> log;  ///< of the whole saga, as stored
+  bool stops_at_cuts = false;            ///< a transition that is cut is not followed by the rest
   bool checks_fold = true;               ///< off where it would take quadratic time
   TimePoint now{Duration{1'767'225'600'000}};
   std::vector<engine::QueuedCall> queued;  ///< in flight, and not sent yet
@@ -172,7 +190,7 @@ class Play {
     engine::SagaState logged = state;
     engine::forget_questions(logged);
     CHECK(digest(folded) == digest(logged));
-    CHECK(engine::view(*program.definition, folded) == engine::view(*program.definition, logged));
+    CHECK(engine::view(program, folded) == engine::view(program, logged));
     CHECK(engine::next_wake(folded) == engine::next_wake(logged));
   }
 
@@ -220,7 +238,7 @@ inline std::string three_steps(
     const std::string& third = R"("compensation":{"http":"DELETE /c"})") {
   return R"({"dsl":1,"name":"t.three","version":1,"services":{"s":{"baseUrl":"https://s.example")" +
          service + R"(}},"steps":[
-    {"name":"a","action":{"service":"s","http":"PUT /a/${saga.id}"},"compensation":{"http":"DELETE /a"}},
+    {"name":"a","action":{"service":"s","http":"PUT /a/${saga.root}"},"compensation":{"http":"DELETE /a"}},
     {"name":"b","action":{"service":"s","http":"PUT /b","body":{"from":"${steps.a.output}"}},"compensation":{"http":"DELETE /b"}},
     {"name":"c","action":{"service":"s","http":"PUT /c"},)" +
          third + "}]}";

@@ -56,6 +56,8 @@ RandomPlay::RandomPlay(const RandomDefinition& random, std::uint64_t seed)
   dies_often_ = dice_.chance(15);
   if (dies_often_) take_overs_left_ = 6;
   play_.random = dice_.roll();
+  play_.stops_at_cuts = true;
+  if (dice_.chance(30)) play_.program.transition_steps_max = 0;
 }
 
 bool RandomPlay::over() const {
@@ -82,9 +84,9 @@ std::string RandomPlay::run() {
 void RandomPlay::act() {
   if (actions_ == cancels_at_ && !is_suspended()) return command(engine::Cancel{"me", "why"});
   // A saga that brings down three nodes in a row is suspended, which is another story.
-  const bool may_take_over = take_overs_left_ > 0 && take_overs_in_a_row_ < 2;
   const bool answered = dies_often_ && take_overs_in_a_row_ == 0 && !under_way_.empty();
-  if (may_take_over && dice_.chance(answered ? 60 : 10 + 5 * take_overs_left_)) return take_over();
+  if (may_take_over() && dice_.chance(answered ? 60 : 10 + 5 * take_overs_left_))
+    return take_over();
   if (!signals_.empty() && dice_.chance(8)) return signal();
   if (interfere()) return;
   if (under_way_.empty()) return wake();
@@ -154,8 +156,8 @@ void RandomPlay::answer() {
   engine::CallEnded ended{call.path, call.phase, call.attempt, {}};
   // The call leaves the queue now, or finds it full.
   if (way.queued) ended.sent_at = left;
-  ended.unsent = way.queued && dice_.chance(10);
-  if (ended.unsent) {
+  if (way.queued && dice_.chance(10)) {
+    ended.result = engine::NotSent{engine::Lack::queue_place, "the queue is full"};
     give_back(call);
     out_of_time_.insert(call.path);
   } else {
@@ -192,6 +194,11 @@ void RandomPlay::command(const engine::StimulusBody& body) {
   play_.key.clear();
 }
 
+/// More in a row would suspend it.
+bool RandomPlay::may_take_over() const {
+  return take_overs_left_ > 0 && take_overs_in_a_row_ < 2;
+}
+
 void RandomPlay::take_over() {
   --take_overs_left_;
   ++take_overs_in_a_row_;
@@ -210,20 +217,37 @@ void RandomPlay::take_over() {
 void RandomPlay::on(engine::StimulusBody body) {
   const bool of_many =
       std::holds_alternative<engine::Tick>(body) || std::holds_alternative<engine::TakenOver>(body);
-  play_.queued.clear();
-  for (const auto& way : under_way_) {
-    if (way.queued) play_.queued.push_back({way.call.path, way.call.phase});
-  }
-  play_.on(std::move(body));
-  withdraw();
   const auto before = static_cast<std::ptrdiff_t>(seen_.size());
-  for (const auto& event : play_.last.events) note(event);
-  look_at_kept_signals();
+  play(std::move(body));
+  // Cut: it goes on, unless its node is lost there.
+  bool is_lost = false;
+  while (play_.last.cut && !is_lost) {
+    is_lost = may_take_over() && dice_.chance(20);
+    if (!is_lost) play(engine::Tick{});
+  }
   if (of_many && ends_of_steps(before) > 1) {
     // Timers that are due and calls that are lost at one moment have no order among themselves.
     seen_.insert(seen_.begin() + before, {What::together, "", ""});
     seen_.push_back({What::apart, "", ""});
   }
+  if (is_lost) take_over();
+}
+
+void RandomPlay::play(engine::StimulusBody body) {
+  play_.queued.clear();
+  for (const auto& way : under_way_) {
+    if (way.queued) play_.queued.push_back({way.call.path, way.call.phase});
+  }
+  play_.on(std::move(body));
+  take_in();
+}
+
+/// What the last transition came to.
+void RandomPlay::take_in() {
+  withdraw();
+  if (!play_.last.cut) try_commands();
+  for (const auto& event : play_.last.events) note(event);
+  look_at_kept_signals();
   for (const auto& effect : play_.last.effects) {
     const auto* call = std::get_if<engine::CallParticipant>(&effect);
     if (call == nullptr) continue;
@@ -244,6 +268,18 @@ void RandomPlay::withdraw() {
     if (gone) give_back(way.call);
     return gone;
   });
+}
+
+/// Now and then, and more often while an operator is needed: it takes its time.
+void RandomPlay::try_commands() {
+  const std::size_t every = is_suspended() ? 2 : 16;
+  if (actions_ % every != 0 || !wrong_actions_.empty()) return;
+  std::vector<engine::QueuedCall> queued;
+  for (const auto& way : under_way_)
+    if (way.queued) queued.push_back({way.call.path, way.call.phase});
+  wrong_actions_ = TriedCommands(play_.program, play_.state, queued, play_.now).difference();
+  if (wrong_actions_.empty()) return;
+  wrong_actions_ = "`actions` and the decider differ on: " + wrong_actions_;
 }
 
 std::size_t RandomPlay::ends_of_steps(std::ptrdiff_t first) const {
@@ -429,6 +465,7 @@ void RandomPlay::note_suspension(const engine::Suspension& suspension) {
 
 std::string RandomPlay::wrong_at_the_end() const {
   const auto status = play_.state.status;
+  if (!wrong_actions_.empty()) return wrong_actions_;
   if (!wrong_call_.empty()) return wrong_call_;
   if (!unsent_unknown_.empty()) return unsent_unknown_ + " is unknown although it was never sent";
   if (status == engine::SagaStatus::failed) {

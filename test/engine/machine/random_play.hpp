@@ -9,6 +9,7 @@
 #include "../../support/random_definition.hpp"
 #include "play.hpp"
 #include "random_participants.hpp"
+#include "tried_commands.hpp"
 #include "watched_calls.hpp"
 
 namespace backstitch::test {
@@ -30,11 +31,13 @@ class RandomPlay {
     bool queued = false;  ///< it has not left the node's own queue
   };
   void withdraw();
+  void try_commands();
   bool over() const;
   void act();
   void answer();
   void wake();
   void signal();
+  bool may_take_over() const;
   void take_over();
   bool interfere();
   void operate();
@@ -43,6 +46,8 @@ class RandomPlay {
   bool is_suspended() const;
   void command(const engine::StimulusBody& body);
   void on(engine::StimulusBody body);
+  void play(engine::StimulusBody body);
+  void take_in();
   std::size_t ends_of_steps(std::ptrdiff_t first) const;
   const dsl::Wait* only_wait(const std::string& path) const;
   void look_at_kept_signals();
@@ -68,6 +73,7 @@ class RandomPlay {
   /// Attempts that have left the queue or still may, since the call has its budget.
   std::map<std::pair<std::string, engine::Phase>, std::uint32_t> spent_;
   WatchedCalls calls_;
+  std::string wrong_actions_;         ///< the first command that is not as it is listed
   std::string wrong_call_;            ///< the first one, or a step given up too soon
   std::string unsent_unknown_;        ///< a step that is unknown without that
   std::vector<std::string> signals_;  ///< that some wait listens to

@@ -315,3 +315,14 @@ TEST_CASE("a saga that only recovers forward is suspended instead of undone") {
     CHECK(play.answer("a", 200) == "StepSucceeded a, SagaEnded COMPLETED");
   }
 }
+
+TEST_CASE("a take-over that a strike was stored for does not count towards the suspension") {
+  Play play(three_steps());
+  play.start();
+  for (int i = 0; i < 3; ++i) {
+    play.state = play.folded_log();
+    play.on(engine::TakenOver{"node-b", true});
+    CHECK(play.status() == "RUNNING");
+  }
+  CHECK(play.folded_log().resumes_without_progress == 0);
+}

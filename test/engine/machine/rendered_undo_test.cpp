@@ -83,7 +83,7 @@ TEST_CASE("a line break in a message does not end a header") {
             R"({"text":"one\r\ntwo\u0001\t\u007f."})");
   play.start();
   play.answer("a", 200);
-  CHECK(play.request("a", engine::Phase::compensate).headers.front().second == "one  two   .");
+  CHECK(play.request("a", engine::Phase::compensate).headers.front().second == "one  two \t .");
 }
 
 TEST_CASE("the message of a failure is cut at 4 KiB between two characters") {

@@ -50,12 +50,12 @@ const std::string tried_once = R"(,"retry":{"maxAttempts":1})";
 TEST_CASE("a step that an operator found done is undone with what the operator gave") {
   auto play = undecided();
   SUBCASE("its undo must be possible with it, or nothing changes") {
-    const Json before = engine::view(*play.program.definition, play.state);
+    const Json before = engine::view(play.program, play.state);
     CHECK(play.resolve_as("hold", Resolution::done) == "refused compensation-not-renderable");
     CHECK(play.resolve_as("hold", Resolution::done, Json{{"id", 7}}) ==
           "refused compensation-not-renderable");
     CHECK(play.last.refused->code == ErrorCode::invalid);
-    CHECK(engine::view(*play.program.definition, play.state) == before);
+    CHECK(engine::view(play.program, play.state) == before);
   }
   CHECK(play.resolve_as("hold", Resolution::done, Json{{"id", 7}}, Json{{"token", "t"}}) ==
         "OperatorActed hold resolve done, StepSucceeded hold, StepScheduled b | call b forward #1");

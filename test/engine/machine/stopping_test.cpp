@@ -68,7 +68,7 @@ TEST_CASE("a cancel settles an open completion at once, by the key of the call")
   CHECK(play.cancel() ==
         "CancelRequested, AttemptFailed q forward #1 unknown, StepUnknown q OUTCOME_UNKNOWN, "
         "CompensationStarted CANCELLED, StepCompensationScheduled q | call q compensate #1");
-  CHECK(play.request("q", engine::Phase::compensate).compensates == play.state.id.text() + "-q-f");
+  CHECK(play.request("q", engine::Phase::compensate).compensates == play.key_for("q-f"));
 }
 
 TEST_CASE("the saga's timeout settles an open completion at once") {
@@ -186,14 +186,13 @@ TEST_CASE("at the pivot a cancel is refused, and says what is awaited and until 
   };
   CHECK(said().find("`p` awaits the answer to attempt 1 until " + to_rfc3339(play.now + 10s)) !=
         std::string::npos);
-  const auto queued =
-      engine::view(*play.program.definition, play.state, {{"p", engine::Phase::forward}});
+  const auto queued = engine::view(play.program, play.state, {{"p", engine::Phase::forward}});
   CHECK(queued["awaits"][0]["what"] == "its turn among the calls to its service, for attempt 1");
   CHECK(queued["awaits"][0]["until"] == nullptr);
   play.answer("p", 202);
   const std::string until = to_rfc3339(play.now + 4h);
   CHECK(said().find("`p` awaits its participant's answer until " + until) != std::string::npos);
-  const Json awaits = engine::view(*play.program.definition, play.state)["awaits"];
+  const Json awaits = engine::view(play.program, play.state)["awaits"];
   CHECK(awaits ==
         Json::array({{{"step", "p"}, {"what", "its participant's answer"}, {"until", until}}}));
 }

@@ -8,7 +8,7 @@ namespace {
 /// `path status` of every step shown, in order.
 std::vector<std::string> shown(const Play& play) {
   std::vector<std::string> lines;
-  const Json view = engine::view(*play.program.definition, play.state);
+  const Json view = engine::view(play.program, play.state);
   for (const auto& step : view["steps"]) {
     lines.push_back(step["path"].get<std::string>() + " " + step["status"].get<std::string>());
   }
@@ -78,7 +78,7 @@ TEST_CASE("of iterations only the first two thousand steps are shown; the others
           step("b")),
       R"({"list":)" + Json(std::vector<int>(2'500, 1)).dump() + "}");
   play.start();
-  const Json view = engine::view(*play.program.definition, play.state);
+  const Json view = engine::view(play.program, play.state);
   // The loop, 1,999 of its iterations, and what stands behind it.
   CHECK(view["steps"].size() == 2'001);
   CHECK(view["steps"].back()["path"] == "b");
@@ -89,14 +89,80 @@ TEST_CASE("a wait shows its signals and its end, a child its saga, a suspension 
   Play play(saga(
       R"({"name":"w","wait":{"signal":["go","halt"],"timeout":"10m"}},{"name":"sub","saga":{"name":"t.c","version":1,"input":{}}})"));
   play.start();
-  auto view = engine::view(*play.program.definition, play.state);
+  auto view = engine::view(play.program, play.state);
   CHECK(view["steps"][0]["signals"] == Json{"go", "halt"});
   CHECK(view["steps"][0]["waitsUntil"] == "2026-01-01T00:10:00.000Z");
   play.signal("halt");
   play.child("sub", engine::SagaStatus::suspended, "null", "X");
-  view = engine::view(*play.program.definition, play.state);
+  view = engine::view(play.program, play.state);
   CHECK(view["steps"][1]["child"] == play.state.steps.at("sub").child->id.text());
   CHECK(view["suspensions"].size() == 1);
   CHECK(view["suspension"]["reason"] == "CHILD_SUSPENDED");
   CHECK(view["suspension"]["step"] == "sub");
+}
+
+TEST_CASE("why and actions are part of a saga until it has ended") {
+  Play play(saga(step("a")));
+  play.start();
+  play.refused_connection("a");
+  auto view = engine::view(play.program, play.state);
+  const std::string began = to_rfc3339(play.now);
+  CHECK(view["why"]["code"] == "retry-scheduled");
+  CHECK(view["why"]["since"] == began);
+  CHECK(view["why"]["nextAttemptAt"] == view["steps"][0]["nextAttemptAt"]);
+  CHECK(view["why"]["participant"] ==
+        Json{{"url", "https://s.example/a"}, {"key", play.request("a").key}});
+  CHECK(view["why"]["lastAnswer"] ==
+        Json{{"code", "TRANSPORT_CONNECT"}, {"class", "transient"}, {"message", "refused"}});
+  CHECK(view["actions"][1] == Json{{"action", "suspend"},
+                                   {"step", "a"},
+                                   {"as", nullptr},
+                                   {"signal", nullptr},
+                                   {"needs", nullptr},
+                                   {"does", view["actions"][1]["does"]}});
+  play.wake();
+  play.answer("a", 200);
+  view = engine::view(play.program, play.state);
+  CHECK(view["why"] == nullptr);
+  CHECK(view["actions"] == Json::array());
+}
+
+TEST_CASE("a suspended step is shown as suspended, with who acted on the saga and why") {
+  Play play(saga(step("a") + "," + step("b")));
+  play.start();
+  play.refused_connection("a");
+  play.suspend();
+  auto view = engine::view(play.program, play.state);
+  CHECK(view["steps"][0]["suspended"] == "forward");
+  CHECK(view["steps"][1]["suspended"] == nullptr);
+  const std::string first = to_rfc3339(play.now);
+  CHECK(view["acted"] == Json::array({{{"at", first},
+                                       {"action", "suspend"},
+                                       {"step", "a"},
+                                       {"as", nullptr},
+                                       {"by", "me"},
+                                       {"reason", "why"}}}));
+  play.cancel();
+  view = engine::view(play.program, play.state);
+  CHECK(view["acted"].size() == 2);
+  CHECK(view["acted"][1]["action"] == "cancel");
+  CHECK(view["acted"][1]["step"] == nullptr);
+}
+
+TEST_CASE("the URL to ask a participant at is masked whole where a part of it is sensitive") {
+  const std::string input =
+      R"(,"input":{"type":"object","required":["card"],"properties":{"card":{"type":"string","x-sensitive":true}}})";
+  for (const char* request : {R"("http":"PUT /cards/${input.card}")",
+                              R"("http":"PUT /a","query":{"card":"${input.card}"})"}) {
+    Play play(saga(std::string(R"({"name":"a","action":{"service":"s",)") + request +
+                       R"(},"compensation":{"http":"DELETE /a"}})",
+                   input),
+              R"({"card":"4111-secret"})");
+    play.start();
+    play.answer("a", 500, R"({"said":"4111-secret"})");
+    const Json why = engine::view(play.program, play.state)["why"];
+    CHECK(why["participant"]["url"] == "***");
+    CHECK(why["participant"]["key"] == play.request("a").key);
+    CHECK(why.dump().find("secret") == std::string::npos);
+  }
 }

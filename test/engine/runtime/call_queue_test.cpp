@@ -23,6 +23,25 @@ dsl::ServiceLimits limits(std::uint32_t in_flight, std::uint32_t queue = 100) {
   return out;
 }
 
+TEST_CASE("calls that fail in a row are told at the tenth, and again after ten minutes") {
+  engine::FailureStreak streak;
+  engine::SteadyTime now{};
+  const auto told = [&](int failures) {
+    int times = 0;
+    for (int i = 0; i < failures; ++i) times += streak.on_failure(now) > 0 ? 1 : 0;
+    return times;
+  };
+  CHECK(told(9) == 0);
+  streak.on_success();
+  CHECK(told(9) == 0);
+  CHECK(streak.on_failure(now) == 10);
+  CHECK(told(1'000) == 0);
+  now += Duration{600'000};
+  CHECK(told(1'000) == 1);
+  streak.on_success();
+  CHECK(told(1'000) == 0);
+}
+
 TEST_CASE("a quarter of the slots, at least one, is kept for calls that let sagas end") {
   const std::pair<std::uint32_t, std::uint32_t> ordinary_of_all[] = {
       {1, 1}, {2, 1}, {4, 3}, {8, 6}, {16, 12}};

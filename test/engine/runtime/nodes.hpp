@@ -1,5 +1,6 @@
 #pragma once
 /// Nodes of the production runtime on one memory store, in the virtual world.
+#include <algorithm>
 #include <memory>
 #include <optional>
 #include <string>
@@ -23,7 +24,11 @@ class SlowStore : public engine::Store {
   void append(std::size_t lane, std::vector<engine::Append> batch,
               std::function<void(std::vector<engine::AppendResult>)> done) override {
     appended += batch.size();
-    if (refuses) return append_but_refused(lane, std::move(batch), std::move(done));
+    if (kills && std::any_of(batch.begin(), batch.end(), kills)) return died();
+    for (const auto& item : batch)
+      lanes.emplace_back(lane, item.start && !item.start->keys.empty());
+    if (refuses || blocks || fails)
+      return append_but_refused(lane, std::move(batch), std::move(done));
     if (!holding) return store_.append(lane, std::move(batch), std::move(done));
     held_.push_back([this, lane, batch = std::move(batch), done = std::move(done)]() mutable {
       store_.append(lane, std::move(batch), std::move(done));
@@ -37,9 +42,10 @@ class SlowStore : public engine::Store {
   void due(engine::DueQuery query, std::function<void(Result<std::vector<SagaId>>)> done) override {
     store_.due(std::move(query), std::move(done));
   }
-  void remove_expired(std::vector<Shard> shards, std::size_t limit,
+  void remove_expired(std::vector<Shard> shards, std::size_t limit, Duration key_retention,
                       std::function<void(Result<std::size_t>)> done) override {
-    store_.remove_expired(std::move(shards), limit, std::move(done));
+    if (fails_to_remove) return done(Error{ErrorCode::unavailable, "store-failed", "No."});
+    store_.remove_expired(std::move(shards), limit, key_retention, std::move(done));
   }
   bool reachable() const override { return is_reachable; }
 
@@ -48,33 +54,53 @@ class SlowStore : public engine::Store {
     for (auto& append : std::exchange(held_, {})) append();
   }
 
+  /// A decision that comes to such an append kills the node before anything of it is stored.
+  std::function<bool(const engine::Append&)> kills;
+  std::function<void()> died;
   /// Of whose content the store is made to say that it cannot hold it.
   std::function<bool(const engine::Append&)> refuses;
+  /// At which the store is made to fail, for whatever reason.
+  std::function<bool(const engine::Append&)> fails;
+  std::size_t failed = 0;
+  /// Of which keys the store is made to say that an open transaction holds them.
+  std::function<bool(const engine::Append&)> blocks;
+  std::vector<std::pair<std::size_t, bool>> lanes;  ///< of each append, and whether it has keys
   std::size_t refused = 0;
   bool holding = false;
   bool is_reachable = true;
+  bool fails_to_remove = false;
   std::size_t appended = 0;
   std::size_t loads = 0;
 
  private:
   void append_but_refused(std::size_t lane, std::vector<engine::Append> batch,
                           std::function<void(std::vector<engine::AppendResult>)> done) {
-    std::vector<bool> is_refused;
+    using engine::AppendOutcome;
+    std::vector<std::optional<engine::AppendResult>> made_up;
     std::vector<engine::Append> good;
+    const auto make_up = [&](AppendOutcome outcome) {
+      made_up.back() = engine::AppendResult{.outcome = outcome};
+    };
     for (auto& item : batch) {
-      is_refused.push_back(refuses(item));
-      refused += is_refused.back() ? 1 : 0;
-      if (!is_refused.back()) good.push_back(std::move(item));
+      made_up.emplace_back();
+      if (refuses && refuses(item)) make_up(AppendOutcome::refused);
+      if (blocks && blocks(item)) make_up(AppendOutcome::blocked);
+      refused += made_up.back() && made_up.back()->outcome == AppendOutcome::refused ? 1 : 0;
+      if (!made_up.back() && fails && fails(item)) {
+        make_up(AppendOutcome::failed);
+        made_up.back()->unwritten = std::make_shared<engine::Append>(std::move(item));
+        ++failed;
+      } else if (!made_up.back()) {
+        good.push_back(std::move(item));
+      }
     }
-    store_.append(
-        lane, std::move(good),
-        [is_refused, done = std::move(done)](std::vector<engine::AppendResult> results) {
-          std::vector<engine::AppendResult> all;
-          auto next = results.begin();
-          for (const bool one : is_refused)
-            all.push_back(one ? engine::AppendResult{engine::AppendOutcome::refused} : *next++);
-          done(std::move(all));
-        });
+    store_.append(lane, std::move(good),
+                  [made_up, done = std::move(done)](std::vector<engine::AppendResult> results) {
+                    std::vector<engine::AppendResult> all;
+                    auto next = results.begin();
+                    for (const auto& one : made_up) all.push_back(one ? *one : *next++);
+                    done(std::move(all));
+                  });
   }
 
   engine::Store& store_;
@@ -86,6 +112,16 @@ struct Database {
   static constexpr TimePoint start{Duration{1'767'225'600'000}};
   VirtualExecutor executor;
   memory::MemoryStore store;
+  int processes = 0;
+};
+
+/// Keeps what it was told, and ends nothing.
+class RecordingSupervisor : public engine::Supervisor {
+ public:
+  void end_process(engine::EndCause, std::string_view event, std::string_view what) override {
+    told.push_back(std::string(event) + ": " + std::string(what));
+  }
+  std::vector<std::string> told;
 };
 
 /// One process. `sent` is shared, so that it shows what the participants saw from all nodes.
@@ -95,10 +131,12 @@ class TestNode {
            std::vector<engine::Call>& sent, ScriptedParticipants::Script& script,
            engine::Options options = {})
       : executor(world),
+        upkeep(world),
         store(database.store),
         participants_(executor, sent, script),
         random_(std::hash<std::string>{}(name)) {
     options.node = std::move(name);
+    options.incarnation = std::to_string(++database.processes);
     engine.emplace(engine::Ports{.reactors = {{&executor, &participants_}},
                                  .store = &store,
                                  .leases = &database.store,
@@ -106,11 +144,20 @@ class TestNode {
                                  .reader = &database.store,
                                  .catalog = &database.store,
                                  .random = &random_,
-                                 .observer = &observer},
+                                 .observer = &observer,
+                                 .upkeep = &upkeep,
+                                 .supervisor = &supervisor},
                    options);
+  }
+  /// The whole process, like SIGSTOP.
+  void pause(bool paused) {
+    executor.pause(paused);
+    upkeep.pause(paused);
   }
 
   VirtualExecutor executor;
+  VirtualExecutor upkeep;
+  RecordingSupervisor supervisor;
   SlowStore store;
   RecordingObserver observer;
 
@@ -128,7 +175,7 @@ class Nodes {
   Nodes() : database(world) {}
   ~Nodes() {
     // As after a crash: what is still queued is gone.
-    for (auto& node : nodes) node->executor.pause(true);
+    for (auto& node : nodes) node->pause(true);
   }
 
   TestNode& add(const std::string& name, engine::Options options = {}) {
@@ -190,8 +237,8 @@ class Nodes {
   std::vector<std::string> log(SagaId saga) {
     std::vector<std::string> types;
     bool answered = false;
-    database.store.history(saga, engine::Sequence{0}, 10'000, [&](const auto& events) {
-      for (const auto& event : *events) types.push_back(event.type);
+    database.store.history(saga, engine::Sequence{0}, 10'000, [&](const auto& page) {
+      for (const auto& event : page->events) types.push_back(event.type);
       answered = true;
     });
     REQUIRE(world.run_until([&] { return answered; }));

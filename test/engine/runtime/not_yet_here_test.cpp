@@ -18,8 +18,8 @@ const std::string waits = R"({"dsl":1,"name":"t.waits","version":1,"timeout":"10
     {"name":"p","action":{"service":"s","http":"PUT /p"},"kind":"pivot",
      "probe":{"http":"GET /p"}}]})";
 
-Result<std::vector<engine::EventRecord>> history_of(Nodes& nodes, TestNode& node, SagaId saga) {
-  std::optional<Result<std::vector<engine::EventRecord>>> reply;
+Result<engine::HistoryPage> history_of(Nodes& nodes, TestNode& node, SagaId saga) {
+  std::optional<Result<engine::HistoryPage>> reply;
   node.engine->history(saga, engine::Sequence{0}, 100, [&](const auto& done) { reply = done; });
   REQUIRE(nodes.world.run_until([&] { return reply.has_value(); }));
   return *reply;
@@ -57,7 +57,7 @@ TEST_CASE("a start by SQL that waits is a saga that runs and has done nothing") 
   CHECK(view->at("steps").empty());
   const auto history = history_of(promised.nodes, promised.node, promised.saga);
   REQUIRE(history);
-  CHECK(history->empty());
+  CHECK(history->events.empty());
   const auto waited = promised.nodes.await_end(promised.node, promised.saga, Duration{1'000});
   CHECK(status_of(waited) == "RUNNING");
 }
@@ -100,12 +100,12 @@ TEST_CASE("what a command would set going cannot be told before the start is tak
 
 TEST_CASE("a saga has started when its start was put down; its timeout counts from the take-up") {
   Promised promised(false);
-  promised.node.executor.pause(true);
+  promised.node.pause(true);
   promised.put_down();
   const auto since = promised.nodes.world.now() - promised.origin;
   const Json before = to_rfc3339(Database::start + std::chrono::duration_cast<Duration>(since));
   promised.nodes.world.run_for(std::chrono::duration_cast<Duration>(std::chrono::minutes(8)));
-  promised.node.executor.pause(false);
+  promised.node.pause(false);
   REQUIRE(promised.nodes.world.run_until(
       [&] { return promised.node.engine->counters().starts == 1; }, Duration{60'000}));
   const auto view = promised.nodes.view(promised.node, promised.saga);
@@ -140,13 +140,13 @@ TEST_CASE("what another node has just registered and started is known at once") 
   SUBCASE("to who reads its history") {
     const auto history = history_of(nodes, second, started->id);
     REQUIRE(history);
-    CHECK_FALSE(history->empty());
+    CHECK_FALSE(history->events.empty());
   }
   SUBCASE("to who sends it a signal") {
     CHECK(nodes.command(second, started->id, engine::Signal{"go", nullptr, "somebody", {"*"}}));
   }
   SUBCASE("to who takes it over") {
-    first.executor.pause(true);
+    first.pause(true);
     nodes.world.run_for(Duration{30'000});
     CHECK(nodes.command(second, started->id, engine::Signal{"go", nullptr, "somebody", {"*"}}));
     CHECK(status_of(nodes.await_end(second, started->id, Duration{5'000})) == "COMPLETED");

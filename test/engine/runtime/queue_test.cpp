@@ -69,6 +69,32 @@ TEST_CASE("two thousand sagas at a participant that serves 25 calls a second all
   CHECK(participant.served[Phase::compensate] == 0);
 }
 
+TEST_CASE(
+    "a call gets the attempt timeout, cut to what is left of its step's timeout when it leaves") {
+  Nodes nodes;
+  TestNode& node = nodes.add("a");
+  nodes.define(
+      node,
+      limited(
+          "{}",
+          undoable("a",
+                   R"(,"timeout":"12s","retry":{"maxAttempts":2,"delay":"5s","jitter":"none"})")));
+  std::vector<Duration> given;
+  nodes.script = [&](const Call& call) -> Reaction {
+    given.push_back(call.request.attempt_timeout);
+    return {engine::TransportError{dsl::Transport::connect, false, "refused"}, Duration{0}};
+  };
+  engine::StartRequest request;
+  request.definition = "t.q";
+  node.engine->start(0, request, [](const auto&) {});
+  REQUIRE(
+      nodes.world.run_until([&] { return node.engine->counters().ended == 1; }, Duration{60'000}));
+  REQUIRE(given.size() == 2);
+  CHECK(given[0] == Duration{10'000});
+  CHECK(given[1] <= Duration{7'000});
+  CHECK(given[1] > Duration{6'000});
+}
+
 TEST_CASE("a service that slows down is given fewer calls and no saga fails") {
   constexpr int sagas = 600;
   Nodes nodes;
@@ -191,13 +217,13 @@ TEST_CASE("the attempt and its budget begin when the call leaves the queue") {
   const auto ended = nodes.await_end(node, second->id, Duration{60'000});
   CHECK(status_of(ended) == "COMPLETED");
   CHECK((*ended)["steps"][0]["attempts"] == 2);
-  std::optional<Result<std::vector<engine::EventRecord>>> history;
+  std::optional<Result<engine::HistoryPage>> history;
   node.engine->history(second->id, engine::Sequence{0}, 100,
                        [&](const auto& events) { history = events; });
   REQUIRE(nodes.world.run_until([&] { return history.has_value(); }));
-  const auto failed = std::find_if((*history)->begin(), (*history)->end(),
+  const auto failed = std::find_if((*history)->events.begin(), (*history)->events.end(),
                                    [](const auto& event) { return event.type == "AttemptFailed"; });
-  REQUIRE(failed != (*history)->end());
+  REQUIRE(failed != (*history)->events.end());
   CHECK(Json::parse(failed->data).contains("sentAt"));
 }
 
@@ -215,6 +241,53 @@ TEST_CASE("a full queue is no attempt") {
   const auto ended = nodes.await_end(node, second->id, Duration{60'000});
   CHECK(status_of(ended) == "COMPLETED");
   CHECK((*ended)["steps"][0]["attempts"] == 1);
+}
+
+Reaction unsent() {
+  return {engine::NotSent{engine::Lack::secret, "the secret `token` is missing"}, Duration{0}};
+}
+
+TEST_CASE("a call that the node cannot send waits, is no attempt, and is reported after a minute") {
+  Nodes nodes;
+  TestNode& node = nodes.add("a");
+  nodes.define(node, limited("{}", undoable("a", R"(,"retry":{"maxAttempts":1})")));
+  bool has_secret = false;
+  nodes.script = [&](const Call&) { return has_secret ? answers(200) : unsent(); };
+  const auto saga = nodes.start(node, "t.q");
+  REQUIRE(saga.has_value());
+  nodes.world.run_for(std::chrono::seconds(50));
+  CHECK(node.observer.count("calls-not-sent") == 1);
+  CHECK(node.observer.count("saga-held-up") == 0);
+  const auto view = nodes.view(node, saga->id);
+  REQUIRE(view);
+  CHECK((*view)["why"]["code"] == "call-not-sent");
+  CHECK((*view)["why"]["possiblyDone"] == false);
+  CHECK((*view)["why"]["lastAnswer"]["message"] ==
+        "the call was not sent: the secret `token` is missing");
+  nodes.world.run_for(std::chrono::minutes(30));
+  CHECK(node.observer.count("saga-held-up") == 1);
+  CHECK(node.observer.count("calls-not-sent") <= 31);
+  CHECK(node.engine->counters().calls == 0);
+  CHECK(node.engine->counters().calls_unsent[static_cast<std::size_t>(engine::Lack::secret)] < 200);
+  has_secret = true;
+  const auto ended = nodes.await_end(node, saga->id, Duration{120'000});
+  CHECK(status_of(ended) == "COMPLETED");
+  CHECK((*ended)["steps"][0]["attempts"] == 1);
+}
+
+TEST_CASE("the step's timeout runs while its call cannot be sent, and it is known not done") {
+  Nodes nodes;
+  TestNode& node = nodes.add("a");
+  nodes.define(node, limited("{}", undoable("a", R"(,"timeout":"30s")")));
+  nodes.script = [](const Call& call) {
+    return call.phase == Phase::forward ? unsent() : answers(200);
+  };
+  const auto saga = nodes.start(node, "t.q");
+  REQUIRE(saga.has_value());
+  const auto ended = nodes.await_end(node, saga->id, Duration{60'000});
+  CHECK(status_of(ended) == "FAILED");
+  CHECK((*ended)["steps"][0]["status"] == "failed");
+  CHECK((*ended)["steps"][0]["attempts"] == 0);
 }
 
 TEST_CASE("compensations do not wait behind actions") {
@@ -249,13 +322,13 @@ TEST_CASE("a node that loses its lease sends nothing of its queue") {
   }
   nodes.world.run_for(Duration{100});
   CHECK(nodes.sent.size() == 1);
-  sleepy.executor.pause(true);
+  sleepy.pause(true);
   nodes.script = [](const Call&) { return answers(200); };
   TestNode& heir = nodes.add("b");
   REQUIRE(
       nodes.world.run_until([&] { return heir.engine->counters().ended == 3; }, Duration{60'000}));
   CHECK(nodes.sent.size() == 4);
-  sleepy.executor.pause(false);
+  sleepy.pause(false);
   nodes.world.run_for(Duration{60'000});
   CHECK(nodes.sent.size() == 4);
   for (const auto& saga : sagas) CHECK(status_of(nodes.view(heir, saga)) == "COMPLETED");

@@ -253,12 +253,12 @@ TEST_CASE("what is sensitive is hidden from readers wherever it went") {
   REQUIRE(view.has_value());
   CHECK((*view)["output"] == "***");
   std::string shown = view->dump();
-  std::optional<Result<std::vector<engine::EventRecord>>> history;
+  std::optional<Result<engine::HistoryPage>> history;
   node.engine->history(started->id, engine::Sequence{0}, 100,
                        [&](const auto& events) { history = events; });
   REQUIRE(nodes.world.run_until([&] { return history.has_value(); }));
   REQUIRE(*history);
-  for (const auto& event : **history) shown += event.data;
+  for (const auto& event : (*history)->events) shown += event.data;
   CHECK(shown.find("secret") == std::string::npos);
   CHECK(shown.find("987654") == std::string::npos);
   CHECK(shown.find("***") != std::string::npos);
@@ -272,12 +272,13 @@ namespace {
 /// Everything that readers get of a saga: its view and its history.
 std::string shown_of(Nodes& nodes, TestNode& node, SagaId saga) {
   std::string shown = nodes.view(node, saga)->dump();
-  std::optional<Result<std::vector<engine::EventRecord>>> history;
+  std::optional<Result<engine::HistoryPage>> history;
   node.engine->history(saga, engine::Sequence{0}, 100,
                        [&](const auto& events) { history = events; });
   REQUIRE(nodes.world.run_until([&] { return history.has_value(); }));
   REQUIRE(*history);
-  for (const auto& event : **history) shown += event.type + " " + event.path + " " + event.data;
+  for (const auto& event : (*history)->events)
+    shown += event.type + " " + event.path + " " + event.data;
   return shown;
 }
 

@@ -151,7 +151,7 @@ TEST_CASE("operators' commands through another node are audited once, refused on
 
 TEST_CASE("a command for a saga whose node died waits for the one that takes over") {
   Pair pair;
-  pair.first.executor.pause(true);
+  pair.first.pause(true);
   const auto reply =
       pair.nodes.command(pair.second, pair.saga, engine::Signal{"go", nullptr, "somebody", {"*"}});
   // Nobody holds the saga for longer than anybody waits for an answer.
@@ -178,14 +178,64 @@ TEST_CASE("a start put down by SQL is taken up, and its key protects it before a
   TestNode& node = nodes.add("a");
   nodes.define(node, three_steps());
   const SagaId saga = SagaId::make(nodes.database.start, 1, 2, 9);
-  node.executor.pause(true);
+  node.pause(true);
   REQUIRE(nodes.database.store.start_by_sql(saga, "t.three", 1, "{}", "k-1") == saga);
   CHECK(nodes.database.store.start_by_sql(SagaId::make(nodes.database.start, 3, 4, 9), "t.three", 1,
                                           "{}", "k-1") == saga);
-  node.executor.pause(false);
+  node.pause(false);
   REQUIRE(nodes.world.run_until([&] { return node.engine->counters().ended == 1; }));
   CHECK(status_in(nodes.view(node, saga)) == "COMPLETED");
   CHECK(nodes.sent.size() == 3);
+}
+
+TEST_CASE(
+    "a node polls the inbox every second, and ten times as often for ten seconds after a find") {
+  Nodes nodes;
+  TestNode& node = nodes.add("a");
+  nodes.define(node, three_steps());
+  const auto polls_in = [&](Duration time) {
+    const std::size_t before = nodes.database.store.polls();
+    nodes.world.run_for(time);
+    return nodes.database.store.polls() - before;
+  };
+  nodes.world.run_for(Duration{20'000});
+  CHECK(polls_in(Duration{10'000}) == 10);
+  nodes.database.store.start_by_sql(SagaId::make(nodes.database.start, 1, 2, 9), "t.three", 1, "{}",
+                                    std::nullopt);
+  REQUIRE(nodes.world.run_until([&] { return node.engine->counters().ended == 1; },
+                                engine::Options{}.inbox_poll_idle + Duration{50}));
+  CHECK(polls_in(Duration{9'000}) >= 85);
+  nodes.world.run_for(Duration{2'000});
+  CHECK(polls_in(Duration{10'000}) == 10);
+}
+
+TEST_CASE("a start by SQL under traffic is found within a tenth of a second") {
+  Nodes nodes;
+  TestNode& node = nodes.add("a");
+  nodes.define(node, three_steps());
+  for (std::uint64_t i = 0; i < 20; ++i) {
+    nodes.database.store.start_by_sql(
+        SagaId::make(nodes.database.start, i, i, static_cast<Shard>(i)), "t.three", 1, "{}",
+        std::nullopt);
+    const Duration wait =
+        i == 0 ? engine::Options{}.inbox_poll_idle : engine::Options{}.inbox_poll_busy;
+    REQUIRE(nodes.world.run_until([&] { return nodes.sent.size() > 3 * i; }, wait + Duration{20}));
+    REQUIRE(nodes.world.run_until([&] { return nodes.sent.size() == 3 * i + 3; }));
+    nodes.world.run_for(Duration{333});
+  }
+}
+
+TEST_CASE("retention that fails again and again is logged, and counted each time") {
+  Nodes nodes;
+  TestNode& node = nodes.add("a");
+  node.store.fails_to_remove = true;
+  nodes.world.run_for(engine::Options{}.removal_every * 2 + Duration{1'000});
+  CHECK(node.observer.count("retention-failing") == 0);
+  nodes.world.run_for(engine::Options{}.removal_every * 2);
+  CHECK(node.observer.count("retention-failing") == 1);
+  CHECK(node.engine->counters().removals_failed >= 3);
+  nodes.world.run_for(engine::Options{}.removal_every * 20);
+  CHECK(node.observer.count("retention-failing") == 2);
 }
 
 TEST_CASE("a start by SQL that turns out to be impossible is a saga that failed, nothing done") {
@@ -197,7 +247,7 @@ TEST_CASE("a start by SQL that turns out to be impossible is a saga that failed,
     {"name":"a","action":{"service":"s","http":"PUT /a/${input.x}"},"compensation":"none"}]})");
   const SagaId saga = SagaId::make(nodes.database.start, 1, 2, 9);
   nodes.database.store.start_by_sql(saga, "t.in", 1, R"({"x":"no number"})", std::nullopt);
-  nodes.world.run_for(Duration{100});
+  nodes.world.run_for(engine::Options{}.inbox_poll_idle + Duration{100});
   CHECK(nodes.log(saga) ==
         std::vector<std::string>{"SagaStarted", "CompensationStarted", "SagaEnded"});
   const auto view = nodes.view(node, saga);

@@ -41,7 +41,9 @@ struct Started {
 using Query = std::vector<std::pair<std::string, std::string>>;
 
 /// The REST API of a Backstitch server, typed. Answers are JSON as the API gives it; errors carry
-/// the problem's `code` as `reason` and its details. unavailable/server-unreachable: no answer.
+/// the problem's `code` as `reason` and its details. unavailable/server-unreachable: no answer;
+/// unavailable/not-backstitch: an answer that no Backstitch server gives;
+/// invalid/server-url-invalid: `server` is not a URL. Redirects are not followed.
 /// Thread-safe; every call blocks.
 ///   Client client({.server = "http://127.0.0.1:7420"});
 ///   auto started = client.start({.definition = "orders.place", .input = input});

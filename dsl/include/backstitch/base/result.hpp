@@ -37,6 +37,7 @@ struct Error {
       reason;  ///< stable, kebab-case or an engine code, e.g. `saga-not-found`, `EXPRESSION_FAILED`
   std::string message;  ///< names the thing, the reason and the next step
   std::vector<ErrorDetail> details{};
+  std::string saga{};  ///< id of the saga that holds what was asked for; empty: no such saga
 };
 
 /// A value or an Error. The names are a subset of std::expected (C++23), so that a later switch

@@ -14,7 +14,8 @@ class StrongType {
   StrongType() = default;
   explicit StrongType(T value) : value_(std::move(value)) {}
   const T& get() const { return value_; }
-  auto operator<=>(const StrongType&) const = default;
+  // clang-tidy 14 takes the 0 that a rewritten comparison is compared with for a null pointer.
+  auto operator<=>(const StrongType&) const = default;  // NOLINT(modernize-use-nullptr)
 
  private:
   T value_{};

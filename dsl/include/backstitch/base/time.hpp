@@ -10,8 +10,11 @@ namespace backstitch {
 using TimePoint = std::chrono::sys_time<std::chrono::milliseconds>;
 using Duration = std::chrono::milliseconds;
 
+inline constexpr std::int64_t duration_days_max = 3650;  ///< of a duration that is written out
+
 /// `250ms`, `10s`, `1h30m`, `7d`: one or more of number and unit (`ms s m h d`), units in falling
-/// order, each at most once, total at most 3650 days.
+/// order, each at most once, total at most
+/// duration_days_max.
 /// @return nothing if the text is not a duration
 std::optional<Duration> parse_duration(std::string_view text);
 

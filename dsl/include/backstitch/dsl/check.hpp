@@ -18,12 +18,15 @@ struct CheckContext {
   /// The registered definition (version 0: the active one); nullptr: none (E404).
   std::function<std::shared_ptr<const Definition>(const std::string& name, std::int64_t version)>
       definition;
+  /// `definition` knows every one that may be called; unset: it knows some of them, and one that it
+  /// does not know is no finding (`verify` on a few files).
+  bool knows_every_definition = true;
   /// The hash under which that version is registered; empty: it is not (E004).
   std::function<std::string(const std::string& name, std::int64_t version)> registered_hash;
   /// Why a base URL may not be called here; empty: allowed (E303).
   std::function<std::string(const std::string& base_url)> refuse_url;
-  /// Whether a secret of that name exists (E303).
-  std::function<bool(const std::string& secret)> has_secret;
+  /// Whether a secret of that name exists and is for the registered service (E303).
+  std::function<bool(const std::string& secret, const std::string& service)> has_secret;
   /// Whether a local operation is registered (E306).
   std::function<bool(const std::string& service, const std::string& operation)> has_operation;
 };
@@ -35,8 +38,11 @@ std::vector<Finding> check_definition(const Definition& definition, const Source
                                       const CheckContext& context = {},
                                       const std::vector<Finding>& parsed = {});
 
-/// The rules for a service that is registered by itself, beyond its grammar (E307).
-std::vector<Finding> check_service(const Service& service);
+/// Every rule for a service that is registered by itself, beyond its grammar: those of a service
+/// that is written within a definition. Only such a service has secrets.
+/// @pre it was read without errors
+std::vector<Finding> check_service(const ParsedService& parsed, const std::string& name,
+                                   const CheckContext& context = {});
 /// What a registered service would change for a definition that uses it under that name: the
 /// compensations that rely on a success rule of the service, which does not reach them (W307).
 std::vector<Finding> check_service_use(const Definition& definition, const std::string& name,

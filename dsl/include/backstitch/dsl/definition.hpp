@@ -6,6 +6,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <variant>
 #include <vector>
@@ -66,12 +67,16 @@ struct StatusRange {
 };
 
 /// One rule of `outcomes`; the first that matches decides.
+/// Of an attempt about whose time neither the step, its service nor the definition says anything.
+inline constexpr Duration attempt_timeout_default{10'000};
+
 struct OutcomeRule {
   std::vector<StatusRange> status;
   std::optional<Transport> transport;
   std::optional<Expression> when;
   OutcomeClass is = OutcomeClass::success;
-  std::string code;  ///< empty: made by the engine
+  std::string code;                 ///< empty: made by the engine
+  std::optional<Template> message;  ///< for people; a text over the answer
   std::optional<DurationField> retry_after;
   std::string pointer;
 };
@@ -245,6 +250,13 @@ struct Auth {
   std::string token_url;
   std::vector<std::string> scopes;
 };
+/// The header that carries the credentials; empty: there are none.
+std::string_view credential_header(const Auth& auth);
+/// How an answer of the participant itself is told from one of an intermediary, or from the answer
+/// to another request.
+struct AnswerMarks {
+  std::string echo;  ///< the header in which it returns the key of the call; empty: none
+};
 struct Tls {
   std::string ca;
   std::string client_cert;
@@ -276,6 +288,8 @@ struct Service {
   std::vector<std::pair<std::string, std::string>> headers;
   Idempotency idempotency = Idempotency::key;
   std::string idempotency_header = "Idempotency-Key";
+  bool keep_alive = true;  ///< false: a connection of its own for each call
+  AnswerMarks answers;
   Duration quiet_period{0};
   std::optional<Duration> connect_timeout;
   std::optional<Duration> attempt_timeout;

@@ -1,6 +1,8 @@
 #pragma once
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -12,18 +14,50 @@
 
 namespace backstitch::dsl {
 
-struct Node;  // <backstitch/dsl/expression_ast.hpp>, for the checker
+struct Node;             // <backstitch/dsl/expression_ast.hpp>, for the checker
+struct EvaluationError;  // private
 
 inline constexpr std::size_t expression_chars_max = 4000;
 inline constexpr std::size_t expression_nesting_max = 32;
 inline constexpr std::size_t macro_nesting_max = 4;
 inline constexpr std::uint32_t evaluation_steps_max = 100'000;
+/// Of everything that is evaluated for one event of a saga: its request, the trial of its undo, …
+inline constexpr std::uint32_t event_steps_max = 500'000;
 inline constexpr std::size_t result_bytes_max = 256 * 1024;
 
-/// What an evaluation may still spend. One budget for all expressions of one template.
+/// What an evaluation may still spend. One budget for all expressions of one template. A step of
+/// evaluation takes about 50 ns: a node of the expression, or the work on a part of a value. A
+/// number, a text and every further 64 bytes of it are one part, a member of an object is two.
 struct Budget {
   std::uint32_t steps = evaluation_steps_max;
   std::size_t result_bytes = result_bytes_max;
+};
+
+/// What it costs to read or copy all of a value.
+std::uint32_t steps_to_read(const Json& value);
+
+/// Counts the steps of several evaluations, whatever their budgets, and bounds them together.
+struct Meter {
+  std::uint32_t left = UINT32_MAX;  ///< evaluations fail that take more
+  std::uint64_t spent = 0;
+
+  void spend(std::uint32_t steps) {
+    left -= std::min(left, steps);
+    spent += steps;
+  }
+};
+
+/// Decides conditions in place of their values: a tool that explores a definition also takes the
+/// arms that its made-up data does not reach. A condition is what `evaluate_condition`, the test of
+/// `? :` and the body of filter, find, all and any give; `&&`, `||`, `!` and `? :` are composed of
+/// what is decided of their operands.
+class ConditionOracle {
+ public:
+  virtual ~ConditionOracle() = default;
+  /// @param holds  what the condition evaluates to
+  /// @param read   gives the values of the names it reads, in the order of their occurrence
+  /// @return what the condition is taken for
+  virtual bool decide(const Node& condition, bool holds, const std::function<Json()>& read) = 0;
 };
 
 /// Where the names of an expression get their values. Implemented by whoever evaluates; every
@@ -39,6 +73,10 @@ class Scope {
   virtual const Json* step(std::string_view step) const = 0;
   /// Shortcut for the hot path `steps.<step>.output`; nullptr until the step succeeded.
   virtual const Json* step_output(std::string_view step) const = 0;
+  /// nullptr: conditions are what they evaluate to.
+  virtual ConditionOracle* oracle() const { return nullptr; }
+  /// Where the steps of every evaluation in this scope are counted; nullptr: nowhere.
+  virtual Meter* meter() const { return nullptr; }
 };
 
 /// `omit` or a value.
@@ -74,6 +112,7 @@ class Expression {
 
  private:
   struct Compiled;
+  Error failed(const EvaluationError& error) const;
   explicit Expression(std::shared_ptr<const Compiled> compiled) : compiled_(std::move(compiled)) {}
   std::shared_ptr<const Compiled> compiled_;
 };

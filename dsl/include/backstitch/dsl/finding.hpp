@@ -11,6 +11,8 @@ enum class Severity { error, warning };
 
 /// A document that is wrong all over is told so many errors, and as many warnings.
 inline constexpr std::size_t findings_max = 500;
+/// The findings of one answer have at most so much JSON text.
+inline constexpr std::size_t findings_bytes_max = 256 * 1024;
 
 /// One thing that is wrong with a definition.
 struct Finding {
@@ -25,13 +27,31 @@ struct Finding {
   bool operator==(const Finding&) const = default;
 };
 
-/// Where there are too many errors, keeps the first and says so.
+/// The longest message and hint, and the longest pointer, in bytes: a document that is wrong all
+/// over is not told its own text again with each finding.
+inline constexpr std::size_t finding_text_bytes_max = 1'000;
+inline constexpr std::size_t finding_pointer_bytes_max = 1'000;
+
+/// Every finding is added here: a text that is too long is cut, a pointer that is too long becomes
+/// that of the nearest object or array around.
+void add_finding(std::vector<Finding>& findings, Finding finding);
+/// The same bounds for what is wrong with a value.
+ErrorDetail bounded(ErrorDetail detail);
+/// Where there are too many errors, keeps the first and says so with the last.
 void limit(std::vector<Finding>& findings);
 bool has_errors(const std::vector<Finding>& findings);
 /// The error with those of the findings that are errors as its details.
 Error with_errors(Error error, const std::vector<Finding>& findings);
 /// {"code","severity","pointer","line","message","hint"}
 Json to_json(const Finding& finding);
+/// The findings of one answer, in their order: at most `findings_max` of them and
+/// `findings_bytes_max` of text, errors before warnings.
+struct ShownFindings {
+  std::vector<Finding> list;
+  std::size_t missing = 0;  ///< how many the list leaves out
+};
+ShownFindings shown(const std::vector<Finding>& findings);
+Json json_list(const std::vector<Finding>& findings);
 /// Orders by line, then pointer, then code: as a reader meets them.
 void sort(std::vector<Finding>& findings);
 

@@ -13,9 +13,13 @@ struct GateLimits {
   std::size_t bytes_max = 256 * 1024;
   std::size_t depth_max = 64;
   std::size_t levels = 0;  ///< of the text around the values that are meant; within depth_max
+  /// Of each array within these levels. What has more is refused at the first item too many.
+  std::size_t items_max = SIZE_MAX;
 
   /// For text that has values of these limits in it, so many levels down.
-  GateLimits around(std::size_t around) const { return {bytes_max, depth_max + around, around}; }
+  GateLimits around(std::size_t around) const {
+    return {bytes_max, depth_max + around, around, items_max};
+  }
 };
 
 /// Untrusted text to JSON: the only way in. Refuses what the JSON library would let pass: duplicate
@@ -23,8 +27,9 @@ struct GateLimits {
 /// Numbers have the form of that domain.
 /// Iterative: 100,000 levels of nesting cost nothing. Thread-safe.
 /// @return invalid with reason one of json-syntax, json-encoding, json-too-large, json-too-deep,
-///         json-duplicate-key, json-nul, json-integer-range, json-number-range; details[0].pointer
-///         is the place; the message of a syntax error has line and column too.
+///         json-too-many-items, json-duplicate-key, json-nul, json-integer-range,
+///         json-number-range; details[0].pointer is the place; the message of a syntax error has
+///         line and column too.
 Result<Json> parse_json(std::string_view text, const GateLimits& limits = {});
 
 /// The same for a value that a program has built: what is taken is what parse_json would give for

@@ -61,7 +61,11 @@ struct ParsedService {
   std::shared_ptr<const Service> service;  ///< null if the findings have errors
   std::vector<Finding> findings;
   Json document;
+  SourceMap places;
 };
+/// A name under which a service can be registered: letters, digits, `.`, `_` and `-`, at most 128,
+/// the first a letter or digit.
+bool is_service_name(std::string_view text);
 /// The body of PUT /v1/services/{name}. `use` is refused here.
 ParsedService parse_service(std::string_view text);
 

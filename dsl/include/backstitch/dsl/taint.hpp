@@ -54,7 +54,7 @@ struct StepTaint {
   Taint failure;  ///< {message, details} of a fail
   /// Whether anything of it reads what is sensitive: then an expression's error may tell of it.
   bool reads = false;
-  /// Whether a condition of its outcome rules does: then what is noted of an answer may tell of it.
+  /// Whether its outcome rules do: then what is noted of an answer may tell of it.
   bool rules = false;
   bool operator==(const StepTaint& other) const;
 };

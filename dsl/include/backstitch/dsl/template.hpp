@@ -15,6 +15,13 @@ struct TemplateExpression {
   bool interpolated = false;  ///< part of a longer text, so null, arrays and objects are errors
 };
 
+/// A text that a template gives as it is, with the JSON pointer (below the template) of its string.
+struct ConstantText {
+  std::string pointer;
+  std::string text;
+  bool is_whole = true;  ///< else a part of its string, beside expressions
+};
+
 /// A piece of a rendered text.
 struct TextPart {
   std::string text;
@@ -41,6 +48,7 @@ class Template {
   bool is_constant() const;  ///< no expression inside
   const Json& source() const;
   const std::vector<TemplateExpression>& expressions() const;
+  std::vector<ConstantText> constant_texts() const;
   /// Constant text of a text template with every `${ }` left out as `\x01`, for path checks.
   std::string skeleton() const;
 

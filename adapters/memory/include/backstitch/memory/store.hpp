@@ -31,23 +31,27 @@ class MemoryStore final : public engine::Store,
   void load(std::vector<SagaId> sagas,
             std::function<void(Result<std::vector<engine::StoredSaga>>)> done) override;
   void due(engine::DueQuery query, std::function<void(Result<std::vector<SagaId>>)> done) override;
-  void remove_expired(std::vector<Shard> shards, std::size_t limit,
+  void remove_expired(std::vector<Shard> shards, std::size_t limit, Duration key_retention,
                       std::function<void(Result<std::size_t>)> done) override;
   bool reachable() const override { return true; }
 
   void renew(engine::LeaseRequest request,
              std::function<void(Result<engine::LeaseAnswer>)> done) override;
-  void give_up(std::string node, std::vector<Shard> shards,
+  void give_up(engine::NodeIdentity node, std::vector<Shard> shards,
                std::function<void(Result<Done>)> done) override;
   void nodes(std::function<void(Result<std::vector<engine::NodeInfo>>)> done) override;
   void on_free_shards(std::function<void()> hint) override;
-  void release(std::string node, std::function<void(Result<Done>)> done) override;
+  void prove(engine::NodeIdentity node, std::vector<Shard> shards,
+             std::function<void(Result<Done>)> done) override;
+  void strike(SagaId saga, bool again, std::function<void(Result<std::int64_t>)> done) override;
+  void forgive(SagaId saga, std::function<void(Result<Done>)> done) override;
+  void release(engine::NodeIdentity node, std::function<void(Result<Done>)> done) override;
 
   void put(engine::InboxItem item, std::function<void(Result<std::int64_t>)> done) override;
-  void waiting(engine::InboxQuery query,
-               std::function<void(Result<std::vector<engine::InboxItem>>)> done) override;
+  void poll(engine::InboxQuery query, std::function<void(Result<engine::InboxPoll>)> done) override;
   void start_of(SagaId saga,
                 std::function<void(Result<std::optional<engine::InboxItem>>)> done) override;
+  void failed(engine::InboxFailure failure, std::function<void(Result<bool>)> done) override;
   void take_answers(std::string node,
                     std::function<void(Result<std::vector<engine::InboxAnswer>>)> done) override;
   void on_arrival(std::function<void()> hint) override;
@@ -55,10 +59,11 @@ class MemoryStore final : public engine::Store,
   void list(engine::ListQuery query,
             std::function<void(Result<std::vector<engine::SagaSummary>>)> done) override;
   void history(SagaId saga, engine::Sequence after, std::size_t limit,
-               std::function<void(Result<std::vector<engine::EventRecord>>)> done) override;
+               std::function<void(Result<engine::HistoryPage>)> done) override;
 
   void changes(std::int64_t revision,
                std::function<void(Result<engine::CatalogContent>)> done) override;
+  void secret(std::function<void(Result<std::string>)> done) override;
   void put_definition(engine::StoredDefinition definition, bool activate,
                       std::function<void(Result<engine::PutOutcome>)> done) override;
   void activate(std::string name, std::int64_t version,
@@ -66,12 +71,20 @@ class MemoryStore final : public engine::Store,
   void put_service(engine::StoredService service,
                    std::function<void(Result<engine::PutOutcome>)> done) override;
 
+  /// Whether an earlier process of a node still has sessions, as `has_sessions` says of its
+  /// incarnation. Never, unless this is set.
+  void set_sessions(std::function<bool(const std::string& incarnation)> has_sessions);
   /// What backstitch.start_saga does in SQL: a start in the inbox, its keys reserved. Whether a
   /// known key was used with the same input is not looked at.
   /// @return the saga of the key if it is known
   SagaId start_by_sql(SagaId saga, const std::string& definition, std::int64_t version,
                       const std::string& input, std::optional<std::string> business_key,
                       std::optional<std::string> idempotency_key = std::nullopt);
+  /// What somebody with rights on the table may have done to it: nothing of it is judged.
+  void put_unjudged(engine::InboxItem item);
+  void spoil_start(SagaId saga, const std::string& data);
+  /// How often the inbox has been polled.
+  std::size_t polls() const;
   /// Everything audited so far, in order.
   std::vector<std::pair<SagaId, engine::AuditEntry>> audited() const;
 
@@ -90,12 +103,21 @@ class MemoryStore final : public engine::Store,
   };
   struct Key {
     SagaId saga;
-    std::string hash;  ///< empty: reserved
+    std::string hash{};  ///< empty: reserved
     std::int64_t version = 0;
+    std::int64_t generation = 0;  ///< of a business key: sagas that were let go
+    std::string removed{};        ///< the status of its saga, once retention has removed that
+    TimePoint expires_at{};       ///< of the key, then
   };
   struct Owner {
     std::string node;
     engine::Epoch epoch;
+    bool proven = true;
+    bool suspect = false;
+  };
+  struct Process {
+    engine::NodeInfo info;
+    std::string incarnation;
   };
   template <class T>
   struct Revised {
@@ -118,9 +140,22 @@ class MemoryStore final : public engine::Store,
   void settle(const engine::InboxSettled& settled);
   void tell_of_arrival();
   bool start_waits(SagaId saga) const;
+  bool is_set_aside(std::int64_t item) const;
+  bool is_waiting(const engine::InboxQuery& query, const engine::InboxItem& item) const;
+  std::vector<engine::InboxItem> lot_of(const engine::InboxQuery& query, SagaId saga) const;
+  engine::InboxPage page_of(const engine::InboxQuery& query, const engine::InboxRange& range,
+                            bool starts) const;
+  bool is_inbox_full(const engine::InboxItem& item) const;
+  void put_down(engine::InboxItem item);
   bool matches(const Saga& saga, const engine::ListQuery& query) const;
   bool make_active(const std::string& name, std::int64_t version);
+  static Owner taken(const Owner& from, const std::string& node);
   void take(std::size_t shard, const std::string& node);
+  const Process* namesake_of(const engine::LeaseRequest& request) const;
+  void renew_and_take(const engine::LeaseRequest& request, engine::LeaseAnswer& leases);
+  void enter(const engine::LeaseRequest& request);
+  bool is_current(const engine::NodeIdentity& node) const;
+  static void set_free(Owner& owner);
   std::size_t fair_share(const std::string& node) const;
   void tell_of_free_shards();
 
@@ -132,11 +167,15 @@ class MemoryStore final : public engine::Store,
   std::map<SagaId, Saga> sagas_;
   std::map<std::pair<std::string, std::string>, Key> keys_;
   std::array<Owner, shard_count> shards_;
-  std::map<std::string, engine::NodeInfo> nodes_;
+  std::map<std::string, Process> nodes_;
+  std::function<bool(const std::string&)> has_sessions_;
   std::vector<std::function<void()>> free_shards_hints_;
+  std::map<SagaId, std::int64_t> strikes_;
   std::map<std::int64_t, engine::InboxItem> inbox_;
+  std::map<std::int64_t, int> inbox_failures_;
   std::map<std::string, std::vector<engine::InboxAnswer>> answers_;
   std::int64_t inbox_last_ = 0;
+  std::size_t polls_ = 0;
   std::vector<std::function<void()>> arrival_hints_;
   std::int64_t revision_ = 0;
   std::map<DefinitionKey, Revised<engine::StoredDefinition>> definitions_;

@@ -20,7 +20,17 @@ namespace backstitch::rest {
 struct Options {
   std::string host = "127.0.0.1";
   std::uint16_t port = 7420;  ///< 0: a free one
+  /// Hosts that requests may name beside loopback ones. On a listener that is not on loopback every
+  /// host is accepted unless one is named here.
+  std::vector<std::string> hosts{};
+  std::vector<std::string> origins{};  ///< of pages that may send requests, beside the server's own
+  std::string callback_url{};          ///< its host is accepted too
   std::size_t connections_max = 1'000;
+  std::size_t connections_per_peer_max = 0;  ///< 0: half of `connections_max`
+  /// IP addresses whose connections are not bounded by themselves: they speak for many peers.
+  std::vector<std::string> proxies{};
+  /// Bodies and answers on their way, of all connections.
+  std::size_t held_bytes_max = 128 * 1024 * 1024;
   std::size_t header_bytes_max = 8 * 1024;
   std::size_t body_bytes_max = 1024 * 1024;
   std::size_t batch_bytes_max = 16 * 1024 * 1024;
@@ -39,7 +49,9 @@ class Server {
  public:
   Server(std::vector<asio::Reactor*> reactors, engine::Engine& engine, Options options);
   ~Server();
-  /// @return the port. unavailable/listen-failed names the address and the reason.
+  /// @return invalid/… names the option that is not valid
+  static Result<Done> check(const Options& options);
+  /// @return the port. unavailable/listen-failed names the address and the reason; else as check.
   Result<std::uint16_t> listen();
   /// From now on requests are answered 503 `shutting-down`, but for those about the process; the
   /// ones that were taken are still answered. Idempotent.

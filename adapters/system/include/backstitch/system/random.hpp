@@ -5,8 +5,7 @@
 
 namespace backstitch::system {
 
-/// Chance for ids and jitter: a generator a thread, seeded by the operating system. Not for
-/// secrets.
+/// The operating system's random bytes: nobody can foresee the next ones from those before.
 class SystemRandom : public engine::Random {
  public:
   std::uint64_t next() override;

@@ -9,6 +9,9 @@
 /// judge that shares no code with the recovery says whether the promises hold, and the events are
 /// encoded, decoded and folded again. The first way to a position is a shortest one.
 ///
+/// Data is made up. A condition of which the data reaches one arm only is taken both ways all the
+/// same; a story that needs such an arm is *assumed*: it may be impossible.
+///
 /// What stands for what, so that the positions are finitely many: see docs/verify.md.
 #include <cstdint>
 #include <functional>
@@ -31,6 +34,7 @@ struct Options {
   std::uint64_t states_max = 1'000'000;
   /// Asked every thousand states or so; false: stop here.
   std::function<bool(const Counts&)> go_on{};
+  std::vector<Json> inputs{};  ///< admitted ones, to start with beside those that are made up
 };
 
 /// One way a saga can end. Ends with the same status for the same reason are one.
@@ -38,6 +42,7 @@ struct Ending {
   SagaStatus status = SagaStatus::completed;
   std::string why;        ///< `CARD_DECLINED at authorise`; empty when completed
   bool odd_body = false;  ///< after an answer with an empty body, or a page in place of it
+  bool assumed = false;   ///< every story that leads there is
   std::uint64_t count = 0;
   std::vector<std::string> story;  ///< the shortest
 };
@@ -45,16 +50,21 @@ struct Ending {
 struct Violation {
   std::string promise;  ///< I1, I3, I4, I5, I6, I9 or `expression`
   std::string what;
+  bool assumed = false;
   std::vector<std::string> story;  ///< the shortest counterexample, move by move
 };
 
 struct Exploration {
   std::uint64_t states = 0;
   std::uint64_t transitions = 0;
-  bool complete = true;  ///< every way was followed to its end
+  /// Every way was followed to its end, and nothing of the definition was left unreached. False,
+  /// too, if the data that was made up had to be cut, or no input was found.
+  bool complete = true;
   std::vector<Ending> endings;
   std::vector<Violation> violations;
-  std::vector<std::string> notes;  ///< what was not explored, and why
+  std::vector<std::string> unreached;    ///< steps, cases and catches no way came to
+  std::vector<std::string> assumptions;  ///< conditions of which one arm had to be assumed
+  std::vector<std::string> notes;        ///< what was not explored, and why
 };
 
 Exploration explore(const Program& program, const Options& options = {});

@@ -213,6 +213,7 @@ struct OperatorActed {
 /// A node took the saga over; attempts in flight have become unknown.
 struct Resumed {
   std::string node;
+  bool is_struck = false;  ///< strikes are counted instead of this
 };
 /// The parent takes back what this completed saga did: it is undone after all.
 struct SagaReopened {
@@ -235,9 +236,10 @@ using EventBody =
 
 /// What is worth a note about the attempt that an event ends.
 struct AttemptNote {
-  std::string unreadable;  ///< why the answer's body is not JSON; empty: it is, or there is none
+  std::string unreadable{};  ///< why the answer's body is not JSON; empty: it is, or there is none
   std::optional<TimePoint> sent_at{};  ///< when it left the node's own queue, if it waited there
-  bool unsent = false;  ///< it never left the queue, or found it full: it is no attempt
+  bool unsent = false;                 ///< it never left the node: it is no attempt
+  bool needs_person = false;           ///< the node has been unable to send it for too long
   bool operator==(const AttemptNote&) const = default;
 };
 

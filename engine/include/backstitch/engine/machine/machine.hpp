@@ -1,5 +1,6 @@
 #pragma once
 /// The semantics of a saga, and nothing else. Pure: no clock, chance, I/O, threads or logging.
+#include <cstdint>
 #include <map>
 #include <memory>
 #include <optional>
@@ -17,12 +18,25 @@ namespace backstitch::engine {
 /// Registered services of this environment by name. Immutable snapshot, shared between threads.
 using ServiceMap = std::map<std::string, std::shared_ptr<const dsl::Service>, std::less<>>;
 
+/// What one transition may cost, in steps of evaluation (dsl::Budget) of about 50 ns. The
+/// transition ends before its next event if that might take it beyond.
+inline constexpr std::uint32_t transition_steps_max = 1'000'000;
+static_assert(2 * dsl::event_steps_max <= transition_steps_max,
+              "what a stimulus says and one event that follows from it fit into a transition");
+
 /// What a saga is decided with.
 struct Program {
   std::shared_ptr<const dsl::Definition> definition;
   std::shared_ptr<const ServiceMap> services;
   /// Where participants reach this engine: `https://saga.example`; nullptr: nowhere.
   std::shared_ptr<const std::string> callback_base{};
+  /// What idempotency keys are derived with, of the installation; nullptr: a tool, which has none.
+  std::shared_ptr<const std::string> key_secret{};
+  bool expects_callbacks = false;  ///< some step of it is completed by a callback
+  /// Decides conditions in place of their values, for tools that explore; borrowed. nullptr: none.
+  dsl::ConditionOracle* oracle = nullptr;
+  /// As above; less cuts transitions more often and changes nothing else.
+  std::uint32_t transition_steps_max = engine::transition_steps_max;
 
   /// The service a step names, `use` followed; nullptr: not registered.
   const dsl::Service* service(std::string_view name) const;
@@ -35,6 +49,9 @@ struct Transition {
   /// The stimulus is not possible now (an operator's command, a late callback). Then nothing
   /// changed but what `events` put on record.
   std::optional<Error> refused;
+  /// It would have cost too much to go on here: the saga is consistent and not at rest. To be
+  /// followed by a Tick at once; whoever takes the saga over goes on with it as well.
+  bool cut = false;
   /// The command had been carried out before, under the same idempotency key; or the callback with
   /// the same answer.
   bool repeated = false;
@@ -45,6 +62,9 @@ struct Transition {
 /// @pre `state` was produced by decide and apply for this definition; default-constructed for
 /// Start.
 Transition decide(const Program& program, SagaState state, const Stimulus& stimulus);
+
+/// The same for tools, which do not mind how long it takes: what is cut goes on, as one transition.
+Transition decide_to_rest(const Program& program, SagaState state, const Stimulus& stimulus);
 
 /// Folds one event in. The only function that changes a SagaState.
 /// @pre `event` was produced by decide for this state
@@ -58,6 +78,10 @@ std::optional<TimePoint> next_wake(const SagaState& state);
 void forget_questions(SagaState& state);
 /// Of a saga that comes into memory: the question whose time is nearest is due, then or now.
 void resume_questions(SagaState& state, TimePoint now);
+/// How long the attempt in flight may take if it is sent at `now`: its attempt timeout, and of the
+/// forward direction at most what is left of the step's timeout, but never nothing.
+/// @pre the call has a request
+Duration attempt_time(const StepState& step, Phase phase, TimePoint now);
 /// Attempts that have been sent and not answered.
 bool has_call_in_flight(const SagaState& state);
 /// What was asked of other sagas and may have been lost on the way: to be performed again whenever
@@ -72,9 +96,14 @@ bool is_active(const SagaState& state);
 /// Whether an open step goes on while the saga is suspended: notices do, and compensations that are
 /// not themselves what the saga is suspended at.
 bool goes_on_while_suspended(const SagaState& state, const StepPath& path);
+/// What a sub-saga is known by, whatever keys it has.
+StartIdentity identity_of_child(const dsl::Definition& definition, const SagaState& parent,
+                                const StepPath& path);
 /// The saga that a callback's token belongs to.
 std::optional<SagaId> saga_of_callback(std::string_view token);
 
+/// Whether the step is a pivot: an action or a sub-saga from which the saga cannot go back.
+bool is_pivot(const dsl::Definition& definition, const StepPath& path);
 /// Whether that call has not left the node's own queue.
 bool is_queued(const std::vector<QueuedCall>& queued, const StepPath& path, Phase phase);
 
@@ -92,13 +121,13 @@ std::vector<Awaited> awaited(const SagaState& state, const std::vector<QueuedCal
 /// @return invalid/INPUT_INVALID with pointers
 Result<Json> admit_input(const dsl::Definition& definition, const Json& input);
 /// The business key of a start; unset: the definition has none.
-Result<std::optional<std::string>> business_key_of(const dsl::Definition& definition,
-                                                   const Json& input);
+Result<std::optional<std::string>> business_key_of(const Program& program, const Json& input);
 
-/// The saga in JSON as the API shows it: every step of the definition in order, pending ones too.
-/// Values marked x-sensitive in the input schema are masked, see Masking.
+/// The saga in JSON as the API shows it: every step of the definition in order, pending ones too,
+/// and what situation_of() says of it. Values marked x-sensitive in the input schema are masked,
+/// see Masking.
 /// @param queued  as for awaited()
-Json view(const dsl::Definition& definition, const SagaState& state,
+Json view(const Program& program, const SagaState& state,
           const std::vector<QueuedCall>& queued = {});
 
 }  // namespace backstitch::engine

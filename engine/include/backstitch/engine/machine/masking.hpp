@@ -2,7 +2,7 @@
 #include <cstdint>
 #include <memory>
 #include <string>
-#include <unordered_map>
+#include <unordered_set>
 #include <vector>
 
 #include <backstitch/dsl/definition.hpp>
@@ -12,10 +12,16 @@
 
 namespace backstitch::engine {
 
+class TextSearch;
+
+/// Views of sagas that have sensitive values and more data than this are made off the reactors.
+inline constexpr std::size_t masked_at_once_max = 64 * 1024;
+
 /// Hides what is marked "x-sensitive" from whoever looks at a saga. What the engine renders is
 /// hidden by where it comes from (dsl/taint.hpp): a field whose template reads what is sensitive is
 /// `***`, whatever became of the value. What participants answer is searched for the values
-/// themselves, of four characters and more: shorter ones would hide everything.
+/// themselves, of four characters and more: shorter ones would hide everything. Where these come to
+/// more than 256 KiB, whatever would be searched is hidden instead.
 /// The only one for all who show a saga: history, views, plans, rehearsals. Immutable, thread-safe.
 class Masking {
  public:
@@ -28,6 +34,9 @@ class Masking {
   void mask_view(Json& view) const;
   /// Method and target, as it may be shown.
   std::string target(const StepPath& path, Phase phase, const std::string& target) const;
+  /// The whole URL, or `***` if anything of its path or query is sensitive.
+  std::string url(const StepPath& path, Phase phase, const std::string& base_url,
+                  const std::string& target) const;
   /// Replaces every occurrence of a sensitive value in the texts and numbers of `shown`.
   void search(Json& shown) const;
 
@@ -35,7 +44,7 @@ class Masking {
   const dsl::StepTaint& step(const std::string& path) const;
   void collect(const Json& part, const dsl::Taint& taint);
   void collect_all(const Json& part);
-  void add_needle(const std::string& text);
+  void add_needle(std::string text);
   void mask_event(const std::string& type, const StepPath& path, Json& data) const;
   void mask_request(Json& request, const dsl::RequestTaint& taint) const;
   void mask_failure(Json& failure, const StepPath& path) const;
@@ -43,18 +52,22 @@ class Masking {
   std::string searched(const std::string& text) const;
 
   std::shared_ptr<const dsl::TaintMap> taints_;  ///< null: nothing is sensitive
-  /// By their first four bytes, the longest first.
-  std::unordered_map<std::uint32_t, std::vector<std::string>> needles_;
-  std::vector<Json> numbers_;
+  /// What is searched for: the texts, and the numbers as they are written.
+  std::vector<std::string> needles_;
+  std::size_t needle_bytes_ = 0;
+  std::unordered_set<std::string> numbers_;
+  std::shared_ptr<const TextSearch> search_;  ///< null: there is no text to search for
 };
 
 /// What may be known of the definition alone, and beside it of what the parent has marked.
 /// @return null: nothing is sensitive
 std::shared_ptr<const dsl::TaintMap> taints_of(const dsl::Definition& definition,
                                                const std::vector<std::string>& given);
+/// @param given  what the parent has marked
 /// @return the error as its sender may see it: of an expression it quotes what was read, and keys
-/// may be made of what is sensitive
-Error without_values(Error error, const dsl::Definition& definition);
+/// may be made of what is sensitive. decide() returns no other.
+Error without_values(Error error, const dsl::Definition& definition,
+                     const std::vector<std::string>& given = {});
 /// What a parent marks of the child that this step starts: JSON pointers into {input, businessKey}.
 std::vector<std::string> sensitive_of_child(const dsl::Definition& parent,
                                             const std::vector<std::string>& given,

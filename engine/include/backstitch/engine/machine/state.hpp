@@ -77,14 +77,17 @@ struct RenderedRequest {
 struct CallState {
   std::shared_ptr<const RenderedRequest> request;  ///< shared by copies of the state
   std::uint32_t attempts = 0;                      ///< sent so far
-  std::uint32_t attempts_before = 0;  ///< of these, before an operator gave a new budget
-  bool in_flight = false;             ///< the last attempt has no outcome yet
-  bool unknown_seen = false;          ///< an attempt ended unknown
-  TimePoint sent_at{};                ///< the last attempt
-  bool last_attempt = false;          ///< the wait before it was cut to the end of the budget
-  std::optional<TimePoint> first_at;  ///< when the first attempt of the present budget was sent
-  std::optional<TimePoint> retry_at;  ///< the next attempt is due then
-  std::optional<Failure> last;        ///< why the last attempt did not succeed
+  std::uint32_t attempts_before = 0;      ///< of these, before an operator gave a new budget
+  bool in_flight = false;                 ///< the last attempt has no outcome yet
+  bool unknown_seen = false;              ///< an attempt ended unknown
+  TimePoint sent_at{};                    ///< the last attempt
+  bool last_attempt = false;              ///< the wait before it was cut to the end of the budget
+  std::optional<TimePoint> first_at;      ///< when the first attempt of the present budget was sent
+  std::optional<TimePoint> retry_at;      ///< the next attempt is due then
+  std::optional<Failure> last;            ///< why the last attempt did not succeed
+  std::uint32_t unsent = 0;               ///< tries in a row that could not be sent
+  std::optional<TimePoint> unsent_since;  ///< the first of these
+  bool unsent_reported = false;           ///< as needing a person
 };
 
 /// Another saga that a step runs and waits for.
@@ -202,6 +205,16 @@ struct Suspension {
   SuspensionCause cause = SuspensionCause::step;
 };
 
+/// What an operator has asked of the saga, and why.
+struct OperatorNote {
+  TimePoint at{};
+  std::string action;  ///< cancel, retry, retry-now, retry-child, suspend, skip, resolve
+  StepPath step;       ///< empty: the saga as a whole
+  std::string as;      ///< of resolve
+  std::string by;
+  std::string reason;
+};
+
 struct SagaState {
   SagaId id;
   std::string root;  ///< what the idempotency keys of the saga begin with
@@ -231,6 +244,8 @@ struct SagaState {
   std::map<StepPath, BlockState, std::less<>> blocks;
   std::set<StepPath, std::less<>> open;  ///< steps that wait for an answer, a signal or a time
   std::vector<QueuedSignal> signals;
+  std::vector<OperatorNote> acted;  ///< the latest acted_max, the oldest first
+  static constexpr std::size_t acted_max = 10;
   std::uint32_t suspended_times = 0;
   /// Commands that came with an idempotency key: digest of the key -> of what was asked for.
   std::map<std::string, std::string> commands;

@@ -1,4 +1,5 @@
 #pragma once
+#include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -17,6 +18,9 @@ struct Response {
   std::vector<std::pair<std::string, std::string>> headers;  ///< lower-case names
   Json body;
   std::string unreadable{};  ///< why the body is not JSON; empty: it is, or there is none
+  /// Why it is not the participant's own answer to this call; empty: it is, as far as is known. See
+  /// foreign_answer().
+  std::string foreign{};
 };
 /// No usable answer.
 struct TransportError {
@@ -24,7 +28,45 @@ struct TransportError {
   bool sent = false;  ///< at least one byte of the request may have left
   std::string message;
 };
-using CallResult = std::variant<Response, TransportError>;
+/// Something of the node's own, or of its operator's, that a call cannot be sent without.
+enum class Lack : std::uint8_t {
+  queue_place,  ///< the node's queue for the service is full
+  shard,        ///< the node gives the saga away
+  descriptor,   ///< no file descriptor is left
+  port,         ///< no local address or port is left
+  memory,       ///< the kernel has no buffers, or no thread can be made
+  secret        ///< a secret that the service names is missing
+};
+inline constexpr std::size_t lack_count = 6;
+/// Stable, kebab-case: `queue-full`.
+const char* to_text(Lack lack);
+
+/// The call was not sent, for want of something of our own. The participant has no part in it, so
+/// it is no attempt.
+struct NotSent {
+  Lack lack = Lack::queue_place;
+  std::string message;
+};
+using CallResult = std::variant<Response, TransportError, NotSent>;
+
+/// The engine cannot go on with the saga, which is as its log has it: a bug came out of it, or it
+/// has brought one node after the other down. Nothing is evaluated; whatever waits, waits for an
+/// operator.
+struct Quarantine {
+  std::string reason;
+  std::string message;
+};
+
+/// What a start is known by even when the log that knew it is lost, as with a failover or a
+/// restore: the same identity gives the same idempotency keys.
+struct StartIdentity {
+  /// How many sagas of its business key were let go after they FAILED; unset: the key does not tell
+  /// it from others.
+  std::optional<std::int64_t> generation{};
+  std::string idempotency_key{};  ///< of the caller; empty: none
+  std::string parent_root{};      ///< of a sub-saga; empty: it is none
+  std::string parent_path{};      ///< of its step, as keys have it
+};
 
 struct Start {
   SagaId id;
@@ -34,8 +76,10 @@ struct Start {
   std::optional<ParentLink> parent{};
   /// Promised before it could be looked at, and impossible: the saga FAILED at once with this.
   std::optional<Failure> refusal{};
+  std::optional<Quarantine> quarantine{};  ///< it begins suspended, and nothing is evaluated
   std::optional<TimePoint> accepted_at{};  ///< when it was put down, if that was before now
   std::vector<std::string> sensitive{};    ///< see SagaStarted
+  StartIdentity identity{};
 };
 struct CallEnded {
   StepPath path;
@@ -43,15 +87,13 @@ struct CallEnded {
   std::uint32_t attempt = 0;
   CallResult result;
   std::optional<TimePoint> sent_at{};  ///< when it left the node's own queue, if it waited there
-  /// The node's queue was full, or the node gives the saga away: it was not made, and is no
-  /// attempt.
-  bool unsent = false;
 };
 /// Time passed: `next_wake` was reached.
 struct Tick {};
 /// The saga was rebuilt from its log by a node that took it over.
 struct TakenOver {
   std::string node;
+  bool is_struck = false;  ///< a strike against the saga was stored: that counts, and this does not
 };
 struct Cancel {
   std::string by;
@@ -126,7 +168,7 @@ struct ContentRefused {
 
 using StimulusBody =
     std::variant<Start, CallEnded, Tick, TakenOver, Cancel, Retry, Suspend, Skip, Resolve, Signal,
-                 Callback, ChildChanged, UndoneByParent, ContentRefused>;
+                 Callback, ChildChanged, UndoneByParent, ContentRefused, Quarantine>;
 
 /// A call that has not left the node's own queue.
 struct QueuedCall {

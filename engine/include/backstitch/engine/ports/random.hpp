@@ -3,7 +3,8 @@
 
 namespace backstitch::engine {
 
-/// Source of chance: ids and jitter. Thread-safe.
+/// Source of chance: ids, the roots of idempotency keys, jitter. In production nobody can foresee
+/// the next number from those before. Thread-safe.
 class Random {
  public:
   virtual ~Random() = default;

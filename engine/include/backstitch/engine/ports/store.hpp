@@ -5,13 +5,16 @@
 #include <cstdint>
 #include <functional>
 #include <map>
+#include <memory>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include <backstitch/base/result.hpp>
 #include <backstitch/engine/machine/event.hpp>
 #include <backstitch/engine/machine/ids.hpp>
+#include <backstitch/engine/ports/store_figures.hpp>
 
 namespace backstitch::engine {
 
@@ -23,6 +26,8 @@ struct StartKey {
   /// Known from a saga that FAILED it counts as free, and is the new saga's: a business key under
   /// `businessKeyReuse: afterFailed`.
   bool reuses_failed = false;
+  /// What the saga's identity says of its business key (see StartIdentity); unset: nothing.
+  std::optional<std::int64_t> generation{};
   bool is_business_key() const { return scope.starts_with("business:"); }
 };
 
@@ -79,7 +84,7 @@ struct InboxSettled {
 /// row, or settles a command; or it only asks whether a start is known.
 struct Append {
   SagaId saga{};
-  Epoch epoch{};                      ///< of the saga's shard, as this node holds it
+  Epoch epoch{};  ///< of the saga's shard, as this node holds it
   /// The last stored sequence; 0 for a start. Negative: whichever, of what has no events.
   Sequence expected{};
   std::vector<EventRecord> events{};  ///< sequences expected+1, …
@@ -95,18 +100,26 @@ enum class AppendOutcome {
   duplicate,  ///< a start whose key exists: `existing` is the saga, `same_input` whether it is a
               ///< repeat
   unknown,    ///< none of the keys that were asked about exists
-  reserved,   ///< a start whose key another start holds that has not been taken up: ask again
-  conflict,   ///< the sequence was not the expected one, or the command is settled already; nothing
+  blocked,    ///< a start whose key is held by a transaction that has not ended: ask again; nothing
               ///< written
-  fenced,     ///< the shard is not ours at that epoch; nothing written
-  refused,    ///< the store cannot hold this content, however often it is tried; nothing written
-  abandoned   ///< the store was closed before the outcome was known: written or not
+  reserved,   ///< a start whose key another start holds that has not been taken up: ask again
+  regenerated,  ///< a start whose business key is of another `generation`; nothing written
+  conflict,  ///< the sequence was not the expected one, or the command is settled already; nothing
+             ///< written
+  fenced,    ///< the shard is not ours at that epoch; nothing written
+  failed,    ///< the store failed at it, and at nothing else or at everything: it is not known
+             ///< whether the item is at fault. Nothing written; `unwritten` is the item
+  refused,   ///< the store cannot hold this content, however often it is tried; nothing written
+  abandoned  ///< the store was closed before the outcome was known: written or not
 };
 struct AppendResult {
   AppendOutcome outcome = AppendOutcome::written;
   SagaId existing{};
   bool same_input = false;
   bool by_business_key = false;  ///< the key that exists is one
+  bool removed = false;          ///< `existing` has ended, and retention has removed it
+  std::int64_t generation = 0;   ///< of the business key; only `regenerated`
+  std::shared_ptr<Append> unwritten{};
 };
 
 struct StoredSaga {
@@ -116,6 +129,11 @@ struct StoredSaga {
 
 /// The most rows one query of a store gives or touches, whatever limit it is asked for.
 inline constexpr std::size_t limit_max = 500;
+/// The same for the pages of a SagaReader: the largest page that a caller is given, and one row
+/// that tells that there are more.
+inline constexpr std::size_t page_max = 1'001;
+/// The data of a page of a history has at most so many bytes, but for a single event.
+inline constexpr std::size_t history_bytes_max = 1024 * 1024;
 
 struct DueQuery {
   std::vector<Shard> shards{};
@@ -129,6 +147,26 @@ struct DueQuery {
   std::size_t limit = limit_max;
 };
 
+/// The lanes of a store, which do not wait for each other. Those of the reactors come first; they
+/// take what brings no start key and so can meet no transaction but the node's own. A start key may
+/// be held by an open SQL transaction: such appends have lanes of their own, and those whose key
+/// was found held one more, so that starts under free keys do not wait behind them either.
+struct Lanes {
+  static constexpr std::size_t for_keys = 2;
+  static constexpr std::size_t beside_reactors = for_keys + 1;
+  std::size_t reactors = 1;
+
+  std::size_t of_reactor(std::size_t reactor) const { return reactor; }
+  std::size_t of_key(std::size_t hash) const { return reactors + hash % for_keys; }
+  std::size_t of_blocked_keys() const { return reactors + for_keys; }
+  /// For people: `reactor-0`, `keys-1`, `blocked-keys`.
+  std::string name_of(std::size_t lane) const {
+    if (lane < reactors) return "reactor-" + std::to_string(lane);
+    if (lane < of_blocked_keys()) return "keys-" + std::to_string(lane - reactors);
+    return "blocked-keys";
+  }
+};
+
 /// The journal's side: appends, and what is needed to take a saga into memory.
 class Store {
  public:
@@ -136,7 +174,7 @@ class Store {
   /// Writes the batch in one transaction, each item fenced and checked on its own; one result an
   /// item, in order. A commit whose answer was lost is resolved before `done` is called, however
   /// long the database is away; batches of one lane are written in order. At most one batch a lane
-  /// at a time.
+  /// and reactor at a time.
   virtual void append(std::size_t lane, std::vector<Append> batch,
                       std::function<void(std::vector<AppendResult>)> done) = 0;
   /// Sagas that do not exist are left out.
@@ -146,28 +184,50 @@ class Store {
   /// wake_at, because they go on all the same; ordered by id.
   virtual void due(DueQuery query, std::function<void(Result<std::vector<SagaId>>)> done) = 0;
   /// Removes at most `limit` sagas of these shards whose time to be kept is over, with their
-  /// children, logs and keys. @return how many
-  virtual void remove_expired(std::vector<Shard> shards, std::size_t limit,
+  /// children and logs. Their keys are kept for longer, so that no start under one is taken for
+  /// the first. @return how many
+  virtual void remove_expired(std::vector<Shard> shards, std::size_t limit, Duration key_retention,
                               std::function<void(Result<std::size_t>)> done) = 0;
   /// False while the database cannot be reached.
   virtual bool reachable() const = 0;
+  /// A sentence for people; only of interest while it is not reachable.
+  virtual std::string unreachable_reason() const { return "The database cannot be reached."; }
+  virtual StoreFigures figures() const { return {}; }
 };
 
 struct ShardLease {
   Shard shard = 0;
   Epoch epoch{};
+  /// Its former owner was lost before it had proven the shard: something in it may bring nodes
+  /// down.
+  bool suspect = false;
   bool operator==(const ShardLease&) const = default;
 };
+/// One process of a node. Names are given by people, who may give one to two processes.
+struct NodeIdentity {
+  std::string name{};
+  std::string incarnation{};  ///< a UUID, random at each start
+  bool operator==(const NodeIdentity&) const = default;
+};
 struct LeaseRequest {
-  std::string node{};
+  NodeIdentity node{};
   Duration lease{0};
   std::size_t shards_max = 0;
-  /// This process is new: shards still leased under its name by an earlier one are taken over,
-  /// epoch raised, without waiting for their lease to end.
+  /// This process has not been answered yet: shards still leased under its name by an earlier one
+  /// are taken over, epoch raised, if the earlier one has no session any more or its lease has
+  /// ended.
   bool first = false;
   std::string address{};  ///< where this node listens, for people to see
 };
+/// Another process that holds the name of the one that asks.
+struct Namesake {
+  std::string address{};
+  TimePoint renewed_at{};
+};
 struct LeaseAnswer {
+  /// Set: nothing was renewed or taken, and nothing else of this answer counts. If the request was
+  /// not the `first`, the namesake is a later process, which has taken the name over.
+  std::optional<Namesake> namesake{};
   TimePoint database_now{};
   std::vector<ShardLease> held{};  ///< every shard this node holds after the call
   std::size_t surplus = 0;         ///< more than its fair share by so many: others have fewer
@@ -190,11 +250,21 @@ class Leases {
   /// Renews what the node holds and takes free or expired shards up to its fair share: all living
   /// nodes hold the same number, as far as their `shards_max` allow and all shards can be held.
   virtual void renew(LeaseRequest request, std::function<void(Result<LeaseAnswer>)> done) = 0;
-  /// Gives some back, at once available to others. What the node does not hold is passed over.
-  virtual void give_up(std::string node, std::vector<Shard> shards,
+  /// Gives some back, at once available to others. What the node does not hold is passed over; so
+  /// is everything, here and below, if another process has taken the name over.
+  virtual void give_up(NodeIdentity node, std::vector<Shard> shards,
                        std::function<void(Result<Done>)> done) = 0;
+  /// The node has worked on everything that it found in these shards, and lives. Until then whoever
+  /// takes one over from a lost node is told that it is suspect.
+  virtual void prove(NodeIdentity node, std::vector<Shard> shards,
+                     std::function<void(Result<Done>)> done) = 0;
+  /// Counts a strike against a saga of a suspect shard: the first one, or one more if `again`.
+  /// @return how many there are now; 0: it has some already, and none was counted
+  virtual void strike(SagaId saga, bool again, std::function<void(Result<std::int64_t>)> done) = 0;
+  /// Takes all of them back: the node has survived it.
+  virtual void forgive(SagaId saga, std::function<void(Result<Done>)> done) = 0;
   /// Gives everything back and forgets the node.
-  virtual void release(std::string node, std::function<void(Result<Done>)> done) = 0;
+  virtual void release(NodeIdentity node, std::function<void(Result<Done>)> done) = 0;
   /// Every node that is known, by name.
   virtual void nodes(std::function<void(Result<std::vector<NodeInfo>>)> done) = 0;
   /// `hint` whenever shards have become free, on any thread: a reason to renew now. Set once,
@@ -208,19 +278,59 @@ struct InboxItem {
   SagaId saga{};
   /// `start`, `signal`, `callback`, `cancel`, `retry`, `suspend`, `skip`, `resolve`
   std::string kind{};
-  std::string node{};  ///< who wants the answer; empty: nobody, it came by SQL
-  std::string data{};  ///< JSON text of an object
-  TimePoint at{};      ///< when it was put down, by the database's clock
+  std::string node{};        ///< who wants the answer; empty: nobody, it came by SQL
+  std::string data{};        ///< JSON text of an object; empty in an item of over inbox_bytes_max
+  TimePoint at{};            ///< when it was put down, by the database's clock
+  std::string definition{};  ///< of a start, known even if its data cannot be read
+  std::int64_t version = 0;  ///< of a start: the version that was chosen for it
+  std::size_t bytes = 0;     ///< of data, as it is stored
+};
+/// Of an item's data; the store refuses to take more.
+inline constexpr std::size_t inbox_bytes_max = 4 * 1024 * 1024;
+/// A page ends with the item that brings it to as many bytes.
+inline constexpr std::size_t inbox_page_bytes = 4 * 1024 * 1024;
+/// Commands that may wait for one saga, by SQL and by nodes each.
+inline constexpr std::size_t inbox_of_saga_max = 100;
+/// Commands of one saga that are given before the first of them is settled, so that no saga takes
+/// the places of the others.
+inline constexpr std::size_t inbox_lot_max = 10;
+/// How often a command may fail before it is set aside.
+inline constexpr int inbox_failures_max = 5;
+/// How far a part of the inbox has been read. Only the store that made it can read it; empty: the
+/// beginning.
+using InboxCursor = std::string;
+struct InboxRange {
+  InboxCursor from{};
+  std::size_t limit = 0;  ///< 0: the part is not read
 };
 struct InboxQuery {
   std::vector<Shard> shards{};
-  bool starts = false;     ///< starts only, or everything else
-  std::int64_t after = 0;  ///< continue behind this number
-  std::size_t limit = 200;
+  InboxRange commands{};
+  InboxRange starts{};
+  /// What waits for these sagas is read in any case, whatever the cursors say.
+  std::vector<SagaId> sagas{};
+};
+struct InboxPage {
+  std::vector<InboxItem> items{};  ///< by number
+  bool is_full = false;            ///< there may be more, which are read from `next` on
+  InboxCursor next{};              ///< everything that is not committed yet comes after it
+};
+struct InboxPoll {
+  InboxPage commands{};
+  InboxPage starts{};
+  /// Commands wait for them that were not given: their start waits, or the poll had no room.
+  std::vector<SagaId> left_out{};
 };
 struct InboxAnswer {
   std::int64_t id = 0;
   std::string error{};  ///< JSON text of an object; empty: it was carried out
+};
+
+/// A command could not be executed although nothing was wrong with the store.
+struct InboxFailure {
+  std::int64_t id = 0;
+  std::string why{};
+  std::string error{};  ///< JSON text of an object: what its node is answered if it is set aside
 };
 
 /// Commands that cannot be given to the saga here: put down by nodes that do not hold it, and by
@@ -228,19 +338,27 @@ struct InboxAnswer {
 class Inbox {
  public:
   virtual ~Inbox() = default;
-  /// @return its number; not_found/saga-not-found
+  /// @return its number; not_found/saga-not-found, overloaded/commands-overflow,
+  /// invalid/store-refused
   virtual void put(InboxItem item, std::function<void(Result<std::int64_t>)> done) = 0;
-  /// Those that wait, by number. Commands for a saga whose start still waits are left out.
-  virtual void waiting(InboxQuery query,
-                       std::function<void(Result<std::vector<InboxItem>>)> done) = 0;
+  /// The items that wait. A cursor passes each item once, when it has been committed, however late
+  /// that is. A saga that it has met a command of, or that is asked for, is given its first
+  /// inbox_lot_max commands, so that they come in their order, and none while its start waits: for
+  /// the others the saga has to be asked for later. Items that were set aside are not given.
+  /// A page is full once it has met `limit` items, or starts of inbox_page_bytes.
+  virtual void poll(InboxQuery query, std::function<void(Result<InboxPoll>)> done) = 0;
   /// The start by SQL of a saga that has not been taken up; nothing: none waits.
   virtual void start_of(SagaId saga,
                         std::function<void(Result<std::optional<InboxItem>>)> done) = 0;
+  /// Counts the failure. The time inbox_failures_max the item is set aside: it stays, is not given
+  /// any more, leaves a row `KIND-set-aside` in the audit, and its node is answered.
+  /// @return whether it was set aside
+  virtual void failed(InboxFailure failure, std::function<void(Result<bool>)> done) = 0;
   /// Answers to what this node has put down; each is given once.
   virtual void take_answers(std::string node,
                             std::function<void(Result<std::vector<InboxAnswer>>)> done) = 0;
-  /// `hint` whenever something was put down, on any thread: a reason to look now. Set once, before
-  /// anything else; not hearing it costs only time.
+  /// `hint` whenever a node has put something down, on any thread: a reason to poll now. Set once,
+  /// before anything else; not hearing it costs only time. Commands by SQL give no hint.
   virtual void on_arrival(std::function<void()> hint) = 0;
 };
 
@@ -252,6 +370,8 @@ struct ListQuery {
   std::optional<TimePoint> started_after{};
   std::optional<TimePoint> started_before{};
   std::optional<std::string> failure_code{};
+  std::optional<SagaId> first{};   ///< the lowest id
+  std::optional<SagaId> last{};    ///< the highest id
   std::optional<SagaId> before{};  ///< continue behind this id: newest first
   std::size_t limit = 50;
 };
@@ -269,15 +389,33 @@ struct SagaSummary {
   std::string sensitive{};  ///< as NewSaga::sensitive
 };
 
+/// A part of a log.
+struct HistoryPage {
+  std::vector<EventRecord> events{};
+  bool has_more = false;  ///< there are events after these
+};
+/// As many of the events as a page may have. @param events one more than `limit`, if there are
+inline HistoryPage history_page(std::vector<EventRecord> events, std::size_t limit) {
+  std::size_t fitting = 0;
+  std::size_t bytes = 0;
+  for (; fitting < events.size() && fitting < limit; ++fitting) {
+    bytes += events[fitting].data.size();
+    if (fitting > 0 && bytes > history_bytes_max) break;
+  }
+  const bool has_more = fitting < events.size();
+  events.resize(fitting);
+  return {std::move(events), has_more};
+}
+
 /// For those who only look.
 class SagaReader {
  public:
   virtual ~SagaReader() = default;
   virtual void list(ListQuery query,
                     std::function<void(Result<std::vector<SagaSummary>>)> done) = 0;
-  /// @return not_found/saga-not-found
+  /// At most `limit` events, and as history_page() says. @return not_found/saga-not-found
   virtual void history(SagaId saga, Sequence after, std::size_t limit,
-                       std::function<void(Result<std::vector<EventRecord>>)> done) = 0;
+                       std::function<void(Result<HistoryPage>)> done) = 0;
 };
 
 struct StoredDefinition {
@@ -308,6 +446,10 @@ class Catalog {
   virtual ~Catalog() = default;
   /// Everything that changed after `revision` (0: all).
   virtual void changes(std::int64_t revision, std::function<void(Result<CatalogContent>)> done) = 0;
+  /// The secret of this installation, the same for all nodes, of which callback tokens and
+  /// idempotency keys are derived. It returns with every restore. No role but the engine's can read
+  /// it.
+  virtual void secret(std::function<void(Result<std::string>)> done) = 0;
   /// The first version of a name becomes active; a later one too if `activate`.
   virtual void put_definition(StoredDefinition definition, bool activate,
                               std::function<void(Result<PutOutcome>)> done) = 0;

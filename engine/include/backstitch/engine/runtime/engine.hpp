@@ -1,4 +1,5 @@
 #pragma once
+#include <array>
 #include <atomic>
 #include <functional>
 #include <map>
@@ -19,6 +20,8 @@
 #include <backstitch/engine/ports/participants.hpp>
 #include <backstitch/engine/ports/random.hpp>
 #include <backstitch/engine/ports/store.hpp>
+#include <backstitch/engine/ports/supervisor.hpp>
+#include <backstitch/engine/ports/workers.hpp>
 #include <backstitch/engine/runtime/compatibility.hpp>
 #include <backstitch/engine/runtime/options.hpp>
 #include <backstitch/engine/runtime/registry.hpp>
@@ -42,6 +45,11 @@ struct Ports {
   Catalog* catalog = nullptr;
   Random* random = nullptr;
   Observer* observer = nullptr;
+  Workers* workers = nullptr;  ///< null: the engine computes on the threads that it is called on
+  /// Renews the leases and watches the reactors, so a thread of its own; nullptr: the first
+  /// reactor's, in a world that has one thread only.
+  Executor* upkeep = nullptr;
+  Supervisor* supervisor = nullptr;  ///< nullptr: what it would be told is only noted
 };
 
 struct StartRequest {
@@ -61,13 +69,26 @@ using Command = std::variant<Cancel, Retry, Suspend, Skip, Resolve, Signal, Call
 /// Totals since the start of the process, and what is there now.
 struct Counters {
   std::uint64_t starts = 0;
-  std::uint64_t starts_refused = 0;
+  std::uint64_t starts_refused = 0;  ///< to protect running sagas: overload, and nothing else
+  std::uint64_t starts_invalid = 0;  ///< for what they say: input, definition, keys
   std::uint64_t ended = 0;
-  std::uint64_t appends = 0;  ///< transitions made durable
-  std::uint64_t commits = 0;  ///< batches
-  std::uint64_t calls = 0;
-  std::uint64_t resident = 0;  ///< sagas in memory
+  std::uint64_t appends = 0;                             ///< transitions made durable
+  std::uint64_t commits = 0;                             ///< batches
+  std::uint64_t calls = 0;                               ///< attempts that ended
+  std::array<std::uint64_t, lack_count> calls_unsent{};  ///< by Lack
+  CarrierCounters carriers;
+  std::uint64_t starts_blocked = 0;  ///< answered start-pending: an open transaction holds the key
+  std::uint64_t inbox_refused = 0;  ///< commands that could not be read, or that no saga could take
+  std::uint64_t removals_failed = 0;  ///< tries to remove what retention is over for
+  std::uint64_t inbox_set_aside = 0;  ///< commands that failed inbox_failures_max times
+  std::uint64_t bugs = 0;             ///< exceptions out of the work on one saga
+  std::uint64_t transitions_cut = 0;  ///< would have cost too much in one
+  std::uint64_t resident = 0;         ///< sagas in memory
+  std::uint64_t set_aside = 0;        ///< sagas that the store can neither go on with nor suspend
   std::uint64_t shards_held = 0;
+  std::vector<std::uint64_t> appends_waiting;  ///< by lane: not known to be durable yet
+  std::optional<Duration> lease_age;           ///< since the renewal that counts was asked for
+  StoreFigures store;
 };
 
 /// The engine: owns nothing of the outside, drives every saga of the shards it holds.
@@ -111,7 +132,7 @@ class Engine {
 
   /// A page of the log, with what is sensitive masked. not_found/saga-not-found.
   void history(SagaId saga, Sequence after, std::size_t limit,
-               std::function<void(Result<std::vector<EventRecord>>)> done);
+               std::function<void(Result<HistoryPage>)> done);
 
   /// See compare_running.
   void compare(CompatibilityQuery query, std::function<void(Result<CompatibilityPage>)> done);
@@ -122,7 +143,13 @@ class Engine {
   /// Every node of this database, by name.
   void nodes(std::function<void(Result<std::vector<NodeInfo>>)> done);
 
+  /// The first of the sagas that the store fails at and cannot suspend either; they are taken up
+  /// again after a while. What is wrong with the store, or with their rows, is for an operator.
+  std::vector<SagaId> set_aside(std::size_t most) const;
+
   Registry& registry();
+  Workers& workers();
+  Observer& observer();
   SagaReader& reader();
   Counters counters() const;
 

@@ -10,6 +10,7 @@
 #include <backstitch/dsl/finding.hpp>
 #include <backstitch/engine/machine/machine.hpp>
 #include <backstitch/engine/ports/store.hpp>
+#include <backstitch/engine/ports/workers.hpp>
 #include <backstitch/engine/runtime/options.hpp>
 
 namespace backstitch::engine {
@@ -29,10 +30,12 @@ struct ServiceRegistration {
 };
 
 /// The definitions and services this node knows: a snapshot of the catalogue, refreshed by itself
-/// and after every change made here. Thread-safe; reading never waits.
+/// and after every change made here. Thread-safe; reading never waits. What checks a document does
+/// so inside the call, which is work for one of the engine's Workers; a second check, after a look
+/// into the catalogue, is submitted to them: overloaded/work-queue-full.
 class Registry {
  public:
-  Registry(Catalog& catalog, const Options& options);
+  Registry(Catalog& catalog, const Options& options, Workers& workers);
   ~Registry();
 
   /// @return not_found/definition-not-found. Without a version: the active one.
@@ -42,7 +45,7 @@ class Registry {
   /// Grows when services_by_name() gives another map than before; cheap to ask.
   std::uint64_t service_changes() const;
   /// What register_definition would say, as far as this node knows; nothing is stored.
-  void validate(std::string text, std::function<void(Registration)> done);
+  void validate(std::string text, std::function<void(Result<Registration>)> done);
   void register_definition(std::string text, bool activate,
                            std::function<void(Result<Registration>)> done);
   void activate(std::string name, std::int64_t version, std::function<void(Result<Done>)> done);
@@ -50,12 +53,14 @@ class Registry {
                    std::function<void(Result<ServiceRegistration>)> done);
 
   /// All, by name then version. Documents included.
-  std::vector<StoredDefinition> definitions() const;
+  std::vector<std::shared_ptr<const StoredDefinition>> definitions() const;
   std::vector<StoredService> services() const;
 
   /// Called once, with the name of the first definition that asks for callbacks: of those known
   /// already, or when one becomes known. Set it before the engine opens.
   void on_first_callback(std::function<void(const std::string& definition)> told);
+  /// What idempotency keys are derived with. To be called before the first `refresh`.
+  void set_key_secret(std::string secret);
   /// Where participants post the answers of pending calls; instead of Options::callback_base, where
   /// the port is known only after listening. Before anything is started.
   void set_callback_base(std::string url);

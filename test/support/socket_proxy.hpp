@@ -1,19 +1,20 @@
 #pragma once
 #include <atomic>
+#include <string>
 #include <thread>
 
 namespace backstitch::test {
 
-/// Stands between a client and a server on loopback and breaks connections at a chosen moment.
+/// Stands between a client and a server on Unix sockets and breaks connections at a chosen moment.
 /// Threads: any.
-class TcpProxy {
+class SocketProxy {
  public:
-  explicit TcpProxy(int server_port);
-  ~TcpProxy();
-  TcpProxy(const TcpProxy&) = delete;
-  TcpProxy& operator=(const TcpProxy&) = delete;
+  /// @param socket to listen on; only who may use the server's own may use its directory
+  SocketProxy(std::string server_socket, std::string socket);
+  ~SocketProxy();
+  SocketProxy(const SocketProxy&) = delete;
+  SocketProxy& operator=(const SocketProxy&) = delete;
 
-  int port() const { return port_; }
   /// The next answer of the server is swallowed, and the client's connection that waited for it
   /// closed.
   void swallow_next_answer() { swallow_ = true; }
@@ -26,9 +27,9 @@ class TcpProxy {
  private:
   void run();
 
-  const int server_port_;
+  const std::string server_socket_;
+  const std::string socket_;
   int listener_ = -1;
-  int port_ = 0;
   std::atomic<bool> swallow_{false};
   std::atomic<bool> cut_{false};
   std::atomic<bool> stopped_{false};

@@ -1,4 +1,4 @@
-#include "pins.hpp"
+#include <backstitch/engine/machine/pins.hpp>
 
 #include <nlohmann/json.hpp>
 

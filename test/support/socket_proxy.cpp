@@ -1,13 +1,14 @@
-#include "tcp_proxy.hpp"
+#include "socket_proxy.hpp"
 
-#include <arpa/inet.h>
-#include <netinet/tcp.h>
 #include <poll.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <stdexcept>
+#include <utility>
 #include <vector>
 
 namespace backstitch::test {
@@ -18,22 +19,18 @@ struct Link {
   int server = -1;
 };
 
-sockaddr_in loopback(int port) {
-  sockaddr_in address{};
-  address.sin_family = AF_INET;
-  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  address.sin_port = htons(static_cast<std::uint16_t>(port));
+sockaddr_un address_of(const std::string& path) {
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  if (path.size() >= sizeof address.sun_path) throw std::runtime_error("too long for a socket");
+  std::copy(path.begin(), path.end(), address.sun_path);
   return address;
 }
 
-int connect_to(int port) {
-  const int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-  const sockaddr_in address = loopback(port);
-  if (connect(fd, reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0) {
-    const int on = 1;
-    setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-    return fd;
-  }
+int connect_to(const std::string& path) {
+  const int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  const sockaddr_un address = address_of(path);
+  if (connect(fd, reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0) return fd;
   close(fd);
   return -1;
 }
@@ -59,26 +56,25 @@ bool forward(int from, int to) {
 
 }  // namespace
 
-TcpProxy::TcpProxy(int server_port) : server_port_(server_port) {
-  listener_ = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-  sockaddr_in address = loopback(0);
-  socklen_t size = sizeof address;
-  if (bind(listener_, reinterpret_cast<sockaddr*>(&address), size) != 0 ||
-      listen(listener_, 16) != 0 ||
-      getsockname(listener_, reinterpret_cast<sockaddr*>(&address), &size) != 0) {
+SocketProxy::SocketProxy(std::string server_socket, std::string socket)
+    : server_socket_(std::move(server_socket)), socket_(std::move(socket)) {
+  listener_ = ::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  const sockaddr_un address = address_of(socket_);
+  if (bind(listener_, reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0 ||
+      listen(listener_, 16) != 0) {
     throw std::runtime_error("the proxy cannot listen");
   }
-  port_ = ntohs(address.sin_port);
   thread_ = std::thread([this] { run(); });
 }
 
-TcpProxy::~TcpProxy() {
+SocketProxy::~SocketProxy() {
   stopped_ = true;
   thread_.join();
   close(listener_);
+  unlink(socket_.c_str());
 }
 
-void TcpProxy::run() {
+void SocketProxy::run() {
   std::vector<Link> links;
   while (!stopped_) {
     std::vector<pollfd> watched = {{listener_, POLLIN, 0}};
@@ -109,7 +105,7 @@ void TcpProxy::run() {
       }
     }
     if (watched[0].revents != 0) {
-      Link link{accept4(listener_, nullptr, nullptr, SOCK_CLOEXEC), connect_to(server_port_)};
+      Link link{accept4(listener_, nullptr, nullptr, SOCK_CLOEXEC), connect_to(server_socket_)};
       if (link.server < 0) close_one(link.client);
       links.push_back(link);
     }

@@ -1,0 +1,31 @@
+#pragma once
+#include <map>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <utility>
+
+#include "resolver.hpp"
+#include "service_trust.hpp"
+
+namespace backstitch::http {
+
+/// What the carriers of a node have in common. Threads: any.
+struct NodeState {
+  NodeState() = default;
+  explicit NodeState(Resolver::Options options) : resolver(std::move(options)) {}
+
+  /// @param place  where a service is, and how it is reached
+  std::shared_ptr<ServiceTrust> trust_of(const std::string& place) {
+    const std::lock_guard lock(mutex);
+    auto& trust = trusts[place];
+    if (!trust) trust = std::make_shared<ServiceTrust>();
+    return trust;
+  }
+
+  Resolver resolver;
+  std::mutex mutex;
+  std::map<std::string, std::shared_ptr<ServiceTrust>> trusts;
+};
+
+}  // namespace backstitch::http

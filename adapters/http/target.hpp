@@ -1,0 +1,37 @@
+#pragma once
+#include <atomic>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+
+#include <boost/asio/ssl/context.hpp>
+
+#include <backstitch/engine/ports/participants.hpp>
+#include <backstitch/http/egress.hpp>
+
+#include "node_state.hpp"
+#include "url.hpp"
+
+namespace backstitch::http {
+
+/// Written on the reactor's thread, read by any.
+struct Totals {
+  std::atomic<std::uint64_t> unrequested{0};
+  std::atomic<std::uint64_t> addresses_kept{0};
+};
+
+/// What all connections of a carrier to one service share.
+struct Target {
+  Url url;
+  std::string server_name;  ///< for SNI and the certificate
+  std::shared_ptr<boost::asio::ssl::context> tls;
+  std::shared_ptr<const EgressPolicy> egress;
+  std::shared_ptr<NodeState> node;
+  std::shared_ptr<Totals> totals;
+  const void* owner = nullptr;  ///< of the lookups, see Resolver::forget
+  bool cut_after_sending = false;
+  std::function<void(const engine::Call&, std::function<void()> go)> before_last_byte;
+};
+
+}  // namespace backstitch::http

@@ -1,0 +1,12 @@
+#pragma once
+#include <string>
+
+#include <backstitch/engine/runtime/engine.hpp>
+
+namespace backstitch::rest {
+
+/// The Prometheus text format, version 0.0.4: small enough here to need no library. A figure that
+/// is not known is absent.
+std::string metrics_text(const engine::Counters& counters);
+
+}  // namespace backstitch::rest

@@ -1,0 +1,163 @@
+"""What the program does with its process: descriptors, core dumps, threads that cannot be made."""
+import os
+import resource
+import socket
+import subprocess
+import tempfile
+import unittest
+
+from support import UNSYNCED_ARGUMENTS, harness
+
+NOBODY = 65534
+IS_ROOT = os.getuid() == 0
+
+
+class Process(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.postgres = harness.Postgres(harness.POSTGRES_UNSYNCED, tcp=True)
+        cls.enterClassContext(cls.postgres)
+        subprocess.run([harness.PROGRAM, "migrate", "--database", cls.postgres.url], check=True, stdout=subprocess.DEVNULL)
+
+    def command(self, *arguments):
+        self.port = harness.free_port()
+        return [harness.PROGRAM, "serve", "--database", self.postgres.url, "--listen", f"127.0.0.1:{self.port}", "--node", "n",
+                "--allow-host", "127.0.0.1", "--reactors", "2", *UNSYNCED_ARGUMENTS, *arguments]
+
+    def start(self, *arguments, **how):
+        process = subprocess.Popen(self.command(*arguments), stdout=subprocess.DEVNULL, **how)
+        self.addCleanup(harness.stop_process, process)
+        harness.wait_until(lambda: self.is_ready(process), 30, "the server to be ready")
+        return process
+
+    def is_ready(self, process):
+        self.assertIsNone(process.poll(), "the server ended early")
+        try:
+            return harness.request(f"http://127.0.0.1:{self.port}", "GET", "/readyz")[0] == 200
+        except OSError:
+            return False
+
+    def test_closed_standard_descriptors_are_opened_on_the_null_device(self):
+        def close_all():
+            for descriptor in range(3):
+                os.close(descriptor)
+        process = subprocess.Popen(self.command(), preexec_fn=close_all, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        self.addCleanup(harness.stop_process, process)
+        harness.wait_until(lambda: self.is_ready(process), 30, "the server to be ready")
+        for descriptor in range(3):
+            self.assertEqual(os.readlink(f"/proc/{process.pid}/fd/{descriptor}"), "/dev/null")
+
+    @unittest.skipUnless(IS_ROOT, "a process that is not dumpable belongs to root under /proc")
+    def test_no_core_dump_is_left_unless_it_is_asked_for(self):
+        for arguments, owner in ((), 0), (("--core-dumps",), NOBODY):
+            with self.subTest(arguments=arguments):
+                program = self.copy_of_the_program()
+                process = subprocess.Popen(["setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups", program,
+                                            *self.command(*arguments)[1:]], stderr=subprocess.DEVNULL, env=self.without_files())
+                self.addCleanup(harness.stop_process, process)
+                harness.wait_until(lambda: self.is_ready(process), 30, "the server to be ready")
+                # The owner of these files says whether the process may be dumped and traced: see prctl(2).
+                self.assertEqual(os.stat(f"/proc/{process.pid}/environ").st_uid, owner)
+                harness.stop_process(process)  # the next one has its name
+
+    def copy_of_the_program(self):
+        """Where every user can run it."""
+        folder = tempfile.TemporaryDirectory(prefix="backstitch-process-")
+        self.addCleanup(folder.cleanup)
+        os.chmod(folder.name, 0o755)
+        program = os.path.join(folder.name, "backstitch")
+        subprocess.run(["cp", harness.PROGRAM, program], check=True)
+        return program
+
+    @staticmethod
+    def without_files():
+        return {**os.environ, "PGPASSWORD": harness.password(), "PGPASSFILE": "/dev/null"}
+
+    @unittest.skipUnless(IS_ROOT, "needs another user, who runs nothing else")
+    def test_a_thread_that_cannot_be_made_is_a_message(self):
+        program = self.copy_of_the_program()
+        told = 0
+        for threads in range(1, 40):
+            process = subprocess.Popen(
+                ["setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups", "prlimit", f"--nproc={threads}",
+                 program, *self.command()[1:]], stderr=subprocess.PIPE, env=self.without_files(), text=True)
+            self.addCleanup(process.stderr.close)
+            self.addCleanup(harness.stop_process, process)
+            if self.ends_or_serves(process):
+                break
+            said = process.stderr.read()
+            self.assertEqual(process.returncode, 3, (threads, said))
+            self.assertIn("thread-failed", said)
+            told += 1
+        else:
+            self.fail("the server never started")
+        self.assertGreater(told, 2)
+
+    def ends_or_serves(self, process):
+        """@return whether it serves"""
+        def state():
+            if process.poll() is not None:
+                return "ended"
+            try:
+                return "serves" if harness.request(f"http://127.0.0.1:{self.port}", "GET", "/readyz")[0] == 200 else None
+            except OSError:
+                return None
+        return harness.wait_until(state, 30, "the server to end or to serve") == "serves"
+
+    def limited(self, soft, hard):
+        return lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+    def test_the_soft_limit_of_files_is_raised(self):
+        process = self.start(preexec_fn=self.limited(64, 4096), stderr=subprocess.DEVNULL)
+        self.assertEqual(resource.prlimit(process.pid, resource.RLIMIT_NOFILE), (4096, 4096))
+
+    def test_too_few_files_end_the_start_with_a_message(self):
+        done = subprocess.run(self.command(), preexec_fn=self.limited(100, 100), capture_output=True, text=True, timeout=60)
+        self.assertEqual(done.returncode, 3)
+        self.assertIn("descriptor-limit-too-low", done.stderr)
+
+    def test_idle_clients_leave_descriptors_to_calls(self):
+        log = os.path.join(self.postgres.folder, "server.log")
+        with open(log, "wb") as out:
+            self.start(preexec_fn=self.limited(256, 256), stderr=out)
+        with open(log, encoding="utf-8") as file:
+            self.assertIn("connections-limited", file.read())
+        service = harness.HttpService()
+        service.serve(Accepts)
+        self.addCleanup(service.stop)
+        url = f"http://127.0.0.1:{self.port}"
+        definition = {"dsl": 1, "name": "process.pay", "version": 1, "services": {"p": {"baseUrl": service.url}},
+                      "defaults": {"retry": {"maxAttempts": 1}},
+                      "steps": [{"name": "w", "wait": {"signal": "go", "timeout": "1h"}},
+                                {"name": "pay", "action": {"service": "p", "http": "PUT /pay"}, "compensation": "none"}]}
+        self.assertEqual(harness.request(url, "POST", "/v1/definitions?activate=true", definition)[0], 201)
+        sagas = [harness.request(url, "POST", "/v1/sagas", {"definition": "process.pay", "input": {}})[1]["id"]
+                 for _ in range(6)]
+        idle = []
+        self.addCleanup(lambda: [client.close() for client in idle])
+        for _ in range(400):
+            try:
+                idle.append(socket.create_connection(("127.0.0.1", self.port), timeout=5))
+            except OSError:
+                break
+        for saga in sagas:
+            self.postgres.query(f"select backstitch.signal('{saga}', 'go', '{{}}')")
+        ended = "select count(*) from backstitch.saga where status = 'COMPLETED' and definition = 'process.pay'"
+        harness.wait_until(lambda: self.postgres.query(ended) == "6", 20, "the sagas to complete", 0.1)
+
+
+class Accepts(harness.http.server.BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+
+    def do_PUT(self):
+        self.rfile.read(int(self.headers["Content-Length"] or 0))
+        self.send_response(200)
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    def log_message(self, *_):
+        pass
+
+
+if __name__ == "__main__":
+    unittest.main(verbosity=2)
