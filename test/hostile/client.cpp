@@ -48,6 +48,16 @@ void Client::note(const std::string& key, const engine::CallResult& result) {
 
 std::vector<engine::CallResult> Client::call(const std::vector<Order>& orders,
                                              std::size_t in_flight) {
+  return call(orders, in_flight, [] {});
+}
+
+engine::CallResult Client::call(const Order& order, const std::function<void()>& meanwhile) {
+  return call(std::vector{order}, 1, meanwhile).front();
+}
+
+std::vector<engine::CallResult> Client::call(const std::vector<Order>& orders,
+                                             std::size_t in_flight,
+                                             const std::function<void()>& meanwhile) {
   std::vector<std::optional<engine::CallResult>> got(orders.size());
   std::size_t next = 0;
   std::size_t ended = 0;
@@ -65,6 +75,7 @@ std::vector<engine::CallResult> Client::call(const std::vector<Order>& orders,
   };
   reactor_.post([&] {
     for (std::size_t i = 0; i < in_flight; ++i) begin();
+    meanwhile();
   });
   run();
   std::vector<engine::CallResult> results;

@@ -51,6 +51,8 @@ class Client {
   /// `in_flight` at a time, the results in the order of the orders.
   std::vector<engine::CallResult> call(const std::vector<Order>& orders, std::size_t in_flight = 1);
   engine::CallResult call(const Order& order) { return call(std::vector{order}).front(); }
+  /// Runs `meanwhile` once the connection has been asked for, and sees nothing before it is over.
+  engine::CallResult call(const Order& order, const std::function<void()>& meanwhile);
   /// Answers that named another call than the one they were given to, so far.
   std::size_t crossed() const { return crossed_; }
   std::uint64_t unrequested() const { return participants_->counters().unrequested; }
@@ -60,6 +62,8 @@ class Client {
   Notes notes;
 
  private:
+  std::vector<engine::CallResult> call(const std::vector<Order>& orders, std::size_t in_flight,
+                                       const std::function<void()>& meanwhile);
   void run();
   engine::Call prepared(const Order& order);
   void note(const std::string& key, const engine::CallResult& result);

@@ -119,8 +119,19 @@ void Peer::close() {
   closed_ = true;
 }
 
-bool Peer::handshake() {
+bool Peer::put_before_finished(std::string_view bytes) {
+  std::array<char, 1> none{};
+  std::size_t count = 0;
+  // Reads the client's hello, which has no early data, since no ticket of ours allows any.
+  return SSL_read_early_data(session_, none.data(), none.size(), &count) ==
+             SSL_READ_EARLY_DATA_FINISH &&
+         SSL_write_early_data(session_, bytes.data(), bytes.size(), &count) == 1;
+}
+
+bool Peer::handshake(std::string_view greeting) {
+  bool has_greeted = greeting.empty();
   while (!closed_) {
+    if (!has_greeted) has_greeted = put_before_finished(greeting);
     const int done = SSL_do_handshake(session_);
     char* bytes = nullptr;
     BIO* out = SSL_get_wbio(session_);
@@ -251,9 +262,11 @@ void Participant::serve(int socket) {
   if (session) {
     SSL_set_bio(session.get(), BIO_new(BIO_s_mem()), BIO_new(BIO_s_mem()));
     SSL_set_accept_state(session.get());
-    open = peer.handshake();
+    open = peer.handshake(greeting_);
+  } else if (!greeting_.empty()) {
+    peer.send(greeting_);
   }
-  if (open && !greeting_.empty()) peer.send(greeting_);
+  if (!greeting_.empty()) ++greetings_;
   Request request;
   while (open && !peer.closed_ && peer.read(request)) behave_(peer, request);
   const std::lock_guard lock(mutex_);

@@ -57,7 +57,9 @@ class Peer {
 
  private:
   friend class Participant;
-  bool handshake();
+  /// @param greeting  goes out in the flight that ends with the server's Finished: RFC 8446, 4.2.10
+  bool handshake(std::string_view greeting);
+  bool put_before_finished(std::string_view bytes);
   /// @return false at the end of the connection
   bool receive();
   bool read(Request& request);
@@ -85,6 +87,8 @@ class Participant {
   /// PEM: the authority that its TLS connections are verified with.
   const std::string& certificate() const { return certificate_; }
   std::size_t connections() const { return connections_.load(); }
+  /// The greetings that are in the other side's kernel, or are lost.
+  std::size_t greetings() const { return greetings_.load(); }
 
  private:
   void accept();
@@ -99,6 +103,7 @@ class Participant {
   int listener_ = -1;
   std::uint16_t port_ = 0;
   std::atomic<std::size_t> connections_{0};
+  std::atomic<std::size_t> greetings_{0};
   std::thread accepting_;
   std::mutex mutex_;                    ///< of what follows
   std::map<int, std::thread> serving_;  ///< by socket
