@@ -8,7 +8,6 @@
 #include <backstitch/system/failpoint.hpp>
 
 #include "condition.hpp"
-#include "failure.hpp"
 
 // Lost answers
 //
@@ -226,7 +225,8 @@ bool Lane::write_parts(Round round) {
     if (written == Written::answered) continue;
     ++failures;
     if (is_vain || part.size() == 1) {
-      fail(part);
+      // What has not been tried is at no fault.
+      fail(part, is_vain ? FailureKind::environment : failing_.kind);
       continue;
     }
     const auto middle = part.begin() + static_cast<std::ptrdiff_t>(part.size() / 2);
@@ -235,13 +235,14 @@ bool Lane::write_parts(Round round) {
     parts.push_back(std::move(first));
     parts.push_back(std::move(second));
   }
-  if (failures > 0 && !is_any_answered) health_.set_down(failing_);
+  if (failures > 0 && !is_any_answered) health_.set_down(sentence_of(failing_));
   return true;
 }
 
-void Lane::fail(Round& round) {
+void Lane::fail(Round& round, FailureKind kind) {
   for (Pending& pending : round) {
     pending.result->outcome = AppendOutcome::failed;
+    pending.result->by_content = kind == FailureKind::content;
     pending.result->unwritten = std::make_shared<Append>(std::move(*pending.item));
   }
 }
@@ -275,7 +276,7 @@ Lane::Written Lane::write_round(Round& round) {
           break;
         case FailureKind::content:
         case FailureKind::environment:
-          failing_ = sentence_of(failure);
+          failing_ = failure;
           return Written::failed;
         case FailureKind::retry:
           is_fence_old = failure.sqlstate == serialization_failure;
@@ -286,8 +287,11 @@ Lane::Written Lane::write_round(Round& round) {
                        });
           if (is_blocked) break;
           if (!single && tries >= tries_together_max) return write_each(round);
-          if (single && tries >= tries_alone_max && failure.sqlstate == "23505")
+          if (single && tries >= tries_alone_max && failure.sqlstate == "23505") {
+            failing_ = failure;
+            failing_.kind = FailureKind::content;
             return Written::failed;
+          }
           if (tries > 1 && !back_off()) return Written::stopped;
           break;
       }
@@ -304,7 +308,7 @@ Lane::Written Lane::write_each(const Round& round) {
       case Written::answered:
         break;
       case Written::failed:
-        fail(alone);
+        fail(alone, failing_.kind);
         break;
       case Written::stopped:
         return Written::stopped;

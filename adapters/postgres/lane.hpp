@@ -14,6 +14,7 @@
 #include <backstitch/engine/ports/store.hpp>
 
 #include "append_statement.hpp"
+#include "failure.hpp"
 #include "failure_log.hpp"
 #include "health.hpp"
 #include "lane_gate.hpp"
@@ -68,7 +69,7 @@ class Lane {
   bool write_parts(Round round);
   Written write_round(Round& round);
   Written write_each(const Round& round);
-  static void fail(Round& round);
+  static void fail(Round& round, FailureKind kind);
   void answer_blocked(Round& round);
   /// @return false if the fence has changed: nothing was written
   bool send(const Round& round);
@@ -91,7 +92,7 @@ class Lane {
   std::unique_ptr<Session> session_;
   AppendStatement statement_;
   std::chrono::milliseconds backoff_{0};
-  std::string failing_;  ///< what the database failed at last, in our own words
+  Failure failing_;  ///< what the database failed at last
 
   mutable std::mutex mutex_;
   std::condition_variable wake_;

@@ -16,6 +16,10 @@ constexpr Duration back_off_min{50};
 constexpr Duration back_off_max{1'000};
 /// How often an append has to fail alone before it is answered although nothing is known of it.
 constexpr std::uint32_t tries_alone_min = 3;
+/// Of what the store has lacked something for while it wrote others: the first wait, doubled each
+/// time, and how often. Eight seconds in all, in which a disk may have space again.
+constexpr Duration apart_wait{250};
+constexpr std::uint32_t tries_apart_max = 5;
 /// From one saga that is tried by another append to the next.
 constexpr Duration sacrifice_wait_min{5'000};
 constexpr Duration sacrifice_wait_max{300'000};
@@ -39,13 +43,17 @@ void Journal::append(Append append, AppendDone done, Tries tries) {
   shared.waiting.insert(first ? shared.waiting.begin() : shared.waiting.end(),
                         Waiting{std::move(done), tries});
   shared.count_unanswered();
-  if (shared.in_flight > 0 || shared.posted || shared.backing_off) return;
-  // Not at once: what the reactor has already been told in this round joins the batch.
-  shared.posted = true;
-  shared.executor.post([keep = shared_] {
-    keep->posted = false;
-    if (!keep->closed && keep->in_flight == 0 && !keep->backing_off && !keep->queue.empty())
-      send(keep);
+  send_soon(shared_);
+}
+
+/// Not at once: what the reactor has already been told in this round joins the batch.
+void Journal::send_soon(const SharedPtr& shared) {
+  if (shared->in_flight > 0 || shared->posted || shared->backing_off) return;
+  shared->posted = true;
+  shared->executor.post([shared] {
+    shared->posted = false;
+    if (!shared->closed && shared->in_flight == 0 && !shared->backing_off && !shared->queue.empty())
+      send(shared);
   });
 }
 
@@ -72,7 +80,7 @@ void Journal::answered(const SharedPtr& shared, const Answered& waiting,
   ++shared->commits;
   for (const auto& result : results)
     shared->appends += result.outcome == AppendOutcome::written ? 1 : 0;
-  judge(*shared, *waiting, results);
+  judge(shared, *waiting, results);
   shared->count_unanswered();
   // The next batch goes on its way before this one's effects take the time of the reactor.
   send_next(shared);
@@ -92,7 +100,7 @@ void Journal::send_next(const SharedPtr& shared) {
 }
 
 /// Takes out of `results` what is tried again: those whose `done` is empty then.
-void Journal::judge(Shared& shared, std::vector<Waiting>& waiting,
+void Journal::judge(const SharedPtr& shared, std::vector<Waiting>& waiting,
                     std::vector<AppendResult>& results) {
   bool has_written = false;
   bool has_proof = false;
@@ -104,34 +112,59 @@ void Journal::judge(Shared& shared, std::vector<Waiting>& waiting,
     failed += results[i].outcome == AppendOutcome::failed ? 1 : 0;
   }
   const std::uint64_t proofs_before =
-      std::exchange(shared.proofs, shared.proofs + (has_proof ? 1 : 0));
-  if (has_written) shared.sacrifice_wait = Duration{0};
+      std::exchange(shared->proofs, shared->proofs + (has_proof ? 1 : 0));
+  if (has_written) shared->sacrifice_wait = Duration{0};
   if (has_written || failed == 0)
-    shared.back_off = Duration{0};
+    shared->back_off = Duration{0};
   else
-    shared.back_off = std::clamp(shared.back_off * 2, back_off_min, back_off_max);
+    shared->back_off = std::clamp(shared->back_off * 2, back_off_min, back_off_max);
   if (failed == 0) return;
   for (std::size_t i = 0; i < results.size(); ++i) {
     if (results[i].outcome != AppendOutcome::failed) continue;
-    if (!is_kept(waiting[i], results[i], proofs_before, results.size() == 1)) continue;
-    if (!waiting[i].failed_at) waiting[i].failed_at = shared.proofs;
-    shared.queue.push_back(std::move(*results[i].unwritten));
-    shared.waiting.push_back(std::exchange(waiting[i], {}));
+    const Next next = after_failure(waiting[i], results[i], proofs_before, results.size() == 1);
+    if (next == Next::answer) continue;
+    if (!waiting[i].failed_at) waiting[i].failed_at = shared->proofs;
+    Append append = std::move(*results[i].unwritten);
+    Waiting again = std::exchange(waiting[i], {});
+    if (next == Next::try_apart) {
+      try_apart(shared, std::move(append), std::move(again));
+      continue;
+    }
+    shared->queue.push_back(std::move(append));
+    shared->waiting.push_back(std::move(again));
   }
 }
 
-/// Whether an append that failed is to be tried again. If not, `result` says what it is.
-/// It is at fault if it has failed before something was written, and after that.
-bool Journal::is_kept(Waiting& waiting, AppendResult& result, std::uint64_t proofs, bool alone) {
-  if (waiting.tries == Tries::once) return false;
-  if (waiting.failed_at && *waiting.failed_at < proofs) {
-    result.outcome = AppendOutcome::refused;
-    return false;
-  }
-  if (alone) ++waiting.failed_alone;
+/// What becomes of an append that failed. If it is answered, `result` says what it is. An append is
+/// what is at fault if it has failed before something was written, and after that.
+Journal::Next Journal::after_failure(Waiting& waiting, AppendResult& result, std::uint64_t proofs,
+                                     bool alone) {
+  if (waiting.tries == Tries::once) return Next::answer;
   // Its caller waits, and can send it again. One from the inbox waits there as well as here.
   const bool has_caller = result.unwritten->start && !result.unwritten->inbox;
-  return !has_caller || waiting.failed_alone < tries_alone_min;
+  waiting.by_content = result.by_content;
+  if (waiting.failed_at && *waiting.failed_at < proofs) {
+    if (result.by_content) {
+      result.outcome = AppendOutcome::refused;
+      return Next::answer;
+    }
+    return has_caller || ++waiting.tries_apart > tries_apart_max ? Next::answer : Next::try_apart;
+  }
+  if (alone) ++waiting.failed_alone;
+  return has_caller && waiting.failed_alone >= tries_alone_min ? Next::answer : Next::try_again;
+}
+
+void Journal::try_apart(const SharedPtr& shared, Append append, Waiting waiting) {
+  const std::uint64_t number = ++shared->put_apart;
+  const Duration wait = apart_wait * (1 << (waiting.tries_apart - 1));
+  shared->apart.emplace(number, std::pair(std::move(append), std::move(waiting)));
+  shared->executor.call_after(wait, [shared, number] {
+    auto one = shared->apart.extract(number);
+    if (one.empty() || shared->closed) return;
+    shared->queue.push_back(std::move(one.mapped().first));
+    shared->waiting.push_back(std::move(one.mapped().second));
+    send_soon(shared);
+  });
 }
 
 void Journal::sacrifice(const SharedPtr& shared) {
@@ -143,14 +176,16 @@ void Journal::sacrifice(const SharedPtr& shared) {
   if (!has_all_failed) return;
   for (std::size_t i = 0; i < waiting.size(); ++i) {
     const Append& append = shared->queue[i];
-    if (waiting[i].failed_alone < tries_alone_min || append.start || append.inbox) continue;
+    if (waiting[i].failed_alone < tries_alone_min || !waiting[i].by_content || append.start ||
+        append.inbox)
+      continue;
     shared->sacrifice_wait =
         std::clamp(shared->sacrifice_wait * 2, sacrifice_wait_min, sacrifice_wait_max);
     shared->sacrifice_at = now + shared->sacrifice_wait;
     const AppendDone done = waiting[i].done;
     shared->queue.erase(shared->queue.begin() + static_cast<std::ptrdiff_t>(i));
     shared->waiting.erase(shared->waiting.begin() + static_cast<std::ptrdiff_t>(i));
-    return done({.outcome = AppendOutcome::failed});
+    return done({.outcome = AppendOutcome::failed, .by_content = true});
   }
 }
 

@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <utility>
@@ -24,11 +25,14 @@ inline constexpr Duration turn_max{20};
 /// Used on the reactor's thread only.
 ///
 /// An append at which the store fails is repeated until it is known what is at fault. If the store
-/// has written another one since, it is the append: `refused`. If it writes nothing, it is the
-/// store: the appends wait here and are tried one at a time, with a back-off. If everything that
-/// waits has failed alone, nothing can tell: now and then a transition of a saga is answered
-/// `failed`, so that the saga may try a small append instead, which proves nothing of others. A
-/// start that somebody waits for is `failed` after a few tries.
+/// writes nothing, it is the store: the appends wait here and are tried one at a time, with a
+/// back-off. If it has written another one since, it depends on what the store says. If it fails at
+/// the content, it is the append: `refused`. If it lacks something, such as space, others may have
+/// had room where this one had none: it is tried apart from them for some seconds, and then
+/// `failed`, never `refused`. If everything that waits has failed alone by its content, nothing can
+/// tell: now and then a transition of a saga is answered `failed`, so that the saga may try a small
+/// append instead, which proves nothing of others. A start that somebody waits for is `failed`
+/// after a few tries.
 class Journal {
  public:
   using AppendDone = std::function<void(const AppendResult&)>;
@@ -49,11 +53,12 @@ class Journal {
   /// Lets go of what has not been sent, callbacks included.
   void abandon() {
     shared_->queue.clear();
+    const auto apart = std::exchange(shared_->apart, {});
     shared_->count_unanswered();
     std::exchange(shared_->waiting, {});
   }
 
-  std::size_t waiting() const { return shared_->queue.size(); }
+  std::size_t waiting() const { return shared_->queue.size() + shared_->apart.size(); }
   std::uint64_t appends() const { return shared_->appends; }
   std::uint64_t commits() const { return shared_->commits; }
   /// Appends of which it is not known yet whether they are durable. Any thread.
@@ -65,6 +70,8 @@ class Journal {
     AppendDone done;
     Tries tries = Tries::until_judged;
     std::uint32_t failed_alone = 0;
+    std::uint32_t tries_apart = 0;
+    bool by_content = false;  ///< it failed so the last time
     /// Set once the store has failed at it: Shared::proofs at that time.
     std::optional<std::uint64_t> failed_at{};
   };
@@ -75,7 +82,7 @@ class Journal {
     Shared(Store& to, Executor& on, std::size_t in, std::size_t max)
         : store(to), executor(on), lane(in), batch_max(max) {}
     void count_unanswered() {
-      unanswered.store(queue.size() + in_flight, std::memory_order_relaxed);
+      unanswered.store(queue.size() + apart.size() + in_flight, std::memory_order_relaxed);
     }
 
     Store& store;
@@ -84,7 +91,10 @@ class Journal {
     const std::size_t batch_max;
     std::vector<Append> queue{};
     std::vector<Waiting> waiting{};  ///< for those of the queue, in its order
-    std::size_t in_flight = 0;       ///< appends of the batch that the store has
+    /// What is tried again after a while of its own, by numbers that are given here.
+    std::map<std::uint64_t, std::pair<Append, Waiting>> apart{};
+    std::uint64_t put_apart = 0;
+    std::size_t in_flight = 0;  ///< appends of the batch that the store has
     std::atomic<std::size_t> unanswered{0};
     bool closed = false;
     bool posted = false;
@@ -97,13 +107,17 @@ class Journal {
     SteadyTime sacrifice_at{};
   };
   using SharedPtr = std::shared_ptr<Shared>;
+  static void send_soon(const SharedPtr& shared);
   static void send(const SharedPtr& shared);
   static void send_next(const SharedPtr& shared);
   static void answered(const SharedPtr& shared, const Answered& waiting,
                        std::vector<AppendResult> results);
-  static void judge(Shared& shared, std::vector<Waiting>& waiting,
+  enum class Next { answer, try_again, try_apart };
+  static void judge(const SharedPtr& shared, std::vector<Waiting>& waiting,
                     std::vector<AppendResult>& results);
-  static bool is_kept(Waiting& waiting, AppendResult& result, std::uint64_t proofs, bool alone);
+  static Next after_failure(Waiting& waiting, AppendResult& result, std::uint64_t proofs,
+                            bool alone);
+  static void try_apart(const SharedPtr& shared, Append append, Waiting waiting);
   static void sacrifice(const SharedPtr& shared);
   static void answer(const SharedPtr& shared, const Answered& waiting,
                      const std::vector<AppendResult>& results, std::size_t from);

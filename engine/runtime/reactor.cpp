@@ -13,14 +13,14 @@ namespace {
 /// Timers farther away are left to the sweep, which is cheaper than a timer a saga.
 constexpr Duration precise_timer_max{2'500};
 /// After a log could not be read.
-constexpr Duration content_refused_again{5'000};
+constexpr Duration log_read_again{5'000};
 
-bool is_failure(AppendOutcome outcome) {
-  return outcome == AppendOutcome::refused || outcome == AppendOutcome::failed;
+bool is_failure(const AppendResult& result) {
+  return result.outcome == AppendOutcome::refused || result.outcome == AppendOutcome::failed;
 }
 
-Error error_of(AppendOutcome failure) {
-  if (failure == AppendOutcome::failed) return store_failed();
+Error error_of(const AppendResult& failure) {
+  if (failure.outcome == AppendOutcome::failed) return store_failed();
   return {ErrorCode::invalid, "content-refused",
           "The database cannot store this; nothing was changed."};
 }
@@ -143,8 +143,7 @@ void Reactor::decided(const Actor& actor, Transition transition, SagaActor::Pend
       [self = shared_from_this(), actor, effects = std::move(transition.effects),
        settled = answered_with(answer, std::move(cause.settled)), refusal = std::move(refusal),
        sleeping](const AppendResult& result) {
-        if (is_failure(result.outcome))
-          return self->content_refused(actor, settled, refusal, result.outcome);
+        if (is_failure(result)) return self->append_failed(actor, settled, refusal, result);
         self->written(actor, result, effects, settled, sleeping);
       },
       tries);
@@ -152,39 +151,49 @@ void Reactor::decided(const Actor& actor, Transition transition, SagaActor::Pend
 
 /// What was decided never was: the saga is as its log has it. It stays `appending` until that is
 /// read, so nothing else is decided meanwhile.
-void Reactor::content_refused(const Actor& actor, const Settled& settled,
-                              const SagaActor::Refusal& refusal, AppendOutcome outcome) {
-  node_.ports.observer->note(Level::error, "content-refused",
+void Reactor::append_failed(const Actor& actor, const Settled& settled,
+                            const SagaActor::Refusal& refusal, const AppendResult& failure) {
+  const bool by_content = failure.outcome == AppendOutcome::refused || failure.by_content;
+  node_.ports.observer->note(Level::error, by_content ? "content-refused" : "append-failed",
                              {{"saga", actor->id.text()}, {"step", refusal.suspends.path}});
   read_logs({actor->id}, [self = shared_from_this(), actor, settled, refusal,
-                          outcome](Result<std::vector<StoredSaga>> stored) {
-    self->executor_.post([self, actor, settled, refusal, outcome, stored = std::move(stored)] {
+                          failure](Result<std::vector<StoredSaga>> stored) {
+    self->executor_.post([self, actor, settled, refusal, failure, stored = std::move(stored)] {
       if (!stored && !actor->dropped) {
-        self->executor_.call_after(content_refused_again, [self, actor, settled, refusal, outcome] {
-          self->content_refused(actor, settled, refusal, outcome);
+        self->executor_.call_after(log_read_again, [self, actor, settled, refusal, failure] {
+          self->append_failed(actor, settled, refusal, failure);
         });
         return;
       }
-      actor->appending = false;
-      if (settled && (refusal.is_command || actor->dropped)) settled(error_of(outcome));
-      if (actor->dropped || stored->empty()) return self->lost(actor, "refused by the store");
-      self->go_back_to_log(actor, stored->front());
-      if (actor->dropped) return;
-      if (!refusal.is_command && !refusal.again)
-        actor->pending.push_front({refusal.suspends, {}, {}, {}});
-      // Whether it is the saga or the database, not even its suspension can be written.
-      if (refusal.again) return self->set_aside(actor);
-      self->decide_next(actor);
-      self->settle(actor);
+      self->back_after_failure(actor, settled, refusal, failure, stored);
     });
   });
+}
+
+void Reactor::back_after_failure(const Actor& actor, const Settled& settled,
+                                 const SagaActor::Refusal& refusal, const AppendResult& failure,
+                                 const Result<std::vector<StoredSaga>>& stored) {
+  const bool by_content = failure.outcome == AppendOutcome::refused || failure.by_content;
+  actor->appending = false;
+  if (settled && (refusal.is_command || actor->dropped || !by_content)) settled(error_of(failure));
+  if (actor->dropped || stored->empty()) return lost(actor, "refused by the store");
+  go_back_to_log(actor, stored->front());
+  if (actor->dropped) return;
+  // Whether it is the saga or the database, not even its suspension can be written. Or nothing is
+  // wrong with the saga, which goes on from its log once the database has what it lacks.
+  if (refusal.again || (!by_content && !refusal.is_command)) return set_aside(actor);
+  if (!refusal.is_command) actor->pending.push_front({refusal.suspends, {}, {}, {}});
+  decide_next(actor);
+  settle(actor);
 }
 
 void Reactor::go_back_to_log(const Actor& actor, const StoredSaga& stored) {
   actor->notices.clear();
   auto folded = folded_log(registry_, stored);
-  if (!folded || folded->state.sequence >= actor->state.sequence)
-    return lost(actor, "refused by the store");
+  if (!folded || folded->state.sequence >= actor->state.sequence) {
+    lost(actor, "refused by the store");
+    return look_again(actor->id);
+  }
   begin_from(*actor, std::move(folded->state));
 }
 
@@ -218,7 +227,10 @@ void Reactor::go_on_from(const Actor& actor, const AppendResult& result,
     const char* why = result.outcome == AppendOutcome::fenced     ? "fenced"
                       : result.outcome == AppendOutcome::conflict ? "conflict"
                                                                   : "store closed";
-    return lost(actor, why);
+    lost(actor, why);
+    // Somebody else wrote, though the shard is ours: read again and go on from there.
+    if (result.outcome == AppendOutcome::conflict) look_again(actor->id);
+    return;
   }
   node_.set_aside.remove(actor->id);
   for (const auto& notice : std::exchange(actor->notices, {}))
@@ -265,7 +277,7 @@ void Reactor::put_to_sleep(const Actor& actor) {
   actor->appending = true;
   journal_.append(std::move(append),
                   [self = shared_from_this(), actor](const AppendResult& result) {
-                    if (is_failure(result.outcome)) return self->set_aside(actor);
+                    if (is_failure(result)) return self->set_aside(actor);
                     self->written(actor, result, {}, {}, true);
                   });
 }
@@ -342,10 +354,7 @@ void Reactor::drop(const Actor& actor) {
 void Reactor::lost(const Actor& actor, const char* why) {
   node_.ports.observer->note(Level::warning, "append-not-written",
                              {{"saga", actor->id.text()}, {"why", why}});
-  const bool conflict = std::string_view(why) == "conflict";
   drop(actor);
-  // Somebody else wrote, though the shard is ours: read again and go on from there.
-  if (conflict) look_again(actor->id);
 }
 
 }  // namespace backstitch::engine

@@ -204,8 +204,11 @@ class Reactor : public std::enable_shared_from_this<Reactor> {
                const Settled& settled, bool sleeping);
   void go_on_from(const Actor& actor, const AppendResult& result,
                   const std::vector<Effect>& effects, const Settled& settled, bool sleeping);
-  void content_refused(const Actor& actor, const Settled& settled,
-                       const SagaActor::Refusal& refusal, AppendOutcome outcome);
+  void append_failed(const Actor& actor, const Settled& settled, const SagaActor::Refusal& refusal,
+                     const AppendResult& failure);
+  void back_after_failure(const Actor& actor, const Settled& settled,
+                          const SagaActor::Refusal& refusal, const AppendResult& failure,
+                          const Result<std::vector<StoredSaga>>& stored);
   void set_aside(const Actor& actor);
   void go_back_to_log(const Actor& actor, const StoredSaga& stored);
   bool falls_asleep(const Actor& actor);

@@ -61,7 +61,7 @@ class BrokenDatabase(unittest.TestCase):
         self.refuse("XX001", f"new.saga_id = '{torn}'")
         for saga in others:
             self.assertEqual(self.world.server.ended(saga, 40)["status"], "COMPLETED")
-        harness.wait_until(lambda: self.readiness() == (200, {"status": "ready", "sagasSetAside": [torn]}), 20,
+        harness.wait_until(lambda: self.readiness() == (200, {"status": "ready", "sagasSetAside": [torn]}), 40,
                            "the saga to be set aside")
         metrics = self.world.server.api("GET", "/metrics")[1]
         self.assertIn("backstitch_sagas_set_aside 1", metrics if isinstance(metrics, str) else str(metrics))

@@ -50,6 +50,29 @@ Duration Database::away_for() const {
 }
 
 void Database::append(const Caller& caller, std::vector<engine::Append> batch, AppendDone done) {
+  std::vector<engine::AppendResult> results(batch.size());
+  std::vector<engine::Append> written;
+  for (std::size_t i = 0; i < batch.size(); ++i) {
+    if (!scene_.strikes(scene_.plan.database.lacks)) {
+      written.push_back(std::move(batch[i]));
+      continue;
+    }
+    scene_.coverage.reached(Rare::append_lacked);
+    results[i].outcome = engine::AppendOutcome::failed;
+    results[i].unwritten = std::make_shared<engine::Append>(std::move(batch[i]));
+  }
+  write(caller, std::move(written),
+        [results = std::move(results),
+         done = std::move(done)](std::vector<engine::AppendResult> others) mutable {
+          auto next = others.begin();
+          for (auto& result : results) {
+            if (result.outcome != engine::AppendOutcome::failed) result = std::move(*next++);
+          }
+          done(std::move(results));
+        });
+}
+
+void Database::write(const Caller& caller, std::vector<engine::Append> batch, AppendDone done) {
   const auto items = std::make_shared<const std::vector<engine::Append>>(batch);
   store_.append(
       0, std::move(batch),

@@ -65,6 +65,7 @@ class Database {
   const std::map<SagaId, StatusFold>& sagas() const { return sagas_; }
 
  private:
+  void write(const Caller& caller, std::vector<engine::Append> batch, AppendDone done);
   void look_at(const Caller& caller, const engine::Append& item);
 
   Scene& scene_;

@@ -59,8 +59,8 @@ FaultPlan FaultPlan::drawn(Dice& dice) {
   plan.spares = dice.chance(50);
   plan.lease = Duration{dice.pick({2'000, 5'000, 10'000})};
   plan.sagas = dice.between(1, 6);
-  plan.database = {draw.rate(60), draw.rate(8), draw.rate(60), draw.rate(40),
-                   dice.pick<std::size_t>({0, 50, 100})};
+  plan.database = {draw.rate(60), draw.rate(8),   draw.rate(60),
+                   draw.rate(40), draw.rate(300), dice.pick<std::size_t>({0, 50, 100})};
   plan.events = {draw.every(5'000, 30'000), draw.every(5'000, 30'000), draw.every(10'000, 40'000),
                  draw.every(8'000, 40'000), draw.every(8'000, 60'000), draw.every(5'000, 40'000)};
   plan.network = {draw.rate(80), draw.rate(80), draw.rate(80), draw.rate(60),
@@ -76,7 +76,8 @@ FaultPlan FaultPlan::drawn(Dice& dice) {
 }
 
 bool FaultPlan::is_timely() const {
-  const bool slow = database.slow + database.stuck + database.error + database.answer_error > 0;
+  const bool slow =
+      database.slow + database.stuck + database.error + database.answer_error + database.lacks > 0;
   const Duration disturbed =
       events.kill + events.pause + events.stop + events.outage + events.clock_jump;
   return !slow && disturbed.count() == 0;
@@ -89,8 +90,8 @@ std::string FaultPlan::text() const {
          to_text(lease) + ", " + std::to_string(sagas) + " sagas" + (cuts ? ", cut;" : ";");
   out += " database:" + shown("slow", database.slow) + shown("stuck", database.stuck) +
          shown("error", database.error) + shown("answer-error", database.answer_error) +
-         shown("lost-at-kill", database.lost_at_kill) + shown("outage", events.outage) +
-         shown("clock", events.clock_jump);
+         shown("lacks", database.lacks) + shown("lost-at-kill", database.lost_at_kill) +
+         shown("outage", events.outage) + shown("clock", events.clock_jump);
   out += "; nodes:" + shown("kill", events.kill) + shown("pause", events.pause) +
          shown("stop", events.stop);
   out += "; network:" + shown("refused", network.refused) +

@@ -26,6 +26,7 @@ struct FaultPlan {
     std::size_t stuck = 0;         ///< takes longer than a lease
     std::size_t error = 0;         ///< load, due, renew, …: an error, before the work
     std::size_t answer_error = 0;  ///< an error, after the work
+    std::size_t lacks = 0;         ///< appends, others being written: as where a disk is full
     std::size_t lost_at_kill = 0;  ///< batches on their way when their node dies: percent lost
   } database;
   /// Mean time between two; zero: never.

@@ -7,6 +7,7 @@ constexpr std::array<std::string_view, Coverage::size> names{
     "an append was written and its answer came late",
     "an append was stuck for longer than a lease",
     "an append was fenced",
+    "the database lacked something for an append",
     "an append was fenced after a pause",
     "an append met a sequence that it did not expect",
     "a batch of a dead node was written",

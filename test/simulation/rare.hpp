@@ -12,6 +12,7 @@ enum class Rare : std::uint8_t {
   append_answer_late,
   append_stuck,
   append_fenced,
+  append_lacked,
   fenced_after_pause,
   conflict,
   batch_of_the_dead_written,

@@ -10,7 +10,7 @@ SAGAS = """select id, definition, status, last_sequence, shard, parent, business
 LOG = "select saga_id, sequence, type, path, data from backstitch.saga_log order by saga_id, sequence"
 KEYS = "select scope, key, saga_id from backstitch.saga_key"
 INBOX = "select id, saga_id, kind from backstitch.inbox"
-AUDIT = "select saga_id, action, detail from backstitch.audit"
+AUDIT = "select saga_id, action, reason, detail from backstitch.audit"
 # One order for both: the time of the commit, then of the change.
 OWNED = """select pg_xact_commit_timestamp(xmin) as at, id, shard, epoch, node, owner, extract(epoch from at) as clock
              from chaos.owned order by 1, 2"""

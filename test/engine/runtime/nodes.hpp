@@ -61,6 +61,7 @@ class SlowStore : public engine::Store {
   std::function<bool(const engine::Append&)> refuses;
   /// At which the store is made to fail, for whatever reason.
   std::function<bool(const engine::Append&)> fails;
+  bool fails_by_content = false;
   std::size_t failed = 0;
   /// Of which keys the store is made to say that an open transaction holds them.
   std::function<bool(const engine::Append&)> blocks;
@@ -88,6 +89,7 @@ class SlowStore : public engine::Store {
       refused += made_up.back() && made_up.back()->outcome == AppendOutcome::refused ? 1 : 0;
       if (!made_up.back() && fails && fails(item)) {
         make_up(AppendOutcome::failed);
+        made_up.back()->by_content = fails_by_content;
         made_up.back()->unwritten = std::make_shared<engine::Append>(std::move(item));
         ++failed;
       } else if (!made_up.back()) {

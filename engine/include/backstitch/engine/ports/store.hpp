@@ -108,7 +108,8 @@ enum class AppendOutcome {
              ///< written
   fenced,    ///< the shard is not ours at that epoch; nothing written
   failed,    ///< the store failed at it, and at nothing else or at everything: it is not known
-             ///< whether the item is at fault. Nothing written; `unwritten` is the item
+             ///< whether the item is at fault. Nothing written; `unwritten` is the item, and
+             ///< `by_content` what the store says
   refused,   ///< the store cannot hold this content, however often it is tried; nothing written
   abandoned  ///< the store was closed before the outcome was known: written or not
 };
@@ -120,6 +121,9 @@ struct AppendResult {
   bool removed = false;          ///< `existing` has ended, and retention has removed it
   std::int64_t generation = 0;   ///< of the business key; only `regenerated`
   std::shared_ptr<Append> unwritten{};
+  /// The store failed at the values, as at a text that a column does not take. If not, it lacked
+  /// something that others may have found: space on a disk, memory, a privilege.
+  bool by_content = false;
 };
 
 struct StoredSaga {
