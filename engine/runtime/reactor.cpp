@@ -19,6 +19,15 @@ bool is_failure(const AppendResult& result) {
   return result.outcome == AppendOutcome::refused || result.outcome == AppendOutcome::failed;
 }
 
+bool is_by_content(const AppendResult& failure) {
+  return failure.outcome == AppendOutcome::refused || failure.by_content;
+}
+
+const char* event_of(const AppendResult& failure) {
+  if (is_by_content(failure)) return "content-refused";
+  return "append-failed";
+}
+
 Error error_of(const AppendResult& failure) {
   if (failure.outcome == AppendOutcome::failed) return store_failed();
   return {ErrorCode::invalid, "content-refused",
@@ -153,8 +162,7 @@ void Reactor::decided(const Actor& actor, Transition transition, SagaActor::Pend
 /// read, so nothing else is decided meanwhile.
 void Reactor::append_failed(const Actor& actor, const Settled& settled,
                             const SagaActor::Refusal& refusal, const AppendResult& failure) {
-  const bool by_content = failure.outcome == AppendOutcome::refused || failure.by_content;
-  node_.ports.observer->note(Level::error, by_content ? "content-refused" : "append-failed",
+  node_.ports.observer->note(Level::error, event_of(failure),
                              {{"saga", actor->id.text()}, {"step", refusal.suspends.path}});
   read_logs({actor->id}, [self = shared_from_this(), actor, settled, refusal,
                           failure](Result<std::vector<StoredSaga>> stored) {
@@ -173,7 +181,7 @@ void Reactor::append_failed(const Actor& actor, const Settled& settled,
 void Reactor::back_after_failure(const Actor& actor, const Settled& settled,
                                  const SagaActor::Refusal& refusal, const AppendResult& failure,
                                  const Result<std::vector<StoredSaga>>& stored) {
-  const bool by_content = failure.outcome == AppendOutcome::refused || failure.by_content;
+  const bool by_content = is_by_content(failure);
   actor->appending = false;
   if (settled && (refusal.is_command || actor->dropped || !by_content)) settled(error_of(failure));
   if (actor->dropped || stored->empty()) return lost(actor, "refused by the store");

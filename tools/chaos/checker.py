@@ -295,8 +295,8 @@ def inbox_empty(world):
 
 @check("I1", "an answered signal or cancel reached its saga")
 def commands_arrived(world):
-    too_late = {row["saga_id"] for row in world.tables.audit
-                if row["action"] == "signal-refused" and "has ended" in row["reason"]}
+    too_late = {row["saga_id"] for row in world.tables.audit if row["action"] == "signal-refused" and
+                any(why in row["reason"] for why in ("has ended", "is being undone", "is over"))}
     for said in world.said:
         log = world.tables.log.get(said.saga, [])
         if said.kind == "cancel":
@@ -308,7 +308,7 @@ def commands_arrived(world):
             continue
         count = sum(row["type"] == "SignalReceived" and (row["data"].get("payload") or {}).get("note") == said.token
                     for row in log)
-        # By SQL it may come to a saga that has ended by then; the audit says so.
+        # By SQL it may come to a saga that does not wait for it any more; the audit says so.
         lost = said.status in (200, 202) and count == 0 and not (said.way == "sql" and said.saga in too_late)
         if lost or count > 1:
             yield f"the signal {said.token} by {said.way} was answered {said.status} and came {count} times"

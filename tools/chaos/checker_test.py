@@ -112,6 +112,8 @@ BREAKS = [
     ("an answered signal or cancel reached its saga", lambda t, s, c: drop(t.log[B], 6)),
     ("an answered signal or cancel reached its saga", lambda t, s, c: t.log[B].append(dict(t.log[B][5]))),
     ("an answered signal or cancel reached its saga", lambda t, s, c: drop(t.log[B], 7)),
+    ("an answered signal or cancel reached its saga", lambda t, s, c: (setattr(c[0], "way", "sql"), drop(t.log[B], 6), t.audit.append(
+        {"saga_id": B, "action": "signal-refused", "reason": "The database cannot store this; nothing was changed."}))),
 ]
 
 
