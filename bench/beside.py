@@ -41,7 +41,7 @@ class Store:
 @contextlib.contextmanager
 def open_transaction(postgres):
     """What a forgotten report or a dump does: a snapshot from before everything that follows."""
-    reader = subprocess.Popen([postgres.binaries() + "/psql", "-qAtX", postgres.url], stdin=subprocess.PIPE,
+    reader = subprocess.Popen([postgres.program("psql"), "-qAtX", postgres.url], stdin=subprocess.PIPE,
                               stdout=subprocess.PIPE, text=True)
     reader.stdin.write("begin isolation level repeatable read; select count(*) >= 0 from backstitch.saga;\n")
     reader.stdin.flush()

@@ -29,7 +29,7 @@ def commit_ms(postgres):
     script = os.path.join(postgres.folder, "commit.sql")
     with open(script, "w", encoding="utf-8") as file:
         file.write("insert into public.commit_probe (data) values ('{\"a\": 1}');\n")
-    out = subprocess.run([postgres.binaries() + "/pgbench", "-n", "-M", "prepared", "-c", "1", "-t", str(COMMITS), "-f",
+    out = subprocess.run([postgres.program("pgbench"), "-n", "-M", "prepared", "-c", "1", "-t", str(COMMITS), "-f",
                           script, "-h", "127.0.0.1", "-p", str(postgres.port), "-U", "backstitch", "-l", "--log-prefix",
                           os.path.join(postgres.folder, "commit"), "backstitch"], capture_output=True, text=True)
     if out.returncode != 0:

@@ -37,7 +37,7 @@ def pgbench(postgres, statement, *options):
     script = os.path.join(postgres.folder, "statement.sql")
     with open(script, "w", encoding="utf-8") as file:
         file.write(statement + "\n")
-    done = subprocess.run([postgres.binaries() + "/pgbench", "-n", "-M", "prepared", "-f", script, *options, postgres.url],
+    done = subprocess.run([postgres.program("pgbench"), "-n", "-M", "prepared", "-f", script, *options, postgres.url],
                           capture_output=True, text=True, check=True)
     return float(re.search(r"tps = ([\d.]+)", done.stdout).group(1))
 

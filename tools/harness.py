@@ -167,11 +167,15 @@ class Postgres:
         return f"postgresql://{role}@/{database}?host={urllib.parse.quote(self.socket_folder, '')}&port={self.port}"
 
     @staticmethod
-    def binaries():
+    def program(name):
+        """Of PostgreSQL: from the folder in BACKSTITCH_POSTGRES_BIN if it is there, else of the newest version that Debian has installed."""
+        given = os.environ.get("BACKSTITCH_POSTGRES_BIN")
+        if given and os.path.exists(os.path.join(given, name)):
+            return os.path.join(given, name)
         found = [p for p in glob.glob("/usr/lib/postgresql/*/bin") if int(p.split("/")[-2]) >= 15]
         if not found:
             raise RuntimeError("PostgreSQL 15 or later is not installed (Debian package postgresql)")
-        return max(found, key=lambda p: int(p.split("/")[-2]))
+        return os.path.join(max(found, key=lambda p: int(p.split("/")[-2])), name)
 
     @staticmethod
     def user():
@@ -187,7 +191,7 @@ class Postgres:
     def __enter__(self):
         try:
             self.make_folders()
-            subprocess.run(self.as_user(self.binaries() + "/initdb", "-D", self.data, "-U", SUPERUSER, "--auth-local=peer",
+            subprocess.run(self.as_user(self.program("initdb"), "-D", self.data, "-U", SUPERUSER, "--auth-local=peer",
                                         "--auth-host=reject", "--encoding=UTF8", "--no-sync", "--no-instructions"),
                            check=True, stdout=subprocess.DEVNULL, cwd="/")
             _open_parts.append(self)
@@ -229,7 +233,7 @@ class Postgres:
                    "shared_buffers": "128MB", "max_connections": 60, **self.settings}
         arguments = [x for name, value in options.items() for x in ("-c", f"{name}={value}")]
         self.log = open(os.path.join(self.folder, "log"), "ab")
-        self.process = subprocess.Popen(self.as_user(self.binaries() + "/postgres", "-D", self.data, *arguments),
+        self.process = subprocess.Popen(self.as_user(self.program("postgres"), "-D", self.data, *arguments),
                                         stdout=self.log, stderr=self.log, cwd="/", start_new_session=True)
         self.ready()
 
@@ -254,7 +258,7 @@ class Postgres:
 
     def psql_command(self, database="backstitch", role="backstitch"):
         """What runs a script given as further arguments or on standard input."""
-        return [self.binaries() + "/psql", "-X", "-A", "-t", "-q", "-d", self.url_of(database, role, over_socket=True)]
+        return [self.program("psql"), "-X", "-A", "-t", "-q", "-d", self.url_of(database, role, over_socket=True)]
 
     def psql(self, database, statement, role="backstitch"):
         return subprocess.run([*self.psql_command(database, role), "-c", statement], capture_output=True, text=True)

@@ -24,7 +24,7 @@ class ChangeFeed(unittest.TestCase):
 
     def events(self):
         database = self.postgres.url_of("backstitch", harness.SUPERUSER)
-        path = self.postgres.binaries() + os.pathsep + os.environ["PATH"]
+        path = os.path.dirname(self.postgres.program("psql")) + os.pathsep + os.environ["PATH"]
         done = subprocess.run([sys.executable, FOLLOW, database, "--once"], capture_output=True, text=True,
                               env={**os.environ, "PATH": path})
         self.assertEqual(done.returncode, 0, done.stderr)

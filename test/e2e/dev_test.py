@@ -18,7 +18,7 @@ def as_nobody(*command):
 
 
 def psql(url, statement="select 1", prefix=(), **environment):
-    program = harness.Postgres.binaries() + "/psql"
+    program = harness.Postgres.program("psql")
     return subprocess.run([*prefix, program, "-XAtw", "-d", url, "-c", statement], capture_output=True, text=True,
                           env={**os.environ, **environment}, cwd="/")
 

@@ -35,7 +35,7 @@ class Roles(unittest.TestCase):
     @classmethod
     def sql(cls, role, statement):
         return harness.Postgres.checked(subprocess.run(
-            [cls.postgres.binaries() + "/psql", "-X", "-A", "-t", "-q", "-d", cls.url_of(role), "-c", statement],
+            [cls.postgres.program("psql"), "-X", "-A", "-t", "-q", "-d", cls.url_of(role), "-c", statement],
             capture_output=True, text=True))
 
     def refused(self, role, statement):
