@@ -11,12 +11,17 @@ namespace {
 
 void collect(const Node& node, std::vector<Reference>& references) {
   if (node.kind == NodeKind::name && !node.macro_variable)
-    references.push_back({node.text, {}, node.begin});
+    references.push_back({node.text, {}, node.begin, {}});
   // `steps.x` and `steps?.x` are one reference; a bare `steps` stays as it is.
-  const bool of_steps = node.kind == NodeKind::member && node.children[0].kind == NodeKind::name &&
-                        !node.children[0].macro_variable && node.children[0].text == "steps";
-  if (of_steps) {
-    references.push_back({"steps", node.text, node.begin});
+  const bool of_name = node.kind == NodeKind::member && node.children[0].kind == NodeKind::name &&
+                       !node.children[0].macro_variable;
+  if (of_name) {
+    const Node& name = node.children[0];
+    const bool of_steps = name.text == "steps";
+    if (of_steps)
+      references.push_back({"steps", node.text, node.begin, {}});
+    else
+      references.push_back({name.text, {}, name.begin, node.text});
     return;
   }
   for (const Node& child : node.children) collect(child, references);

@@ -24,7 +24,8 @@ constexpr std::array<std::string_view, 6> of_engine{"authorization",   "proxy-au
                                                     "traceparent",     "tracestate"};
 /// Saga-Id, Saga-Step and whatever joins them.
 constexpr std::string_view engine_prefix = "saga-";
-constexpr std::array<std::string_view, 3> shared{"accept", "user-agent", "content-type"};
+constexpr std::array<std::string_view, 4> shared{"accept", "user-agent", "content-type",
+                                                 "cache-control"};
 
 char folded(char c) {
   if (c == '_') return '-';
@@ -87,6 +88,18 @@ std::string as_field_value(std::string text) {
 bool is_same_header(std::string_view a, std::string_view b) {
   return std::equal(a.begin(), a.end(), b.begin(), b.end(),
                     [](char x, char y) { return folded(x) == folded(y); });
+}
+
+std::string media_type_of(std::string_view content_type) {
+  constexpr std::string_view white_space = " \t\r\n";
+  std::string_view type = content_type.substr(0, content_type.find(';'));
+  type.remove_prefix(std::min(type.find_first_not_of(white_space), type.size()));
+  type = type.substr(0, type.find_last_not_of(white_space) + 1);
+  std::string lower(type);
+  std::transform(lower.begin(), lower.end(), lower.begin(), [](char c) {
+    return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
+  });
+  return lower;
 }
 
 HeaderOwner owner_of_header(std::string_view name) {

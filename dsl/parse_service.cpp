@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include <backstitch/dsl/header_field.hpp>
 #include <backstitch/dsl/json_gate.hpp>
 #include <backstitch/dsl/parse.hpp>
 
@@ -104,13 +105,52 @@ ServiceLimits read_limits(const Json& value, const std::string& pointer, Finding
   return limits;
 }
 
+/// @return the name of a header, or nothing with a finding
+std::string read_header_name(Reader& reader, const char* key, const char* example) {
+  const auto name = reader.text(key);
+  if (name && name->empty())
+    add_error(reader.findings(), "E002", reader.at(key), "the name of a header is not empty",
+              std::string("write for example ") + example);
+  return name.value_or("");
+}
+
+/// One media type or a list of them, without parameters.
+std::vector<std::string> read_media_types(Reader& reader, const Json& value) {
+  std::vector<std::string> types;
+  if (value["contentType"].is_string())
+    types.push_back(*reader.text("contentType"));
+  else
+    types = reader.texts("contentType");
+  if (value["contentType"].is_array() && value["contentType"].empty())
+    add_error(reader.findings(), "E002", reader.at("contentType"),
+              "a list of media types is not empty", "write for example application/json");
+  for (std::string& type : types) {
+    const auto slash = type.find('/');
+    if (slash == std::string::npos || !is_token(type.substr(0, slash)) ||
+        !is_token(type.substr(slash + 1)))
+      add_error(reader.findings(), "E002", reader.at("contentType"),
+                "\"" + type + "\" is not a media type without parameters",
+                "write for example application/json");
+    type = media_type_of(type);
+  }
+  return types;
+}
+
 AnswerMarks read_answers(const Json& value, const std::string& pointer, Findings& findings) {
   Reader reader(value, pointer, "`answers`", findings);
   AnswerMarks marks;
-  marks.echo = reader.text("echo").value_or("");
-  if (reader.has("echo") && marks.echo.empty() && value["echo"].is_string())
-    add_error(findings, "E002", reader.at("echo"), "the name of a header is not empty",
-              "write for example X-Request-Key");
+  const int ways = (reader.has("echo") ? 1 : 0) +
+                   (reader.has("header") || reader.has("value") ? 1 : 0) +
+                   (reader.has("contentType") ? 1 : 0);
+  marks.echo = read_header_name(reader, "echo", "X-Request-Key");
+  marks.header = read_header_name(reader, "header", "X-Answered-By");
+  marks.value = reader.text("value").value_or("");
+  if (reader.has("contentType")) marks.content_types = read_media_types(reader, value);
+  const bool lacks_half = reader.has("header") != reader.has("value");
+  if (value.is_object() && (ways != 1 || lacks_half))
+    reader.refuse("E002",
+                  "`answers` has exactly one of `echo`, `header` with its `value`, `contentType`",
+                  "keep the one that says most: `echo` before `header` before `contentType`");
   reader.finish();
   return marks;
 }

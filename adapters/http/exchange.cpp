@@ -151,13 +151,24 @@ std::string_view value_of(const Headers& headers, std::string_view wanted) {
   return found;
 }
 
+/// What tells who answered in the participant's place, and when to try again.
+Headers headers_of_intermediary(Headers headers) {
+  std::erase_if(headers, [](const auto& header) {
+    return header.first != "server" && header.first != "via" && header.first != "retry-after" &&
+           header.first != "content-type";
+  });
+  return headers;
+}
+
 /// An answer that is not the participant's own is not read: it may belong to another saga.
 template <class ReadBody>
 engine::Response response_of(const engine::Call& call, int status, Headers headers,
                              ReadBody&& read_body) {
   std::erase_if(headers, [](const auto& header) { return !is_text(header.second); });
-  std::string foreign = engine::foreign_answer(call.service->answers, call.request, headers);
-  if (!foreign.empty()) return {status, {}, nullptr, {}, std::move(foreign)};
+  std::string foreign =
+      engine::foreign_answer(call.service->answers, call.request, status, headers);
+  if (!foreign.empty())
+    return {status, headers_of_intermediary(std::move(headers)), nullptr, {}, std::move(foreign)};
   engine::AnswerBody body = read_body(headers);
   return {status, std::move(headers), std::move(body.value), std::move(body.unreadable), {}};
 }
@@ -207,6 +218,9 @@ Result<std::string> write_request(const engine::Call& call, const Url& url,
   if (!states(request, "User-Agent")) head.add("User-Agent", "backstitch/" + version);
   if (!states(request, "Accept")) head.add("Accept", "application/json");
   head.add("Accept-Encoding", "identity");
+  // A cached "not seen" would have a saga undo what was done.
+  if (!request.probes.empty() && !states(request, "Cache-Control"))
+    head.add("Cache-Control", "no-cache");
   if (!keeps_connections(*call.service)) head.add("Connection", "close");
   add_stated_headers(head, call);
   add_engine_headers(head, call);

@@ -42,7 +42,8 @@ class PageScope : public Scope {
       : response_{{"status", status},
                   {"headers", Json::object()},
                   {"body", "<!doctype html>"},
-                  {"unreadable", true}} {}
+                  {"unreadable", true},
+                  {"from", "unmarked"}} {}
   const Json* find(std::string_view name) const override {
     return name == "response" ? &response_ : nullptr;
   }

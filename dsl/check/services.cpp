@@ -62,9 +62,8 @@ class Services {
                        service.idempotency_header + "`",
                    "choose another name for one of them");
     }
-    if (!service.answers.echo.empty())
-      headers.check_engines(at + "/answers/echo", service.answers.echo, "Idempotency-Key");
-    if (service.local && !service.answers.echo.empty()) {
+    marks(headers, at + "/answers", service.answers);
+    if (service.local && service.answers.any()) {
       check_.error("E305", at + "/answers", "the answers of a local service have no headers",
                    "remove `answers`");
     }
@@ -73,6 +72,13 @@ class Services {
       headers.check_stated(place, name);
       headers.check_value(place, name, value);
     }
+  }
+
+  void marks(Headers& headers, const std::string& at, const AnswerMarks& marks) {
+    if (!marks.echo.empty()) headers.check_engines(at + "/echo", marks.echo, "Idempotency-Key");
+    if (marks.header.empty()) return;
+    if (!is_token(marks.header)) headers.check_engines(at + "/header", marks.header, "");
+    headers.check_value(at + "/value", marks.header, marks.value);
   }
 
   void url(const std::string& pointer, const std::string& url) {

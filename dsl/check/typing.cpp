@@ -90,7 +90,8 @@ const Type& response_type() {
   static const Type type = object_of({{"status", number()},
                                       {"headers", of_kinds(object_kind)},
                                       {"body", {}},
-                                      {"unreadable", of_kinds(boolean_kind)}});
+                                      {"unreadable", of_kinds(boolean_kind)},
+                                      {"from", text()}});
   return type;
 }
 

@@ -28,7 +28,8 @@ class AnswerScope : public dsl::Scope {
     response_ = {{"status", response.status},
                  {"headers", headers},
                  {"body", response.body},
-                 {"unreadable", !response.unreadable.empty()}};
+                 {"unreadable", !response.unreadable.empty()},
+                 {"from", "participant"}};
   }
   const Json* find(std::string_view name) const override {
     if (name == "response") return &response_;

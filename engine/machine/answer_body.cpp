@@ -6,6 +6,7 @@
 #include <optional>
 #include <utility>
 
+#include <backstitch/dsl/header_field.hpp>
 #include <backstitch/dsl/json_gate.hpp>
 
 namespace backstitch::engine {
@@ -26,11 +27,6 @@ std::string lower_case(std::string_view text) {
     return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
   });
   return out;
-}
-
-/// `type/subtype`, in lower case, without parameters.
-std::string media_type_of(std::string_view content_type) {
-  return lower_case(trimmed(content_type.substr(0, content_type.find(';'))));
 }
 
 bool is_json_type(std::string_view media_type) {
@@ -127,7 +123,7 @@ AnswerBody read_body(std::string_view content_type, std::string_view content_enc
   const std::string converted =
       is_latin1(content_type) && !is_utf8(bytes) ? from_latin1(bytes) : std::string{};
   const std::string& body = converted.empty() ? bytes : converted;
-  const std::string media_type = media_type_of(content_type);
+  const std::string media_type = dsl::media_type_of(content_type);
   const std::string encoding = lower_case(trimmed(content_encoding));
   const bool encoded = !encoding.empty() && encoding != "identity";
   std::optional<Json> json;

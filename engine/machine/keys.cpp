@@ -17,7 +17,7 @@ const std::string name_space = "default";
 std::string derived(std::string_view secret, std::initializer_list<std::string_view> fields) {
   std::string message;
   for (const auto& field : fields)
-    message += std::to_string(field.size()) + ":" + std::string(field);
+    message.append(std::to_string(field.size())).append(1, ':').append(field);
   return hex_of(hmac_sha256(secret, message), digest_chars / 2);
 }
 

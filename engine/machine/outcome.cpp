@@ -124,6 +124,45 @@ std::string called(OutcomeClass outcome) {
   return outcome == OutcomeClass::failure ? "a failure" : dsl::to_text(outcome);
 }
 
+/// Neither the table nor most rules have a say in what an intermediary answers: nothing is known of
+/// what the participant did.
+Verdict judge_intermediary(const AnswerContext& context, const Response& response) {
+  const bool waits = context.question == Question::poll || context.question == Question::callback;
+  std::string who;
+  for (const auto& [name, value] : response.headers) {
+    if (name == "server") who = " (server: " + value + ")";
+  }
+  Verdict verdict;
+  verdict.outcome = waits ? OutcomeClass::pending : OutcomeClass::unknown;
+  verdict.code = "ANSWER_FOREIGN";
+  verdict.message = "an intermediary answered " + std::to_string(response.status) + who +
+                    ", not the participant: " + response.foreign;
+  verdict.retry_after = retry_after_of(response);
+  return verdict;
+}
+
+/// Of the answers of an intermediary a rule is asked that says so, and it cannot settle anything.
+bool is_about_intermediaries(const dsl::OutcomeRule& rule) {
+  const bool settles = rule.is != OutcomeClass::transient && rule.is != OutcomeClass::unknown;
+  if (settles || !rule.when) return false;
+  const auto& read = rule.when->references();
+  return std::any_of(read.begin(), read.end(), [](const dsl::Reference& one) {
+    return one.root == "response" && one.member == "from";
+  });
+}
+
+bool is_foreign(const CallResult& result) {
+  const auto* response = std::get_if<Response>(&result);
+  return response != nullptr && !response->foreign.empty();
+}
+
+/// `response.from`.
+const char* who_answered(const AnswerContext& context, const Response& response) {
+  if (!response.foreign.empty()) return "intermediary";
+  const bool is_own = context.has_marks || context.question == Question::callback;
+  return is_own ? "participant" : "unmarked";
+}
+
 class AnswerJudge {
  public:
   AnswerJudge(const AnswerContext& context, const CallResult& result, SagaScope& scope)
@@ -131,7 +170,9 @@ class AnswerJudge {
         result_(result),
         scope_(scope),
         response_(std::get_if<Response>(&result)),
-        verdict_(judge_by_table(context, result)) {}
+        is_foreign_(is_foreign(result)),
+        verdict_(is_foreign_ ? judge_intermediary(context, *response_)
+                             : judge_by_table(context, result)) {}
 
   Verdict judge() {
     by_table_ = verdict_.outcome;
@@ -151,6 +192,7 @@ class AnswerJudge {
 
   /// Whether the rules of `authority` have a say in this answer.
   bool has_a_say(Authority authority) const {
+    if (is_foreign_) return true;
     switch (context_.question) {
       case Question::action:
       case Question::callback:
@@ -183,6 +225,7 @@ class AnswerJudge {
 
   /// A condition that cannot be evaluated is noted, and perhaps holds.
   bool matches(Authority authority, const dsl::OutcomeRule& rule) {
+    if (is_foreign_ && !is_about_intermediaries(rule)) return false;
     if (!is_about(rule, result_) || !has_a_say(authority) || withholds_nothing(authority, rule))
       return false;
     if (!rule.when) return true;
@@ -257,21 +300,11 @@ class AnswerJudge {
   const CallResult& result_;
   SagaScope& scope_;
   const Response* response_;
+  const bool is_foreign_;
   Verdict verdict_;
   OutcomeClass by_table_ = OutcomeClass::unknown;
   std::vector<OutcomeClass> perhaps_;
 };
-
-/// Neither the table nor a rule has a say: nothing is known of what the participant did.
-Verdict judge_foreign(const AnswerContext& context, const Response& response) {
-  const bool waits = context.question == Question::poll || context.question == Question::callback;
-  Verdict verdict;
-  verdict.outcome = waits ? OutcomeClass::pending : OutcomeClass::unknown;
-  verdict.code = "ANSWER_FOREIGN";
-  verdict.message = "an answer " + std::to_string(response.status) +
-                    " came that is not the participant's own: " + response.foreign;
-  return verdict;
-}
 
 const dsl::Request& request_of(const dsl::Step& step, Question question) {
   if (question == Question::compensation) return std::get<dsl::Compensation>(step.undo).request;
@@ -323,16 +356,16 @@ AnswerContext answer_context(const Program& program, const dsl::Step& step, Ques
   }
   const std::string& name =
       request.service.empty() && action != nullptr ? action->request.service : request.service;
-  if (const auto* service = program.service(name); service != nullptr)
+  if (const auto* service = program.service(name); service != nullptr) {
+    context.has_marks = service->answers.any();
     context.rules.push_back({Authority::service, &service->outcomes});
+  }
   return context;
 }
 
 Verdict judge_answer(const AnswerContext& context, const CallResult& result, SagaScope& scope) {
-  if (const auto* response = std::get_if<Response>(&result)) {
-    if (!response->foreign.empty()) return judge_foreign(context, *response);
-    scope.set_response(*response);
-  }
+  if (const auto* response = std::get_if<Response>(&result))
+    scope.set_response(*response, who_answered(context, *response));
   return AnswerJudge(context, result, scope).judge();
 }
 

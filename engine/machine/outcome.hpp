@@ -35,6 +35,7 @@ struct AnswerContext {
   bool readonly = false;      ///< the step has no effect that a refusal could hide
   bool completes = false;     ///< the step has a `completion`: 202 means that the answer follows
   bool sealed = false;        ///< a probe whose "not seen" closes the key
+  bool has_marks = false;     ///< the service says how its own answers are told from others
   bool unknown_seen = false;  ///< an attempt of the action before this answer ended unknown
   std::vector<Rules> rules;   ///< the first to be asked first
 };

@@ -27,13 +27,14 @@ const StepState* SagaScope::find_step(std::string_view name) const {
   return found == state_.steps.end() ? nullptr : &found->second;
 }
 
-void SagaScope::set_response(const Response& response) {
+void SagaScope::set_response(const Response& response, const char* from) {
   Json headers = Json::object();
   for (const auto& [name, value] : response.headers) headers[name] = value;
   extra_["response"] = {{"status", response.status},
                         {"headers", std::move(headers)},
                         {"body", response.body},
-                        {"unreadable", !response.unreadable.empty()}};
+                        {"unreadable", !response.unreadable.empty()},
+                        {"from", from}};
   unreadable_ = response.unreadable;
 }
 

@@ -26,7 +26,8 @@ class SagaScope : public dsl::Scope {
 
   void set_self(Json self) { extra_["self"] = std::move(self); }
   void set_failure(const Failure& failure) { extra_["failure"] = to_json(failure); }
-  void set_response(const Response& response);
+  /// @param from  who has answered: `participant`, `intermediary` or `unmarked`
+  void set_response(const Response& response, const char* from);
   /// Why the body of the response that was set cannot be read; empty: it can, or none was set.
   const std::string& unreadable_body() const { return unreadable_; }
   void set_signal(const Json& payload) { extra_["signal"] = {{"payload", payload}}; }

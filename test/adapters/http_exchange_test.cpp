@@ -191,6 +191,43 @@ TEST_CASE("a header of an answer with a control character is left out") {
   CHECK(answered.headers[0].first == "x-d");
 }
 
+TEST_CASE("an answer without the header or the media type that a service declares is not its own") {
+  dsl::Service by_header;
+  by_header.answers.header = "X-Answered-By";
+  by_header.answers.value = "bank";
+  dsl::Service by_type;
+  by_type.answers.content_types = {"application/json", "text/csv"};
+  const auto foreign = [](const dsl::Service& service, int status, http::Headers headers) {
+    const engine::Call call = call_of(service);
+    return http::read_response(call, status, std::move(headers), "{}").foreign;
+  };
+  CHECK(foreign(by_header, 200, {{"x-answered-by", "bank"}}).empty());
+  CHECK(foreign(by_header, 503, {{"x-answered-by", "bank"}}).empty());
+  for (const http::Headers& headers : {http::Headers{},
+                                       {{"x-answered-by", "Bank"}},
+                                       {{"x-answered-by", ""}},
+                                       {{"server", "bank"}}})
+    CHECK(foreign(by_header, 200, headers) == "it lacks the header X-Answered-By: bank");
+  for (const char* type : {"application/json", "Application/JSON; charset=utf-8",
+                           "application/problem+json", "text/csv ; header=present"})
+    CHECK(foreign(by_type, 404, {{"content-type", type}}).empty());
+  CHECK(foreign(by_type, 204, {}).empty());
+  CHECK(foreign(by_type, 200, {}) == "it has no content type");
+  CHECK(foreign(by_type, 404, {{"content-type", "text/html"}}) == "its content type is text/html");
+  CHECK_FALSE(foreign(by_type, 200, {{"content-type", "application/jsonp"}}).empty());
+}
+
+TEST_CASE("of an intermediary's answer is kept who it was and when to try again") {
+  dsl::Service service;
+  service.answers.echo = "X-Request-Key";
+  const auto answer = http::read_response(
+      call_of(service), 503,
+      {{"server", "envoy"}, {"via", "1.1 edge"}, {"retry-after", "2"}, {"set-cookie", "a=b"}},
+      "{}");
+  CHECK(answer.headers ==
+        http::Headers{{"server", "envoy"}, {"via", "1.1 edge"}, {"retry-after", "2"}});
+}
+
 TEST_CASE("an answer without the key of its call in the declared header is not the participant's") {
   dsl::Service service;
   service.answers.echo = "X-Request-Key";

@@ -446,7 +446,7 @@ std::vector<AppendOutcome> outcomes(const std::vector<AppendResult>& results) {
 std::vector<EventRecord> log_of(StoreFixture& fixture, SagaId saga) {
   auto loaded = await<Result<std::vector<StoredSaga>>>(
       fixture, [&](auto done) { fixture.node().store.load({saga}, done); });
-  REQUIRE(loaded);
+  REQUIRE_MESSAGE(loaded, (loaded ? "" : loaded.error().message));
   return loaded->empty() ? std::vector<EventRecord>{} : loaded->front().events;
 }
 

@@ -269,6 +269,30 @@ TEST_CASE("an answer that is not the participant's own settles nothing, whatever
   }
 }
 
+TEST_CASE(
+    "only a rule about who answered is asked of an intermediary's answer, and settles nothing") {
+  const std::string marks = R"("answers":{"header":"X-By","value":"bank"})";
+  const std::string rules = R"([
+    {"status":503,"is":"transient","code":"ANY"},
+    {"status":[401,503],"when":"${response.from == 'intermediary'}","is":"transient","code":"PROXY"},
+    {"status":403,"when":"${response.from == 'intermediary'}","is":"failure","code":"NO"},
+    {"status":404,"when":"${response.from != 'participant'}","is":"success"},
+    {"status":409,"when":"${response.from == 'participant'}","is":"failure","code":"OWN"}])";
+  const Judged of_service(put, marks + R"(,"outcomes":)" + rules);
+  for (const Judged& action : {Judged(with_rules(rules), marks), of_service}) {
+    CHECK(action.foreign(Question::action, 503) == "transient PROXY");
+    CHECK(action.foreign(Question::action, 401) == "transient PROXY");
+    for (const int status : {200, 403, 404, 409, 500})
+      CHECK(action.foreign(Question::action, status) == "unknown ANSWER_FOREIGN");
+    CHECK(action.answer(503) == "transient ANY");
+    CHECK(action.answer(409) == "failure OWN");
+  }
+  CHECK(of_service.foreign(Question::compensation, 503) == "transient PROXY");
+  const Judged unmarked(
+      with_rules(R"([{"status":503,"when":"${response.from == 'unmarked'}","is":"transient"}])"));
+  CHECK(unmarked.answer(503) == "transient HTTP_503");
+}
+
 TEST_CASE("a service's rules can only withhold the success of a probe or a compensation") {
   const std::string service = R"("outcomes":[
     {"status":404,"is":"success"},

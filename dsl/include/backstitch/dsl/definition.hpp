@@ -255,7 +255,12 @@ std::string_view credential_header(const Auth& auth);
 /// How an answer of the participant itself is told from one of an intermediary, or from the answer
 /// to another request.
 struct AnswerMarks {
-  std::string echo;  ///< the header in which it returns the key of the call; empty: none
+  std::string echo;    ///< the header in which it returns the key of the call; empty: none
+  std::string header;  ///< a header that all its answers have; empty: none
+  std::string value;   ///< of that header
+  std::vector<std::string> content_types;  ///< media types in lower case; empty: any
+
+  bool any() const { return !echo.empty() || !header.empty() || !content_types.empty(); }
 };
 struct Tls {
   std::string ca;

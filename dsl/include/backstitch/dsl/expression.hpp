@@ -88,6 +88,7 @@ struct Reference {
   std::string root;  ///< `input`, `steps`, `self`, ...
   std::string step;  ///< for root `steps`: the step's name
   std::uint32_t offset = 0;
+  std::string member{};  ///< of another root: `from` of `response.from`; empty: the whole is read
 };
 
 /// One compiled `${ … }` (the text between the braces). Immutable, cheap to copy, thread-safe.

@@ -17,6 +17,8 @@ std::string as_field_value(std::string text);
 /// Whether both names reach a participant as one header. Letters compare without case, and `_` as
 /// `-`: CGI and WSGI give both the same name.
 bool is_same_header(std::string_view a, std::string_view b);
+/// `type/subtype` of a Content-Type, in lower case, without parameters (RFC 9110, 8.3.1).
+std::string media_type_of(std::string_view content_type);
 
 /// Who may write a header of a request.
 enum class HeaderOwner {

@@ -18,6 +18,7 @@ const std::string& key_carried(const RenderedRequest& request);
 /// @return why the answer is not the participant's own; empty: it is, as far as the marks that the
 /// service declares tell
 std::string foreign_answer(const dsl::AnswerMarks& marks, const RenderedRequest& request,
+                           int status,
                            const std::vector<std::pair<std::string, std::string>>& headers);
 
 }  // namespace backstitch::engine
