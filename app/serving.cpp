@@ -124,6 +124,16 @@ void add_serve_options(CLI::App& command, ServeOptions& options) {
       ->check(CLI::Range(1, 1'000'000));
   command.add_option("--proxy", options.server.proxies,
                      "IP address that may have any number of connections; may be repeated");
+  add_duration(command, "--idle-timeout", options.server.idle_timeout, std::chrono::seconds(1),
+               std::chrono::hours(24),
+               "How long a connection may be without a request; longer than that of a proxy in "
+               "front, which then closes first; default: 620s");
+  command
+      .add_option("--header-max", options.server.header_max,
+                  "Bytes that the header of a request may have; default: 16384")
+      ->check(CLI::Range(std::size_t{1024}, std::size_t{256 * 1024}));
+  command.add_flag("--require-keys", options.server.require_keys,
+                   "Refuse starts that have neither an idempotency key nor a business key");
   command.add_option("--log-level", options.log_level, "debug, info, warning or error")
       ->check(CLI::IsMember({"debug", "info", "warning", "error"}))
       ->capture_default_str();

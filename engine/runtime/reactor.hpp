@@ -147,6 +147,8 @@ class Reactor : public std::enable_shared_from_this<Reactor> {
 
   // starts.cpp
   std::optional<Error> not_admitted() const;
+  /// With Options::require_keys.
+  std::optional<Error> lacks_key(const StartRequest& request, const Prepared& prepared) const;
   Result<Prepared> prepare(const StartRequest& request) const;
   Result<Prepared> prepared(const StartRequest& request) const;
   NewSaga new_saga(const StartRequest& request, const Prepared& prepared, const SagaState& state,
