@@ -1,4 +1,6 @@
 /// Services: are they known, may they be called, do their limits make sense.
+#include <algorithm>
+#include <string>
 
 #include <backstitch/dsl/header_field.hpp>
 
@@ -54,6 +56,7 @@ class Services {
   void headers(const std::string& at, const Service& service) {
     Headers headers(check_, &service);
     headers.check_engines(at + "/idempotencyHeader", service.idempotency_header, "Idempotency-Key");
+    underscore(at + "/idempotencyHeader", service.idempotency_header);
     if (!service.auth.header.empty())
       headers.check_engines(at + "/auth/header", service.auth.header, "Authorization");
     if (is_same_header(service.idempotency_header, credential_header(service.auth))) {
@@ -64,6 +67,7 @@ class Services {
     }
     if (!service.answers.echo.empty())
       headers.check_engines(at + "/answers/echo", service.answers.echo, "Idempotency-Key");
+    underscore(at + "/answers/echo", service.answers.echo);
     if (service.local && !service.answers.echo.empty()) {
       check_.error("E305", at + "/answers", "the answers of a local service have no headers",
                    "remove `answers`");
@@ -73,6 +77,17 @@ class Services {
       headers.check_stated(place, name);
       headers.check_value(place, name, value);
     }
+  }
+
+  /// Of a header on which it depends that a call is not repeated, or whose its answer is.
+  void underscore(const std::string& pointer, const std::string& name) {
+    if (name.find('_') == std::string::npos) return;
+    std::string better = name;
+    std::replace(better.begin(), better.end(), '_', '-');
+    check_.warning("W309", pointer,
+                   "a proxy may drop the header `" + name +
+                       "` without a word, because its name has an underscore",
+                   "let the participant use another name, like `" + better + "`");
   }
 
   void url(const std::string& pointer, const std::string& url) {
