@@ -91,7 +91,8 @@ void add_serve_options(CLI::App& command, ServeOptions& options) {
                      "Where participants reach this server, e.g. https://saga.example; default: "
                      "where it listens");
   add_access_options(command, options.server);
-  command.add_option("--secrets", options.server.secrets, "Directory with one file a secret");
+  command.add_option("--secrets", options.server.secrets, "Directory with one file a secret")
+      ->type_name(path_type);
   command.add_option(
       "--allow-unsafe", options.server.allow_unsafe,
       "PostgreSQL setting (fsync, full_page_writes, synchronous_commit) that may be off");
