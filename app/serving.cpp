@@ -207,6 +207,7 @@ int serve(const Global& global, ServeOptions options) {
     if (error.reason == "listen-failed") error.message += " " + options.address_hint;
     return report(global, error);
   }
+  options.greet();
   const auto took = std::chrono::duration_cast<Duration>(std::chrono::steady_clock::now() - since);
   log.note(engine::Level::info, "ready",
            {{"url", "http://" + options.server.host + ":" + std::to_string(*port)},
