@@ -66,7 +66,7 @@ class ConfigReader {
 
   void read_entry(std::vector<ConfigEntry>& entries) {
     if (peek() == '[') return fail("a table is not expected; write each option as `key = value`");
-    ConfigEntry entry{line_, read_bare(), {}};
+    ConfigEntry entry{line_, read_bare(), {}, false};
     if (entry.key.empty()) return fail("a key is expected, like `listen = \"127.0.0.1:7420\"`");
     const auto same = std::find_if(entries.begin(), entries.end(), [&](const ConfigEntry& earlier) {
       return earlier.key == entry.key;
@@ -91,7 +91,8 @@ class ConfigReader {
   }
 
   void read_values(ConfigEntry& entry) {
-    if (peek() != '[') return read_value(entry);
+    entry.is_array = peek() == '[';
+    if (!entry.is_array) return read_value(entry);
     ++at_;
     for (;;) {
       skip_to_content();
@@ -112,7 +113,9 @@ class ConfigReader {
     const bool is_integer =
         !digits.empty() && std::all_of(digits.begin(), digits.end(),
                                        [](unsigned char c) { return std::isdigit(c) != 0; });
-    if (word == "true" || word == "false" || is_integer) return entry.values.push_back(word);
+    if (word == "true" || word == "false")
+      return entry.values.push_back({ConfigType::boolean, word});
+    if (is_integer) return entry.values.push_back({ConfigType::integer, word});
     fail("the value of `" + entry.key +
          "` is not valid; write a string in quotes, an integer, true, false or an array");
   }
@@ -136,7 +139,7 @@ class ConfigReader {
       value += c;
     }
     ++at_;
-    entry.values.push_back(std::move(value));
+    entry.values.push_back({ConfigType::string, std::move(value)});
   }
 
   void expect_end_of_line(const std::string& key) {
@@ -155,6 +158,8 @@ class ConfigReader {
 }  // namespace
 
 Result<std::vector<ConfigEntry>> parse_config(std::string_view text) {
+  constexpr std::string_view byte_order_mark = "\xEF\xBB\xBF";
+  if (text.starts_with(byte_order_mark)) text.remove_prefix(byte_order_mark.size());
   return ConfigReader(text).read();
 }
 

@@ -57,9 +57,9 @@ int exit_code_of(const Error& error) {
                                             "server-url-invalid", "database-url-invalid",
                                             "fault-invalid",      "step-unknown"};
   if (misuse.contains(error.reason)) return exit_usage;
-  return error.code == ErrorCode::unavailable || error.code == ErrorCode::overloaded
-             ? exit_unreachable
-             : exit_bad;
+  static const std::set<ErrorCode> unanswered{ErrorCode::unavailable, ErrorCode::overloaded,
+                                              ErrorCode::outcome_unknown};
+  return unanswered.contains(error.code) ? exit_unreachable : exit_bad;
 }
 
 Json error_json(const Error& error) {

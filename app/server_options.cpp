@@ -1,6 +1,7 @@
 #include "server_options.hpp"
 
 #include <algorithm>
+#include <filesystem>
 #include <set>
 
 #include <backstitch/system/secrets.hpp>
@@ -36,13 +37,41 @@ class ConfigFile {
     CLI::Option* option =
         is_config_key(entry.key) ? command_.get_option_no_throw("--" + entry.key) : nullptr;
     if (option == nullptr) throw_usage(place + unknown_key(command_, entry.key));
+    if (const std::string flaw = flaw_of(*option, entry); !flaw.empty())
+      throw_usage(place + "`" + entry.key + "` " + flaw);
     if (is_given(*option) || entry.values.empty()) return;
-    for (const std::string& value : entry.values) option->add_result(value);
+    for (const ConfigValue& value : entry.values)
+      option->add_result(is_path(*option) ? beside_file(value.text) : value.text);
     try {
       option->run_callback();
     } catch (const CLI::ParseError& error) {
       throw_usage(place + error.what());
     }
+  }
+
+  /// @return why the option does not take these values; empty: it does
+  static std::string flaw_of(const CLI::Option& option, const ConfigEntry& entry) {
+    if (entry.is_array && option.get_expected_max() <= 1)
+      return "takes one value; write it without brackets";
+    const bool is_flag = option.get_expected_max() == 0;
+    const std::string type = option.get_type_name();
+    const bool is_number = type.starts_with("UINT") || type.starts_with("INT");
+    const ConfigType expected = is_flag     ? ConfigType::boolean
+                                : is_number ? ConfigType::integer
+                                            : ConfigType::string;
+    const bool fits = std::all_of(entry.values.begin(), entry.values.end(),
+                                  [&](const ConfigValue& value) { return value.type == expected; });
+    if (fits) return {};
+    return is_flag     ? "is true or false, without quotes"
+           : is_number ? "is an integer, without quotes"
+                       : "is a string; write it in quotes";
+  }
+
+  static bool is_path(const CLI::Option& option) { return option.get_type_name() == path_type; }
+
+  /// A file that names others works wherever the program is started.
+  std::string beside_file(const std::string& path) const {
+    return (std::filesystem::path(file_).parent_path() / path).string();
   }
 
   /// Outside of the file, by itself or by an option that takes its place.
@@ -77,11 +106,14 @@ void add_database(CLI::App& command, std::string& database) {
     if (!secret) throw_usage("--database-file: " + secret.error().message);
     database = std::move(*secret);
     if (database.empty()) throw_usage("--database-file: " + file + " is empty");
+    if (database.find_first_of("\r\n") != std::string::npos)
+      throw_usage("--database-file: " + file + " has several lines; write the URL alone into it");
   };
   command
       .add_option_function<std::string>(
           "--database-file", read,
           "File with the URL of the database, which only its owner and group may read")
+      ->type_name(path_type)
       ->excludes(url);
 }
 

@@ -9,9 +9,13 @@
 
 namespace backstitch::app {
 
+/// The type of an option that names a file or directory: in a configuration file it is relative to
+/// the directory of that file.
+inline constexpr const char* path_type = "PATH";
+
 /// Adds --config, a file with the other options of the command. The command line and the
 /// environment win over the file. An unreadable file, an unknown key and a value that the option
-/// does not take are usage errors that name the file and the line.
+/// does not take, or of another type, are usage errors that name the file and the line.
 /// @pre no option has been added to the command yet: options are read in their order
 void add_config_file(CLI::App& command);
 

@@ -91,7 +91,8 @@ void add_serve_options(CLI::App& command, ServeOptions& options) {
                      "Where participants reach this server, e.g. https://saga.example; default: "
                      "where it listens");
   add_access_options(command, options.server);
-  command.add_option("--secrets", options.server.secrets, "Directory with one file a secret");
+  command.add_option("--secrets", options.server.secrets, "Directory with one file a secret")
+      ->type_name(path_type);
   command.add_option(
       "--allow-unsafe", options.server.allow_unsafe,
       "PostgreSQL setting (fsync, full_page_writes, synchronous_commit) that may be off");
@@ -124,6 +125,16 @@ void add_serve_options(CLI::App& command, ServeOptions& options) {
       ->check(CLI::Range(1, 1'000'000));
   command.add_option("--proxy", options.server.proxies,
                      "IP address that may have any number of connections; may be repeated");
+  add_duration(command, "--idle-timeout", options.server.idle_timeout, std::chrono::seconds(1),
+               std::chrono::hours(24),
+               "How long a connection may be without a request; longer than that of a proxy in "
+               "front, which then closes first; default: 620s");
+  command
+      .add_option("--header-max", options.server.header_max,
+                  "Bytes that the header of a request may have; default: 16384")
+      ->check(CLI::Range(std::size_t{1024}, std::size_t{256 * 1024}));
+  command.add_flag("--require-keys", options.server.require_keys,
+                   "Refuse starts that have neither an idempotency key nor a business key");
   command.add_option("--log-level", options.log_level, "debug, info, warning or error")
       ->check(CLI::IsMember({"debug", "info", "warning", "error"}))
       ->capture_default_str();
@@ -196,6 +207,7 @@ int serve(const Global& global, ServeOptions options) {
     if (error.reason == "listen-failed") error.message += " " + options.address_hint;
     return report(global, error);
   }
+  options.greet();
   const auto took = std::chrono::duration_cast<Duration>(std::chrono::steady_clock::now() - since);
   log.note(engine::Level::info, "ready",
            {{"url", "http://" + options.server.host + ":" + std::to_string(*port)},

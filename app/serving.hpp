@@ -1,4 +1,7 @@
 #pragma once
+#include <functional>
+#include <string>
+
 #include <CLI/CLI.hpp>
 
 #include "global.hpp"
@@ -13,6 +16,8 @@ struct ServeOptions {
   Duration database_wait = std::chrono::seconds(30);
   /// What to do if the address cannot be listened on.
   std::string address_hint = "Choose another address with --listen HOST:PORT.";
+  /// Called once the server is ready.
+  std::function<void()> greet = [] {};
   std::string log_level = "info";
   std::string log_format = "auto";
   bool core_dumps = false;

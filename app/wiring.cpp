@@ -158,6 +158,7 @@ struct Node::Impl {
     }
     if (config.starts_waiting_max > 0) options.starts_waiting_max = config.starts_waiting_max;
     if (config.sagas_resident_max > 0) options.sagas_resident_max = config.sagas_resident_max;
+    options.require_keys = config.require_keys;
     options.environment.refuse_url = [policy = egress](const std::string& url) {
       return policy->check_url(url);
     };
@@ -268,6 +269,8 @@ struct Server::Impl {
                           .proxies = config.proxies,
                           .version = version};
     if (config.connections_max > 0) options.connections_max = config.connections_max;
+    if (config.header_max > 0) options.header_bytes_max = config.header_max;
+    if (config.idle_timeout.count() > 0) options.idle_time = config.idle_timeout;
     return options;
   }
 

@@ -43,6 +43,9 @@ struct ServerConfig {
   std::vector<std::string> proxies;    ///< IP addresses that speak for many peers
   std::size_t connections_max = 0;     ///< 0: the listener's default
   std::size_t connections_per_peer_max = 0;  ///< 0: half of them
+  std::size_t header_max = 0;                ///< bytes; 0: the listener's default
+  Duration idle_timeout{0};                  ///< of a connection; 0: the listener's default
+  bool require_keys = false;                 ///< no start without an idempotency or business key
   std::string secrets;                       ///< directory; empty: none
   std::set<std::string> allow_unsafe;        ///< PostgreSQL settings that may be unsafe
 };

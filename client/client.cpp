@@ -1,7 +1,10 @@
 #include <backstitch/client/client.hpp>
 
+#include <algorithm>
 #include <chrono>
+#include <iterator>
 #include <random>
+#include <string_view>
 
 // cpprest defines a macro `U` otherwise, which other headers trip over.
 #define _TURN_OFF_PLATFORM_STRING  // NOLINT(bugprone-reserved-identifier)
@@ -15,6 +18,9 @@ namespace {
 using web::http::http_request;
 using web::http::http_response;
 using web::http::methods;
+
+/// Proxies give up on an answer after 15 to 60 seconds: a longer wait is several requests.
+constexpr Duration wait_slice_max{10'000};
 
 /// What a start is repeated under when the caller gave no key: two random words are enough to be
 /// alone.
@@ -75,6 +81,7 @@ bool is_problem(const Json& body) {
 
 Error error_of(int status, const Json& problem) {
   Error error{code_of(status), text_of(problem, "code"), text_of(problem, "detail")};
+  if (error.reason == "outcome-unknown") error.code = ErrorCode::outcome_unknown;
   error.saga = text_of(problem, "saga");
   for (const char* list : {"errors", "findings"}) {
     if (!problem.contains(list)) continue;
@@ -83,8 +90,45 @@ Error error_of(int status, const Json& problem) {
       error.details.push_back({text_of(detail, "pointer"), text_of(detail, "code"),
                                text_of(detail, "message") + (hint.empty() ? "" : "; " + hint)});
     }
+    const auto missing = problem.find(std::string(list) + "Missing");
+    if (missing != problem.end() && missing->is_number_unsigned())
+      error.message += " The list leaves out " + missing->dump() + " more.";
   }
   return error;
+}
+
+bool equals_without_case(std::string_view a, std::string_view b) {
+  const auto lower = [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; };
+  return std::equal(a.begin(), a.end(), b.begin(), b.end(),
+                    [&](char x, char y) { return lower(x) == lower(y); });
+}
+
+/// Whether the server may have seen the request. cpprestsdk tells the step that failed as text.
+bool may_have_been_sent(const std::exception& failure) {
+  constexpr std::string_view before_sending[] = {
+      "Error resolving address", "Failed to connect to any resolved endpoint",
+      "Failed to set TLS SNI hostname", "Error in SSL handshake"};
+  const std::string_view what = failure.what();
+  return std::none_of(std::begin(before_sending), std::end(before_sending),
+                      [&](std::string_view step) { return what.starts_with(step); });
+}
+
+/// What every answer of a Backstitch server to a call has.
+struct Expected {
+  Expected(const char* name) : member(name) {}  // NOLINT(google-explicit-constructor)
+  Expected(const char* name, std::string_view text) : member(name), value(text) {}
+  const char* member;
+  std::string_view value{};  ///< of the member, without case; empty: any
+
+  bool is_met_by(const Json& body) const {
+    return body.is_object() && body.contains(member) &&
+           (value.empty() || equals_without_case(text_of(body, member), value));
+  }
+};
+
+bool goes_on(const Json& saga) {
+  const std::string status = text_of(saga, "status");
+  return status == "RUNNING" || status == "COMPENSATING";
 }
 
 }  // namespace
@@ -135,23 +179,53 @@ struct Client::Impl {
       response.headers().match("Location", answer.location);
       return answer;
     } catch (const std::exception& failure) {
-      return Error{ErrorCode::unavailable, "server-unreachable",
-                   "No answer from " + options.server + ": " + failure.what() +
-                       ". Is it running? Name another with --server or BACKSTITCH_SERVER."};
+      return no_answer(call, failure);
     }
   }
 
+  Error no_answer(const Call& call, const std::exception& failure) const {
+    const bool changes = call.method != methods::GET;
+    return {changes && may_have_been_sent(failure) ? ErrorCode::outcome_unknown
+                                                   : ErrorCode::unavailable,
+            "server-unreachable",
+            "No answer from " + options.server + ": " + failure.what() +
+                ". Is it running? Name another with --server or BACKSTITCH_SERVER."};
+  }
+
   Error not_backstitch(const Call& call, const Answer& answer) const {
-    const bool redirects = answer.status >= 300 && answer.status < 400;
-    return {ErrorCode::unavailable, "not-backstitch",
+    if (answer.status >= 300 && answer.status < 400) return redirected(call, answer);
+    // A gateway may have passed the request on, whatever it answers in the place of the server; it
+    // has not where it refuses the request.
+    const bool is_refusal = answer.status >= 400 && answer.status < 500;
+    const bool changes = call.method != methods::GET;
+    return {changes && !is_refusal ? ErrorCode::outcome_unknown : ErrorCode::unavailable,
+            "not-backstitch",
             options.server + " does not answer like a Backstitch server: " + call.method + " " +
-                call.path.substr(0, call.path.find('?')) + " was answered " +
-                std::to_string(answer.status) +
-                (redirects ? ", a redirect to " + answer.location
-                           : " with " + (answer.content_type.empty() ? "no content type"
-                                                                     : answer.content_type)) +
+                without_query(call.path) + " was answered " + std::to_string(answer.status) +
+                " with " + (answer.content_type.empty() ? "no content type" : answer.content_type) +
                 ". Is another program or a proxy at that address? Name the server with --server or "
                 "BACKSTITCH_SERVER."};
+  }
+
+  static std::string without_query(const std::string& path) {
+    return path.substr(0, path.find('?'));
+  }
+
+  /// A redirect is never followed: the token and the request are for the server that was named, and
+  /// a POST would become a GET.
+  Error redirected(const Call& call, const Answer& answer) const {
+    const std::string path = without_query(call.path);
+    std::string target = answer.location.substr(0, answer.location.find_first_of("?#"));
+    const bool names_call =
+        target.size() > path.size() && target.ends_with(path) && target.front() != '/';
+    if (names_call) target.resize(target.size() - path.size());
+    const std::string found = options.server + " answers " + call.method + " " + path + " with " +
+                              std::to_string(answer.status) + ": the server redirects to ";
+    return {ErrorCode::unavailable, "server-redirects",
+            names_call ? found + target + "; use that with --server, or in BACKSTITCH_SERVER."
+                       : found + (answer.location.empty() ? "no address" : answer.location) +
+                             ", which is not followed. Name the server itself with --server or "
+                             "BACKSTITCH_SERVER."};
   }
 
   struct Reply {
@@ -159,25 +233,26 @@ struct Client::Impl {
     Json body;
   };
 
-  /// @param member what every answer of a Backstitch server to this call has
-  Result<Reply> reply(const Call& call, const char* member) {
+  Result<Reply> reply(const Call& call, const Expected& expected) {
     const auto answer = send(call);
     if (!answer) return answer.error();
     Json body = Json::parse(answer->body, nullptr, false);
     const bool succeeded = answer->status >= 200 && answer->status < 300;
     if (!succeeded && is_problem(body)) return error_of(answer->status, body);
-    if (!succeeded || !body.is_object() || !body.contains(member))
-      return not_backstitch(call, *answer);
+    if (!succeeded || !expected.is_met_by(body)) return not_backstitch(call, *answer);
     return Reply{answer->status, std::move(body)};
   }
 
-  Result<Json> json(const Call& call, const char* member) {
-    auto got = reply(call, member);
-    if (!got) return std::move(got).error();
-    return std::move(got->body);
+  Result<Json> json(const Call& call, const Expected& expected) {
+    auto got = reply(call, expected);
+    if (got) return std::move(got->body);
+    Error error = std::move(got).error();
+    if (error.code == ErrorCode::outcome_unknown && call.method != methods::GET)
+      error.message += " It may have been done; look before you repeat it.";
+    return error;
   }
-  Result<Json> get(const std::string& path, const char* member) {
-    return json({methods::GET, path}, member);
+  Result<Json> get(const std::string& path, const Expected& expected) {
+    return json({methods::GET, path}, expected);
   }
   /// Every page of a list, as one answer.
   Result<Json> get_all(const std::string& path, const char* list) {
@@ -191,12 +266,12 @@ struct Client::Impl {
     if (all) all->erase("cursor");
     return all;
   }
-  Result<Json> post(const std::string& path, const std::string& body, const char* member) {
-    return json({methods::POST, path, &body}, member);
+  Result<Json> post(const std::string& path, const std::string& body, const Expected& expected) {
+    return json({methods::POST, path, &body}, expected);
   }
   Result<Json> command(const Order& order, const std::string& what, const Json& body) {
     return post("/v1/sagas" + segment(order.id) + what + (order.dry_run ? "?dryRun=true" : ""),
-                json_text(body), order.dry_run ? "dryRun" : "id");
+                json_text(body), order.dry_run ? Expected("dryRun") : Expected("id", order.id));
   }
 
   Options options;
@@ -208,20 +283,43 @@ Client::~Client() = default;
 Client::Client(Client&&) noexcept = default;
 Client& Client::operator=(Client&&) noexcept = default;
 
-Result<Started> Client::start(const Start& start) {
+namespace {
+
+Json body_of(const Start& start) {
   Json body{{"definition", start.definition}, {"input", start.input}};
   if (start.version) body["version"] = *start.version;
   if (start.business_key) body["businessKey"] = *start.business_key;
   if (!start.labels.empty()) body["labels"] = start.labels;
-  Query query;
-  if (start.wait) query.emplace_back("wait", to_text(*start.wait));
-  const std::string text = json_text(body);
-  auto reply = impl_->reply({methods::POST, with_query("/v1/sagas", query), &text,
-                             start.idempotency_key.empty() ? random_key() : start.idempotency_key},
-                            "id");
-  if (!reply) return std::move(reply).error();
-  const std::string id = text_of(reply->body, "id");
-  return Started{id, reply->status == 201, std::move(reply->body)};
+  return body;
+}
+
+}  // namespace
+
+Result<Started> Client::start(const Start& start) {
+  using Clock = std::chrono::steady_clock;
+  const std::string text = json_text(body_of(start));
+  const std::string key = start.idempotency_key.empty() ? random_key() : start.idempotency_key;
+  const auto until = Clock::now() + start.wait.value_or(Duration{0});
+  std::optional<Started> started;
+  for (auto left = start.wait.value_or(Duration{0});;
+       left = std::chrono::ceil<Duration>(until - Clock::now())) {
+    if (started && (left <= Duration{0} || !goes_on(started->saga))) return std::move(*started);
+    Query query;
+    if (start.wait) query.emplace_back("wait", to_text(std::min(left, wait_slice_max)));
+    // Under its key a repeated start is the same saga: it waits on.
+    auto reply = impl_->reply({methods::POST, with_query("/v1/sagas", query), &text, key}, "id");
+    if (!reply && started) return std::move(*started);
+    if (!reply) {
+      Error error = std::move(reply).error();
+      if (error.code == ErrorCode::outcome_unknown || error.code == ErrorCode::internal) {
+        error.message += " The saga may have been started; repeat with --key " + key +
+                         ", its idempotency key, which never starts a second one.";
+      }
+      return error;
+    }
+    if (!started) started = Started{text_of(reply->body, "id"), reply->status == 201, {}};
+    started->saga = std::move(reply->body);
+  }
 }
 
 Result<Json> Client::start_batch(const Json& sagas) {
@@ -231,7 +329,7 @@ Result<Json> Client::start_batch(const Json& sagas) {
 }
 
 Result<Json> Client::saga(const std::string& id) {
-  return impl_->get("/v1/sagas" + segment(id), "id");
+  return impl_->get("/v1/sagas" + segment(id), {"id", id});
 }
 Result<Json> Client::sagas(const Query& filters) {
   return impl_->get(with_query("/v1/sagas", filters), "sagas");
@@ -245,7 +343,7 @@ Result<Json> Client::history(const std::string& id, std::int64_t after, std::siz
 
 Result<Json> Client::signal(const std::string& id, const std::string& name, const Json& payload) {
   return impl_->post("/v1/sagas" + segment(id) + "/signals" + segment(name), json_text(payload),
-                     "signal");
+                     {"id", id});
 }
 Result<Json> Client::cancel(const Order& order) {
   return impl_->command(order, "/cancel", {{"reason", order.reason}});
@@ -291,7 +389,7 @@ Result<Json> Client::activate(const std::string& name, std::int64_t version) {
       "{}", "activeVersion");
 }
 Result<Json> Client::put_service(const std::string& name, const std::string& document) {
-  return impl_->json({methods::PUT, "/v1/services" + segment(name), &document}, "name");
+  return impl_->json({methods::PUT, "/v1/services" + segment(name), &document}, {"name", name});
 }
 Result<Json> Client::service(const std::string& name) {
   return impl_->get("/v1/services" + segment(name), "service");

@@ -17,6 +17,10 @@ void bound(std::string& text) {
   if (text.size() > finding_text_bytes_max) text = excerpt(text, finding_text_bytes_max);
 }
 
+std::string there_are_more() {
+  return "there are more than " + std::to_string(findings_max) + " findings; the rest is left out";
+}
+
 void bound_all(std::string& pointer, std::string& message, std::string& hint) {
   bound(message);
   bound(hint);
@@ -50,10 +54,15 @@ void limit(std::vector<Finding>& findings) {
       std::remove_if(rest, findings.end(),
                      [](const Finding& finding) { return finding.severity == Severity::error; }),
       findings.end());
-  add_finding(findings, {"E001", Severity::error, "", 1, 1,
-                         "there are more than " + std::to_string(findings_max) +
-                             " findings; the rest is left out",
-                         "correct these first"});
+  add_finding(findings,
+              {"E001", Severity::error, "", 1, 1, there_are_more(), "correct these first"});
+}
+
+bool is_limited(const std::vector<Finding>& findings) {
+  return std::any_of(findings.begin(), findings.end(),
+                     [more = there_are_more()](const Finding& finding) {
+                       return finding.code == "E001" && finding.message == more;
+                     });
 }
 
 bool has_errors(const std::vector<Finding>& findings) {

@@ -62,13 +62,18 @@ Shown shown_of(std::string_view line) {
   return out;
 }
 
-/// Messages quote the document: nothing of it may move the cursor.
-std::string harmless(std::string text) {
-  for (char& c : text) {
+/// Messages quote the document: nothing of it may move the cursor, and all of it can be seen.
+std::string harmless(std::string_view text) {
+  constexpr std::string_view digits = "0123456789abcdef";
+  std::string out;
+  for (const char c : text) {
     const auto byte = static_cast<unsigned char>(c);
-    if (byte < 0x20U || byte == 0x7FU) c = ' ';
+    if (byte < 0x20U || byte == 0x7FU)
+      (out += "\\u00") += {digits[byte >> 4], digits[byte & 15]};
+    else
+      out += c;
   }
-  return text;
+  return out;
 }
 
 std::string joined(const std::vector<std::string>& columns, std::size_t from, std::size_t to) {
@@ -130,6 +135,7 @@ std::string summary(const std::vector<Finding>& findings, std::string_view file)
                     [](const Finding& finding) { return finding.severity == Severity::error; }));
   const std::size_t warnings = findings.size() - errors;
   std::string out = errors > 0 ? counted(errors, "error") : "";
+  if (is_limited(findings)) out = "more than " + out;
   if (warnings > 0) out += (errors > 0 ? ", " : "") + counted(warnings, "warning");
   return out + " in " + std::string(file);
 }

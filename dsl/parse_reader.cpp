@@ -335,6 +335,7 @@ void Reader::finish() {
     if (findings_.size() > findings_max) return;
     std::vector<std::string> sorted = known_;
     std::sort(sorted.begin(), sorted.end());
+    sorted.erase(std::unique(sorted.begin(), sorted.end()), sorted.end());
     const std::string foreign = hint_for_foreign_key(key, known_);
     add_error(findings_, "E002", at(key),
               std::string(what_) + " has no key `" + excerpt(key, 80) + "`",

@@ -260,11 +260,13 @@ declare
   flaw text;
 begin
   if name is null then
-    raise exception 'a start names a definition' using errcode = 'BS422';
+    raise exception 'a start names a definition'
+      using errcode = 'BS422', hint = 'Give the name of a registered definition as the first argument.';
   end if;
   flaw := backstitch.flaw_of_command('start', null, name, asked);
   if flaw is not null then
-    raise exception '%', flaw using errcode = 'BS422';
+    raise exception '%', flaw
+      using errcode = 'BS422', hint = 'Correct it and send it again; docs/language.md has the limits.';
   end if;
   -- Without a key nothing is compared, and the document of a definition is large.
   if coalesce(idempotency_key, business_key) is not null then digest := md5(name || chr(10) || input::text); end if;
@@ -371,7 +373,8 @@ declare
   flaw text := backstitch.flaw_of_command('signal', null, null, sent);
 begin
   if flaw is not null then
-    raise exception '%', flaw using errcode = 'BS422';
+    raise exception '%', flaw
+      using errcode = 'BS422', hint = 'Correct it and send it again; docs/language.md has the limits.';
   end if;
   select s.status into status from backstitch.saga s where s.id = signal.saga_id;
   if not found and not exists (select 1 from backstitch.inbox i

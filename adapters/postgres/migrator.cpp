@@ -92,12 +92,18 @@ std::string record_sql(const migrations::Migration& migration) {
          sql_literal(migration.sha256) + ")";
 }
 
+/// A query of which psql prints no rows.
+std::string quiet(const std::string& query) {
+  constexpr std::size_t verb_size = std::string_view("select").size();
+  return "do $$ begin perform" + query.substr(verb_size) + "; end $$;\n";
+}
+
 /// For an operator to read, and to run with psql in place of `migrate`.
 std::string script_of(const migrations::Migration& migration) {
   return "begin;\nset local lock_timeout = " + sql_literal(lock_timeout) +
-         ";\nset local search_path = pg_catalog, pg_temp;\n" + lock_sql + ";\n" +
-         std::string(migration.sql) + record_sql(migration) + ";\n" + record_objects_sql +
-         ";\ncommit;\n";
+         ";\nset local search_path = pg_catalog, pg_temp;\n" + quiet(lock_sql) +
+         std::string(migration.sql) + record_sql(migration) + ";\n" + quiet(record_objects_sql) +
+         "commit;\n";
 }
 
 /// Under the lock of a row of ours, which no other role can take.

@@ -4,6 +4,7 @@
 #include <map>
 #include <stdexcept>
 
+#include "connection_text.hpp"
 #include "failure.hpp"
 #include "own_backend.hpp"
 #include "server_safety.hpp"
@@ -58,6 +59,12 @@ std::string quoted_value(std::string_view text) {
   return out + "'";
 }
 
+const std::string& checked(const std::string& text) {
+  if (const auto flaw = flaw_of_connection_text(text))
+    throw ConnectError(*flaw, {.sqlstate = {}, .is_attempted = false});
+  return text;
+}
+
 void forbid_reconnecting([[maybe_unused]] pqxx::connection& connection) {
 #if PQXX_VERSION_MAJOR < 7
   connection.inhibit_reactivation(true);
@@ -91,8 +98,10 @@ std::string application_name(std::string_view incarnation, std::string_view role
 }
 
 OpenConnection::OpenConnection(const std::string& text) try : pqxx
-  ::connection(text) {}
-catch (const pqxx::broken_connection& error) {
+  ::connection(checked(text)) {}
+catch (const ConnectError&) {
+  throw;
+} catch (const pqxx::broken_connection& error) {
   throw ConnectError(error.what(), ConnectFailure::of(text));
 }
 

@@ -23,9 +23,9 @@ Error origin_refused(const std::string& origin, const std::string& remedy) {
               "` are not accepted, because it is not the server's own. " + remedy};
 }
 
-bool is_chunked(std::string_view encoding) {
-  constexpr std::string_view chunked = "chunked";
-  return std::equal(encoding.begin(), encoding.end(), chunked.begin(), chunked.end(),
+/// @param token in lower case
+bool is_same_token(std::string_view text, std::string_view token) {
+  return std::equal(text.begin(), text.end(), token.begin(), token.end(),
                     [](char a, char b) { return (a >= 'A' && a <= 'Z' ? a + 32 : a) == b; });
 }
 
@@ -35,10 +35,11 @@ std::optional<Reply> refuse_framing(const RequestHead& head) {
   if (head.transfer_encodings.empty()) return std::nullopt;
   if (head.is_http_1_0)
     return problem(400, "http-malformed", "HTTP/1.0 has no `Transfer-Encoding`.");
-  if (head.transfer_encodings.size() == 1 && is_chunked(head.transfer_encodings[0]))
+  if (head.transfer_encodings.size() == 1 && is_same_token(head.transfer_encodings[0], "chunked"))
     return std::nullopt;
   return problem(501, "transfer-encoding-unsupported",
-                 "`chunked` alone is a `Transfer-Encoding` that this server takes.");
+                 "`chunked` alone is a `Transfer-Encoding` that this server takes; send "
+                 "`Transfer-Encoding: chunked` or `Content-Length`.");
 }
 
 /// @return nothing for what is not `type/subtype`
@@ -71,6 +72,20 @@ std::optional<Error> refuse_content_type(const RequestHead& head) {
   return Error{ErrorCode::invalid, "content-type-unsupported",
                "The body must have a JSON content type, and this one " + found +
                    "; send `Content-Type: application/json`."};
+}
+
+/// Of whatever body: nothing here decodes one.
+std::optional<Reply> refuse_content_encoding(const RequestHead& head) {
+  if (!head.has_body) return std::nullopt;
+  for (const auto& encoding : head.content_encodings) {
+    if (encoding.empty() || is_same_token(encoding, "identity")) continue;
+    Reply reply = problem(415, "content-encoding-unsupported",
+                          "The body has the `Content-Encoding` `" + encoding.substr(0, 100) +
+                              "`; send it as it is, without a `Content-Encoding`.");
+    reply.headers.emplace_back("Accept-Encoding", "identity");
+    return reply;
+  }
+  return std::nullopt;
 }
 
 /// The page may read the answer; a preflight asks whether it may send the request (Fetch standard,
@@ -150,16 +165,15 @@ Result<Gate> Gate::create(const Options& options) {
 
 Result<std::optional<Authority>> Gate::host_of(const RequestHead& head) const {
   if (head.hosts.size() > 1) return host_invalid("The request has several `Host` headers");
-  if (head.hosts.empty()) {
-    if (!head.is_http_1_0) return host_invalid("The request has no `Host` header");
-    return head.target;
+  if (head.hosts.empty() && !head.is_http_1_0)
+    return host_invalid("The request has no `Host` header");
+  std::optional<Authority> host;
+  if (!head.hosts.empty()) {
+    host = parse_authority(head.hosts[0]);
+    if (!host) return host_invalid("The `Host` header of the request is not a valid host");
   }
-  auto host = parse_authority(head.hosts[0]);
-  if (!host) return host_invalid("The `Host` header of the request is not a valid host");
-  const bool contradicts =
-      head.target && (head.target->host != host->host || head.target->port != host->port);
-  if (contradicts) return host_invalid("The request target and `Host` state different hosts");
-  return host;
+  // Beside the absolute form `Host` counts for nothing (RFC 9112, section 3.2.2).
+  return head.target ? head.target : host;
 }
 
 std::optional<Error> Gate::refuse_host(const std::optional<Authority>& host) const {
@@ -221,6 +235,7 @@ Gate::Verdict Gate::judge(const RequestHead& head, Access access) const {
   if (access != Access::callback) {
     if (const auto refused = refuse_content_type(head)) return refuse(*refused);
   }
+  verdict.answer = refuse_content_encoding(head);
   return verdict;
 }
 

@@ -28,6 +28,7 @@ struct RequestHead {
   std::vector<std::string> hosts;   ///< the values of every `Host`
   std::vector<std::string> origins;
   std::vector<std::string> content_types;
+  std::vector<std::string> content_encodings{};
   std::vector<std::string> transfer_encodings{};
   std::size_t idempotency_keys = 0;
   bool has_body = false;

@@ -1,5 +1,7 @@
 #include "message.hpp"
 
+#include <algorithm>
+
 #include <nlohmann/json.hpp>
 
 #include <backstitch/base/json_text.hpp>
@@ -102,15 +104,21 @@ Result<Request> parse_target(std::string_view target) {
   return request;
 }
 
-std::pair<std::string_view, std::string_view> split_target(std::string_view target) {
+SplitTarget split_target(std::string_view target) {
+  const auto starts_with = [&](std::string_view scheme) {
+    return target.size() >= scheme.size() &&
+           std::equal(scheme.begin(), scheme.end(), target.begin(), [](char expected, char c) {
+             return expected == (c >= 'A' && c <= 'Z' ? c - 'A' + 'a' : c);
+           });
+  };
   for (const std::string_view scheme : {"http://", "https://"}) {
-    if (!target.starts_with(scheme)) continue;
+    if (!starts_with(scheme)) continue;
     target.remove_prefix(scheme.size());
     const auto end = target.find_first_of("/?");
     if (end == std::string_view::npos) return {target, "/"};
     return {target.substr(0, end), target.substr(end)};
   }
-  return {{}, target};
+  return {std::nullopt, target};
 }
 
 std::optional<std::string> Request::parameter(const std::string& name) const {

@@ -66,8 +66,14 @@ std::optional<std::string> percent_decode(std::string_view text, bool plus_is_sp
 Error target_error();
 /// Splits `/a/b?x=y`. @return invalid/target-invalid
 Result<Request> parse_target(std::string_view target);
-/// Splits `http://host/a/b?x=y` into its authority, empty in origin form, and the rest.
-std::pair<std::string_view, std::string_view> split_target(std::string_view target);
+/// A request target without what routing has no use for.
+struct SplitTarget {
+  std::optional<std::string_view> authority;  ///< of the absolute form, as it was written
+  std::string_view rest;                      ///< path and query
+  bool operator==(const SplitTarget&) const = default;
+};
+/// Splits `http://host/a/b?x=y`, the absolute form; every other form is a rest alone.
+SplitTarget split_target(std::string_view target);
 
 Reply json_reply(int status, const Json& body);
 /// With `Idempotent-Replayed: true` if it answers what had been done before.

@@ -34,6 +34,8 @@ const char* title_of(int status) {
       return "Request header fields too large";
     case 501:
       return "Not implemented";
+    case 505:
+      return "HTTP version not supported";
     case 503:
       return "Service unavailable";
     default:

@@ -1,6 +1,7 @@
 #include "router.hpp"
 
 #include <algorithm>
+#include <utility>
 
 #include "problem.hpp"
 
@@ -63,15 +64,18 @@ void Router::add(std::string method, std::string pattern, QueryParameters query,
 
 Router::Match Router::find(const Request& request) const {
   Match match;
+  std::optional<Match> as_get;
   for (const auto& candidate : routes_) {
     if (!matches(candidate.segments, request.segments, match.captured)) continue;
     if (candidate.method == request.method) {
       match.route = &candidate;
       return match;
     }
+    if (request.method == "HEAD" && candidate.method == "GET")
+      as_get = Match{&candidate, match.captured, {}};
     match.allowed += (match.allowed.empty() ? "" : ", ") + candidate.method;
   }
-  return match;
+  return as_get ? std::move(*as_get) : match;
 }
 
 std::optional<Error> Router::refuse_query(const Route& route, const Request& request) {

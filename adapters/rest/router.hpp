@@ -56,6 +56,7 @@ class Router {
   /// A request with a query parameter that is not in `query` never reaches the handler.
   void add(std::string method, std::string pattern, QueryParameters query, Handler handler,
            Access access = Access::api, Load load = Load::by_body);
+  /// Without a route of its own HEAD is GET, whose answer is sent without its body.
   Match find(const Request& request) const;
   /// Answers itself what no route takes: 404, 405, or 400 for the query.
   /// @param match  of the request, by find()

@@ -1,6 +1,8 @@
 #include "session.hpp"
 
+#include <algorithm>
 #include <array>
+#include <chrono>
 #include <optional>
 #include <string>
 #include <utility>
@@ -21,9 +23,15 @@ using beast::error_code;
 using boost::asio::ip::tcp;
 
 constexpr Duration write_time{30'000};
-constexpr Duration linger_time{2'000};
-constexpr std::size_t linger_bytes_max = 512 * 1024;
+/// How long the end of the peer is awaited after the last answer, and for how long it may be
+/// silent.
+constexpr Duration linger_time{30'000};
+constexpr Duration linger_silence_max{2'000};
+/// Several of the largest bodies: a proxy that cannot get rid of a body it has begun to pass on
+/// answers 502 in the place of what was said about it.
+constexpr std::size_t linger_bytes_max = 64 * 1024 * 1024;
 constexpr std::size_t read_chunk = 4 * 1024;
+constexpr std::size_t buffer_bytes_max = 64 * 1024;
 /// Parsing more would keep the sagas of the reactor waiting.
 constexpr std::size_t reactor_body_bytes_max = 16 * 1024;
 
@@ -41,6 +49,11 @@ std::optional<Reply> read_failure(const error_code& error, const Options& option
                    "The body of the request exceeds " + std::to_string(body_bytes_max) +
                        " bytes; send less at a time.");
   }
+  if (error == http::error::bad_version) {
+    return problem(505, "http-version-unsupported",
+                   "This server speaks HTTP/1.1 and HTTP/1.0, and neither HTTP/2 nor h2c; let the "
+                   "client, or the proxy in front, use HTTP/1.1.");
+  }
   if (error.category() == http::make_error_code(http::error::bad_method).category()) {
     return problem(400, "http-malformed",
                    "The request is not valid HTTP/1.1: " + error.message() + ".");
@@ -51,7 +64,10 @@ std::optional<Reply> read_failure(const error_code& error, const Options& option
 class Session : public std::enable_shared_from_this<Session> {
  public:
   Session(tcp::socket socket, std::shared_ptr<Shared> shared, std::size_t reactor)
-      : stream_(std::move(socket)), shared_(std::move(shared)), reactor_(reactor) {}
+      : stream_(std::move(socket)),
+        shared_(std::move(shared)),
+        reactor_(reactor),
+        buffer_(std::max(buffer_bytes_max, options().header_bytes_max + read_chunk)) {}
   ~Session() { answered(); }
   Session(const Session&) = delete;
   Session& operator=(const Session&) = delete;
@@ -103,14 +119,16 @@ class Session : public std::enable_shared_from_this<Session> {
   void pass_gate() {
     const auto& head = parser_->get();
     const auto [authority, target] = split_target({head.target().data(), head.target().size()});
-    auto request = parse_target(target);
+    // `OPTIONS *` asks about the server, as `OPTIONS /` does here.
+    const bool is_of_server = head.method() == http::verb::options && target == "*";
+    auto request = parse_target(is_of_server ? "/" : target);
     if (!request) return answer_head(problem(request.error()));
     request_ = std::move(*request);
-    request_.method = head.method() == http::verb::head ? "GET" : std::string(head.method_string());
+    request_.method = std::string(head.method_string());
     match_ = shared_->router.find(request_);
     RequestHead judged = head_of(head);
-    if (!authority.empty()) {
-      judged.target = parse_authority(authority);
+    if (authority) {
+      judged.target = parse_authority(*authority);
       if (!judged.target) return answer_head(problem(target_error()));
     }
     auto verdict = shared_->gate->judge(judged, match_.access());
@@ -133,6 +151,7 @@ class Session : public std::enable_shared_from_this<Session> {
             .hosts = all(http::field::host),
             .origins = all(http::field::origin),
             .content_types = all(http::field::content_type),
+            .content_encodings = all(http::field::content_encoding),
             .transfer_encodings = all(http::field::transfer_encoding),
             .idempotency_keys = message.count("Idempotency-Key"),
             .has_body = !parser_->is_done(),
@@ -143,7 +162,7 @@ class Session : public std::enable_shared_from_this<Session> {
   /// Without a body the connection is at its next request.
   void answer_head(Reply reply) {
     head_only_ = parser_->get().method() == http::verb::head;
-    keep_alive_ = parser_->is_done() && may_stay_open(parser_->get());
+    keep_alive_ = parser_->is_done() && may_stay_open();
     send(std::move(reply));
   }
 
@@ -161,7 +180,9 @@ class Session : public std::enable_shared_from_this<Session> {
     parser_->eager(true);
     if (!ticket_->enter(Phase::receiving)) return close();
     stream_.expires_after(options().body_time);
-    if (beast::iequals(head[http::field::expect], "100-continue")) return send_continue();
+    // HTTP/1.0 knows no answer before the answer.
+    if (head.version() >= 11 && beast::iequals(head[http::field::expect], "100-continue"))
+      return send_continue();
     receive_body();
   }
 
@@ -192,17 +213,16 @@ class Session : public std::enable_shared_from_this<Session> {
             "again later."};
   }
 
-  bool may_stay_open(const http::request<http::string_body>& message) const {
-    return message.keep_alive() && !shared_->stopping.load() && !ticket_->refusal();
-  }
+  /// The parser has seen every `Connection` header, the message asks the first one only.
+  bool may_stay_open() const { return parser_->keep_alive() && !ticket_->refusal(); }
 
   void answer() {
     if (!ticket_->enter(Phase::busy)) return close();
     shared_->answering.fetch_add(1);
     answering_ = true;
     stream_.expires_never();
+    keep_alive_ = may_stay_open();
     auto message = parser_->release();
-    keep_alive_ = may_stay_open(message);
     head_only_ = message.method() == http::verb::head;
     Request request = std::exchange(request_, {});
     request.reactor = reactor_;
@@ -282,6 +302,8 @@ class Session : public std::enable_shared_from_this<Session> {
     response_.set("X-Content-Type-Options", "nosniff");
     for (const Headers& headers : {headers_, reply.headers})
       for (const auto& [name, value] : headers) response_.set(name, value);
+    // A proxy that is told closes the connection, and sends no request into its end.
+    keep_alive_ = keep_alive_ && !shared_->stopping.load();
     response_.keep_alive(keep_alive_);
     // An answer 204 has no length (RFC 9110, section 8.6).
     if (reply.status != 204) response_.content_length(reply.body.size());
@@ -323,11 +345,13 @@ class Session : public std::enable_shared_from_this<Session> {
     ticket_->hold(0);
     error_code ignored;
     stream_.socket().shutdown(tcp::socket::shutdown_send, ignored);
-    stream_.expires_after(linger_time);
+    linger_until_ = std::chrono::steady_clock::now() + linger_time;
     discard();
   }
 
   void discard() {
+    stream_.expires_at(
+        std::min(linger_until_, std::chrono::steady_clock::now() + linger_silence_max));
     stream_.async_read_some(boost::asio::buffer(discarded_),
                             [self = shared_from_this()](error_code error, std::size_t bytes) {
                               self->lingered_ += bytes;
@@ -346,7 +370,7 @@ class Session : public std::enable_shared_from_this<Session> {
   std::shared_ptr<Shared> shared_;
   std::shared_ptr<Connections::Ticket> ticket_;
   std::size_t reactor_;
-  beast::flat_buffer buffer_{64 * 1024};
+  beast::flat_buffer buffer_;
   std::optional<http::request_parser<http::string_body>> parser_;
   Request request_;
   Router::Match match_;
@@ -355,6 +379,7 @@ class Session : public std::enable_shared_from_this<Session> {
   std::optional<http::response_serializer<http::string_body>> serializer_;
   std::array<char, read_chunk> discarded_{};
   std::size_t lingered_ = 0;
+  std::chrono::steady_clock::time_point linger_until_{};
   bool keep_alive_ = false;
   bool head_only_ = false;
   bool answering_ = false;

@@ -34,14 +34,15 @@ void add_system_routes(Router& router, engine::Engine& engine, const Options& op
         respond(json_reply(200, {{"status", "alive"}}));
       },
       Access::probe);
-  router.add(
-      "GET", "/readyz", {},
-      [&engine](const Request&, const Captured&, const Respond& respond) {
-        const std::string reason = engine.not_ready_reason();
-        if (reason.empty()) return respond(json_reply(200, readiness(engine)));
-        respond(problem(503, "not-ready", reason));
-      },
-      Access::probe);
+  const auto answer_readiness = [&engine](const Request&, const Captured&, const Respond& respond) {
+    const std::string reason = engine.not_ready_reason();
+    if (reason.empty()) return respond(json_reply(200, readiness(engine)));
+    respond(problem(503, "not-ready", reason));
+  };
+  router.add("GET", "/readyz", {}, answer_readiness, Access::probe);
+  // What proxies ask where nothing else is configured.
+  router.add("OPTIONS", "/", {}, answer_readiness, Access::probe);
+  router.add("HEAD", "/", {}, answer_readiness, Access::probe);
   router.add(
       "GET", "/version", {}, [&options](const Request&, const Captured&, const Respond& respond) {
         respond(json_reply(

@@ -60,7 +60,7 @@ int run_dev(const Global& global, DevOptions options) {
   if (const auto migrated = postgres::migrate(options.serve.server.database, false); !migrated) {
     return report(global, migrated.error());
   }
-  greet(global, options, *cluster);
+  options.serve.greet = [&] { greet(global, options, *cluster); };
   return serve(global, options.serve);
 }
 

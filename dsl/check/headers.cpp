@@ -36,7 +36,7 @@ void Headers::check_stated(const std::string& pointer, const std::string& name) 
                               is_same_header(name, credential_header(service_->auth)));
   if (is_services || !is_authors_header(name)) {
     check_.error("E304", pointer, "the header `" + name + "` is set by the engine",
-                 "remove it; authentication belongs to the service");
+                 "remove it; credentials are stated in the `auth` of the registered service");
   }
   const auto other = std::find_if(stated_.begin(), stated_.end(),
                                   [&](const auto& known) { return is_same_header(known, name); });

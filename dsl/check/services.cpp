@@ -1,4 +1,6 @@
 /// Services: are they known, may they be called, do their limits make sense.
+#include <algorithm>
+#include <string>
 
 #include <backstitch/dsl/header_field.hpp>
 
@@ -54,6 +56,7 @@ class Services {
   void headers(const std::string& at, const Service& service) {
     Headers headers(check_, &service);
     headers.check_engines(at + "/idempotencyHeader", service.idempotency_header, "Idempotency-Key");
+    underscore(at + "/idempotencyHeader", service.idempotency_header);
     if (!service.auth.header.empty())
       headers.check_engines(at + "/auth/header", service.auth.header, "Authorization");
     if (is_same_header(service.idempotency_header, credential_header(service.auth))) {
@@ -76,9 +79,22 @@ class Services {
 
   void marks(Headers& headers, const std::string& at, const AnswerMarks& marks) {
     if (!marks.echo.empty()) headers.check_engines(at + "/echo", marks.echo, "Idempotency-Key");
+    underscore(at + "/echo", marks.echo);
     if (marks.header.empty()) return;
     if (!is_token(marks.header)) headers.check_engines(at + "/header", marks.header, "");
+    underscore(at + "/header", marks.header);
     headers.check_value(at + "/value", marks.header, marks.value);
+  }
+
+  /// Of a header on which it depends that a call is not repeated, or whose its answer is.
+  void underscore(const std::string& pointer, const std::string& name) {
+    if (name.find('_') == std::string::npos) return;
+    std::string better = name;
+    std::replace(better.begin(), better.end(), '_', '-');
+    check_.warning("W309", pointer,
+                   "a proxy may drop the header `" + name +
+                       "` without a word, because its name has an underscore",
+                   "let the participant use another name, like `" + better + "`");
   }
 
   void url(const std::string& pointer, const std::string& url) {

@@ -158,11 +158,22 @@ void Reactor::command_done(const InboxItem& item, const Result<Done>& done) {
   }
 }
 
+/// Whoever may send signals must not be able to fill the log; the audit has each of them.
+void Reactor::note_refused(const InboxItem& item, const Error& why) {
+  if (!refusals_.tells(executor_.now(), refusal_told_every)) {
+    ++refusals_untold_;
+    return;
+  }
+  node_.ports.observer->note(Level::warning, "command-refused",
+                             {{"saga", item.saga.text()},
+                              {"why", why.message},
+                              {"leftOut", std::to_string(std::exchange(refusals_untold_, 0))}});
+}
+
 /// For what no saga can settle: by its number alone, with the answer to its sender.
 void Reactor::refuse_command(const InboxItem& item, const Error& why) {
   counters.inbox_refused.fetch_add(1, std::memory_order_relaxed);
-  node_.ports.observer->note(Level::warning, "command-refused",
-                             {{"saga", item.saga.text()}, {"why", why.message}});
+  note_refused(item, why);
   Append append;
   append.saga = item.saga;
   append.epoch = epochs_[item.saga.shard()].value_or(Epoch{});

@@ -35,6 +35,8 @@ class InboxPoller;
 
 /// A saga that waits for another one looks after it so often, should word of its end get lost.
 inline constexpr Duration child_look_every{60'000};
+/// A line about a command that was refused is written once in that time.
+inline constexpr Duration refusal_told_every{1'000};
 /// Sagas come into memory so long before they are due.
 inline constexpr Duration due_margin{1'000};
 
@@ -147,6 +149,8 @@ class Reactor : public std::enable_shared_from_this<Reactor> {
 
   // starts.cpp
   std::optional<Error> not_admitted() const;
+  /// With Options::require_keys.
+  std::optional<Error> lacks_key(const StartRequest& request, const Prepared& prepared) const;
   Result<Prepared> prepare(const StartRequest& request) const;
   Result<Prepared> prepared(const StartRequest& request) const;
   NewSaga new_saga(const StartRequest& request, const Prepared& prepared, const SagaState& state,
@@ -283,6 +287,7 @@ class Reactor : public std::enable_shared_from_this<Reactor> {
   void append_refused(const InboxItem& item, const WrittenStart& written, Start start);
   void begin_start(const InboxItem& item, const WrittenStart& start, std::int64_t generation);
   void refuse_command(const InboxItem& item, const Error& why);
+  void note_refused(const InboxItem& item, const Error& why);
 
   // reading.cpp: what callers see
   std::optional<Result<Json>> resident_view(SagaId saga) const;
@@ -377,6 +382,8 @@ class Reactor : public std::enable_shared_from_this<Reactor> {
   };
   std::unordered_set<std::int64_t> taken_;  ///< from the inbox, not settled yet
   std::unordered_map<SagaId, Lot> lots_;
+  RateOfTelling refusals_;                            ///< of commands
+  std::size_t refusals_untold_ = 0;                   ///< since the last line about one
   std::unordered_map<std::int64_t, Task> when_left_;  ///< of those that are worked on carefully
   std::uint64_t term_ = 0;     ///< of the node's lease, in which the shards are held
   SteadyTime full_scan_at_{};  ///< when everything that is due is to be looked for again

@@ -385,6 +385,8 @@ void Registry::set_key_secret(std::string secret) {
 }
 
 void Registry::set_callback_base(std::string url) {
+  // The path of a callback begins with a slash.
+  url.erase(url.find_last_not_of('/') + 1);
   impl_->callback_base = std::make_shared<const std::string>(std::move(url));
 }
 

@@ -108,6 +108,17 @@ Result<StartReply> known_start(const AppendResult& result, const std::string& id
 
 }  // namespace
 
+/// A proxy, a client or a person that repeats a start without a key starts another saga.
+std::optional<Error> Reactor::lacks_key(const StartRequest& request,
+                                        const Prepared& prepared) const {
+  if (!node_.options.require_keys || request.idempotency_key || prepared.business_key)
+    return std::nullopt;
+  return Error{ErrorCode::invalid, "key-required",
+               "This server takes no start without a key, because its repetition would start a "
+               "second saga; send an `Idempotency-Key` (in a batch `idempotencyKey`), or a "
+               "`businessKey`."};
+}
+
 std::optional<Error> Reactor::not_admitted() const {
   const Options& options = node_.options;
   if (node_.closing)
@@ -213,6 +224,7 @@ void Reactor::start(StartRequest request, StartDone done, bool up_to_date) {
   if (!prepared && !up_to_date && may_be_out_of_date(request, prepared.error()))
     return start_up_to_date(std::move(request), std::move(done));
   if (!prepared) return refuse_unless_known(request, prepared.error(), std::move(done));
+  if (auto error = lacks_key(request, *prepared)) return done(std::move(*error));
   start_prepared(std::move(request), std::move(*prepared), 0, std::move(done));
 }
 

@@ -4,8 +4,15 @@
 
 using backstitch::app::parse_config;
 using Values = std::vector<std::string>;
+using backstitch::app::ConfigType;
 
 namespace {
+
+Values texts_of(const backstitch::app::ConfigEntry& entry) {
+  Values texts;
+  for (const auto& value : entry.values) texts.push_back(value.text);
+  return texts;
+}
 
 std::string error_of(std::string_view text) {
   const auto entries = parse_config(text);
@@ -29,13 +36,34 @@ TEST_CASE("a configuration file has strings, integers, booleans and arrays under
   REQUIRE(entries->size() == 5);
   CHECK((*entries)[0].key == "listen");
   CHECK((*entries)[0].line == 2);
-  CHECK((*entries)[0].values == Values{"127.0.0.1:7420"});
-  CHECK((*entries)[1].values == Values{"4"});
+  CHECK(texts_of((*entries)[0]) == Values{"127.0.0.1:7420"});
+  CHECK(texts_of((*entries)[1]) == Values{"4"});
   CHECK((*entries)[1].line == 4);
-  CHECK((*entries)[2].values == Values{"true"});
-  CHECK((*entries)[3].values == Values{"a.test", "b.test", "c.test"});
+  CHECK(texts_of((*entries)[2]) == Values{"true"});
+  CHECK(texts_of((*entries)[3]) == Values{"a.test", "b.test", "c.test"});
   CHECK((*entries)[4].values.empty());
   CHECK((*entries)[4].line == 9);
+}
+
+TEST_CASE("a value of a configuration file keeps its type, and an array is told from a value") {
+  const auto entries = parse_config("a = \"1\"\nb = 1\nc = true\nd = 'true'\ne = [-1]\nf = []");
+  REQUIRE(entries);
+  const ConfigType types[] = {ConfigType::string, ConfigType::integer, ConfigType::boolean,
+                              ConfigType::string, ConfigType::integer};
+  for (std::size_t i = 0; i < std::size(types); ++i) {
+    CHECK((*entries)[i].values.at(0).type == types[i]);
+    CHECK((*entries)[i].is_array == (i == 4));
+  }
+  CHECK((*entries)[5].is_array);
+}
+
+TEST_CASE("a byte order mark at the beginning of a configuration file is skipped, and no other") {
+  const auto entries = parse_config("\xEF\xBB\xBF# saved by an editor\nnode = \"a\"");
+  REQUIRE(entries);
+  CHECK((*entries)[0].key == "node");
+  CHECK((*entries)[0].line == 2);
+  CHECK(error_of("\xEF\xBB\xBF\xEF\xBB\xBFnode = 1").find("line 1: a key is expected") == 0);
+  CHECK(error_of("a = 1\n\xEF\xBB\xBFnode = 1").find("line 2: a key is expected") == 0);
 }
 
 TEST_CASE("a string of a configuration file keeps every character that a password may have") {
@@ -43,8 +71,8 @@ TEST_CASE("a string of a configuration file keeps every character that a passwor
       "database = \"host=db password='a#b, \\\"c\\\"=d' user=u\"\n"
       "secrets = 'C:\\x #1'");
   REQUIRE(entries);
-  CHECK((*entries)[0].values == Values{"host=db password='a#b, \"c\"=d' user=u"});
-  CHECK((*entries)[1].values == Values{"C:\\x #1"});
+  CHECK(texts_of((*entries)[0]) == Values{"host=db password='a#b, \"c\"=d' user=u"});
+  CHECK(texts_of((*entries)[1]) == Values{"C:\\x #1"});
 }
 
 TEST_CASE("an error of a configuration file names its line, and never a value") {

@@ -103,8 +103,11 @@ TEST_CASE("what a document says cannot move the cursor") {
   dsl::Finding finding = at(1, 1);
   finding.message = "no key `\x1b[2J`";
   finding.pointer = "/\x1b";
-  finding.hint = "not\n\x1b";
-  CHECK(shown("a", finding).find('\x1b') == std::string::npos);
+  finding.hint = "not\n\x7f";
+  const std::string text = shown("a", finding);
+  CHECK(text.find('\x1b') == std::string::npos);
+  for (const char* escaped : {"no key `\\u001b[2J`\n", "  at /\\u001b\n", " not\\u000a\\u007f\n"})
+    CHECK_MESSAGE(text.find(escaped) != std::string::npos, escaped);
 }
 
 TEST_CASE("lines end as they do on either system, and places outside the text have no excerpt") {

@@ -135,6 +135,7 @@ TEST_CASE("a document that is wrong all over is told so many errors, and that th
   REQUIRE(parsed.findings.size() == dsl::findings_max);
   CHECK(parsed.findings.back().code == "E001");
   CHECK(parsed.findings.back().message.find("more than 500") != std::string::npos);
+  CHECK(dsl::summary(parsed.findings, "x.json") == "more than 500 errors in x.json");
   std::string references;
   for (int i = 0; i < 2'000; ++i)
     references += std::string(i == 0 ? "" : ", ") + "\"${steps.x" + std::to_string(i) + "}\"";

@@ -184,6 +184,15 @@ class CommandLine(WithServer):
         plan = json.loads(self.cli("migrate", "--database", self.world.postgres.url, "--dry-run", "--json"))
         self.assertEqual(plan["migrations"], [])
 
+    def test_the_script_of_a_dry_run_can_be_run_by_psql_and_prints_nothing(self):
+        postgres = self.world.postgres
+        postgres.administer("create database scripted owner backstitch")
+        url = postgres.url_of("scripted")
+        script = self.cli("migrate", "--database", url, "--dry-run")
+        done = subprocess.run([*postgres.psql_command("scripted"), "-v", "ON_ERROR_STOP=1"], input=script, capture_output=True, text=True)
+        self.assertEqual((done.returncode, done.stdout, done.stderr), (0, "", ""))
+        self.assertEqual(self.cli("migrate", "--database", url), "The schema is up to date.\n")
+
     def test_bench_runs_against_the_server_and_prints_its_figures(self):
         out = self.cli("bench", "--participants", self.world.participants.urls["orders"], "--in-flight", "8", "--seconds",
                        "1", "--warm-up", "0.2", "--json")

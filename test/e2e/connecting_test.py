@@ -67,6 +67,34 @@ class ConfigurationFile(Folder):
             self.assertIn("node.toml, line 2: ", ended.stderr)
             self.assertIn(what, ended.stderr)
 
+    def test_a_value_of_another_type_is_an_error_that_says_which_it_has(self):
+        for line, words in (('reactors = "4"', "`reactors` is an integer, without quotes"), ("reactors = true", "is an integer"),
+                            ("core-dumps = 1", "`core-dumps` is true or false, without quotes"), ('core-dumps = "true"', "is true or false"),
+                            ("require-keys = 'yes'", "is true or false"), ("listen = 7420", "`listen` is a string; write it in quotes"),
+                            ("node = true", "is a string"), ("lease = 10", "is a string"), ('host = ["a.test", 7]', "is a string"),
+                            ("reactors = [1]", "`reactors` takes one value; write it without brackets"), ("core-dumps = [true]", "takes one value"),
+                            ('node = ["a"]', "takes one value"), ("header-max = '16384'", "is an integer")):
+            with self.subTest(line=line):
+                ended = self.serve(f"{line}\n", "--database", NOWHERE)
+                self.assertEqual(ended.returncode, 2)
+                self.assertIn(f"{self.folder}/node.toml, line 1: ", ended.stderr)
+                self.assertIn(words, ended.stderr)
+        ended = self.serve('host = "b.test:80"\nreactors = 2\ncore-dumps = false\norigins-of-none = 1\n', "--database", NOWHERE)
+        self.assertIn("line 4: unknown key", ended.stderr)
+
+    def test_a_byte_order_mark_is_skipped(self):
+        self.assertIn("`b.test:80` is not a valid --host", self.serve('\ufeffhost = ["b.test:80"]\n', "--database", NOWHERE).stderr)
+
+    def test_a_path_in_the_file_is_relative_to_the_file(self):
+        self.file(f"{NOWHERE}\n", "url")
+        for given in ("url", "./url", f"{self.folder}/url"):
+            ended = self.serve(f'database-file = "{given}"\n', "--database-wait", "0s")
+            self.assertEqual(ended.returncode, 3, ended.stderr)  # it was read, and no server answers there
+        ended = self.serve('database-file = "missing"\n')
+        self.assertIn(f"cannot read {self.folder}/missing", ended.stderr)
+        # On the command line it is relative to the working directory.
+        self.assertIn("cannot read url: ", run("serve", "--database-file", "url").stderr)
+
     def test_every_option_of_serve_may_stand_in_the_file_and_is_in_the_manual(self):
         options = set(re.findall(r"(?m)^  (?:-h,)?--([a-z-]+)", run("serve", "--help").stdout)) - {"help", "help-all", "config"}
         self.assertGreater(len(options), 20)
@@ -136,11 +164,28 @@ class Connecting(Folder):
         ended = run("migrate", "--database", f"postgresql://backstitch@{host}/backstitch", env={"PGPASSFILE": wrong})
         self.assertEqual(ended.returncode, 1, ended.stderr)
 
+    def test_no_part_of_a_password_is_shown_however_it_is_written_into_the_url(self):
+        # Reserved characters that are not encoded end the password where its author did not mean it to.
+        for password in ("hunt@er22", "@hunter22", "hunter@", "h@unt@er22", "1234/hunter22", "hun/ter22", "1234?hunter22", "hun?ter22",
+                         "hun:ter@22", "1234/hun@ter22", "hunt er22", "hun%zzter22", "hun[ter22", "1234,hunter22/x"):
+            for url in (f"postgresql://u:{password}@127.0.0.1:1/d", f"postgres://u:{password}@/d?host=/nowhere"):
+                with self.subTest(url=url):
+                    ended = run("migrate", "--database", url)
+                    self.assertIn(ended.returncode, (2, 3), ended.stderr)
+                    for part in ("hunt", "hun", "unt", "ter22", "er22", "1234"):
+                        self.assertNotIn(part, ended.stderr)
+        ended = run("migrate", "--database", "postgresql://u:p@ss@127.0.0.1:1/d")
+        self.assertEqual(ended.returncode, 2)
+        self.assertIn("write @ in a user or password as %40", ended.stderr)
+        self.assertEqual(run("migrate", "--database", "postgresql://u:p%40ss@127.0.0.1:1/d").returncode, 3)
+
     def test_a_file_with_the_url_is_refused_if_every_user_can_read_it_or_it_is_not_the_only_url(self):
         open_to_all = self.file(self.with_password, "open", 0o644)
         for arguments, words in ((("--database-file", open_to_all), "every user can use it"),
                                  (("--database-file", self.folder + "/none"), "No such file"),
                                  (("--database-file", self.file("\n", "empty")), "is empty"),
+                                 (("--database-file", self.file(f"{self.with_password}\n{self.url}\n", "two")), "has several lines"),
+                                 (("--database-file", self.file(f"# the database\r\n{self.with_password}", "remark")), "has several lines"),
                                  (("--database-file", self.file(self.url), "--database", self.url), "--database-file"),
                                  ((), "no database is given")):
             for command in ("serve", "migrate"):
@@ -215,7 +260,11 @@ class Connecting(Folder):
                  (f"{own}/empty", 1, "schema-not-migrated"),
                  ("service=unknown", 2, "database-url-invalid"),
                  ("backstitch", 2, "database-url-invalid"),
-                 ("postgresql://h/d?no_such_option=1", 2, "database-url-invalid"))
+                 ("postgresql://h/d?no_such_option=1", 2, "database-url-invalid"),
+                 ("postgresql://u@127.0.0.1:99999/d", 2, "database-url-invalid"),
+                 ("postgresql://u@127.0.0.1:0/d", 2, "database-url-invalid"),
+                 ("postgresql://u@127.0.0.1:5432,127.0.0.1:70000/d", 2, "database-url-invalid"),
+                 ("host=127.0.0.1 port=99999", 2, "database-url-invalid"))
         for url, code, reason in cases:
             with self.subTest(url=url):
                 ended = run("serve", "--database", url, "--database-wait", "1h", "--listen", f"127.0.0.1:{harness.free_port()}",

@@ -169,7 +169,7 @@ class Mistakes(unittest.TestCase):
             taken.listen()
             os.chmod(folder, 0o755)
             done = run("dev", "--port", str(taken.getsockname()[1]), "--data", os.path.join(folder, "dev"))
-        self.assertEqual(done.returncode, 3, done.stderr)
+        self.assertEqual((done.returncode, done.stdout), (3, ""), done.stderr)
         self.assertIn("Choose another port with --port PORT.", done.stderr)
         self.assertNotIn("--listen", done.stderr)
 
@@ -227,13 +227,64 @@ class OtherServers(unittest.TestCase):
                     self.assertIn(f" {status} ", done.stderr)
 
     def test_a_redirect_is_not_followed(self):
-        with Stranger(200, JSON, b'{"id": "x", "sagas": []}') as target, \
-                Stranger(302, {"Location": target.url + "/login"}, b"") as stranger:
-            for command in self.COMMANDS:
-                done = run(*command, "--server", stranger.url)
-                self.assertEqual(done.returncode, 3, done.stderr)
-                self.assertIn(f"302, a redirect to {target.url}/login", done.stderr)
+        with Stranger(200, JSON, b'{"id": "x", "sagas": []}') as target:
+            for status in (301, 302, 303, 307, 308):
+                with Stranger(status, {"Location": target.url + "/login"}, b"") as stranger:
+                    for command in self.COMMANDS if status == 302 else self.COMMANDS[-1:]:
+                        done = run(*command, "--server", stranger.url, "--token", "t")
+                        self.assertEqual(done.returncode, 3, done.stderr)
+                        self.assertIn(f"with {status}: the server redirects to {target.url}/login, which is not followed.",
+                                      done.stderr)
+                        self.assertNotIn("started", done.stdout + done.stderr)
             self.assertEqual(target.requests, [])
+
+    def test_a_redirect_of_the_same_request_names_the_server_to_use(self):
+        for path, command in (("/v1/sagas", ("start", "a", "--input", "{}", "--wait", "10s")), ("/v1/nodes", ("nodes",)),
+                              (f"/v1/sagas/{ANY_ID}", ("show", ANY_ID))):
+            for base in ("https://saga.example", "https://saga.example:8443/prefix"):
+                with Stranger(301, {"Location": base + path + "?x=1"}, b"") as stranger:
+                    done = run(*command, "--server", stranger.url)
+                self.assertEqual(done.returncode, 3)
+                self.assertIn(f"the server redirects to {base}; use that with --server", done.stderr)
+        for location in ("", "/v1/nodes"):
+            with Stranger(308, {"Location": location} if location else {}, b"") as stranger:
+                done = run("nodes", "--json", "--server", stranger.url)
+            self.assertEqual((done.returncode, json.loads(done.stdout)["error"]["code"]), (3, "server-redirects"))
+            self.assertIn(f"redirects to {location or 'no address'}, which", done.stdout)
+
+    def test_an_answer_that_names_another_saga_is_not_taken_for_the_one_asked_for(self):
+        other = json.dumps({"id": ANY_ID[:-1] + "1", "status": "COMPLETED", "name": "other"}).encode()
+        with Stranger(200, JSON, other) as stranger:
+            for command in (("show", ANY_ID), ("watch", ANY_ID), ("cancel", ANY_ID), ("signal", ANY_ID, "go"),
+                            ("services", "put", "a", "{}")):
+                done = run(*command, "--server", stranger.url)
+                self.assertEqual(done.returncode, 3, (command, done.stdout))
+                self.assertIn("does not answer like a Backstitch server", done.stderr)
+
+    def test_a_start_whose_fate_is_not_known_names_the_key_to_repeat_it_under(self):
+        said = re.compile(r"The saga may have been started; repeat with --key (\S+), ")
+        problem = {"type": "/errors/outcome-unknown", "status": 503, "code": "outcome-unknown", "detail": "Unknown."}
+        for status, headers, body in ((502, HTML, b"<h1>Bad Gateway</h1>"), (504, {}, b""), (503, HTML, b"reset"),
+                                      (200, HTML, b"<h1>It works!</h1>"), (503, JSON, json.dumps(problem).encode()),
+                                      (200, {"Content-Length": "9000"}, b"{")):
+            with Stranger(status, headers, body) as stranger:
+                done = run("start", "a", "--input", "{}", "--key", "k-1", "--server", stranger.url)
+                self.assertEqual((done.returncode, said.search(done.stderr)[1]), (3, "k-1"), done.stderr)
+                made = [said.search(run("start", "a", "--input", "{}", "--server", stranger.url).stderr)[1] for _ in "ab"]
+                self.assertNotEqual(*made)
+                answer = run("start", "a", "--input", "{}", "--json", "--server", stranger.url)
+                self.assertRegex(json.loads(answer.stdout)["error"]["message"], said)
+                for command, may_be_done in ((("cancel", ANY_ID), True), (("signal", ANY_ID, "go"), True), (("list",), False)):
+                    answered = run(*command, "--server", stranger.url).stderr
+                    self.assertNotRegex(answered, said)
+                    self.assertEqual("It may have been done; look before you repeat it." in answered, may_be_done, answered)
+
+    def test_a_start_that_was_surely_not_made_names_no_key(self):
+        with Stranger(403, HTML, b"<h1>Forbidden</h1>") as forbids, Stranger(301, {"Location": "https://x.example"}, b"") as moves:
+            for url in (forbids.url, moves.url, f"http://127.0.0.1:{harness.free_port()}"):
+                done = run("start", "a", "--input", "{}", "--server", url)
+                self.assertEqual(done.returncode, 3, done.stderr)
+                self.assertNotIn("may have been started", done.stderr)
 
     def test_a_server_that_speaks_another_protocol_is_unreachable(self):
         with socket.socket() as listener:

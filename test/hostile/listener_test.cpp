@@ -157,7 +157,7 @@ std::optional<Answer> take_answer(std::string& text, bool is_head) {
 
 bool is_expected(int status) {
   for (const int one :
-       {200, 201, 202, 204, 400, 403, 404, 405, 409, 413, 415, 421, 422, 431, 501, 503})
+       {200, 201, 202, 204, 400, 403, 404, 405, 409, 413, 415, 421, 422, 431, 501, 503, 505})
     if (status == one) return true;
   return false;
 }

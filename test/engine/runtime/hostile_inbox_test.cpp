@@ -122,6 +122,24 @@ TEST_CASE("a start that the machine trips over is a saga that failed") {
   CHECK(status_of(scene.nodes.view(scene.node, saga)) == "FAILED");
 }
 
+TEST_CASE("of many signals that are refused the log has a line a second, which counts the others") {
+  InboxScene scene;
+  const SagaId saga = scene.waiting_saga();
+  const auto lines = [&] { return scene.node.observer.of("command-refused"); };
+  for (int i = 0; i < 50; ++i) scene.put_signal(saga, "1e400");
+  scene.nodes.world.run_for(Duration{3'000});
+  CHECK(scene.audited().size() == 50);
+  const std::size_t first = lines().size();
+  CHECK(first < 10);
+  CHECK(lines()[0].fields.at("leftOut") == "0");
+  scene.put_signal(saga, "1e400");
+  scene.nodes.world.run_for(Duration{3'000});
+  REQUIRE(lines().size() == first + 1);
+  std::size_t told = lines().size();
+  for (const auto& line : lines()) told += std::stoul(line.fields.at("leftOut"));
+  CHECK(told == 51);
+}
+
 TEST_CASE(
     "a signal that cannot be read is settled with a row in the audit, and the next one goes "
     "through") {

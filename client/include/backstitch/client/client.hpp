@@ -28,8 +28,11 @@ struct Start {
   Json input;
   std::optional<std::string> business_key;
   std::map<std::string, std::string> labels;
-  std::string idempotency_key;   ///< empty: one is made, so that a repeated send is harmless
-  std::optional<Duration> wait;  ///< answer with the end if it comes in time
+  /// Empty: one is made, so that a repeated send is harmless.
+  std::string idempotency_key;
+  /// Answer with the end if it comes in time; in requests of at most ten seconds, because proxies
+  /// give up on longer ones.
+  std::optional<Duration> wait;
 };
 struct Started {
   std::string id;
@@ -41,9 +44,11 @@ struct Started {
 using Query = std::vector<std::pair<std::string, std::string>>;
 
 /// The REST API of a Backstitch server, typed. Answers are JSON as the API gives it; errors carry
-/// the problem's `code` as `reason` and its details. unavailable/server-unreachable: no answer;
-/// unavailable/not-backstitch: an answer that no Backstitch server gives;
-/// invalid/server-url-invalid: `server` is not a URL. Redirects are not followed.
+/// the problem's `code` as `reason` and its details. server-unreachable: no answer;
+/// not-backstitch: an answer that no Backstitch server gives to that request; both are
+/// outcome_unknown if the request may have been carried out, else unavailable.
+/// unavailable/server-redirects: no redirect is followed. invalid/server-url-invalid: `server` is
+/// not a URL.
 /// Thread-safe; every call blocks.
 ///   Client client({.server = "http://127.0.0.1:7420"});
 ///   auto started = client.start({.definition = "orders.place", .input = input});
@@ -54,6 +59,8 @@ class Client {
   Client(Client&&) noexcept;
   Client& operator=(Client&&) noexcept;
 
+  /// The message of an error has the idempotency key if the saga may have been started all the
+  /// same: the start repeated under it never starts a second one.
   Result<Started> start(const Start& start);
   /// `sagas`: starts as the API spells them; answers with the `results`.
   Result<Json> start_batch(const Json& sagas);

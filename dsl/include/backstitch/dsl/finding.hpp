@@ -39,6 +39,8 @@ void add_finding(std::vector<Finding>& findings, Finding finding);
 ErrorDetail bounded(ErrorDetail detail);
 /// Where there are too many errors, keeps the first and says so with the last.
 void limit(std::vector<Finding>& findings);
+/// Whether limit() has left errors out.
+bool is_limited(const std::vector<Finding>& findings);
 bool has_errors(const std::vector<Finding>& findings);
 /// The error with those of the findings that are errors as its details.
 Error with_errors(Error error, const std::vector<Finding>& findings);

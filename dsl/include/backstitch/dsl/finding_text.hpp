@@ -18,11 +18,13 @@ struct SourceText {
 };
 
 /// A finding as a compiler would print it: place and message, the line with a caret under what it
-/// is about, the pointer, and how to put it right. Tabs become spaces, control characters and bytes
-/// that are no UTF-8 are replaced, and a long line is cut around the caret.
+/// is about, the pointer, and how to put it right. In the line tabs become spaces, control
+/// characters and bytes that are no UTF-8 are replaced, and what is long is cut around the caret;
+/// elsewhere control characters are escaped as in JSON.
 std::string to_text(const Finding& finding, const SourceText& source, const Paint& paint);
 
-/// `2 errors, 1 warning in order.json`, or `order.json: no findings`.
+/// `2 errors, 1 warning in order.json`, `more than 500 errors in order.json`, or `order.json: no
+/// findings`.
 std::string summary(const std::vector<Finding>& findings, std::string_view file);
 
 }  // namespace backstitch::dsl

@@ -31,13 +31,15 @@ struct Options {
   std::vector<std::string> proxies{};
   /// Bodies and answers on their way, of all connections.
   std::size_t held_bytes_max = 128 * 1024 * 1024;
-  std::size_t header_bytes_max = 8 * 1024;
+  std::size_t header_bytes_max = 16 * 1024;
   std::size_t body_bytes_max = 1024 * 1024;
   std::size_t batch_bytes_max = 16 * 1024 * 1024;
   std::size_t batch_starts_max = 1'000;
   Duration header_time{10'000};
   Duration body_time{30'000};
-  Duration idle_time{60'000};
+  /// Longer than balancers keep idle connections, up to ten minutes, so that they close first: a
+  /// request that meets a close is lost.
+  Duration idle_time{620'000};
   Duration wait_max{60'000};  ///< of `?wait=`
   std::string version = "0";  ///< shown by GET /version
 };

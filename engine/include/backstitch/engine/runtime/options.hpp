@@ -57,6 +57,9 @@ struct Options {
   std::string callback_base{};
   std::uint32_t transition_steps_max = engine::transition_steps_max;  ///< less: cut more often
   std::size_t input_bytes_max = 256 * 1024;
+  /// Starts have an idempotency key or a business key, but for those of sub-saga and of SQL: each
+  /// of those is made once, with its parent's event or its caller's transaction.
+  bool require_keys = false;
   dsl::DefinitionLimits definition_limits{};
   /// What the checker may ask: URLs, secrets, local operations. Services and definitions are filled
   /// in by the registry.
