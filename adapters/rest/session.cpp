@@ -9,6 +9,7 @@
 
 #include <boost/asio/dispatch.hpp>
 #include <boost/asio/post.hpp>
+#include <boost/asio/steady_timer.hpp>
 #include <boost/beast/core.hpp>
 #include <boost/beast/http.hpp>
 
@@ -220,6 +221,7 @@ class Session : public std::enable_shared_from_this<Session> {
     if (!ticket_->enter(Phase::busy)) return close();
     shared_->answering.fetch_add(1);
     answering_ = true;
+    ++awaited_;
     stream_.expires_never();
     keep_alive_ = may_stay_open();
     auto message = parser_->release();
@@ -229,7 +231,10 @@ class Session : public std::enable_shared_from_this<Session> {
     if (shared_->stopping.load() && !Router::is_of_system(request.path))
       return send(problem({ErrorCode::unavailable, "shutting-down",
                            "This node is stopping; try another or later."}));
-    if (request.query.count("wait") > 0) watch_peer(request.peer);
+    const bool waits = request.query.count("wait") > 0;
+    if (waits) watch_peer(request.peer);
+    answer_late_after(options().answer_time + (waits ? options().wait_max : Duration{0}),
+                      request.method == "GET");
     if (const auto key = message.find("Idempotency-Key"); key != message.end()) {
       request.has_idempotency_key = true;
       request.idempotency_key = std::string(key->value());
@@ -279,16 +284,34 @@ class Session : public std::enable_shared_from_this<Session> {
     if (std::exchange(answering_, false)) shared_->answering.fetch_sub(1);
   }
 
-  /// Answers may come from any thread; the socket belongs to this one.
+  /// Answers may come from any thread; the socket belongs to this one. One that comes after its
+  /// caller was told that it is late is nobody's.
   Respond responder() {
-    return [self = shared_from_this()](Reply reply) {
-      boost::asio::dispatch(
-          self->stream_.get_executor(),
-          [self, reply = std::move(reply)]() mutable { self->send(std::move(reply)); });
+    return [self = shared_from_this(), number = awaited_](Reply reply) {
+      boost::asio::dispatch(self->stream_.get_executor(),
+                            [self, number, reply = std::move(reply)]() mutable {
+                              if (number == self->awaited_) self->send(std::move(reply));
+                            });
     };
   }
 
+  void answer_late_after(Duration time, bool is_read) {
+    late_.expires_after(time);
+    late_.async_wait([self = shared_from_this(), number = awaited_, is_read](error_code cancelled) {
+      if (cancelled || number != self->awaited_) return;
+      self->keep_alive_ = false;
+      self->send(problem(
+          is_read ? Error{ErrorCode::unavailable, "store-timeout",
+                          "The database has not answered for long; try again."}
+                  : Error{ErrorCode::outcome_unknown, "outcome-unknown",
+                          "The database has not answered for long, so it is not known whether this "
+                          "was done; send it again under the same key."}));
+    });
+  }
+
   void send(Reply reply) {
+    ++awaited_;
+    late_.cancel();
     if (std::exchange(watching_, false)) {
       error_code ignored;
       stream_.socket().cancel(ignored);
@@ -383,6 +406,9 @@ class Session : public std::enable_shared_from_this<Session> {
   bool keep_alive_ = false;
   bool head_only_ = false;
   bool answering_ = false;
+  /// Counts requests and their answers: what was meant for an older value is late.
+  std::uint64_t awaited_ = 0;
+  boost::asio::steady_timer late_{stream_.get_executor()};
   bool watching_ = false;
 };
 

@@ -8,6 +8,7 @@
 #include <charconv>
 #include <cstdlib>
 #include <future>
+#include <mutex>
 #include <optional>
 #include <string>
 #include <thread>
@@ -42,14 +43,57 @@ class Failures : public engine::Observer {
   std::atomic<int> count{0};
 };
 
+/// While it is silent it keeps what it is asked to append. Threads: any.
+class SilentStore : public engine::Store {
+ public:
+  explicit SilentStore(engine::Store& store) : store_(store) {}
+  void append(std::size_t lane, std::vector<engine::Append> batch,
+              std::function<void(std::vector<engine::AppendResult>)> done) override {
+    const std::lock_guard lock(mutex_);
+    if (!is_silent_) return store_.append(lane, std::move(batch), std::move(done));
+    kept_.push_back([this, lane, batch = std::move(batch), done = std::move(done)]() mutable {
+      store_.append(lane, std::move(batch), std::move(done));
+    });
+  }
+  void load(std::vector<SagaId> sagas,
+            std::function<void(Result<std::vector<engine::StoredSaga>>)> done) override {
+    store_.load(std::move(sagas), std::move(done));
+  }
+  void due(engine::DueQuery query, std::function<void(Result<std::vector<SagaId>>)> done) override {
+    store_.due(std::move(query), std::move(done));
+  }
+  void remove_expired(std::vector<Shard> shards, std::size_t limit, Duration key_retention,
+                      std::function<void(Result<std::size_t>)> done) override {
+    store_.remove_expired(std::move(shards), limit, key_retention, std::move(done));
+  }
+  bool reachable() const override { return true; }
+
+  void set_silent(bool is_silent) {
+    std::vector<std::function<void()>> kept;
+    {
+      const std::lock_guard lock(mutex_);
+      is_silent_ = is_silent;
+      if (!is_silent) kept.swap(kept_);
+    }
+    for (auto& one : kept) one();
+  }
+
+ private:
+  engine::Store& store_;
+  std::mutex mutex_;
+  bool is_silent_ = false;
+  std::vector<std::function<void()>> kept_;
+};
+
 /// A server in this process, so that sanitizers see it.
 class Listener {
  public:
-  Listener()
+  explicit Listener(Duration answer_time = rest::Options{}.answer_time)
       : store_(reactor_, std::chrono::time_point_cast<Duration>(std::chrono::system_clock::now())),
+        silent(store_),
         workers_({.threads = 1}),
         engine_({.reactors = {{&reactor_, &nobody_}},
-                 .store = &store_,
+                 .store = &silent,
                  .leases = &store_,
                  .inbox = &store_,
                  .reader = &store_,
@@ -58,7 +102,7 @@ class Listener {
                  .observer = &failures,
                  .workers = &workers_},
                 engine::Options{}),
-        rest_({&reactor_}, engine_, rest::Options{.port = 0}),
+        rest_({&reactor_}, engine_, rest::Options{.port = 0, .answer_time = answer_time}),
         thread_([this] { reactor_.run(); }) {
     workers_.start();
     const auto listening = rest_.listen();
@@ -84,6 +128,11 @@ class Listener {
  private:
   asio::Reactor reactor_;
   memory::MemoryStore store_;
+
+ public:
+  SilentStore silent;
+
+ private:
   system::WorkerThreads workers_;
   system::SystemRandom random_;
   NobodyToCall nobody_;
@@ -214,6 +263,34 @@ TEST_CASE("hostile requests get well-formed answers, each its own, and never a f
     REQUIRE_MESSAGE(flaw.empty(), flaw);
   }
   CHECK(listener.failures.count == 0);
+}
+
+TEST_CASE("who waits while the database does not answer is told that the outcome is not known") {
+  Listener listener(Duration{50});
+  Dice dice(1);
+  const auto send = [&](const std::string& line, const std::string& body) {
+    std::string answers =
+        exchange(listener.port,
+                 line +
+                     " HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n"
+                     "Idempotency-Key: k-1\r\nContent-Length: " +
+                     std::to_string(body.size()) + "\r\n\r\n" + body,
+                 dice);
+    const auto answer = take_answer(answers, false);
+    REQUIRE(answer);
+    CHECK(answers.empty());
+    return *answer;
+  };
+  const std::string definition =
+      R"({"dsl":1,"name":"t.waits","version":1,"timeout":"30d","steps":[{"name":"w","wait":{"signal":"go","timeout":"20d"}}]})";
+  REQUIRE(send("POST /v1/definitions", definition).status == 201);
+  listener.silent.set_silent(true);
+  const auto late = send("POST /v1/sagas", R"({"definition":"t.waits","input":{}})");
+  CHECK(late.status == 503);
+  CHECK(late.body.find("outcome-unknown") != std::string::npos);
+  listener.silent.set_silent(false);
+  // It was done after all, and its key says so.
+  CHECK(send("POST /v1/sagas", R"({"definition":"t.waits","input":{}})").status == 200);
 }
 
 }  // namespace backstitch::test

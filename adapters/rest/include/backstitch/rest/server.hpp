@@ -41,6 +41,9 @@ struct Options {
   /// request that meets a close is lost.
   Duration idle_time{620'000};
   Duration wait_max{60'000};  ///< of `?wait=`
+  /// How long a caller waits for what the engine does, beside its `?wait`: while the database does
+  /// not answer, nobody knows what becomes of a start.
+  Duration answer_time{30'000};
   std::string version = "0";  ///< shown by GET /version
 };
 
