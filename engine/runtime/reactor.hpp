@@ -45,6 +45,7 @@ struct Node {
   DatabaseClock clock;
   LeaseTerm term;
   std::atomic<bool> closing{false};
+  std::atomic<bool> on_hold{false};  ///< as the last renewal said, see LeaseAnswer
   std::atomic<std::size_t> starts_waiting{0};
   std::atomic<std::size_t> resident{0};
   std::shared_ptr<Forwarder> forwarder;
