@@ -84,6 +84,29 @@ TEST_CASE("all nodes begin anew under the lineage, and the shards are shared as 
   CHECK(nodes.start(two, "t.three").has_value());
 }
 
+TEST_CASE("sagas that slept while the store was set back are told when they wake") {
+  Nodes nodes;
+  TestNode& node = nodes.add("a");
+  nodes.define(
+      node,
+      R"({"dsl":1,"name":"t.sleeps","version":1,"services":{"s":{"baseUrl":"https://s.example"}},"steps":[
+    {"name":"w","sleep":{"for":"30m"}},
+    {"name":"b","action":{"service":"s","http":"PUT /b"},"compensation":{"http":"DELETE /b"}}]})");
+  nodes.script = [](const engine::Call& call) { return answers(call.attempt < 3 ? 422 : 200); };
+  const auto asleep = nodes.start(node, "t.sleeps");
+  REQUIRE(asleep.has_value());
+  REQUIRE(nodes.world.run_until([&] { return node.engine->counters().resident == 0; }));
+  nodes.database.store.set_back(SagaId{}, engine::Sequence{0});
+  nodes.world.run_for(Duration{5'000});
+  const auto later = nodes.start(node, "t.sleeps");
+  REQUIRE(later.has_value());
+  CHECK(nodes.world.run_until([&] { return node.engine->counters().ended == 2; },
+                              std::chrono::hours(3)));
+  // The refusal may be of a call that was lost; for the other saga nothing can have been lost.
+  CHECK(status_of(nodes.view(node, asleep->id)) == "COMPLETED");
+  CHECK(status_of(nodes.view(node, later->id)) == "FAILED");
+}
+
 TEST_CASE("under a hold no node has shards, and all go on when it is over") {
   Nodes nodes;
   TestNode& one = nodes.add("a");
