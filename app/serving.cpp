@@ -79,6 +79,23 @@ void add_process_options(CLI::App& command, ServeOptions& options) {
                    "Let a crash leave a core dump, in which secrets and inputs can be read");
 }
 
+namespace {
+
+/// Whether this database is the one to work on.
+void add_copy_options(CLI::App& command, ServerConfig& config) {
+  CLI::Option* adopt = command.add_flag(
+      "--adopt", config.adopt,
+      "Work on a database that was restored or copied; nothing may work on the original any more");
+  command
+      .add_flag("--read-only", config.read_only,
+                "Serve what is stored, write nothing and take no shards")
+      ->excludes(adopt);
+  command.add_flag("--require-identity", config.require_identity,
+                   "Refuse a database that does not tell its system identifier and timeline");
+}
+
+}  // namespace
+
 void add_serve_options(CLI::App& command, ServeOptions& options) {
   command.add_option("--listen", options.listen, "HOST:PORT to listen on")->capture_default_str();
   command.add_option("--node", options.server.node,
@@ -96,6 +113,7 @@ void add_serve_options(CLI::App& command, ServeOptions& options) {
   command.add_option(
       "--allow-unsafe", options.server.allow_unsafe,
       "PostgreSQL setting (fsync, full_page_writes, synchronous_commit) that may be off");
+  add_copy_options(command, options.server);
   add_duration(
       command, "--lease", options.server.lease, std::chrono::seconds(1), std::chrono::minutes(5),
       "How long this node's shards stay its own unrenewed, e.g. 10s; others take them over "

@@ -110,6 +110,10 @@ struct Node::Impl {
                           .node = node_name(config, config.port),
                           .allow_unsafe = config.allow_unsafe,
                           .observer = &observer,
+                          .supervisor = &supervisor,
+                          .adopt = config.adopt,
+                          .read_only = config.read_only,
+                          .require_identity = config.require_identity,
                           .incarnation = incarnation.substr(0, incarnation_shown)});
     auto opened = store->open();
     if (!opened) store.reset();
@@ -150,6 +154,7 @@ struct Node::Impl {
     options.node = node_name(config, config.port);
     options.incarnation = incarnation;
     if (config.port != 0) options.address = config.host + ":" + std::to_string(config.port);
+    options.read_only = config.read_only;
     if (config.shards_max > 0) options.shards_max = config.shards_max;
     if (config.key_retention.count() > 0) options.key_retention = config.key_retention;
     if (config.lease.count() > 0) {

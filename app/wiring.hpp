@@ -48,6 +48,9 @@ struct ServerConfig {
   bool require_keys = false;                 ///< no start without an idempotency or business key
   std::string secrets;                       ///< directory; empty: none
   std::set<std::string> allow_unsafe;        ///< PostgreSQL settings that may be unsafe
+  bool adopt = false;                        ///< see postgres::Options, also the next two
+  bool read_only = false;
+  bool require_identity = false;
 };
 
 /// An engine with its store and its reactors, without a listener: what a program that embeds the

@@ -3,6 +3,70 @@
 -- half of the fence. Rows are locked in the order node, fence, shard, and those of other nodes with SKIP
 -- LOCKED, so takers never wait for each other and cannot deadlock.
 
+-- Which history of the database the nodes work on. A copy of a database can do everything that the original can, and
+-- its nodes would do it twice: here stands of which cluster and on which timeline nodes worked last, and when. A new
+-- lineage begins when the database is found to have gone back or to be on a later timeline, and when an operator adopts
+-- a copy; what a node remembers of another lineage is worth nothing.
+create table backstitch.lineage (
+  only_row          boolean     not null default true,
+  hold              boolean     not null default false,
+  number            bigint      not null default 1,
+  system_identifier bigint,
+  timeline          bigint,
+  alive_at          timestamptz,
+  constraint lineage_pkey primary key (only_row),
+  constraint lineage_is_one_row check (only_row)
+) with (fillfactor = 10, autovacuum_vacuum_threshold = 100, autovacuum_vacuum_scale_factor = 0);
+insert into backstitch.lineage default values;
+comment on column backstitch.lineage.system_identifier is 'Of the cluster; null where no node may read it.';
+comment on column backstitch.lineage.alive_at is 'When a node renewed its lease last, give or take a minute.';
+comment on column backstitch.lineage.hold is 'Set by an operator: no node takes shards, and those that have some give them back.';
+
+-- Records where the caller works. A running node calls it when it has found that the database is another one than
+-- before; `p_known` is the number that it has worked under. Of several nodes that find the same, the first one begins
+-- the lineage.
+create function backstitch.enter_lineage(p_system bigint, p_timeline bigint, p_known bigint) returns bigint
+language plpgsql as $$
+declare
+  kept backstitch.lineage;
+begin
+  select * into kept from backstitch.lineage for update;
+  update backstitch.lineage
+     set system_identifier = coalesce(p_system, kept.system_identifier),
+         timeline = coalesce(p_timeline, kept.timeline),
+         number = case when kept.number > p_known then kept.number else p_known + 1 end
+  returning number into kept.number;
+  return kept.number;
+end $$;
+
+-- What a node asks before it works on a database for the first time: `differs` is null, or why it must not. Then
+-- nothing is recorded, unless `p_adopt` says that this copy is the one to work on. A later timeline alone is a
+-- failover if nodes were alive shortly before.
+create function backstitch.begin_work(p_system bigint, p_timeline bigint, p_adopt boolean)
+returns table (number bigint, differs text, system_identifier bigint, timeline bigint, alive_at timestamptz)
+language plpgsql as $$
+#variable_conflict use_column
+declare
+  kept backstitch.lineage;
+  difference text;
+begin
+  select * into kept from backstitch.lineage for update;
+  difference := case when p_system <> kept.system_identifier then 'system'
+                     when p_timeline < kept.timeline then 'behind'
+                     when p_timeline > kept.timeline and kept.alive_at < now() - interval '10 minutes' then 'restored'
+                end;
+  if difference is not null and not p_adopt then
+    return query select kept.number, difference, kept.system_identifier, kept.timeline, kept.alive_at;
+    return;
+  end if;
+  return query
+    update backstitch.lineage l
+       set system_identifier = coalesce(p_system, kept.system_identifier),
+           timeline = coalesce(p_timeline, kept.timeline),
+           number = kept.number + (p_adopt or coalesce(p_timeline > kept.timeline, false))::integer
+    returning l.number, null::text, l.system_identifier, l.timeline, l.alive_at;
+end $$;
+
 -- A node's fair share: all living nodes fill up to the same level, each to its own limit at most, until
 -- the 256 shards are held. Null limits nothing: the nodes together do not want them all. The table is read
 -- once: under an old snapshot that is the whole cost.
@@ -67,23 +131,39 @@ begin
   return null;
 end $$;
 
--- `namesake` is the address of another process that holds the name: nothing was renewed.
+-- `namesake` is the address of another process that holds the name: nothing was renewed; nor if the `lineage` is not
+-- the one that the caller works under (0: it works under none yet). `p_epoch_floor` is the highest epoch that the
+-- caller held in an earlier lineage: what it holds, and what it takes, gets an epoch above that, so that nothing it
+-- decided then can be written.
 create function backstitch.renew_leases(
   p_node text, p_incarnation uuid, p_first boolean, p_lease_ms bigint, p_shards_max integer, p_address text,
-  p_session_pids integer[], p_session_starts bigint[])
+  p_session_pids integer[], p_session_starts bigint[], p_lineage bigint default 0, p_epoch_floor bigint default 0)
 returns table (database_now bigint, shards text, epochs text, surplus integer, suspects text,
-               generation bigint, namesake text, namesake_renewed_at bigint)
+               generation bigint, namesake text, namesake_renewed_at bigint, lineage bigint, renewals bigint,
+               hold boolean)
 language plpgsql as $$
 #variable_conflict use_column
 declare
   holder backstitch.node;
+  lineage_number bigint;
+  is_on_hold boolean;
   share integer;
   held integer;
   taken integer;
   loser text;
 begin
+  select l.number, l.hold into lineage_number, is_on_hold from backstitch.lineage l;
+  if p_lineage not in (0, lineage_number) then
+    return query select 0::bigint, null::text, null::text, 0, null::text, null::bigint, null::text, null::bigint,
+                        lineage_number, null::bigint, is_on_hold;
+    return;
+  end if;
+  perform 1 from backstitch.lineage l
+    where l.alive_at is null or l.alive_at not between now() - interval '1 minute' and now() for update skip locked;
+  if found then update backstitch.lineage set alive_at = now(); end if;
+
   update backstitch.node n
-     set expires_at = now() + p_lease_ms * interval '1 millisecond', renewed_at = now(),
+     set expires_at = now() + p_lease_ms * interval '1 millisecond', renewed_at = now(), renewals = n.renewals + 1,
          shards_max = p_shards_max, address = p_address,
          session_pids = p_session_pids, session_starts = p_session_starts
    where n.name = p_node and n.incarnation = p_incarnation;
@@ -93,16 +173,22 @@ begin
     if holder.name is not null then
       return query
         select floor(extract(epoch from clock_timestamp()) * 1000)::bigint, null::text, null::text, 0, null::text,
-               null::bigint, holder.address, floor(extract(epoch from holder.renewed_at) * 1000)::bigint;
+               null::bigint, holder.address, floor(extract(epoch from holder.renewed_at) * 1000)::bigint,
+               lineage_number, null::bigint, is_on_hold;
       return;
     end if;
   end if;
 
-  share := backstitch.fair_share(p_node);
+  if exists (select 1 from backstitch.shard s where s.node = p_node and s.epoch <= p_epoch_floor) then
+    update backstitch.fence f set generation = default where f.node = p_node;
+    update backstitch.shard s set epoch = p_epoch_floor + 1 where s.node = p_node and s.epoch <= p_epoch_floor;
+  end if;
+
+  share := case when is_on_hold then 0 else backstitch.fair_share(p_node) end;
   select count(*) into held from backstitch.shard s where s.node = p_node;
 
   if held < share then
-    update backstitch.shard s set node = p_node, epoch = s.epoch + 1, suspect = not s.proven, proven = false
+    update backstitch.shard s set node = p_node, epoch = greatest(s.epoch, p_epoch_floor) + 1, suspect = not s.proven, proven = false
      where s.shard in (select f.shard from backstitch.shard f where f.node is null
                         order by f.shard limit share - held for update skip locked);
     get diagnostics taken = row_count;
@@ -114,7 +200,7 @@ begin
                   where n.expires_at <= now() and n.name <> p_node
                   order by n.expires_at, n.name for update skip locked loop
       update backstitch.fence f set generation = default where f.node = loser;
-      update backstitch.shard s set node = p_node, epoch = s.epoch + 1, suspect = not s.proven, proven = false
+      update backstitch.shard s set node = p_node, epoch = greatest(s.epoch, p_epoch_floor) + 1, suspect = not s.proven, proven = false
        where s.shard in (select f.shard from backstitch.shard f where f.node = loser
                           order by f.shard limit share - held);
       get diagnostics taken = row_count;
@@ -137,7 +223,8 @@ begin
            string_agg(s.shard::text, ',' order by s.shard), string_agg(s.epoch::text, ',' order by s.shard),
            greatest(held - share, 0),
            string_agg(s.shard::text, ',' order by s.shard) filter (where s.suspect),
-           (select f.generation from backstitch.fence f where f.node = p_node), null::text, null::bigint
+           (select f.generation from backstitch.fence f where f.node = p_node), null::text, null::bigint,
+           lineage_number, (select n.renewals from backstitch.node n where n.name = p_node), is_on_hold
       from backstitch.shard s where s.node = p_node;
 end $$;
 

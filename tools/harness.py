@@ -216,7 +216,8 @@ class Postgres:
             os.chown(folder, user.pw_uid, user.pw_gid)
         own = ("root", user.pw_name)
         self.write("pg_ident.conf", "".join(f"own {name} {role}\n" for name in own for role in ("backstitch", SUPERUSER)))
-        self.write("pg_hba.conf", f"local all backstitch,{SUPERUSER} peer map=own\nlocal all all scram-sha-256\n" +
+        self.write("pg_hba.conf", f"local all backstitch,{SUPERUSER} peer map=own\nlocal all all scram-sha-256\n"
+                   f"local replication {SUPERUSER} peer map=own\n" +
                    ("host all all 127.0.0.1/32 scram-sha-256\n" if self.tcp else ""))
 
     def write(self, name, text):
@@ -233,9 +234,12 @@ class Postgres:
                    "shared_buffers": "128MB", "max_connections": 60, **self.settings}
         arguments = [x for name, value in options.items() for x in ("-c", f"{name}={value}")]
         self.log = open(os.path.join(self.folder, "log"), "ab")
-        self.process = subprocess.Popen(self.as_user(self.program("postgres"), "-D", self.data, *arguments),
+        self.process = subprocess.Popen([*self.server_command(), *arguments],
                                         stdout=self.log, stderr=self.log, cwd="/", start_new_session=True)
         self.ready()
+
+    def server_command(self):
+        return self.as_user(self.program("postgres"), "-D", self.data)
 
     def ready(self):
         wait_until(lambda: self.psql("postgres", "select 1", SUPERUSER).returncode == 0, 30, "PostgreSQL to answer")
@@ -292,6 +296,51 @@ class Postgres:
 
     def remove_folder(self):
         shutil.rmtree(self.folder, ignore_errors=True)
+
+
+class Standby(Postgres):
+    """A streaming standby of another cluster; without TCP, like that one. It takes reads until it is promoted."""
+
+    def __init__(self, primary, seconds_behind=0):
+        """`seconds_behind`: its clock; needs faketime_library()."""
+        super().__init__(primary.settings)
+        self.primary, self.seconds_behind = primary, seconds_behind
+
+    @classmethod
+    def is_possible(cls):
+        """Whether there is a pg_basebackup for the server: only one of its own version copies it."""
+        return os.path.dirname(cls.program("pg_basebackup")) == os.path.dirname(cls.program("postgres"))
+
+    @staticmethod
+    def faketime_library():
+        """Of the Debian package faketime; or None."""
+        return next(iter(glob.glob("/usr/lib/*/faketime/libfaketimeMT.so.1")), None)
+
+    def __enter__(self):
+        try:
+            self.make_folders()
+            source = self.primary.url_of("postgres", SUPERUSER, over_socket=True)
+            subprocess.run(self.as_user(self.program("pg_basebackup"), "-D", self.data, "-d", source, "-R", "-X", "stream",
+                                        "-c", "fast", "--no-sync"), check=True, stdout=subprocess.DEVNULL, cwd="/")
+            _open_parts.append(self)
+            self.start()
+        except BaseException:
+            self.__exit__(None, None, None)
+            raise
+        return self
+
+    def server_command(self):
+        clock = [f"LD_PRELOAD={self.faketime_library()}", f"FAKETIME=-{self.seconds_behind}s", "FAKETIME_DONT_FAKE_MONOTONIC=1"]
+        # The library is loaded by the server's own user, who has to open what it shares.
+        return self.as_user("env", *(clock if self.seconds_behind else ()), self.program("postgres"), "-D", self.data)
+
+    def await_replayed(self):
+        """Returns once everything that the primary has written by now can be read here."""
+        lsn = self.primary.administer("select pg_current_wal_lsn()")
+        wait_until(lambda: self.administer(f"select pg_last_wal_replay_lsn() >= '{lsn}'") == "t", 30, "the standby to follow")
+
+    def promote(self):
+        assert self.administer("select pg_promote(true, 60)") == "t"
 
 
 class Participants:

@@ -98,11 +98,11 @@ ERROR_CODE = re.compile(
     r"(?:ErrorCode::\w+,\s*|\b(?:refuse|invalid|flaw|flawed|problem|make)\(\s*(?:\d{3},\s*)?|reason = |\{\d{3}, |[?:] )"
     r'"([a-z]+(?:-[a-z]+)+|internal|overloaded)"')
 # Codes that end a start of the server, or stand in a list of reasons: never those of a problem document.
-NOT_ANSWERED = {"callback-url-invalid", "database-pooled", "database-url-invalid", "host-option-invalid", "json-too-many-items", "listen-failed", "origin-option-invalid",
+NOT_ANSWERED = {"callback-url-invalid", "database-copied", "database-identity-unknown", "database-pooled", "database-url-invalid", "host-option-invalid", "json-too-many-items", "listen-failed", "origin-option-invalid",
                 "pivot-differs", "proxy-option-invalid", "step-differs"}
 STARTING = ("adapters/postgres/migrator", "adapters/postgres/private_cluster", "adapters/postgres/private_directory",
             "adapters/postgres/cluster_access", "adapters/postgres/schema_history", "adapters/postgres/server_safety",
-            "adapters/postgres/startup_checks")
+            "adapters/postgres/startup_checks", "adapters/postgres/hosts", "adapters/postgres/server_identity")
 ANSWERING = ("engine/runtime", "engine/machine", "adapters/rest", "adapters/postgres", "adapters/system/worker_threads", "dsl/json_gate")
 
 

@@ -11,7 +11,11 @@ void MemoryStore::renew(LeaseRequest request, std::function<void(Result<LeaseAns
   {
     const std::lock_guard lock(mutex_);
     leases.database_now = now();
-    if (const Process* namesake = namesake_of(request)) {
+    leases.lineage = lineage_;
+    leases.on_hold = on_hold_;
+    if (request.lineage != 0 && request.lineage != lineage_) {
+      // Nothing is renewed.
+    } else if (const Process* namesake = namesake_of(request)) {
       leases.namesake = Namesake{namesake->info.address, namesake->info.renewed_at};
     } else {
       renew_and_take(request, leases);
@@ -39,7 +43,7 @@ void MemoryStore::enter(const LeaseRequest& request) {
     process.info.name = request.node.name;
     process.info.started_at = now();
     for (Owner& owner : shards_) {
-      if (owner.node == request.node.name) owner = taken(owner, owner.node);
+      if (owner.node == request.node.name) owner = taken(owner, owner.node, {});
     }
   }
   process.info.address = request.address;
@@ -61,13 +65,17 @@ void MemoryStore::set_sessions(std::function<bool(const std::string& incarnation
 void MemoryStore::renew_and_take(const LeaseRequest& request, LeaseAnswer& leases) {
   enter(request);
   const std::string& name = request.node.name;
-  const std::size_t share = fair_share(name);
+  for (Owner& owner : shards_) {
+    if (owner.node == name && owner.epoch <= request.epoch_floor)
+      owner.epoch = Epoch(request.epoch_floor.get() + 1);
+  }
+  const std::size_t share = on_hold_ ? 0 : fair_share(name);
   auto held = static_cast<std::size_t>(std::count_if(
       shards_.begin(), shards_.end(), [&](const Owner& owner) { return owner.node == name; }));
   // Free ones first, then those of nodes whose lease ended, the longest dead first.
   for (std::size_t i = 0; i < shards_.size() && held < share; ++i) {
     if (!shards_[i].node.empty()) continue;
-    take(i, name);
+    take(i, request);
     ++held;
   }
   std::vector<std::pair<TimePoint, std::string>> dead;
@@ -82,7 +90,7 @@ void MemoryStore::renew_and_take(const LeaseRequest& request, LeaseAnswer& lease
       if (shards_[i].node != other) continue;
       left = held >= share;
       if (left) break;
-      take(i, name);
+      take(i, request);
       ++held;
     }
     if (!left) nodes_.erase(other);
@@ -109,12 +117,46 @@ std::size_t MemoryStore::fair_share(const std::string& node) const {
   return std::min(nodes_.at(node).info.shards_max, level);
 }
 
-MemoryStore::Owner MemoryStore::taken(const Owner& from, const std::string& node) {
-  return {node, Epoch(from.epoch.get() + 1), false, !from.proven};
+MemoryStore::Owner MemoryStore::taken(const Owner& from, const std::string& node, Epoch floor) {
+  return {node, Epoch(std::max(from.epoch, floor).get() + 1), false, !from.proven};
 }
 
-void MemoryStore::take(std::size_t shard, const std::string& node) {
-  shards_[shard] = taken(shards_[shard], node);
+void MemoryStore::take(std::size_t shard, const engine::LeaseRequest& request) {
+  shards_[shard] = taken(shards_[shard], request.node.name, request.epoch_floor);
+}
+
+void MemoryStore::set_hold(bool on_hold) {
+  const std::lock_guard lock(mutex_);
+  on_hold_ = on_hold;
+}
+
+void MemoryStore::begin_lineage() {
+  ++lineage_;
+  tell_of_free_shards();
+}
+
+void MemoryStore::set_back(SagaId saga, Sequence last) {
+  const std::lock_guard lock(mutex_);
+  begin_lineage();
+  const auto found = sagas_.find(saga);
+  if (found == sagas_.end()) return;
+  std::erase_if(found->second.log, [&](const auto& event) { return event.sequence > last; });
+  if (!found->second.log.empty()) {
+    // The row may be older than the log, never younger.
+    found->second.summary.status = "RUNNING";
+    found->second.summary.ended_at.reset();
+    found->second.wake_at.reset();
+    found->second.expires_at.reset();
+    return;
+  }
+  sagas_.erase(found);
+  std::erase_if(keys_, [&](const auto& key) { return key.second.saga == saga; });
+}
+
+void MemoryStore::forget_definition(const std::string& name) {
+  const std::lock_guard lock(mutex_);
+  begin_lineage();
+  std::erase_if(definitions_, [&](const auto& one) { return one.first.first == name; });
 }
 
 void MemoryStore::prove(NodeIdentity node, std::vector<Shard> shards,

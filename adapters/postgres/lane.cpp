@@ -8,6 +8,7 @@
 #include <backstitch/system/failpoint.hpp>
 
 #include "condition.hpp"
+#include "lineage.hpp"
 
 // Lost answers
 //
@@ -27,6 +28,9 @@
 //  3. What is not there is written again, under the same fence and the same check of the sequence:
 //  if the
 //     shard was lost meanwhile this gives `fenced`, if another writer was first, `conflict`.
+//
+// If the new connection is to another database, see Lineage, none of this can be done: the items
+// stay without an outcome.
 //
 // Items with no events have nothing to be read back; they only set the saga's row, which may be
 // done twice.
@@ -154,6 +158,7 @@ void Lane::stop() {
 
 void Lane::run() {
   while (std::optional<Work> work = next()) {
+    batch_era_ = options_.lineage ? options_.lineage->era() : 0;
     Results results = stopped() ? Results(work->batch.size(), abandoned) : write(work->batch);
     work->done(std::move(results));
   }
@@ -220,7 +225,7 @@ bool Lane::write_parts(Round round) {
     // The database fails at everything, it seems.
     const bool is_vain = !is_any_answered && failures >= failures_in_row_max;
     const Written written = is_vain ? Written::failed : write_round(part);
-    if (written == Written::stopped) return false;
+    if (written == Written::abandoned) return false;
     is_any_answered |= written == Written::answered;
     if (written == Written::answered) continue;
     ++failures;
@@ -251,11 +256,11 @@ Lane::Written Lane::write_round(Round& round) {
   bool is_blocked = false;
   bool is_fence_old = false;
   for (int tries = 1; !round.empty(); ++tries) {
-    if (!ensure_session()) return Written::stopped;
+    if (!ensure_session_of_batch()) return Written::abandoned;
     try {
       if (std::exchange(is_blocked, false)) answer_blocked(round);
       if (std::exchange(is_fence_old, false) && !read_fence(round) && !back_off())
-        return Written::stopped;
+        return Written::abandoned;
       if (round.empty() || send(round)) return Written::answered;
       is_fence_old = true;
     } catch (const InvariantViolation&) {
@@ -266,13 +271,13 @@ Lane::Written Lane::write_round(Round& round) {
       switch (failure.kind) {
         case FailureKind::lost:
           health_.set_down(sentence_of(failure));
-          if (!read_back(round)) return Written::stopped;
+          if (!read_back(round)) return Written::abandoned;
           break;
         case FailureKind::elsewhere:
           // Rolled back, so nothing to resolve.
           session_.reset();
           health_.set_down(sentence_of(failure));
-          if (!back_off()) return Written::stopped;
+          if (!back_off()) return Written::abandoned;
           break;
         case FailureKind::content:
         case FailureKind::environment:
@@ -292,7 +297,7 @@ Lane::Written Lane::write_round(Round& round) {
             failing_.kind = FailureKind::content;
             return Written::failed;
           }
-          if (tries > 1 && !back_off()) return Written::stopped;
+          if (tries > 1 && !back_off()) return Written::abandoned;
           break;
       }
     }
@@ -310,8 +315,8 @@ Lane::Written Lane::write_each(const Round& round) {
       case Written::failed:
         fail(alone, failing_.kind);
         break;
-      case Written::stopped:
-        return Written::stopped;
+      case Written::abandoned:
+        return Written::abandoned;
     }
   }
   return Written::answered;
@@ -372,7 +377,18 @@ bool Lane::send(const Round& round) {
     }
     if (result.outcome == AppendOutcome::regenerated) result.generation = row[5].as<std::int64_t>();
   }
+  note_newest(round);
   return true;
+}
+
+void Lane::note_newest(const Round& round) {
+  if (!options_.lineage) return;
+  const auto newest = std::find_if(round.rbegin(), round.rend(), [](const Pending& pending) {
+    return pending.result->outcome == AppendOutcome::written && !pending.item->events.empty();
+  });
+  if (newest == round.rend()) return;
+  options_.lineage->note_append(session_->era(), options_.lane, newest->item->saga,
+                                newest->item->events.back().sequence);
 }
 
 /// Shards were taken from this node, or given up: what the rest of `round` is worth, the same
@@ -390,7 +406,7 @@ bool Lane::read_fence(Round& round) {
     round.clear();
     return true;
   }
-  membership_.learn(known.node, found[0][0].as<std::int64_t>());
+  membership_.learn(known.node, found[0][0].as<std::int64_t>(), session_->era());
   return membership_.fence().generation != statement_.generation();
 }
 
@@ -400,7 +416,7 @@ bool Lane::read_back(Round& round) {
   session_.reset();
   meters_.read_backs.fetch_add(1, std::memory_order_relaxed);
   for (;;) {
-    if (!ensure_session()) return false;
+    if (!ensure_session_of_batch()) return false;
     try {
       if (!end_backend(*session_, old)) {
         if (!back_off()) return false;
@@ -445,10 +461,16 @@ bool Lane::connect() {
 }
 
 bool Lane::ensure_session() {
+  if (session_ && !session_->is_current()) session_.reset();
   while (!session_ && !connect()) {
     if (!back_off()) return false;
   }
   return !stopped();
+}
+
+/// @return false if no statement may be sent for the batch any more
+bool Lane::ensure_session_of_batch() {
+  return ensure_session() && session_->era() == batch_era_;
 }
 
 /// @return false if the lane was stopped

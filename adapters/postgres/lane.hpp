@@ -25,7 +25,8 @@
 namespace backstitch::postgres {
 
 /// Writes batches, one after the other, each in one statement: one thread, one connection. Never
-/// gives a batch back before its outcome is known, unless the lane is stopped. Threads: append and
+/// gives a batch back before its outcome is known, unless the lane is stopped or the database turns
+/// out to be another one, see Lineage. Threads: append and
 /// stop from any; `done` on the lane's own.
 class Lane {
  public:
@@ -59,13 +60,15 @@ class Lane {
   enum class Written {
     answered,  ///< every item of the round has its result
     failed,    ///< the database failed at the round and has written nothing of it
-    stopped    ///< the lane was stopped first
+    /// The lane was stopped first, or an era has begun, see Lineage: what is without a result may
+    /// be written or not, and nobody can tell.
+    abandoned
   };
 
   void run();
   std::optional<Work> next();
   Results write(Batch& batch);
-  /// @return false if the lane was stopped first
+  /// @return false if the rest is abandoned
   bool write_parts(Round round);
   Written write_round(Round& round);
   Written write_each(const Round& round);
@@ -73,12 +76,14 @@ class Lane {
   void answer_blocked(Round& round);
   /// @return false if the fence has changed: nothing was written
   bool send(const Round& round);
+  void note_newest(const Round& round);
   bool read_fence(Round& round);
   bool read_back(Round& round);
 
   Failure note_failure();
   bool connect();
   bool ensure_session();
+  bool ensure_session_of_batch();
   bool wait(std::chrono::milliseconds time);
   bool back_off();
   bool stopped() const;
@@ -91,6 +96,7 @@ class Lane {
   Meters& meters_;
   std::unique_ptr<Session> session_;
   AppendStatement statement_;
+  std::uint64_t batch_era_ = 0;  ///< in which the present batch was begun
   std::chrono::milliseconds backoff_{0};
   Failure failing_;  ///< what the database failed at last
 

@@ -13,6 +13,7 @@ struct Fence {
   /// Until the first renewal no process.
   engine::NodeIdentity node{"", "00000000-0000-0000-0000-000000000000"};
   std::int64_t generation = 0;
+  std::uint64_t era = 0;  ///< in which the generation was learned, see Lineage
 };
 
 /// This process as the database knows it: set by renewals, read by lanes. Threads: any.
@@ -20,12 +21,15 @@ class Membership {
  public:
   void enter(const engine::NodeIdentity& node) {
     const std::lock_guard lock(mutex_);
-    if (fence_.node != node) fence_ = {node, 0};
+    if (fence_.node != node) fence_ = {node, 0, 0};
   }
-  /// Generations only rise, so an answer that comes late changes nothing.
-  void learn(const engine::NodeIdentity& node, std::int64_t generation) {
+  /// In an era generations only rise, so an answer that comes late changes nothing.
+  void learn(const engine::NodeIdentity& node, std::int64_t generation, std::uint64_t era) {
     const std::lock_guard lock(mutex_);
-    if (fence_.node == node) fence_.generation = std::max(fence_.generation, generation);
+    if (fence_.node != node || era < fence_.era) return;
+    if (era > fence_.era) fence_.generation = 0;
+    fence_.era = era;
+    fence_.generation = std::max(fence_.generation, generation);
   }
   Fence fence() const {
     const std::lock_guard lock(mutex_);

@@ -7,6 +7,7 @@
 #include <cerrno>
 #include <memory>
 #include <string_view>
+#include <vector>
 
 namespace backstitch::postgres {
 namespace {
@@ -43,22 +44,61 @@ std::string sqlstate_of(std::string_view message, bool several_hosts) {
   return state;
 }
 
-bool has_several_hosts(PGconn* connection) {
+/// The parts of an option that may be a list; none if it is not set.
+std::vector<std::string> list_of(const PQconninfoOption* options, std::string_view name) {
+  for (; options != nullptr && options->keyword != nullptr; ++options) {
+    if (name != options->keyword || options->val == nullptr) continue;
+    std::vector<std::string> parts;
+    std::string_view rest = options->val;
+    for (;;) {
+      const auto comma = rest.find(',');
+      parts.emplace_back(rest.substr(0, comma));
+      if (comma == std::string_view::npos) return parts;
+      rest.remove_prefix(comma + 1);
+    }
+  }
+  return {};
+}
+
+std::vector<PlainConnection::Host> hosts_of(PGconn* connection) {
   const std::unique_ptr<PQconninfoOption, decltype(&::PQconninfoFree)> options(
       ::PQconninfo(connection), &::PQconninfoFree);
-  for (const PQconninfoOption* one = options.get(); one != nullptr && one->keyword != nullptr;
-       ++one) {
-    if (one->val != nullptr && std::string_view(one->keyword).starts_with("host") &&
-        std::string_view(one->val).find(',') != std::string_view::npos)
-      return true;
+  const auto names = list_of(options.get(), "host");
+  const auto addresses = list_of(options.get(), "hostaddr");
+  const auto ports = list_of(options.get(), "port");
+  std::vector<PlainConnection::Host> hosts(std::max(names.size(), addresses.size()));
+  for (std::size_t i = 0; i < hosts.size(); ++i) {
+    if (i < names.size()) hosts[i].host = names[i];
+    if (i < addresses.size()) hosts[i].address = addresses[i];
+    // One port may be that of all.
+    if (!ports.empty()) hosts[i].port = ports[std::min(i, ports.size() - 1)];
   }
-  return false;
+  return hosts;
 }
 
 }  // namespace
 
 PlainConnection PlainConnection::open(const std::string& text) {
   return PlainConnection(::PQconnectdb(text.c_str()));
+}
+
+PlainConnection PlainConnection::open(const std::string& text, const Host& host) {
+  // The later ones win over those that the first one, which is a whole text, names.
+  const char* const names[] = {"dbname", "host", "hostaddr", "port", "target_session_attrs",
+                               nullptr};
+  const char* const values[] = {
+      text.c_str(), host.host.c_str(), host.address.c_str(), host.port.c_str(), "any", nullptr};
+  return PlainConnection(::PQconnectdbParams(names, values, 1));
+}
+
+std::vector<PlainConnection::Host> PlainConnection::hosts_of(const std::string& text) {
+  const PlainConnection begun(::PQconnectStart(text.c_str()));
+  return postgres::hosts_of(begun.connection_.get());
+}
+
+std::string PlainConnection::Host::text() const {
+  const std::string& shown = host.empty() ? address : host;
+  return port.empty() ? shown : shown + ":" + port;
 }
 
 bool PlainConnection::send(const char* sql) {
@@ -107,7 +147,7 @@ ConnectFailure ConnectFailure::of(const std::string& text) {
   if (state == PGRES_POLLING_OK) return {};  // it was a passing trouble
   // The server asks for a password, and there is none to send: what a wrong one gives.
   if (::PQconnectionNeedsPassword(connection) == 1) return {"28P01", true};
-  return {sqlstate_of(plain.message(), has_several_hosts(connection)), true};
+  return {sqlstate_of(plain.message(), hosts_of(connection).size() > 1), true};
 }
 
 }  // namespace backstitch::postgres

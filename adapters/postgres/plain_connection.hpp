@@ -7,6 +7,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
 namespace backstitch::postgres {
 
@@ -17,6 +18,17 @@ class PlainConnection {
 
   /// Waits for the connection as long as the `connect_timeout` in the text allows.
   static PlainConnection open(const std::string& text);
+  /// One of the hosts of a text, which libpq would try one after the other.
+  struct Host {
+    std::string host;  ///< a name, or the directory of a socket
+    std::string address;
+    std::string port;
+    std::string text() const;  ///< for people
+  };
+  /// In the order of the text, of its service file or of the environment.
+  static std::vector<Host> hosts_of(const std::string& text);
+  /// To this host, whatever it is.
+  static PlainConnection open(const std::string& text, const Host& host);
   bool is_open() const { return ::PQstatus(connection_.get()) == CONNECTION_OK; }
   /// In the words of libpq, which may be translated.
   std::string message() const { return ::PQerrorMessage(connection_.get()); }

@@ -5,6 +5,7 @@
 
 #include <backstitch/engine/ports/store.hpp>
 
+#include "lineage.hpp"
 #include "membership.hpp"
 #include "session.hpp"
 
@@ -21,10 +22,18 @@ Result<std::vector<engine::SagaSummary>> list(Session& session, const engine::Li
 Result<engine::HistoryPage> history(Session& session, const SagaId& saga, engine::Sequence after,
                                     std::size_t limit);
 
+/// Before the first renewal. @param adopt this copy of a database is the one to work on
+/// @return invalid/database-copied
+Result<Done> begin_work(Session& session, Lineage& lineage, bool adopt);
+/// Records in the database which server this is, if the session's era is new to it.
+/// @return the number of the lineage
+std::int64_t enter_lineage(Session& session, Lineage& lineage);
 /// @param sessions of this process
 /// @param membership learns the generation of the node's fence
+/// @param lineage is entered in the database if the session belongs to a new era
 Result<engine::LeaseAnswer> renew(Session& session, const engine::LeaseRequest& request,
-                                  const std::vector<Backend>& sessions, Membership& membership);
+                                  const std::vector<Backend>& sessions, Membership& membership,
+                                  Lineage& lineage);
 Result<Done> give_up(Session& session, const engine::NodeIdentity& node,
                      const std::vector<Shard>& shards);
 Result<Done> prove(Session& session, const engine::NodeIdentity& node,

@@ -1,11 +1,18 @@
 #include "session.hpp"
 
+#include <fcntl.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <cerrno>
 #include <cstddef>
 #include <map>
 #include <stdexcept>
+#include <system_error>
 
 #include "connection_text.hpp"
 #include "failure.hpp"
+#include "lineage.hpp"
 #include "own_backend.hpp"
 #include "server_safety.hpp"
 
@@ -105,23 +112,38 @@ catch (const ConnectError&) {
   throw ConnectError(error.what(), ConnectFailure::of(text));
 }
 
-void OpenSessions::add(const Backend& backend) {
+void OpenSessions::add(const Backend& backend, int socket) {
+  const int kept = ::fcntl(socket, F_DUPFD_CLOEXEC, 0);
+  if (kept < 0) throw std::system_error(errno, std::generic_category(), "duplicating a socket");
   const std::lock_guard lock(mutex_);
-  backends_.push_back(backend);
+  entries_.push_back({backend, kept});
 }
 
 void OpenSessions::remove(const Backend& backend) {
   const std::lock_guard lock(mutex_);
-  std::erase(backends_, backend);
+  std::erase_if(entries_, [&](const Entry& entry) {
+    if (entry.backend != backend) return false;
+    ::close(entry.socket);
+    return true;
+  });
 }
 
 std::vector<Backend> OpenSessions::all() const {
   const std::lock_guard lock(mutex_);
-  return backends_;
+  std::vector<Backend> backends;
+  for (const Entry& entry : entries_) backends.push_back(entry.backend);
+  return backends;
+}
+
+void OpenSessions::break_all_but(const Backend& kept) {
+  const std::lock_guard lock(mutex_);
+  for (const Entry& entry : entries_) {
+    if (entry.backend != kept) ::shutdown(entry.socket, SHUT_RDWR);
+  }
 }
 
 Session::Session(const SessionOptions& options)
-    : connection_(connection_text(options)), registry_(options.registry) {
+    : connection_(connection_text(options)), lineage_(options.lineage) {
   forbid_reconnecting(connection_);
   require_own_backend(connection_, connection_text(options));
   require_safe_server(*this, options);
@@ -130,11 +152,16 @@ Session::Session(const SessionOptions& options)
       run("select pid, (extract(epoch from backend_start) * 1000000)::bigint"
           " from pg_stat_activity where pid = pg_backend_pid()");
   backend_ = {me[0][0].as<int>(), me[0][1].c_str()};
-  if (registry_) registry_->add(backend_);
+  if (options.registry) {
+    options.registry->add(backend_, connection_.sock());
+    registered_.registry = options.registry;
+    registered_.backend = backend_;
+  }
+  if (lineage_) era_ = lineage_->admit(*this);
 }
 
-Session::~Session() {
-  if (registry_) registry_->remove(backend_);
+bool Session::is_current() const {
+  return !lineage_ || lineage_->era() == era_;
 }
 
 /// What every statement of this folder is written for. The kind of a session may have other times.

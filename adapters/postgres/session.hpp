@@ -24,16 +24,27 @@ struct Backend {
   bool operator==(const Backend&) const = default;
 };
 
-/// The server processes of the open sessions of a store. Threads: any.
+class Lineage;
+
+/// The open sessions of a store. Threads: any.
 class OpenSessions {
  public:
-  void add(const Backend& backend);
+  /// @param socket of the connection; a duplicate of it is kept until the session is removed
+  void add(const Backend& backend, int socket);
   void remove(const Backend& backend);
+  /// Their server processes.
   std::vector<Backend> all() const;
+  /// Breaks the connections of all but one, whatever their threads are about to do: when this
+  /// returns, nothing can be sent on them any more.
+  void break_all_but(const Backend& kept);
 
  private:
+  struct Entry {
+    Backend backend;
+    int socket = -1;  ///< libpq closes its own when it likes to
+  };
   mutable std::mutex mutex_;
-  std::vector<Backend> backends_;
+  std::vector<Entry> entries_;
 };
 
 struct SessionOptions {
@@ -49,6 +60,8 @@ struct SessionOptions {
   /// crash would lose something. Unset: the session makes nothing durable.
   std::optional<std::set<std::string>> allow_unsafe{};
   std::shared_ptr<OpenSessions> registry{};  ///< knows the session while it exists; or nullptr
+  /// Which the session has to belong to, and whose era it has; or nullptr. Needs a registry.
+  std::shared_ptr<Lineage> lineage{};
 };
 
 /// Adds libpq options to a connection string of either form, where it does not state them itself.
@@ -75,11 +88,15 @@ class Session {
  public:
   /// @throws also SessionRefused behind a pooler that gives each transaction another server process
   explicit Session(const SessionOptions& options);
-  ~Session();
   Session(const Session&) = delete;
   Session& operator=(const Session&) = delete;
 
   bool is_open() const { return connection_.is_open(); }
+  /// See Lineage. 0: it has none.
+  std::uint64_t era() const { return era_; }
+  /// False once the database is known to be another one than when the session was opened: what it
+  /// has answered may be of the one before.
+  bool is_current() const;
   const Backend& backend() const { return backend_; }
   int server_version() const { return connection_.server_version(); }
   pqxx::connection& connection() { return connection_; }
@@ -102,6 +119,15 @@ class Session {
                           const std::vector<std::string_view>& parameters);
 
  private:
+  /// Takes the session off the registry, also if its constructor throws.
+  struct Registered {
+    ~Registered() {
+      if (registry) registry->remove(backend);
+    }
+    std::shared_ptr<OpenSessions> registry{};
+    Backend backend{};
+  };
+
   std::string prepared(std::string_view name, const std::string& sql);
   Settings settings_of(const SessionOptions& options);
   void apply(const Settings& settings);
@@ -110,7 +136,9 @@ class Session {
   std::string statement_ = "session";
   std::set<std::string, std::less<>> prepared_;
   Backend backend_;
-  const std::shared_ptr<OpenSessions> registry_;
+  Registered registered_;
+  const std::shared_ptr<Lineage> lineage_;
+  std::uint64_t era_ = 0;
 };
 
 /// The value of a field that may be null.

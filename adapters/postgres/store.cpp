@@ -5,6 +5,7 @@
 #include "condition.hpp"
 #include "failure_log.hpp"
 #include "figure_reader.hpp"
+#include "hosts.hpp"
 #include "lane.hpp"
 #include "listener.hpp"
 #include "notifier.hpp"
@@ -21,53 +22,76 @@ constexpr std::size_t reads_waiting_max = 4096;
 constexpr std::size_t renewals_waiting_max = 64;
 constexpr std::size_t polls_waiting_max = 4;
 
-using Registry = std::shared_ptr<OpenSessions>;
+/// What all sessions of a store share.
+struct Common {
+  std::shared_ptr<OpenSessions> registry;
+  std::shared_ptr<Lineage> lineage;
+  bool read_only = false;
+
+  SessionOptions finished(SessionOptions session) const {
+    session.registry = registry;
+    // What is only looked at may be of any lineage.
+    if (read_only)
+      session.settings.emplace_back("default_transaction_read_only", "on");
+    else
+      session.lineage = lineage;
+    return session;
+  }
+};
 
 std::string session_name(const Options& options, std::string_view role) {
   return application_name(options.incarnation, role, options.node);
 }
 
-SessionOptions lane_session(const Options& options, std::size_t lane, const Registry& registry) {
+SessionOptions lane_session(const Options& options, std::size_t lane, const Common& common) {
   auto session = Lane::session_options(options.database_url, session_name(options, "lane"),
                                        Lanes{options.lanes}.name_of(lane));
-  session.registry = registry;
   session.allow_unsafe = options.allow_unsafe;
-  return session;
+  return common.finished(std::move(session));
 }
 
-SessionOptions reader_session(const Options& options, const Registry& registry) {
+SessionOptions reader_session(const Options& options, const Common& common) {
   // Planned with the values at hand: see list().
-  return {options.database_url,
-          session_name(options, "reader"),
-          "reader",
-          {{"plan_cache_mode", "force_custom_plan"}, {"jit", "off"}, {"statement_timeout", "10s"}},
-          15000,
-          std::nullopt,
-          registry};
+  return common.finished(
+      {options.database_url,
+       session_name(options, "reader"),
+       "reader",
+       {{"plan_cache_mode", "force_custom_plan"}, {"jit", "off"}, {"statement_timeout", "10s"}},
+       15000,
+       std::nullopt});
 }
 
-SessionOptions inbox_session(const Options& options, const Registry& registry) {
-  return {options.database_url,
-          session_name(options, "inbox"),
-          "inbox",
-          inbox_settings(),
-          15000,
-          std::nullopt,
-          registry};
+SessionOptions inbox_session(const Options& options, const Common& common) {
+  return common.finished({options.database_url, session_name(options, "inbox"), "inbox",
+                          inbox_settings(), 15000, std::nullopt});
 }
 
-SessionOptions lease_session(const Options& options, const char* role, const Registry& registry) {
-  return {options.database_url,
-          session_name(options, role),
-          role,
-          {{"jit", "off"}, {"statement_timeout", "5s"}},
-          3000,
-          std::nullopt,
-          registry};
+SessionOptions lease_session(const Options& options, const char* role, const Common& common) {
+  return common.finished({options.database_url,
+                          session_name(options, role),
+                          role,
+                          {{"jit", "off"}, {"statement_timeout", "5s"}},
+                          3000,
+                          std::nullopt});
 }
 
-SessionOptions figures_session(const Options& options) {
-  return FigureReader::session_options(options.database_url, session_name(options, "gauges"));
+SessionOptions figures_session(const Options& options, const Common& common) {
+  auto session =
+      FigureReader::session_options(options.database_url, session_name(options, "gauges"));
+  return common.finished(std::move(session));
+}
+
+Result<Done> enter(Session& session, Lineage& lineage, const Options& options) {
+  if (options.read_only) return Done{};
+  const std::string missing = lineage.identity().missing;
+  if (options.require_identity && !missing.empty()) {
+    return Error{
+        ErrorCode::invalid, "database-identity-unknown",
+        "the database does not tell which server it is, so a failover or a restore could go "
+        "unnoticed: grant execute on function " +
+            missing + ", or start without --require-identity"};
+  }
+  return begin_work(session, lineage, options.adopt);
 }
 
 void check(const std::vector<Append>& batch) {
@@ -86,27 +110,26 @@ void check(const std::vector<Append>& batch) {
 }  // namespace
 
 struct PostgresStore::Parts {
-  Parts(const Options& options, Registry registry, std::vector<std::unique_ptr<Session>> opened)
+  Parts(const Options& options, Common shared, std::vector<std::unique_ptr<Session>> opened)
       : log(options.observer),
-        sessions(std::move(registry)),
-        leases({lease_session(options, "lease", sessions), 1, renewals_waiting_max}, log, &health,
+        common(std::move(shared)),
+        leases({lease_session(options, "lease", common), 1, renewals_waiting_max}, log, &health,
                meters),
-        readers({reader_session(options, sessions), options.readers, reads_waiting_max}, log,
-                nullptr, meters),
-        inbox({inbox_session(options, sessions), 1, polls_waiting_max}, log, nullptr, meters),
+        readers({reader_session(options, common), options.readers, reads_waiting_max}, log, nullptr,
+                meters),
+        inbox({inbox_session(options, common), 1, polls_waiting_max}, log, nullptr, meters),
         notifier(readers),
-        listener(lease_session(options, "listener", sessions), log, meters),
-        figures(figures_session(options), options.figures_every, log, meters) {
+        listener(lease_session(options, "listener", common), log, meters),
+        figures(figures_session(options, common), options.figures_every, log, meters) {
     for (std::size_t i = 0; i < opened.size(); ++i) {
-      lanes.push_back(std::make_unique<Lane>(lane_session(options, i, sessions),
-                                             std::move(opened[i]), membership, gate, log, health,
-                                             meters));
+      lanes.push_back(std::make_unique<Lane>(lane_session(options, i, common), std::move(opened[i]),
+                                             membership, gate, log, health, meters));
     }
   }
 
   FailureLog log;
   Meters meters;
-  const Registry sessions;
+  const Common common;
   Membership membership;
   LaneGate gate;
   Health health;
@@ -133,19 +156,33 @@ Result<Done> PostgresStore::open() {
   BACKSTITCH_INVARIANT(parts_ == nullptr, "a store is opened once");
   std::vector<std::unique_ptr<Session>> sessions;
   const auto registry = std::make_shared<OpenSessions>();
+  const Common common{registry, std::make_shared<Lineage>(registry, options_.observer),
+                      options_.read_only};
   try {
+    const Result<Done> hosts = check_hosts(options_.database_url);
+    if (!hosts) return hosts;
     for (std::size_t i = 0; i < options_.lanes + Lanes::beside_reactors; ++i) {
-      sessions.push_back(std::make_unique<Session>(lane_session(options_, i, registry)));
+      sessions.push_back(std::make_unique<Session>(lane_session(options_, i, common)));
     }
     Result<Done> checked = check_server(*sessions.front());
     if (!checked) return checked;
+    Result<Done> entered = enter(*sessions.front(), *common.lineage, options_);
+    if (!entered) return entered;
   } catch (const InvariantViolation&) {
     throw;
   } catch (...) {
     return to_operator_error(current_failure(false));
   }
-  parts_ = std::make_unique<Parts>(options_, registry, std::move(sessions));
+  common.lineage->on_foreign([this](const std::string& why) { end_process(why); });
+  parts_ = std::make_unique<Parts>(options_, common, std::move(sessions));
   return Done{};
+}
+
+void PostgresStore::end_process(const std::string& why) const {
+  if (options_.observer != nullptr)
+    options_.observer->note(Level::error, "database-foreign", {{"what", why}});
+  if (options_.supervisor != nullptr)
+    options_.supervisor->end_process(EndCause::must_not_run, "database-foreign", why);
 }
 
 void PostgresStore::close() {
@@ -174,6 +211,14 @@ std::string PostgresStore::unreachable_reason() const {
   return reason.empty() ? Store::unreachable_reason() : reason;
 }
 
+std::string PostgresStore::warning() const {
+  const std::string missing = parts_ ? parts_->common.lineage->identity().missing : std::string();
+  if (missing.empty()) return {};
+  return "A failover or a restore of the database is noticed only if it loses the newest append of "
+         "this node: the node's role lacks `grant execute on function " +
+         missing + "`.";
+}
+
 StoreFigures PostgresStore::figures() const {
   StoreFigures figures;
   if (!parts_) return figures;
@@ -184,6 +229,9 @@ StoreFigures PostgresStore::figures() const {
   figures.reconnects = parts_->meters.reconnects.load(std::memory_order_relaxed);
   figures.read_backs = parts_->meters.read_backs.load(std::memory_order_relaxed);
   figures.reads_waiting = parts_->readers.waiting();
+  if (!options_.read_only)
+    figures.is_identity_known = parts_->common.lineage->identity().is_known();
+  figures.lineage_changes = parts_->common.lineage->changes();
   figures.renewals_waiting = parts_->leases.waiting();
   if (reachable()) figures.database = parts_->figures.latest();
   return figures;
@@ -213,8 +261,11 @@ void PostgresStore::remove_expired(std::vector<Shard> shards, std::size_t limit,
                                    Duration key_retention,
                                    std::function<void(Result<std::size_t>)> done) {
   parts().readers.submit<std::size_t>(
-      [shards = std::move(shards), limit, key_retention](Session& session) {
-        return postgres::remove_expired(session, shards, limit, key_retention);
+      [&lineage = *parts().common.lineage, shards = std::move(shards), limit,
+       key_retention](Session& session) {
+        auto removed = postgres::remove_expired(session, shards, limit, key_retention);
+        if (!removed || *removed > 0) lineage.forget_appends();
+        return removed;
       },
       std::move(done));
 }
@@ -223,7 +274,8 @@ void PostgresStore::renew(LeaseRequest request, std::function<void(Result<LeaseA
   parts().membership.enter(request.node);
   parts().leases.submit<LeaseAnswer>(
       [&parts = parts(), request = std::move(request)](Session& session) {
-        return postgres::renew(session, request, parts.sessions->all(), parts.membership);
+        return postgres::renew(session, request, parts.common.registry->all(), parts.membership,
+                               *parts.common.lineage);
       },
       std::move(done));
 }
@@ -280,6 +332,7 @@ void PostgresStore::nodes(std::function<void(Result<std::vector<NodeInfo>>)> don
 }
 
 void PostgresStore::on_free_shards(std::function<void()> hint) {
+  parts().common.lineage->on_era(hint);
   parts().listener.listen(name_of(Channel::free_shards), std::move(hint));
 }
 

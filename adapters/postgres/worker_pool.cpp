@@ -120,9 +120,12 @@ void WorkerPool::answer(Request& request, std::unique_ptr<Session>& session, Hea
     std::function<void()> deliver;
     bool session_was_open = false;
     try {
+      if (session && !session->is_current()) session.reset();
       if (!session) open(session);
       session_was_open = true;
       deliver = request.work(*session);
+      if (!session->is_current())
+        throw pqxx::broken_connection("the answer is of a database that was left meanwhile");
     } catch (const InvariantViolation&) {
       throw;
     } catch (...) {

@@ -140,10 +140,17 @@ std::string store_text(const engine::Counters& counters) {
   Family read_backs("append_read_backs_total", "counter",
                     "Batches whose answer was lost, and that were looked up in the log.");
   read_backs.add(store.read_backs);
+  Family identity(
+      "database_identity_known", "gauge",
+      "1 if this node may read system identifier and timeline of the database, else 0.");
+  if (store.is_identity_known) identity.add(std::uint64_t{*store.is_identity_known ? 1U : 0U});
+  Family lineages("database_lineage_changes_total", "counter",
+                  "How often the database turned out to be promoted, or set back.");
+  lineages.add(store.lineage_changes);
   Family lease("lease_age_seconds", "gauge", "Time since the latest renewal of this node's lease.");
   if (counters.lease_age) lease.add(std::chrono::duration<double>(*counters.lease_age).count());
   return duration.text() + batch.text() + appends.text() + reads.text() + errors.text() +
-         reconnects.text() + read_backs.text() + lease.text();
+         reconnects.text() + read_backs.text() + identity.text() + lineages.text() + lease.text();
 }
 
 std::string age_text(const char* name, const char* help, std::chrono::seconds age) {

@@ -19,6 +19,9 @@ Json readiness(const engine::Engine& engine) {
   Json sagas = Json::array();
   for (const SagaId& saga : engine.set_aside(set_aside_listed_max)) sagas.push_back(saga.text());
   Json ready{{"status", "ready"}};
+  if (engine.is_read_only()) ready["status"] = "read-only";
+  if (std::string warning = engine.store_warning(); !warning.empty())
+    ready["warning"] = std::move(warning);
   if (!sagas.empty()) ready["sagasSetAside"] = std::move(sagas);
   return ready;
 }

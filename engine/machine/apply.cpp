@@ -74,6 +74,7 @@ class Applier {
     state_.deadline = e.deadline;
     state_.parent = e.parent;
     state_.root = e.root;
+    state_.lineage = e.lineage;
     state_.started_at = e.accepted_at.value_or(at_);
     state_.status = SagaStatus::running;
     state_.bytes = json_size(e.input);
@@ -86,6 +87,7 @@ class Applier {
     step.timeout_at = e.timeout_at;
     step.callback_token = e.callback_token;
     begin_call(step.forward, e.request, at_);
+    if (state_.is_set_back) step.forward.unknown_seen = true;
   }
 
   void operator()(const ChildScheduled& e) {
@@ -336,6 +338,18 @@ class Applier {
     const auto wake = next_wake(state_);
     const bool due = wake && *wake <= at_;
     if (!e.is_struck && (due || has_call_in_flight(state_))) ++state_.resumes_without_progress;
+    if (e.lineage) set_back(*e.lineage);
+  }
+
+  /// What is settled is known; what is open, and what begins from now on, may have been sent
+  /// before.
+  void set_back(std::int64_t lineage) {
+    state_.lineage = lineage;
+    state_.is_set_back = true;
+    for (const auto& path : state_.open) {
+      StepState& step = state_.steps[path];
+      if (step.forward.request && !step.succeeded) step.forward.unknown_seen = true;
+    }
   }
 
   void operator()(const SagaReopened& e) {

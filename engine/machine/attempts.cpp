@@ -63,12 +63,11 @@ dsl::Idempotency Decider::idempotency_of(const Located& at) const {
 
 Verdict Decider::judge(const Located& at, Question question, const CallResult& result,
                        SagaScope& scope) const {
-  const auto found = state().steps.find(at.path);
-  const bool unknown_seen = found != state().steps.end() && found->second.forward.unknown_seen;
   // An answer is copied into what conditions see, into the event, and into the state.
   if (const auto* response = std::get_if<Response>(&result))
     meter_.spent += answer_cost * dsl::steps_to_read(response->body);
-  return judge_answer(answer_context(program_, *at.step, question, unknown_seen), result, scope);
+  return judge_answer(answer_context(program_, *at.step, question, before_answer(state(), at.path)),
+                      result, scope);
 }
 
 Result<RetryPolicy> Decider::policy_of(const Located& at, Phase phase, bool unknown) const {

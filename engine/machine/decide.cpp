@@ -166,6 +166,7 @@ void Decider::start(const Start& start) {
   started.root = root_of_start(program_, start, start.business_key);
   started.accepted_at = start.accepted_at;
   started.sensitive = start.sensitive;
+  started.lineage = start.lineage;
   if (start.refusal) {
     started.business_key = start.business_key;
     started.labels = start.labels;
@@ -283,7 +284,9 @@ void Decider::tick_step(const Located& at) {
 void Decider::taken_over(const TakenOver& taken_over) {
   const bool lost_calls = !is_terminal(state().status) && has_call_in_flight(state());
   if (!is_active(state()) && !lost_calls) return;
-  emit(Resumed{taken_over.node, taken_over.is_struck});
+  const bool is_set_back = taken_over.lineage > state().lineage;
+  emit(Resumed{taken_over.node, taken_over.is_struck,
+               is_set_back ? std::optional(taken_over.lineage) : std::nullopt});
   resume_questions(state(), now());
   const bool dangerous =
       !taken_over.is_struck && state().resumes_without_progress >= take_overs_max;

@@ -105,6 +105,12 @@ dsl::OutcomeClass outcome_from(const std::string& word) {
   throw std::invalid_argument("unknown outcome " + word);
 }
 
+std::optional<std::int64_t> lineage_from(const Json& in) {
+  const auto lineage = in.find("lineage");
+  if (lineage == in.end()) return std::nullopt;
+  return integer<std::int64_t>(*lineage);
+}
+
 SagaStarted started_from(const Json& in) {
   SagaStarted e;
   e.definition = text(in, "definition");
@@ -119,6 +125,7 @@ SagaStarted started_from(const Json& in) {
   e.root = text(in, "root");
   e.accepted_at = time(in, "acceptedAt");
   e.sensitive = list<std::string>(in, "sensitive");
+  e.lineage = lineage_from(in).value_or(1);
   return e;
 }
 
@@ -167,7 +174,7 @@ std::optional<EventBody> saga_event_from(const std::string& type, const StepPath
     return SignalReceived{text(in, "name"), value(in, "payload"), text(in, "by"),
                           list<std::string>(in, "roles")};
   }
-  if (type == "Resumed") return Resumed{text(in, "node"), flag(in, "struck")};
+  if (type == "Resumed") return Resumed{text(in, "node"), flag(in, "struck"), lineage_from(in)};
   if (type == "SagaReopened") return SagaReopened{failure_from_json(in.at("failure"))};
   if (type == "SagaEnded")
     return SagaEnded{parsed(parse_saga_status(text(in, "status")), "status"), value(in, "output")};

@@ -67,6 +67,7 @@ Json data_of(const Event& event) {
                      put(out, "root", e.root);
                      put(out, "acceptedAt", e.accepted_at);
                      if (!e.sensitive.empty()) out["sensitive"] = e.sensitive;
+                     if (e.lineage != 1) out["lineage"] = e.lineage;
                    },
                    [&](const StepScheduled& e) {
                      out["request"] = to_json(e.request);
@@ -179,6 +180,7 @@ Json data_of(const Event& event) {
                    [&](const Resumed& e) {
                      put(out, "node", e.node);
                      if (e.is_struck) out["struck"] = true;
+                     if (e.lineage) out["lineage"] = *e.lineage;
                    },
                    [&](const SagaReopened& e) { out["failure"] = to_json(e.failure); },
                    [&](const SagaEnded& e) {

@@ -109,15 +109,16 @@ bool is_about(const dsl::OutcomeRule& rule, const CallResult& result) {
 /// A failure after an unknown attempt may be the refusal of a second copy while the first took
 /// effect. It is believed where the participant replays its answers and it judges what was asked:
 /// by a rule that names the status or that has a condition, or with a status that no intermediary
-/// gives.
+/// gives. Where attempts may have been lost, the latter may say that the same key came with another
+/// request: of that attempt.
 bool is_believed(const AnswerContext& context, const dsl::OutcomeRule* rule, int status) {
-  if (context.readonly || !context.unknown_seen) return true;
+  if (context.readonly || context.before == Before::known) return true;
   if (context.idempotency != dsl::Idempotency::key) return false;
   if (rule != nullptr) {
     const auto* named = named_range(*rule, status);
     if (rule->when || (named != nullptr && named->first == named->last)) return true;
   }
-  return status == 402 || status == 422;
+  return context.before != Before::lost && (status == 402 || status == 422);
 }
 
 std::string called(OutcomeClass outcome) {
@@ -330,10 +331,10 @@ Question question_of(Phase phase) {
 }
 
 AnswerContext answer_context(const Program& program, const dsl::Step& step, Question question,
-                             bool unknown_seen) {
+                             Before before) {
   AnswerContext context;
   context.question = question;
-  context.unknown_seen = unknown_seen;
+  context.before = before;
   const dsl::Request& request = request_of(step, question);
   context.method = request.method;
   const auto* action = std::get_if<dsl::Action>(&step.body);
@@ -373,9 +374,16 @@ AnswerMeaning meaning_of(const Program& program, const dsl::Step& step, Question
                          const CallResult& result, bool unknown_seen) {
   const SagaState nothing_yet;
   SagaScope scope(program, nothing_yet);
-  const Verdict verdict =
-      judge_answer(answer_context(program, step, question, unknown_seen), result, scope);
+  const Verdict verdict = judge_answer(
+      answer_context(program, step, question, unknown_seen ? Before::unknown : Before::known),
+      result, scope);
   return {verdict.outcome, verdict.code, verdict.message};
+}
+
+Before before_answer(const SagaState& state, const StepPath& path) {
+  const auto known = state.steps.find(path);
+  if (known == state.steps.end() || !known->second.forward.unknown_seen) return Before::known;
+  return state.is_set_back ? Before::lost : Before::unknown;
 }
 
 AnswerMeaning meaning_of(const Program& program, const SagaState& state, const StepPath& path,
@@ -383,10 +391,8 @@ AnswerMeaning meaning_of(const Program& program, const SagaState& state, const S
   const auto at = locate(*program.definition, path);
   BACKSTITCH_INVARIANT(at.has_value(), "an answer belongs to a step of the definition");
   SagaScope scope(program, state, at->frames, at->indexes);
-  const auto known = state.steps.find(path);
-  const bool unknown_seen = known != state.steps.end() && known->second.forward.unknown_seen;
-  const Verdict verdict =
-      judge_answer(answer_context(program, *at->step, question, unknown_seen), result, scope);
+  const Verdict verdict = judge_answer(
+      answer_context(program, *at->step, question, before_answer(state, path)), result, scope);
   return {verdict.outcome, verdict.code, verdict.message};
 }
 

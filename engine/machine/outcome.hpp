@@ -32,16 +32,18 @@ struct AnswerContext {
   Question question = Question::action;
   dsl::Method method = dsl::Method::post;                ///< of the request that was answered
   dsl::Idempotency idempotency = dsl::Idempotency::key;  ///< of the action's service
-  bool readonly = false;      ///< the step has no effect that a refusal could hide
-  bool completes = false;     ///< the step has a `completion`: 202 means that the answer follows
-  bool sealed = false;        ///< a probe whose "not seen" closes the key
-  bool has_marks = false;     ///< the service says how its own answers are told from others
-  bool unknown_seen = false;  ///< an attempt of the action before this answer ended unknown
-  std::vector<Rules> rules;   ///< the first to be asked first
+  bool readonly = false;   ///< the step has no effect that a refusal could hide
+  bool completes = false;  ///< the step has a `completion`: 202 means that the answer follows
+  bool sealed = false;     ///< a probe whose "not seen" closes the key
+  bool has_marks = false;  ///< the service says how its own answers are told from others
+  Before before = Before::known;
+  std::vector<Rules> rules;  ///< the first to be asked first
 };
 /// @pre the step has a call of that kind
 AnswerContext answer_context(const Program& program, const dsl::Step& step, Question question,
-                             bool unknown_seen);
+                             Before before);
+/// As far as the log of the saga tells.
+Before before_answer(const SagaState& state, const StepPath& path);
 
 /// What one attempt's answer means. For a poll, anything but success and failure means that the
 /// action's answer has not come; for a probe, that it cannot decide.

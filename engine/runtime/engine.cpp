@@ -28,7 +28,7 @@ struct Engine::Impl : std::enable_shared_from_this<Engine::Impl> {
     for (std::size_t i = 0; i < node.ports.reactors.size(); ++i) {
       reactors.push_back(std::make_shared<Reactor>(node, registry, i));
     }
-    owner = std::make_shared<ShardOwner>(node, reactors);
+    owner = std::make_shared<ShardOwner>(node, registry, reactors);
     watchdog = std::make_shared<Watchdog>(node, reactors);
     node.forwarder = std::make_shared<Forwarder>(node);
     node.inbox = std::make_shared<InboxPoller>(node, reactors);
@@ -67,6 +67,7 @@ struct Engine::Impl : std::enable_shared_from_this<Engine::Impl> {
   }
 
   void begin(std::function<void(Result<Done>)> done) {
+    if (node.options.read_only) return begin_reading(done);
     node.inbox->open();
     watchdog->begin();
     owner->open([self = shared_from_this(), done = std::move(done)](const Result<Done>& opened) {
@@ -75,6 +76,15 @@ struct Engine::Impl : std::enable_shared_from_this<Engine::Impl> {
         if (opened) self->keep_catalog_fresh();
         done(opened);
       });
+    });
+  }
+
+  void begin_reading(const std::function<void(Result<Done>)>& done) {
+    watchdog->begin();
+    executor_of(0).post([self = shared_from_this(), done] {
+      self->ready = true;
+      self->keep_catalog_fresh();
+      done(Done{});
     });
   }
 
@@ -95,14 +105,19 @@ struct Engine::Impl : std::enable_shared_from_this<Engine::Impl> {
     for (std::size_t i = 0; i < reactors.size(); ++i)
       executor_of(i).post([reactor = reactors[i]] { reactor->answer_everybody(); });
     node.forwarder->answer_everybody();
-    node.upkeep().post(
-        [self = shared_from_this(), done = std::move(done)] { self->owner->close(done); });
+    node.upkeep().post([self = shared_from_this(), done = std::move(done)] {
+      if (self->node.options.read_only) return done();
+      self->owner->close(done);
+    });
   }
 
   std::string not_ready_reason() {
     if (node.closing) return "The node is stopping.";
     if (!node.ports.store->reachable()) return node.ports.store->unreachable_reason();
     if (!ready) return "The engine is opening.";
+    if (node.options.read_only) return "";
+    if (node.on_hold)
+      return "The database is on hold: an operator has set `hold` in backstitch.lineage.";
     std::uint64_t shards = 0;
     for (const auto& reactor : reactors)
       shards += reactor->counters.shards.load(std::memory_order_relaxed);
@@ -233,17 +248,25 @@ std::string Engine::not_ready_reason() const {
   return impl_->not_ready_reason();
 }
 
+bool Engine::is_read_only() const {
+  return impl_->node.options.read_only;
+}
+std::string Engine::store_warning() const {
+  return impl_->node.ports.store->warning();
+}
+
 void Engine::start(std::size_t reactor, StartRequest request,
                    std::function<void(Result<StartReply>)> done) {
   const std::size_t index = impl_->reactor_for_start(reactor);
   impl_->reactors[index]->counters.starting.fetch_add(1, std::memory_order_relaxed);
   impl_->executor_of(index).post([target = impl_->reactors[index], request = std::move(request),
-                                  done = std::move(done)]() mutable {
+                                  done = std::move(done), is_read_only = is_read_only()]() mutable {
     auto settled = [target, done = std::move(done)](Result<StartReply> reply) {
       target->counters.starting.fetch_sub(1, std::memory_order_relaxed);
       if (!reply) target->count_refused(reply.error());
       done(std::move(reply));
     };
+    if (is_read_only) return settled(node_is_read_only());
     target->start(std::move(request), std::move(settled));
   });
 }
@@ -255,6 +278,7 @@ void Engine::command(SagaId saga, Command command, std::function<void(Result<Don
   impl_->executor_of(index).post([impl = impl_, target = impl_->reactors[index], saga,
                                   body = std::move(body), done = std::move(done),
                                   origin = Origin{0, false, std::move(idempotency_key)}]() mutable {
+    if (impl->node.options.read_only) return done(node_is_read_only());
     if (auto* callback = std::get_if<Callback>(&body)) {
       if (auto refused = impl->unseal(*callback, saga)) return done(std::move(*refused));
     }
@@ -268,9 +292,12 @@ void Engine::command(SagaId saga, Command command, std::function<void(Result<Don
 void Engine::plan(SagaId saga, Command command, std::function<void(Result<explore::Plan>)> done) {
   const std::size_t index = impl_->reactor_of(saga);
   StimulusBody body = std::visit([](auto& one) -> StimulusBody { return std::move(one); }, command);
-  impl_->executor_of(index).post(
-      [target = impl_->reactors[index], saga, body = std::move(body),
-       done = std::move(done)]() mutable { target->plan(saga, std::move(body), std::move(done)); });
+  impl_->executor_of(index).post([impl = impl_, target = impl_->reactors[index], saga,
+                                  body = std::move(body), done = std::move(done)]() mutable {
+    // Its clock is that of the renewals.
+    if (impl->node.options.read_only) return done(node_is_read_only());
+    target->plan(saga, std::move(body), std::move(done));
+  });
 }
 
 std::uint64_t Engine::await_end(SagaId saga, Duration wait,

@@ -103,8 +103,10 @@ void Reactor::loaded(const StoredSaga& stored, bool taken_over) {
 /// Whichever way a saga comes into memory, it may have been lost since it was asked for: calls that
 /// were on their way are answered to nobody, and a transition that was cut has to go on.
 void Reactor::take_up(const Actor& actor, bool taken_over) {
-  if (taken_over || has_call_in_flight(actor->state))
-    stimulate(actor, TakenOver{node_.options.node, suspects_.test(actor->id.shard())});
+  const bool is_set_back = actor->state.lineage < node_.lineage && is_active(actor->state);
+  if (taken_over || is_set_back || has_call_in_flight(actor->state))
+    stimulate(actor,
+              TakenOver{node_.options.node, suspects_.test(actor->id.shard()), node_.lineage});
   else if (is_active(actor->state))
     stimulate(actor, Tick{});
 }

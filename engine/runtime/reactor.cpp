@@ -229,12 +229,18 @@ void Reactor::go_on_from(const Actor& actor, const AppendResult& result,
   counters.appends.store(journal_.appends(), std::memory_order_relaxed);
   counters.commits.store(journal_.commits(), std::memory_order_relaxed);
   if (result.outcome != AppendOutcome::written) {
-    if (settled)
+    const bool is_abandoned = result.outcome == AppendOutcome::abandoned;
+    if (settled && is_abandoned)
+      settled(
+          Error{ErrorCode::outcome_unknown, "outcome-unknown",
+                "It is not known whether this was done; look at the saga, or repeat it under its "
+                "key."});
+    else if (settled)
       settled(Error{ErrorCode::unavailable, "saga-owned-elsewhere",
                     "Another node runs this saga now; try again."});
     const char* why = result.outcome == AppendOutcome::fenced     ? "fenced"
                       : result.outcome == AppendOutcome::conflict ? "conflict"
-                                                                  : "store closed";
+                                                                  : "abandoned";
     lost(actor, why);
     // Somebody else wrote, though the shard is ours: read again and go on from there.
     if (result.outcome == AppendOutcome::conflict) look_again(actor->id);

@@ -47,6 +47,8 @@ struct Node {
   DatabaseClock clock;
   LeaseTerm term;
   std::atomic<bool> closing{false};
+  std::atomic<std::int64_t> lineage{1};  ///< of the store, as the last renewal said
+  std::atomic<bool> on_hold{false};      ///< as the last renewal said, see LeaseAnswer
   std::atomic<std::size_t> starts_waiting{0};
   std::atomic<std::size_t> resident{0};
   std::shared_ptr<Forwarder> forwarder;

@@ -83,14 +83,27 @@ struct Registry::Impl : std::enable_shared_from_this<Registry::Impl> {
   std::shared_ptr<const Snapshot> current() const { return snapshot.load(); }
 
   /// Merges what changed into a new snapshot. Changes may be applied twice.
-  void merge(CatalogContent content) {
+  /// @param since of which `readings` the changes are
+  void merge(CatalogContent content, std::uint64_t since) {
     const std::lock_guard lock(merging);
     const auto known = current();
-    if (content.definitions.empty() && content.services.empty() &&
-        content.revision <= known->revision) {
+    if (since != readings || (content.definitions.empty() && content.services.empty() &&
+                              content.revision <= known->revision)) {
       return;
     }
-    auto next = std::make_shared<Snapshot>(*known);
+    publish(*known, std::move(content));
+  }
+
+  /// @param content of the whole catalogue
+  void replace(CatalogContent content) {
+    const std::lock_guard lock(merging);
+    ++readings;
+    publish({}, std::move(content));
+    service_changes.fetch_add(1);
+  }
+
+  void publish(const Snapshot& known, CatalogContent content) {
+    auto next = std::make_shared<Snapshot>(known);
     for (auto& stored : content.definitions) {
       tell_of_callback(stored);
       merge_definition(*next, std::move(stored));
@@ -191,12 +204,22 @@ struct Registry::Impl : std::enable_shared_from_this<Registry::Impl> {
   }
 
   void refresh(std::function<void(Result<Done>)> done) {
-    catalog.changes(current()->revision, [self = shared_from_this(),
+    const std::uint64_t since = readings;
+    catalog.changes(current()->revision, [self = shared_from_this(), since,
                                           done = std::move(done)](Result<CatalogContent> content) {
       if (!content) return done(std::move(content).error());
-      self->merge(std::move(*content));
+      self->merge(std::move(*content), since);
       done(Done{});
     });
+  }
+
+  void read_anew(std::function<void(Result<Done>)> done) {
+    catalog.changes(
+        0, [self = shared_from_this(), done = std::move(done)](Result<CatalogContent> content) {
+          if (!content) return done(std::move(content).error());
+          self->replace(std::move(*content));
+          done(Done{});
+        });
   }
 
   /// Checks once more after a look into the catalogue: what a document names may have been
@@ -222,6 +245,7 @@ struct Registry::Impl : std::enable_shared_from_this<Registry::Impl> {
   std::function<void(const std::string&)> first_callback;
   std::mutex merging;  ///< of what follows, and of `first_callback`
   std::atomic<std::shared_ptr<const Snapshot>> snapshot;
+  std::atomic<std::uint64_t> readings{0};  ///< of the whole catalogue
   std::atomic<std::uint64_t> service_changes{0};
 };
 
@@ -284,8 +308,14 @@ void Registry::validate(std::string text, std::function<void(Result<Registration
       [impl = impl_, text = std::move(text), done] { done(impl->validated(text)); }, done);
 }
 
+Error node_is_read_only() {
+  return {ErrorCode::unavailable, "node-read-only",
+          "This node was started with --read-only: it takes no starts, commands or registrations."};
+}
+
 void Registry::register_definition(std::string text, bool activate,
                                    std::function<void(Result<Registration>)> done) {
+  if (impl_->options.read_only) return done(node_is_read_only());
   const auto parsed = impl_->check(text, impl_->check_context());
   if (!has_errors(parsed.findings)) return impl_->put(parsed, activate, std::move(done));
   impl_->check_again<Registration>(
@@ -326,6 +356,7 @@ void Registry::Impl::put(const dsl::Parsed& parsed, bool activate,
 
 void Registry::activate(std::string name, std::int64_t version,
                         std::function<void(Result<Done>)> done) {
+  if (impl_->options.read_only) return done(node_is_read_only());
   impl_->catalog.activate(std::move(name), version,
                           [impl = impl_, done = std::move(done)](Result<Done> activated) mutable {
                             if (!activated) return done(std::move(activated).error());
@@ -335,6 +366,7 @@ void Registry::activate(std::string name, std::int64_t version,
 
 void Registry::put_service(std::string name, std::string text,
                            std::function<void(Result<ServiceRegistration>)> done) {
+  if (impl_->options.read_only) return done(node_is_read_only());
   if (!dsl::is_service_name(name)) {
     return done(Error{ErrorCode::invalid, "service-name-invalid",
                       "The name of a service consists of letters, digits, `.`, `_` and `-`, at "
@@ -388,6 +420,10 @@ void Registry::set_callback_base(std::string url) {
   // The path of a callback begins with a slash.
   url.erase(url.find_last_not_of('/') + 1);
   impl_->callback_base = std::make_shared<const std::string>(std::move(url));
+}
+
+void Registry::read_anew(std::function<void(Result<Done>)> done) {
+  impl_->read_anew(std::move(done));
 }
 
 void Registry::refresh(std::function<void(Result<Done>)> done) {

@@ -1,5 +1,6 @@
 #include "shard_owner.hpp"
 
+#include <algorithm>
 #include <limits>
 #include <utility>
 
@@ -38,7 +39,8 @@ void ShardOwner::renew() {
   const SteadyTime asked = executor_.now();
   const Options& options = node_.options;
   node_.ports.leases->renew(
-      {node_.identity, options.lease, released_ ? 0 : options.shards_max, first_, options.address},
+      {node_.identity, options.lease, released_ ? 0 : options.shards_max, first_, options.address,
+       lineage_, epoch_floor_},
       [self = shared_from_this(), asked, number = ++renewals_](Result<LeaseAnswer> answer) {
         // The moment of the answer counts for the clock, not when a reactor gets to it.
         const SteadyTime received = self->executor_.now();
@@ -64,7 +66,10 @@ void ShardOwner::answered(Result<LeaseAnswer> answer, std::uint64_t number, Stea
     again(retry_every);
     return release_if_left();
   }
+  if (lineage_ != 0 && answer->lineage != lineage_) return on_other_lineage(answer->lineage);
   if (answer->namesake) return on_namesake(*answer->namesake);
+  lineage_ = answer->lineage;
+  node_.lineage = lineage_;
   const bool lapsed = executor_.now() >= act_until_;
   // All reactors have stopped acting, and begin again from the logs.
   if (lapsed) {
@@ -85,6 +90,7 @@ void ShardOwner::answered(Result<LeaseAnswer> answer, std::uint64_t number, Stea
   else
     node_.term.extend(act_until_);
   held_ = std::move(answer->held);
+  for (const ShardLease& lease : held_) epoch_max_ = std::max(epoch_max_, lease.epoch);
   for (std::size_t i = 0; i < reactors_.size(); ++i) {
     node_.ports.reactors[i].executor->post(
         [reactor = reactors_[i], held = held_, term = node_.term.number()] {
@@ -92,10 +98,48 @@ void ShardOwner::answered(Result<LeaseAnswer> answer, std::uint64_t number, Stea
         });
   }
   first_ = false;
-  if (opened_ && !held_.empty()) opened();
+  const bool was_on_hold = node_.on_hold.exchange(answer->on_hold);
+  if (answer->on_hold && !was_on_hold)
+    node_.ports.observer->note(Level::warning, "hold-begun",
+                               {{"shards", std::to_string(held_.size())}});
+  if (was_on_hold && !answer->on_hold) node_.ports.observer->note(Level::warning, "hold-ended", {});
+  if (opened_ && (!held_.empty() || answer->on_hold)) opened();
   hand_over(released_ ? everything : answer->surplus);
   again(held_.empty() ? retry_every : node_.options.lease_renewal);
   release_if_left();
+}
+
+/// What this node has in memory may never have been, so it begins again from the logs, as it does
+/// after its lease has lapsed. The appends that were decided before are fenced by the floor of the
+/// epochs, wherever they wait.
+void ShardOwner::on_other_lineage(std::int64_t lineage) {
+  node_.ports.observer->note(
+      Level::warning, "lineage-entered",
+      {{"lineage", std::to_string(lineage)}, {"shards", std::to_string(held_.size())}});
+  lineage_ = lineage;
+  epoch_floor_ = epoch_max_;
+  first_ = true;
+  held_.clear();
+  leaving_.reset();
+  act_until_ = {};
+  node_.term.extend(act_until_);
+  if (released_) return release();
+  read_catalog_anew();
+}
+
+/// Before a saga is read from its log: the definition that it names may have been lost with it.
+void ShardOwner::read_catalog_anew() {
+  registry_.read_anew([weak = weak_from_this()](const Result<Done>& read) {
+    const auto self = weak.lock();
+    if (!self) return;
+    self->executor_.post([self, is_read = read.has_value()] {
+      if (self->closed_) return;
+      if (is_read) return self->renew();
+      self->executor_.call_after(retry_every, [weak = std::weak_ptr(self)] {
+        if (const auto alive = weak.lock(); alive && !alive->closed_) alive->read_catalog_anew();
+      });
+    });
+  });
 }
 
 /// Its process may have been lost together with its machine, which leaves the sessions open: then

@@ -15,8 +15,11 @@ namespace backstitch::engine {
 /// are called.
 class ShardOwner : public std::enable_shared_from_this<ShardOwner> {
  public:
-  ShardOwner(Node& node, std::vector<std::shared_ptr<Reactor>> reactors)
-      : node_(node), reactors_(std::move(reactors)), executor_(node.upkeep()) {}
+  ShardOwner(Node& node, Registry& registry, std::vector<std::shared_ptr<Reactor>> reactors)
+      : node_(node),
+        registry_(registry),
+        reactors_(std::move(reactors)),
+        executor_(node.upkeep()) {}
 
   /// `done` after the first answer that brought shards, or with conflict/node-name-taken. While
   /// another process has the name it waits for that one's lease to end or its sessions to be gone.
@@ -32,6 +35,8 @@ class ShardOwner : public std::enable_shared_from_this<ShardOwner> {
   void answered(Result<LeaseAnswer> answer, std::uint64_t number, SteadyTime asked,
                 SteadyTime received);
   void opened();
+  void on_other_lineage(std::int64_t lineage);
+  void read_catalog_anew();
   void fail_opening(const Error& error);
   void on_namesake(const Namesake& namesake);
   void on_superseded(const Namesake& namesake);
@@ -42,6 +47,7 @@ class ShardOwner : public std::enable_shared_from_this<ShardOwner> {
   void give_up(std::vector<Shard> shards);
 
   Node& node_;
+  Registry& registry_;
   std::vector<std::shared_ptr<Reactor>> reactors_;
   Executor& executor_;
   std::function<void(Result<Done>)> opened_;
@@ -51,6 +57,9 @@ class ShardOwner : public std::enable_shared_from_this<ShardOwner> {
   std::uint64_t renewals_ = 0;  ///< asked for
   bool asking_ = false;
   bool first_ = true;
+  std::int64_t lineage_ = 0;  ///< of the store, as the last renewal said; 0: before the first
+  Epoch epoch_max_{};         ///< of all shards that this node has held
+  Epoch epoch_floor_{};       ///< the same under earlier lineages
   std::optional<TimePoint> namesake_renewed_at_;  ///< as it was when this node began to wait
   bool closed_ = false;                           ///< stopped: nothing is renewed any more
   std::bitset<shard_count> leaving_;              ///< the reactors were told to let them go

@@ -267,6 +267,7 @@ Result<Reactor::Begun> Reactor::begin(Start start, const StartRequest& request,
     actor->epoch = epochs_[start.id.shard()].value_or(Epoch{});
     actor->program = prepared.program;
     const auto generation = start.identity.generation;
+    start.lineage = node_.lineage;
     Transition transition = decide(actor->program, {}, stimulus_of(std::move(start)));
     if (transition.refused) return *transition.refused;
     Append append = first_append(actor, transition, request, prepared, generation);

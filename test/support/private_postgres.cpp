@@ -101,7 +101,8 @@ pid_t spawn(const std::vector<std::string>& command, const std::string& folder) 
 /// Root and the cluster's own user may connect, as `backstitch` or as the superuser.
 void write_access(const std::string& data) {
   const uid_t user = other_user() ? other_user()->id : geteuid();
-  std::ofstream(data + "/pg_hba.conf") << "local all all peer map=own\n";
+  std::ofstream(data + "/pg_hba.conf")
+      << "local all all peer map=own\nlocal replication all peer map=own\n";
   std::ofstream map(data + "/pg_ident.conf");
   for (const std::string& name : {std::string("root"), std::string(getpwuid(user)->pw_name)})
     map << "own " << name << " backstitch\nown " << name << " postgres\n";
@@ -136,14 +137,24 @@ std::vector<pid_t> children_of(pid_t parent) {
 
 PrivatePostgres::PrivatePostgres(std::map<std::string, std::string> settings)
     : settings_(std::move(settings)) {
-  std::string pattern = (parent_folder(settings_) / "backstitch-pg-XXXXXX").string();
-  if (mkdtemp(pattern.data()) == nullptr) throw std::runtime_error("no temporary folder");
-  folder_ = pattern;
+  make_folder();
   try {
     init();
     start();
     administer("create role backstitch login");
     create_database("backstitch");
+  } catch (...) {
+    kill();
+    fs::remove_all(folder_);
+    throw;
+  }
+}
+
+PrivatePostgres::PrivatePostgres(StandbyOf of) : settings_(of.primary.settings_) {
+  make_folder();
+  try {
+    copy(of.primary);
+    start();
   } catch (...) {
     kill();
     fs::remove_all(folder_);
@@ -157,21 +168,34 @@ PrivatePostgres::~PrivatePostgres() {
   fs::remove_all(folder_, ignored);
 }
 
+void PrivatePostgres::make_folder() {
+  std::string pattern = (parent_folder(settings_) / "backstitch-pg-XXXXXX").string();
+  if (mkdtemp(pattern.data()) == nullptr) throw std::runtime_error("no temporary folder");
+  folder_ = pattern;
+  const std::optional<User> user = other_user();
+  if (user && chown(folder_.c_str(), user->id, user->group) != 0)
+    throw std::runtime_error("chown failed");
+}
+
+void PrivatePostgres::run(const std::vector<std::string>& command) {
+  if (wait_for(spawn(command, folder_)) == 0) return;
+  std::ifstream log(folder_ + "/log");
+  throw std::runtime_error(command.front() +
+                           " failed: " + std::string(std::istreambuf_iterator<char>(log), {}));
+}
+
+void PrivatePostgres::copy(const PrivatePostgres& primary) {
+  run({programs() / "pg_basebackup", "--pgdata=" + folder_ + "/data", "--write-recovery-conf",
+       "--wal-method=stream", "--checkpoint=fast", "--no-sync", "--no-password",
+       "--dbname=" + as_superuser(primary.url("postgres"))});
+  std::ofstream(folder_ + "/data/postgresql.conf", std::ios::app)
+      << "unix_socket_directories = '" << folder_ << "'\n";
+}
+
 void PrivatePostgres::init() {
-  if (const std::optional<User> user = other_user()) {
-    if (chown(folder_.c_str(), user->id, user->group) != 0)
-      throw std::runtime_error("chown failed");
-  }
-  const pid_t initdb =
-      spawn({programs() / "initdb", "--pgdata=" + folder_ + "/data", "--auth-local=peer",
-             "--auth-host=reject", "--no-sync", "--username=postgres", "--encoding=UTF8",
-             "--locale=C.UTF-8", "--no-instructions"},
-            folder_);
-  if (wait_for(initdb) != 0) {
-    std::ifstream log(folder_ + "/log");
-    throw std::runtime_error("initdb failed: " +
-                             std::string(std::istreambuf_iterator<char>(log), {}));
-  }
+  run({programs() / "initdb", "--pgdata=" + folder_ + "/data", "--auth-local=peer",
+       "--auth-host=reject", "--no-sync", "--username=postgres", "--encoding=UTF8",
+       "--locale=C.UTF-8", "--no-instructions"});
   write_access(folder_ + "/data");
   std::ofstream conf(folder_ + "/data/postgresql.conf", std::ios::app);
   conf << "listen_addresses = ''\nport = " << port_of_server << "\nunix_socket_directories = '"
@@ -235,6 +259,16 @@ std::string PrivatePostgres::socket(int port) const {
 void PrivatePostgres::administer(const std::string& statement) {
   pqxx::connection connection(as_superuser(url("postgres")));
   pqxx::nontransaction(connection).exec(statement);
+}
+
+std::string PrivatePostgres::asked(const std::string& query, const std::string& database) {
+  pqxx::connection connection(as_superuser(url(database)));
+  return pqxx::nontransaction(connection).exec(query)[0][0].c_str();
+}
+
+void PrivatePostgres::promote() {
+  if (asked("select pg_promote(true, 120)") != "t")
+    throw std::runtime_error("the standby was not promoted");
 }
 
 std::string PrivatePostgres::create_database(const std::string& name, const std::string& original) {

@@ -2,6 +2,7 @@
 #include <sys/types.h>
 #include <map>
 #include <string>
+#include <vector>
 
 namespace backstitch::test {
 
@@ -19,6 +20,12 @@ class PrivatePostgres {
  public:
   /// @param settings of postgresql.conf. Throws std::runtime_error if it does not come up.
   explicit PrivatePostgres(std::map<std::string, std::string> settings = {});
+  /// A streaming standby of another one, which must outlive its kill() or promote(). It takes
+  /// reads.
+  struct StandbyOf {
+    const PrivatePostgres& primary;
+  };
+  explicit PrivatePostgres(StandbyOf of);
   ~PrivatePostgres();
   PrivatePostgres(const PrivatePostgres&) = delete;
   PrivatePostgres& operator=(const PrivatePostgres&) = delete;
@@ -36,13 +43,20 @@ class PrivatePostgres {
   void kill();
   /// After kill(); returns once connections are accepted.
   void start();
+  /// A standby becomes a primary, on a timeline of its own; returns once it takes writes.
+  void promote();
+  /// As the superuser.
+  void administer(const std::string& statement);
+  /// Of one value, as the superuser.
+  std::string asked(const std::string& query, const std::string& database = "postgres");
 
  private:
   static constexpr int port_of_server = 5432;  // a name only: the server has no TCP socket
 
+  void make_folder();
   void init();
-  /// As the superuser.
-  void administer(const std::string& statement);
+  void copy(const PrivatePostgres& primary);
+  void run(const std::vector<std::string>& command);
   void await_ready();
 
   std::map<std::string, std::string> settings_;

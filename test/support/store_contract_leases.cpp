@@ -51,6 +51,34 @@ void lease_contract(StoreFixture& f) {
     CHECK(outcomes(append(f, f.node(), {a_start(saga_in(0, 1), before[0].epoch)})) ==
           std::vector{AppendOutcome::fenced});
   }
+  SUBCASE("under a floor a node holds its shards at higher epochs, however often it says so") {
+    const auto before = renew(f, f.node(), "a", 1h, 100, true).held;
+    const Epoch floor(before[7].epoch.get() + 5);
+    const auto under_floor = [&](std::size_t shards_max) {
+      LeaseRequest request{identity(f, "a"), 1h, shards_max, true, "here:1", 0, floor};
+      return await<Result<LeaseAnswer>>(f, [&](auto done) { f.node().leases.renew(request, done); })
+          .value();
+    };
+    const LeaseAnswer raised = under_floor(100);
+    REQUIRE(raised.held.size() == 100);
+    CHECK(raised.held[7].epoch > floor);
+    CHECK(under_floor(100).held == raised.held);
+    CHECK(under_floor(101).held.back().epoch > floor);
+    CHECK(outcomes(append(f, f.node(), {a_start(saga_in(7, 1), before[7].epoch)})) ==
+          std::vector{AppendOutcome::fenced});
+    CHECK(outcomes(append(f, f.node(), {a_start(saga_in(7, 1), raised.held[7].epoch)})) ==
+          std::vector{AppendOutcome::written});
+  }
+  SUBCASE("nothing is renewed for who works under another lineage") {
+    const LeaseAnswer before = renew(f, f.node(), "a", 1h, 100, true);
+    LeaseRequest request{identity(f, "a"), 1h, 200, false, "here:1", before.lineage + 1, {}};
+    const auto answer =
+        await<Result<LeaseAnswer>>(f, [&](auto done) { f.node().leases.renew(request, done); });
+    REQUIRE(answer);
+    CHECK(answer->lineage == before.lineage);
+    CHECK(answer->held.empty());
+    CHECK(renew(f, f.node(), "a", 1h, 100).held == before.held);
+  }
   SUBCASE("a first renewal that is repeated keeps the epochs") {
     const auto before = renew(f, f.node(), "a", 1h, 256, true).held;
     CHECK(renew_as(f, f.node(), identity(f, "a"), 1h, true).held == before);

@@ -91,5 +91,18 @@ TEST_CASE("whatever a definition is and participants do, what is seen of a saga 
   CHECK(ends[""] > 0);
 }
 
+TEST_CASE("a saga whose store was set back comes to an end and leaves nothing behind") {
+  const char* wanted = std::getenv("BACKSTITCH_SEEDS");
+  const std::uint64_t seeds = wanted == nullptr ? seeds_usual : std::stoull(wanted);
+  std::size_t wrong = 0;
+  for (std::uint64_t seed = 0; seed < seeds && wrong < 3; ++seed) {
+    RandomPlay play(random_definition(seed, random_leaves_max, vocabulary), seed, true);
+    const std::string why = play.run();
+    if (why.empty()) continue;
+    ++wrong;
+    FAIL_CHECK("seed " << seed << ": " << why);
+  }
+}
+
 }  // namespace
 }  // namespace backstitch::test

@@ -44,17 +44,18 @@ bool is_block(const dsl::Step& step) {
 
 }  // namespace
 
-RandomPlay::RandomPlay(const RandomDefinition& random, std::uint64_t seed)
+RandomPlay::RandomPlay(const RandomDefinition& random, std::uint64_t seed, bool is_set_back)
     : play_(with_engine_codes(random.document).dump(), random.input.dump()),
       dice_(seed),
-      participants_(definition(), seed) {
+      participants_(definition(), seed),
+      is_set_back_(is_set_back) {
   collect_signals(random.document["steps"], signals_);
   if (dice_.chance(15)) cancels_at_ = dice_.between(1, 20);
   if (dice_.chance(20)) take_overs_left_ = dice_.between(1, 6);
   if (dice_.chance(60)) operator_acts_left_ = dice_.between(1, 6);
   meddles_ = dice_.chance(20);
   dies_often_ = dice_.chance(15);
-  if (dies_often_) take_overs_left_ = 6;
+  if (dies_often_ || is_set_back_) take_overs_left_ = 6;
   play_.random = dice_.roll();
   play_.stops_at_cuts = true;
   if (dice_.chance(30)) play_.program.transition_steps_max = 0;
@@ -211,7 +212,8 @@ void RandomPlay::take_over() {
   under_way_.clear();
   // Who takes over has nothing but the log.
   play_.state = play_.folded_log();
-  on(engine::TakenOver{"node-b"});
+  if (is_set_back_) ++lineage_;
+  on(engine::TakenOver{"node-b", false, lineage_});
 }
 
 void RandomPlay::on(engine::StimulusBody body) {
@@ -367,7 +369,9 @@ void RandomPlay::note(const engine::Event& event) {
                    [&](const engine::StepFailed& e) { note_failure(e); },
                    [&](const engine::StepUnknown& e) {
                      see(What::unknown, e.path);
-                     if (!left_.contains(e.path)) unsent_unknown_ = e.path;
+                     // It may have been sent, and that been forgotten.
+                     const bool may_be_lost = play_.state.is_set_back;
+                     if (!left_.contains(e.path) && !may_be_lost) unsent_unknown_ = e.path;
                    },
                    [&](const engine::StepCompensationScheduled& e) { see(What::undo, e.path); },
                    [&](const engine::StepCompensated& e) { see(What::undone, e.path); },

@@ -18,7 +18,8 @@ namespace backstitch::test {
 /// somebody cancels, nodes are lost. What is seen of it from outside is written down.
 class RandomPlay {
  public:
-  RandomPlay(const RandomDefinition& random, std::uint64_t seed);
+  /// @param is_set_back  whoever takes the saga over works on a store that has lost something
+  RandomPlay(const RandomDefinition& random, std::uint64_t seed, bool is_set_back = false);
   /// Why it went wrong, as far as that is seen without knowing what blocks mean: it stands still,
   /// never ends, or ends with an effect that should not be there. Empty: it did not.
   std::string run();
@@ -85,6 +86,8 @@ class RandomPlay {
   bool meddles_ = false;     ///< an operator sends waiting attempts now, or suspends the saga there
   std::size_t take_overs_in_a_row_ = 0;  ///< since an answer was taken
   bool taken_over_ = false;
+  const bool is_set_back_;
+  std::int64_t lineage_ = 1;
   /// Steps of which a call found the queue full, or was in flight for hours.
   std::set<std::string> out_of_time_;
   std::size_t actions_ = 0;

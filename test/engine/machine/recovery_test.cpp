@@ -326,3 +326,80 @@ TEST_CASE("a take-over that a strike was stored for does not count towards the s
   }
   CHECK(play.folded_log().resumes_without_progress == 0);
 }
+
+namespace {
+
+/// Whoever takes the saga over works on a store that was set back.
+std::string set_back(Play& play, std::int64_t lineage = 2) {
+  play.state = play.folded_log();
+  return play.on(engine::TakenOver{"node-b", false, lineage});
+}
+
+/// Two steps, and what the definition says of refusals.
+std::string two_steps(const std::string& outcomes = "[]") {
+  const auto step = [&](const std::string& name) {
+    return R"({"name":")" + name + R"(","action":{"service":"s","http":"PUT /)" + name +
+           R"("},"compensation":{"http":"DELETE /)" + name + R"("},"outcomes":)" + outcomes + "}";
+  };
+  return R"({"dsl":1,"name":"t.o","version":1,"services":{"s":{"baseUrl":"https://s.example"}},"steps":[)" +
+         step("a") + "," + step("b") + "]}";
+}
+
+/// A saga whose first step was in flight when its store was set back.
+Play set_back_at_first(const std::string& outcomes = "[]") {
+  Play play(two_steps(outcomes));
+  play.start();
+  set_back(play);
+  return play;
+}
+
+bool is_unknown(const std::string& transition) {
+  return transition.find(" unknown") != std::string::npos &&
+         transition.find("StepFailed") == std::string::npos;
+}
+
+}  // namespace
+
+TEST_CASE("after the store was set back, 402, 409 and 422 are believed only if a rule names them") {
+  for (const int status : {402, 409, 422}) {
+    CAPTURE(status);
+    CHECK(is_unknown(set_back_at_first().answer("a", status)));
+    // A step that begins afterwards may have been sent before, too.
+    Play later = set_back_at_first();
+    later.answer("a", 200);
+    CHECK(is_unknown(later.answer("b", status)));
+
+    const std::string named = R"([{"status":)" + std::to_string(status) + R"(,"is":"failure"}])";
+    CHECK(set_back_at_first(named).answer("a", status).find("StepFailed a") != std::string::npos);
+    CHECK(
+        is_unknown(set_back_at_first(R"([{"status":"4xx","is":"failure"}])").answer("a", status)));
+  }
+}
+
+TEST_CASE("a saga that was started after the store was set back believes its participants") {
+  Play play(two_steps());
+  engine::Start start{SagaId::make(play.now, 1, 2, 3), play.input(), {}, std::nullopt};
+  start.lineage = 2;
+  play.on(start);
+  set_back(play);
+  play.answer("a", 200);
+  CHECK(play.answer("b", 422).find("StepFailed b") != std::string::npos);
+}
+
+TEST_CASE("what was settled before the store was set back stays as it is") {
+  Play play(two_steps());
+  play.start();
+  play.answer("a", 200);
+  set_back(play);
+  CHECK(play.state.is_set_back);
+  CHECK_FALSE(play.state.steps.at("a").forward.unknown_seen);
+  CHECK(play.state.steps.at("b").forward.unknown_seen);
+  // Once is enough.
+  const auto lineage_of = [&] {
+    return std::get<engine::Resumed>(play.last.events.front().body).lineage;
+  };
+  CHECK(lineage_of() == 2);
+  set_back(play);
+  CHECK_FALSE(lineage_of());
+  CHECK(play.folded_log().lineage == 2);
+}

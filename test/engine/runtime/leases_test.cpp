@@ -4,10 +4,6 @@
 namespace backstitch::test {
 namespace {
 
-std::size_t count(const std::vector<std::string>& log, const std::string& type) {
-  return static_cast<std::size_t>(std::count(log.begin(), log.end(), type));
-}
-
 TEST_CASE("the sagas of a node that died are finished by another one, under the same keys") {
   Nodes nodes;
   TestNode& dying = nodes.add("a");

@@ -271,6 +271,11 @@ inline std::string status_of(const Result<Json>& view) {
 }
 
 /// Three steps that can be undone.
+/// Of the types that Nodes::log gives.
+inline std::size_t count(const std::vector<std::string>& log, const std::string& type) {
+  return static_cast<std::size_t>(std::count(log.begin(), log.end(), type));
+}
+
 inline std::string three_steps() {
   return R"({"dsl":1,"name":"t.three","version":1,"services":{"s":{"baseUrl":"https://s.example"}},"steps":[
     {"name":"a","action":{"service":"s","http":"PUT /a"},"compensation":{"http":"DELETE /a"}},

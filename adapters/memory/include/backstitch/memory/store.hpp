@@ -74,6 +74,11 @@ class MemoryStore final : public engine::Store,
   /// Whether an earlier process of a node still has sessions, as `has_sessions` says of its
   /// incarnation. Never, unless this is set.
   void set_sessions(std::function<bool(const std::string& incarnation)> has_sessions);
+  void set_hold(bool on_hold);
+  /// The database is replaced by a copy of itself that lacks the events of this saga after `last`.
+  void set_back(SagaId saga, engine::Sequence last);
+  /// The same, and a definition is lost.
+  void forget_definition(const std::string& name);
   /// What backstitch.start_saga does in SQL: a start in the inbox, its keys reserved. Whether a
   /// known key was used with the same input is not looked at.
   /// @return the saga of the key if it is known
@@ -149,8 +154,8 @@ class MemoryStore final : public engine::Store,
   void put_down(engine::InboxItem item);
   bool matches(const Saga& saga, const engine::ListQuery& query) const;
   bool make_active(const std::string& name, std::int64_t version);
-  static Owner taken(const Owner& from, const std::string& node);
-  void take(std::size_t shard, const std::string& node);
+  static Owner taken(const Owner& from, const std::string& node, engine::Epoch floor);
+  void take(std::size_t shard, const engine::LeaseRequest& request);
   const Process* namesake_of(const engine::LeaseRequest& request) const;
   void renew_and_take(const engine::LeaseRequest& request, engine::LeaseAnswer& leases);
   void enter(const engine::LeaseRequest& request);
@@ -158,6 +163,7 @@ class MemoryStore final : public engine::Store,
   static void set_free(Owner& owner);
   std::size_t fair_share(const std::string& node) const;
   void tell_of_free_shards();
+  void begin_lineage();
 
   engine::Executor& executor_;
   const TimePoint start_;
@@ -167,6 +173,8 @@ class MemoryStore final : public engine::Store,
   std::map<SagaId, Saga> sagas_;
   std::map<std::pair<std::string, std::string>, Key> keys_;
   std::array<Owner, shard_count> shards_;
+  std::int64_t lineage_ = 1;
+  bool on_hold_ = false;
   std::map<std::string, Process> nodes_;
   std::function<bool(const std::string&)> has_sessions_;
   std::vector<std::function<void()>> free_shards_hints_;

@@ -7,6 +7,7 @@
 
 #include <backstitch/engine/ports/observer.hpp>
 #include <backstitch/engine/ports/store.hpp>
+#include <backstitch/engine/ports/supervisor.hpp>
 
 namespace backstitch::postgres {
 
@@ -22,6 +23,15 @@ struct Options {
   std::set<std::string> allow_unsafe{};
   /// Told of the database's errors, which no caller is: `database-error`.
   engine::Observer* observer = nullptr;
+  /// Ends the process when the database turns out to be one that it must not go on with:
+  /// `database-foreign`. nullptr: such a database is only not used.
+  engine::Supervisor* supervisor = nullptr;
+  /// A database that was copied to another cluster, or restored, is the one to work on.
+  bool adopt = false;
+  /// Nothing is written, whatever the ports are asked for: every session is read-only.
+  bool read_only = false;
+  /// Refuses a server that does not tell which one it is.
+  bool require_identity = false;
   std::string incarnation{};  ///< of the process; begins the names of its sessions
   /// Between two reads of the figures of the whole database.
   std::chrono::milliseconds figures_every{15'000};
@@ -33,7 +43,9 @@ struct Options {
 /// fenced under the identity that was last renewed through it. Reads beyond 4,096 waiting ones are
 /// refused with overloaded/store-busy. Lifetime: open() once, then the ports, then close(); the
 /// destructor closes. A batch whose outcome is not known at close() is answered `abandoned`; every
-/// callback has been called when close() returns.
+/// callback has been called when close() returns. If the database goes back, or is promoted to
+/// another timeline, batches in flight are answered `abandoned` and the lineage of the lease
+/// changes.
 class PostgresStore final : public engine::Store,
                             public engine::Leases,
                             public engine::Inbox,
@@ -47,7 +59,7 @@ class PostgresStore final : public engine::Store,
   /// May be called again after it failed.
   /// @return unavailable/store-unavailable, which may pass by itself; invalid/database-url-invalid,
   ///   -login-refused, -missing, -privilege-missing, -schema-unfit, -unfit, -pooled, -too-old,
-  ///   -encoding, -unsafe-setting, invalid/schema-not-migrated, -too-new, -changed
+  ///   -encoding, -unsafe-setting, -foreign, invalid/schema-not-migrated, -too-new, -changed
   Result<Done> open();
   void close();
 
@@ -60,6 +72,7 @@ class PostgresStore final : public engine::Store,
                       std::function<void(Result<std::size_t>)> done) override;
   bool reachable() const override;
   std::string unreachable_reason() const override;
+  std::string warning() const override;
   engine::StoreFigures figures() const override;
 
   void renew(engine::LeaseRequest request,
@@ -102,6 +115,7 @@ class PostgresStore final : public engine::Store,
  private:
   struct Parts;
   Parts& parts();
+  void end_process(const std::string& why) const;
 
   Options options_;
   std::unique_ptr<Parts> parts_;

@@ -6,6 +6,13 @@
 
 namespace backstitch::engine {
 
+/// What is known of the attempts of an action before the one that was answered.
+enum class Before {
+  known,    ///< none, or the outcome of each
+  unknown,  ///< one ended unknown
+  lost      ///< and more may have been: the store was set back
+};
+
 struct AnswerMeaning {
   dsl::OutcomeClass outcome = dsl::OutcomeClass::unknown;
   std::string code;     ///< `HTTP_409`, or that of a rule

@@ -25,6 +25,7 @@ struct SagaStarted {
   /// What the parent knows to be sensitive, beside the marks of the schema: JSON pointers into
   /// {input, businessKey}, with `*` for every item or member.
   std::vector<std::string> sensitive{};
+  std::int64_t lineage = 1;  ///< of the store, see LeaseAnswer
 };
 /// The step's request is rendered and its first attempt is being sent after this commit. For steps
 /// without a call (`value`, `fail`) it is left out: they begin and end in one event.
@@ -214,6 +215,9 @@ struct OperatorActed {
 struct Resumed {
   std::string node;
   bool is_struck = false;  ///< strikes are counted instead of this
+  /// Of the store, if it is another one than before: what the store has lost of this saga may have
+  /// been done, so any step that is not settled counts as after an attempt of unknown outcome.
+  std::optional<std::int64_t> lineage{};
 };
 /// The parent takes back what this completed saga did: it is undone after all.
 struct SagaReopened {

@@ -239,6 +239,8 @@ struct SagaState {
   Sequence sequence;        ///< of the last event folded in
   std::int64_t events = 0;  ///< of these, what the definition did: without repeated attempts
   std::uint32_t resumes_without_progress = 0;
+  std::int64_t lineage = 1;       ///< of the store, under which the saga was started or resumed
+  bool is_set_back = false;       ///< the store may have lost what came last
   bool handlers_started = false;  ///< onFailure runs: undo is over
   std::map<StepPath, StepState, std::less<>> steps;
   std::map<StepPath, BlockState, std::less<>> blocks;

@@ -80,6 +80,7 @@ struct Start {
   std::optional<TimePoint> accepted_at{};  ///< when it was put down, if that was before now
   std::vector<std::string> sensitive{};    ///< see SagaStarted
   StartIdentity identity{};
+  std::int64_t lineage = 1;  ///< of the store, see LeaseAnswer
 };
 struct CallEnded {
   StepPath path;
@@ -94,6 +95,7 @@ struct Tick {};
 struct TakenOver {
   std::string node;
   bool is_struck = false;  ///< a strike against the saga was stored: that counts, and this does not
+  std::int64_t lineage = 1;  ///< of the store, see LeaseAnswer
 };
 struct Cancel {
   std::string by;

@@ -111,7 +111,8 @@ enum class AppendOutcome {
              ///< whether the item is at fault. Nothing written; `unwritten` is the item, and
              ///< `by_content` what the store says
   refused,   ///< the store cannot hold this content, however often it is tried; nothing written
-  abandoned  ///< the store was closed before the outcome was known: written or not
+  abandoned  ///< the store was closed, or the database turned out to be of another lineage, before
+             ///< the outcome was known: written or not
 };
 struct AppendResult {
   AppendOutcome outcome = AppendOutcome::written;
@@ -196,6 +197,8 @@ class Store {
   virtual bool reachable() const = 0;
   /// A sentence for people; only of interest while it is not reachable.
   virtual std::string unreachable_reason() const { return "The database cannot be reached."; }
+  /// A sentence for operators on what the store cannot notice as it is set up; empty: nothing.
+  virtual std::string warning() const { return {}; }
   virtual StoreFigures figures() const { return {}; }
 };
 
@@ -221,7 +224,11 @@ struct LeaseRequest {
   /// are taken over, epoch raised, if the earlier one has no session any more or its lease has
   /// ended.
   bool first = false;
-  std::string address{};  ///< where this node listens, for people to see
+  std::string address{};     ///< where this node listens, for people to see
+  std::int64_t lineage = 0;  ///< that this node works under; 0: it has not been answered yet
+  /// The highest epoch that this process held under an earlier lineage: all shards it holds have,
+  /// or get, higher ones.
+  Epoch epoch_floor{};
 };
 /// Another process that holds the name of the one that asks.
 struct Namesake {
@@ -229,10 +236,17 @@ struct Namesake {
   TimePoint renewed_at{};
 };
 struct LeaseAnswer {
+  /// The history of the store that this answer is of. A store may be set back, or replaced by a
+  /// copy, while nodes work on it; that begins another lineage. If it is not the one that the
+  /// request names, nothing was renewed or taken and nothing else of the answer counts: what the
+  /// node has in memory may never have been.
+  std::int64_t lineage = 1;
   /// Set: nothing was renewed or taken, and nothing else of this answer counts. If the request was
   /// not the `first`, the namesake is a later process, which has taken the name over.
   std::optional<Namesake> namesake{};
   TimePoint database_now{};
+  /// An operator has said that no node may hold shards: what this one has is surplus.
+  bool on_hold = false;
   std::vector<ShardLease> held{};  ///< every shard this node holds after the call
   std::size_t surplus = 0;         ///< more than its fair share by so many: others have fewer
 };
@@ -271,8 +285,8 @@ class Leases {
   virtual void release(NodeIdentity node, std::function<void(Result<Done>)> done) = 0;
   /// Every node that is known, by name.
   virtual void nodes(std::function<void(Result<std::vector<NodeInfo>>)> done) = 0;
-  /// `hint` whenever shards have become free, on any thread: a reason to renew now. Set once,
-  /// before the first renewal; not hearing it costs only time.
+  /// `hint` whenever shards have become free or the lineage has changed, on any thread: a reason to
+  /// renew now. Set once, before the first renewal; not hearing it costs only time.
   virtual void on_free_shards(std::function<void()> hint) = 0;
 };
 

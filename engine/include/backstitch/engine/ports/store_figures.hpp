@@ -48,6 +48,8 @@ struct StoreFigures {
   std::uint64_t read_backs = 0;  ///< batches whose answer was lost, and that were looked up
   std::size_t reads_waiting = 0;
   std::size_t renewals_waiting = 0;
+  std::optional<bool> is_identity_known;    ///< of the server that the store works on
+  std::uint64_t lineage_changes = 0;        ///< how often it turned out to be set back or promoted
   std::optional<DatabaseFigures> database;  ///< nothing: they cannot be read now
 };
 

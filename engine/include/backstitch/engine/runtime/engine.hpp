@@ -103,8 +103,12 @@ class Engine {
   void open(std::function<void(Result<Done>)> done);
   /// Stops taking starts, lets appends in flight finish, gives the shards back. Idempotent.
   void close(std::function<void()> done);
-  /// Empty: starts are taken. Else why not.
+  /// Empty: starts are taken, or the node is read-only. Else why not.
   std::string not_ready_reason() const;
+  /// See Options::read_only.
+  bool is_read_only() const;
+  /// See Store::warning.
+  std::string store_warning() const;
 
   /// `done` after the saga is durable. `reactor` is the caller's own if it runs on one; the saga
   /// goes there unless another one has less to do.

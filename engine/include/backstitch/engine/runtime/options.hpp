@@ -23,6 +23,8 @@ struct Options {
   Duration proven_after{30'000};
   Duration reactor_silent_max{30'000};  ///< a reactor that does not turn for so long is stuck
   std::size_t shards_max = shard_count;
+  /// Takes no shards, starts nothing and takes no command: what is stored can be read.
+  bool read_only = false;
   std::string address{};         ///< where this node listens, for people to see
   Duration handover_max{5'000};  ///< how long shards for others wait for answers on their way
 

@@ -15,6 +15,9 @@
 
 namespace backstitch::engine {
 
+/// What a node with Options::read_only answers to all that would write.
+Error node_is_read_only();
+
 struct Registration {
   PutOutcome outcome = PutOutcome::created;  ///< meaningless while findings have errors
   std::string name;
@@ -66,6 +69,8 @@ class Registry {
   void set_callback_base(std::string url);
   /// Brings the snapshot up to date; at least once before anything is started.
   void refresh(std::function<void(Result<Done>)> done);
+  /// Forgets what the catalogue does not hold: it has been set back.
+  void read_anew(std::function<void(Result<Done>)> done);
 
  private:
   struct Impl;

@@ -1,0 +1,163 @@
+// A store that is set back under nodes that work on it.
+#include "nodes.hpp"
+
+namespace backstitch::test {
+namespace {
+
+TEST_CASE("a node drops what it has in memory when the store went back, and goes on from the log") {
+  Nodes nodes;
+  TestNode& node = nodes.add("a");
+  nodes.define(node, three_steps());
+  nodes.script = [&](const engine::Call& call) {
+    Reaction reaction = answers(200);
+    if (call.path == "c" && call.attempt == 1) reaction.after = Duration{5'000};
+    return reaction;
+  };
+  const auto started = nodes.start(node, "t.three");
+  REQUIRE(started.has_value());
+  REQUIRE(nodes.world.run_until([&] { return nodes.calls().ends_with("forward /c"); }));
+  const auto before = nodes.log(started->id);
+  nodes.database.store.set_back(started->id, engine::Sequence{2});
+  REQUIRE(nodes.log(started->id).size() == 2);
+  CHECK(nodes.world.run_until([&] { return node.engine->counters().ended == 1; }));
+  CHECK(status_of(nodes.view(node, started->id)) == "COMPLETED");
+  // The lost steps are called again, under the same keys.
+  CHECK(nodes.calls().starts_with(
+      "forward /a | forward /b | forward /c | forward /a | forward /b | forward /c"));
+  for (std::size_t i = 0; i < 3; ++i) CHECK(nodes.sent[i].request == nodes.sent[i + 3].request);
+  CHECK(count(nodes.log(started->id), "SagaEnded") == 1);
+  CHECK(node.observer.count("lineage-entered") == 1);
+  CHECK(node.supervisor.told.empty());
+}
+
+TEST_CASE("an append that was decided under another lineage is fenced, however late it comes") {
+  Nodes nodes;
+  TestNode& node = nodes.add("a");
+  nodes.define(node, three_steps());
+  nodes.script = [&](const engine::Call& call) {
+    node.store.holding = call.path == "b" && node.store.appended < 3;
+    return answers(200);
+  };
+  const auto started = nodes.start(node, "t.three");
+  REQUIRE(started.has_value());
+  REQUIRE(nodes.world.run_until([&] { return node.store.holding && node.store.appended == 3; }));
+  nodes.database.store.set_back(started->id, engine::Sequence{2});
+  nodes.world.run_for(Duration{1'000});
+  node.store.release();
+  CHECK(nodes.world.run_until([&] { return node.engine->counters().ended == 1; }));
+  CHECK(status_of(nodes.view(node, started->id)) == "COMPLETED");
+  CHECK(count(nodes.log(started->id), "SagaEnded") == 1);
+  CHECK(node.observer.count("append-not-written") >= 1);
+}
+
+TEST_CASE("a definition that the store has lost can be registered anew, with other content") {
+  Nodes nodes;
+  TestNode& node = nodes.add("a");
+  nodes.define(node, three_steps());
+  nodes.database.store.forget_definition("t.three");
+  nodes.world.run_for(Duration{1'000});
+  const auto refused = nodes.start(node, "t.three");
+  REQUIRE_FALSE(refused.has_value());
+  CHECK(refused.error().reason == "definition-not-found");
+  nodes.define(node, three_steps());
+  CHECK(nodes.start(node, "t.three").has_value());
+}
+
+TEST_CASE("all nodes begin anew under the lineage, and the shards are shared as before") {
+  Nodes nodes;
+  TestNode& one = nodes.add("a");
+  TestNode& two = nodes.add("b");
+  nodes.define(one, three_steps());
+  const auto started = nodes.start(one, "t.three");
+  REQUIRE(nodes.world.run_until([&] {
+    return one.engine->counters().ended + two.engine->counters().ended == 1 &&
+           two.engine->counters().shards_held == 128;
+  }));
+  nodes.database.store.set_back(started->id, engine::Sequence{0});
+  nodes.world.run_for(Duration{5'000});
+  for (TestNode* node : {&one, &two}) {
+    CHECK(node->observer.count("lineage-entered") == 1);
+    CHECK(node->engine->counters().shards_held == 128);
+    CHECK(node->engine->not_ready_reason().empty());
+  }
+  CHECK(nodes.view(one, started->id).error().reason == "saga-not-found");
+  CHECK(nodes.start(two, "t.three").has_value());
+}
+
+TEST_CASE("sagas that slept while the store was set back are told when they wake") {
+  Nodes nodes;
+  TestNode& node = nodes.add("a");
+  nodes.define(
+      node,
+      R"({"dsl":1,"name":"t.sleeps","version":1,"services":{"s":{"baseUrl":"https://s.example"}},"steps":[
+    {"name":"w","sleep":{"for":"30m"}},
+    {"name":"b","action":{"service":"s","http":"PUT /b"},"compensation":{"http":"DELETE /b"}}]})");
+  nodes.script = [](const engine::Call& call) { return answers(call.attempt < 3 ? 422 : 200); };
+  const auto asleep = nodes.start(node, "t.sleeps");
+  REQUIRE(asleep.has_value());
+  REQUIRE(nodes.world.run_until([&] { return node.engine->counters().resident == 0; }));
+  nodes.database.store.set_back(SagaId{}, engine::Sequence{0});
+  nodes.world.run_for(Duration{5'000});
+  const auto later = nodes.start(node, "t.sleeps");
+  REQUIRE(later.has_value());
+  CHECK(nodes.world.run_until([&] { return node.engine->counters().ended == 2; },
+                              std::chrono::hours(3)));
+  // The refusal may be of a call that was lost; for the other saga nothing can have been lost.
+  CHECK(status_of(nodes.view(node, asleep->id)) == "COMPLETED");
+  CHECK(status_of(nodes.view(node, later->id)) == "FAILED");
+}
+
+TEST_CASE("under a hold no node has shards, and all go on when it is over") {
+  Nodes nodes;
+  TestNode& one = nodes.add("a");
+  nodes.define(one, three_steps());
+  nodes.script = [&](const engine::Call& call) {
+    Reaction reaction = answers(200);
+    if (call.path == "b" && call.attempt == 1) reaction.after = Duration{2'000};
+    return reaction;
+  };
+  const auto started = nodes.start(one, "t.three");
+  REQUIRE(started.has_value());
+  nodes.database.store.set_hold(true);
+  REQUIRE(nodes.world.run_until([&] { return one.engine->counters().shards_held == 0; }));
+  CHECK(one.engine->not_ready_reason().find("on hold") != std::string::npos);
+  // A node that comes meanwhile is up, and waits.
+  TestNode& two = nodes.add("b");
+  CHECK(two.engine->not_ready_reason().find("on hold") != std::string::npos);
+  const auto sent = nodes.sent.size();
+  nodes.world.run_for(Duration{60'000});
+  CHECK(nodes.sent.size() == sent);
+  nodes.database.store.set_hold(false);
+  CHECK(nodes.world.run_until(
+      [&] { return one.engine->counters().ended + two.engine->counters().ended == 1; }));
+  nodes.world.run_for(Duration{10'000});
+  CHECK(one.engine->not_ready_reason().empty());
+  CHECK(one.observer.count("hold-begun") == 1);
+  CHECK(one.observer.count("hold-ended") == 1);
+}
+
+TEST_CASE("a read-only node answers readers, and nothing else") {
+  Nodes nodes;
+  TestNode& node = nodes.add("a");
+  nodes.define(node, three_steps());
+  const auto started = nodes.start(node, "t.three");
+  REQUIRE(nodes.world.run_until([&] { return node.engine->counters().ended == 1; }));
+  engine::Options options;
+  options.read_only = true;
+  TestNode& reader = nodes.add("b", options);
+  CHECK(reader.engine->not_ready_reason().empty());
+  CHECK(status_of(nodes.view(reader, started->id)) == "COMPLETED");
+  CHECK(nodes.start(reader, "t.three").error().reason == "node-read-only");
+  CHECK(nodes.command(reader, started->id, engine::Cancel{}).error().reason == "node-read-only");
+  std::optional<Result<engine::Registration>> stored;
+  reader.engine->registry().register_definition(three_steps(), true,
+                                                [&](const auto& done) { stored = done; });
+  REQUIRE(nodes.world.run_until([&] { return stored.has_value(); }));
+  CHECK(stored->error().reason == "node-read-only");
+  nodes.world.run_for(Duration{10'000});
+  CHECK(reader.engine->counters().shards_held == 0);
+  CHECK(node.engine->counters().shards_held == 256);
+}
+
+}  // namespace
+}  // namespace backstitch::test
