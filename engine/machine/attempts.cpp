@@ -176,13 +176,6 @@ void Decider::forward_ended(const Located& at, const Verdict& verdict) {
   if (verdict.outcome == OutcomeClass::pending && completion)
     return wait_for_completion(at, *completion, verdict);
   if (verdict.outcome == OutcomeClass::failure) {
-    // A 404 while a service is being deployed is no reason to stop what is tried until it succeeds;
-    // a rule of the author's is.
-    if (verdict.authority == Authority::table && !may_fail(at)) {
-      Verdict again = verdict;
-      again.outcome = OutcomeClass::transient;
-      return not_settled(at, Phase::forward, again);
-    }
     Failure why = failure(verdict.code, "failure", verdict.message, at.path);
     why.details = verdict.details;
     return known_not_done(at, std::move(why));
