@@ -54,7 +54,7 @@ class Lineage {
   /// The newest renewal. @param renewals as the database counts them
   void note_renewal(Era era, const engine::NodeIdentity& node, std::int64_t renewals,
                     const std::vector<engine::ShardLease>& held);
-  /// What was appended may be removed from now on, or has been.
+  /// Retention may have removed what was appended, here or at a node that takes shards over.
   void forget_appends();
 
   /// The number of the lineage in the database, if it has been read in this era.

@@ -283,8 +283,9 @@ void PostgresStore::renew(LeaseRequest request, std::function<void(Result<LeaseA
 void PostgresStore::give_up(NodeIdentity node, std::vector<Shard> shards,
                             std::function<void(Result<Done>)> done) {
   parts().leases.submit<Done>(
-      [&gate = parts().gate, node = std::move(node), shards = std::move(shards)](Session& session) {
-        const LaneGate::Pause pause(gate);
+      [&parts = parts(), node = std::move(node), shards = std::move(shards)](Session& session) {
+        const LaneGate::Pause pause(parts.gate);
+        parts.common.lineage->forget_appends();
         return postgres::give_up(session, node, shards);
       },
       [this, done = std::move(done)](Result<Done> given_up) {
