@@ -124,6 +124,22 @@ TEST_CASE("whatever the store loses of a saga, participants are sent one request
   }
 }
 
+TEST_CASE("a process whose name was taken ends, also if the store went back meanwhile") {
+  Nodes nodes;
+  TestNode& earlier = nodes.add("a");
+  earlier.pause(true);
+  TestNode& later = nodes.add("a");
+  REQUIRE(later.engine->counters().shards_held == 256);
+  nodes.database.store.set_sessions([](const std::string&) { return true; });
+  nodes.database.store.set_back(SagaId{}, engine::Sequence{0});
+  earlier.pause(false);
+  CHECK(nodes.world.run_until([&] { return !earlier.supervisor.told.empty(); }));
+  CHECK(earlier.supervisor.told.front().starts_with("node-superseded: "));
+  nodes.world.run_for(Duration{10'000});
+  CHECK(later.supervisor.told.empty());
+  CHECK(later.engine->counters().shards_held == 256);
+}
+
 TEST_CASE("sagas that slept while the store was set back are told when they wake") {
   Nodes nodes;
   TestNode& node = nodes.add("a");
