@@ -44,8 +44,9 @@ class Lineage {
   void on_era(std::function<void()> hook);
 
   /// Looks at the server of a new session. @return the era that it belongs to
+  /// @param began the era in which the session began to connect
   /// @throws SessionRefused on a server that must not be used; what libpqxx throws
-  Era admit(Session& session);
+  Era admit(Session& session, Era began);
   /// The present one; 0 before the first session.
   Era era() const { return era_.load(std::memory_order_acquire); }
 
@@ -89,6 +90,7 @@ class Lineage {
   Known known() const;
   static std::string what_is_missing(Session& session, const Known& known);
   static std::string why_foreign(const ServerIdentity& known, const ServerIdentity& found);
+  void require_era(Era began) const;
   void begin_era(const Session& session, const ServerIdentity& identity);
   void warn_of(const ServerIdentity& identity) const;
 

@@ -91,7 +91,12 @@ Result<Done> enter(Session& session, Lineage& lineage, const Options& options) {
         "unnoticed: grant execute on function " +
             missing + ", or start without --require-identity"};
   }
-  return begin_work(session, lineage, options.adopt);
+  Result<Done> begun = begin_work(session, lineage, options.adopt);
+  if (begun && options.adopt && options.observer != nullptr)
+    options.observer->note(Level::warning, "database-adopted",
+                           {{"lineage", std::to_string(lineage.latest_number())},
+                            {"database", lineage.identity().text()}});
+  return begun;
 }
 
 void check(const std::vector<Append>& batch) {

@@ -189,6 +189,7 @@ class Failover(unittest.TestCase):
 
         adopted = self.start_on(self.standby, arguments=("--adopt",))
         adopted.ready()
+        self.assertIn("database-adopted", adopted.last_words())
         self.assertEqual(adopted.start_saga("orders.place", order("adopted"))[0], 201)
         self.assertEqual(self.standby.query("select number from backstitch.lineage"), "2")
         harness.stop_process(adopted.process)
