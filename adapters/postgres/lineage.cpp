@@ -52,18 +52,14 @@ void Lineage::on_era(std::function<void()> hook) {
   on_era_ = std::move(hook);
 }
 
-Lineage::Era Lineage::admit(Session& session) {
+Lineage::Era Lineage::admit(Session& session, Era began) {
   const Known before = known();
   const ServerIdentity found = read_identity(session);
   const std::string missing = what_is_missing(session, before);
 
   std::unique_lock lock(mutex_);
-  if (known_.era != before.era) {
-    // Another session has begun an era meanwhile. This one may have been opened before that.
-    if (found.agrees_with(known_.identity) && before.era != 0) return known_.era;
-    throw pqxx::broken_connection("the database has changed while the session was opened");
-  }
-  if (before.era == 0) {
+  require_era(began);
+  if (began == 0) {
     begin_era(session, found);
     lock.unlock();
     warn_of(found);
@@ -95,6 +91,13 @@ Lineage::Era Lineage::admit(Session& session) {
   }
   if (on_era) on_era();
   return begun;
+}
+
+/// If another session has begun an era meanwhile, this one may have been led to the server before
+/// that. @pre the lock is held
+void Lineage::require_era(Era began) const {
+  if (known_.era != began)
+    throw pqxx::broken_connection("the database has changed while the session was opened");
 }
 
 /// All at once: a later era may begin as soon as the lock is free.

@@ -44,8 +44,9 @@ class Lineage {
   void on_era(std::function<void()> hook);
 
   /// Looks at the server of a new session. @return the era that it belongs to
+  /// @param began the era in which the session began to connect
   /// @throws SessionRefused on a server that must not be used; what libpqxx throws
-  Era admit(Session& session);
+  Era admit(Session& session, Era began);
   /// The present one; 0 before the first session.
   Era era() const { return era_.load(std::memory_order_acquire); }
 
@@ -54,7 +55,7 @@ class Lineage {
   /// The newest renewal. @param renewals as the database counts them
   void note_renewal(Era era, const engine::NodeIdentity& node, std::int64_t renewals,
                     const std::vector<engine::ShardLease>& held);
-  /// What was appended may be removed from now on, or has been.
+  /// Retention may have removed what was appended, here or at a node that takes shards over.
   void forget_appends();
 
   /// The number of the lineage in the database, if it has been read in this era.
@@ -89,6 +90,7 @@ class Lineage {
   Known known() const;
   static std::string what_is_missing(Session& session, const Known& known);
   static std::string why_foreign(const ServerIdentity& known, const ServerIdentity& found);
+  void require_era(Era began) const;
   void begin_era(const Session& session, const ServerIdentity& identity);
   void warn_of(const ServerIdentity& identity) const;
 

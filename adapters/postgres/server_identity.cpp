@@ -8,19 +8,33 @@
 namespace backstitch::postgres {
 namespace {
 
+/// In the order in which `abilities` asks for them.
 constexpr const char* system_function = "pg_control_system()";
 constexpr const char* lsn_function = "pg_current_wal_insert_lsn()";
 constexpr const char* file_function = "pg_walfile_name(pg_lsn)";
 /// Hexadecimal digits at the beginning of the name of a WAL file.
 constexpr std::size_t timeline_digits = 8;
 
-bool may_execute(Session& session, const std::string& function) {
-  return session
-      .run_prepared(
-          "may_execute",
-          "select coalesce(has_function_privilege(to_regprocedure($1), 'execute'), false)",
-          "pg_catalog." + function)[0][0]
-      .as<bool>();
+struct Abilities {
+  bool writes = false;
+  bool system = false;  ///< may execute that function
+  bool lsn = false;
+  bool file = false;
+};
+
+Abilities abilities(Session& session) {
+  static const std::string sql = [] {
+    std::string text =
+        "select not pg_is_in_recovery() and current_setting('transaction_read_only') = 'off'";
+    for (const char* function : {system_function, lsn_function, file_function}) {
+      text += ", coalesce(has_function_privilege(to_regprocedure('pg_catalog." +
+              std::string(function) + "'), 'execute'), false)";
+    }
+    return text;
+  }();
+  const pqxx::result found = session.run(sql);
+  return {found[0][0].as<bool>(), found[0][1].as<bool>(), found[0][2].as<bool>(),
+          found[0][3].as<bool>()};
 }
 
 /// Managed services may grant a function and let it fail.
@@ -49,14 +63,6 @@ void add_missing(std::string& missing, const char* function) {
   missing += (missing.empty() ? "pg_catalog." : ", pg_catalog.") + std::string(function);
 }
 
-void require_writes(Session& session) {
-  const pqxx::result found =
-      session.run("select pg_is_in_recovery() or current_setting('transaction_read_only') = 'on'");
-  if (!found[0][0].as<bool>()) return;
-  throw SessionRefused({ErrorCode::unavailable, "database-read-only",
-                        "the database is read-only: this server is not a primary"});
-}
-
 }  // namespace
 
 bool ServerIdentity::agrees_with(const ServerIdentity& other) const {
@@ -76,24 +82,23 @@ std::string ServerIdentity::text() const {
 }
 
 ServerIdentity read_identity(Session& session) {
-  require_writes(session);
+  const Abilities can = abilities(session);
+  if (!can.writes) {
+    throw SessionRefused({ErrorCode::unavailable, "database-read-only",
+                          "the database is read-only: this server is not a primary"});
+  }
   ServerIdentity identity;
-  if (may_execute(session, system_function))
+  if (can.system)
     identity.system =
         number_of(value_of(session, "select system_identifier from pg_control_system()"), 10);
   if (!identity.system) add_missing(identity.missing, system_function);
-  bool are_granted = true;
-  for (const char* function : {lsn_function, file_function}) {
-    if (may_execute(session, function)) continue;
-    are_granted = false;
-    add_missing(identity.missing, function);
-  }
-  if (!are_granted) return identity;
+  if (!can.lsn) add_missing(identity.missing, lsn_function);
   // Not pg_control_checkpoint(), which tells the timeline of the last checkpoint.
-  identity.timeline =
-      number_of(value_of(session, "select pg_walfile_name(pg_current_wal_insert_lsn())"), 16,
-                timeline_digits);
-  if (!identity.timeline) add_missing(identity.missing, file_function);
+  if (can.lsn && can.file)
+    identity.timeline =
+        number_of(value_of(session, "select pg_walfile_name(pg_current_wal_insert_lsn())"), 16,
+                  timeline_digits);
+  if (!can.file || (can.lsn && !identity.timeline)) add_missing(identity.missing, file_function);
   return identity;
 }
 

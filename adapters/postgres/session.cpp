@@ -143,7 +143,9 @@ void OpenSessions::break_all_but(const Backend& kept) {
 }
 
 Session::Session(const SessionOptions& options)
-    : connection_(connection_text(options)), lineage_(options.lineage) {
+    : lineage_(options.lineage),
+      era_(lineage_ ? lineage_->era() : 0),
+      connection_(connection_text(options)) {
   forbid_reconnecting(connection_);
   require_own_backend(connection_, connection_text(options));
   require_safe_server(*this, options);
@@ -157,7 +159,7 @@ Session::Session(const SessionOptions& options)
     registered_.registry = options.registry;
     registered_.backend = backend_;
   }
-  if (lineage_) era_ = lineage_->admit(*this);
+  if (lineage_) era_ = lineage_->admit(*this, era_);
 }
 
 bool Session::is_current() const {

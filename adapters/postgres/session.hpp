@@ -132,13 +132,13 @@ class Session {
   Settings settings_of(const SessionOptions& options);
   void apply(const Settings& settings);
 
+  const std::shared_ptr<Lineage> lineage_;
+  std::uint64_t era_ = 0;  ///< until it is admitted: in which it began to connect
   OpenConnection connection_;
   std::string statement_ = "session";
   std::set<std::string, std::less<>> prepared_;
   Backend backend_;
   Registered registered_;
-  const std::shared_ptr<Lineage> lineage_;
-  std::uint64_t era_ = 0;
 };
 
 /// The value of a field that may be null.

@@ -91,7 +91,12 @@ Result<Done> enter(Session& session, Lineage& lineage, const Options& options) {
         "unnoticed: grant execute on function " +
             missing + ", or start without --require-identity"};
   }
-  return begin_work(session, lineage, options.adopt);
+  Result<Done> begun = begin_work(session, lineage, options.adopt);
+  if (begun && options.adopt && options.observer != nullptr)
+    options.observer->note(Level::warning, "database-adopted",
+                           {{"lineage", std::to_string(lineage.latest_number())},
+                            {"database", lineage.identity().text()}});
+  return begun;
 }
 
 void check(const std::vector<Append>& batch) {
@@ -283,8 +288,9 @@ void PostgresStore::renew(LeaseRequest request, std::function<void(Result<LeaseA
 void PostgresStore::give_up(NodeIdentity node, std::vector<Shard> shards,
                             std::function<void(Result<Done>)> done) {
   parts().leases.submit<Done>(
-      [&gate = parts().gate, node = std::move(node), shards = std::move(shards)](Session& session) {
-        const LaneGate::Pause pause(gate);
+      [&parts = parts(), node = std::move(node), shards = std::move(shards)](Session& session) {
+        const LaneGate::Pause pause(parts.gate);
+        parts.common.lineage->forget_appends();
         return postgres::give_up(session, node, shards);
       },
       [this, done = std::move(done)](Result<Done> given_up) {

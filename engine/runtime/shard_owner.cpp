@@ -119,6 +119,7 @@ void ShardOwner::on_other_lineage(std::int64_t lineage) {
   lineage_ = lineage;
   epoch_floor_ = epoch_max_;
   first_ = true;
+  namesake_renewed_at_.reset();
   held_.clear();
   leaving_.reset();
   act_until_ = {};
@@ -155,6 +156,7 @@ void ShardOwner::on_namesake(const Namesake& namesake) {
     again(retry_every);
     return release_if_left();
   }
+  if (!opened_) return on_superseded(namesake);  // it was open, and enters another lineage
   closed_ = true;
   fail_opening({ErrorCode::conflict, "node-name-taken",
                 "The node name `" + node_.identity.name + "` is in use by a process at " +

@@ -253,6 +253,21 @@ std::string number_in(const std::string& url) {
 
 }  // namespace
 
+TEST_CASE("a session that was opened while another one began an era is not used") {
+  const auto sessions = std::make_shared<postgres::OpenSessions>();
+  const auto lineage = std::make_shared<postgres::Lineage>(sessions, nullptr);
+  postgres::SessionOptions options{migrated_database(), "ours", "lane 0"};
+  options.registry = sessions;
+  options.lineage = lineage;
+  postgres::Session first(options);
+  CHECK(first.era() == 1);
+  CHECK(postgres::Session(options).era() == 1);
+  // It began to connect before the era did, so perhaps to another server.
+  CHECK_THROWS_AS(lineage->admit(first, 0), pqxx::broken_connection);
+  CHECK(lineage->era() == 1);
+  CHECK(first.is_current());
+}
+
 TEST_CASE("a copy of a database is not worked on before it is adopted") {
   const std::string url = migrated_database();
   REQUIRE(opened(url));

@@ -117,6 +117,21 @@ class Failover(unittest.TestCase):
         for saga in unknown:
             self.assertEqual(self.world.server.api("GET", f"/v1/sagas/{saga}")[0], 404)
 
+    def test_two_nodes_fail_over_together_whatever_was_lost(self):
+        self.add_standby()
+        first = self.serve(self.primary, self.standby)
+        second = self.start_on(self.primary, self.standby, arguments=("--lease", f"{LEASE_SECONDS}s"))
+        second.ready()
+        self.world.fault(service="payments", match="/authorisations", phase="forward", mode="delay", delayMs=500, times=1000)
+        self.start_many(40, "load")
+        self.primary.kill()
+        self.standby.promote()
+        second.ready(60)
+        self.all_end(self.start_when_ready(40, "load"))
+        held = {node["name"]: node["shards"] for node in first.api("GET", "/v1/nodes")[1]["nodes"] if node["alive"]}
+        self.assertEqual(sum(held.values()), 256)
+        self.assertEqual((first.process.poll(), second.process.poll()), (None, None))
+
     def test_without_the_functions_a_node_warns_and_runs(self):
         self.primary.administer("revoke execute on function pg_control_system() from public", "backstitch")
         server = self.serve(self.primary)
@@ -174,6 +189,7 @@ class Failover(unittest.TestCase):
 
         adopted = self.start_on(self.standby, arguments=("--adopt",))
         adopted.ready()
+        self.assertIn("database-adopted", adopted.last_words())
         self.assertEqual(adopted.start_saga("orders.place", order("adopted"))[0], 201)
         self.assertEqual(self.standby.query("select number from backstitch.lineage"), "2")
         harness.stop_process(adopted.process)

@@ -1,4 +1,6 @@
 // A store that is set back under nodes that work on it.
+#include <map>
+
 #include "nodes.hpp"
 
 namespace backstitch::test {
@@ -82,6 +84,60 @@ TEST_CASE("all nodes begin anew under the lineage, and the shards are shared as 
   }
   CHECK(nodes.view(one, started->id).error().reason == "saga-not-found");
   CHECK(nodes.start(two, "t.three").has_value());
+}
+
+/// A saga is started, the store goes back to `last` once it has taken so many appends, and the
+/// caller repeats its start if it must. @return how the saga ends
+std::string end_after_loss(std::size_t appends, std::int64_t last) {
+  Nodes nodes;
+  TestNode& node = nodes.add("a");
+  nodes.define(node, three_steps());
+  nodes.script = [](const engine::Call&) { return answers(200); };
+  const std::size_t before = node.store.appended;
+  auto started = nodes.start(node, "t.three", Json::object(), "key");
+  REQUIRE(started.has_value());
+  REQUIRE(nodes.world.run_until([&] { return node.store.appended >= before + appends; }));
+  nodes.database.store.set_back(started->id, engine::Sequence{last});
+  REQUIRE(nodes.world.run_until([&] { return node.observer.count("lineage-entered") == 1; }));
+  nodes.world.run_for(Duration{1'000});
+  if (last == 0) started = nodes.start(node, "t.three", Json::object(), "key");
+  REQUIRE(started.has_value());
+  nodes.world.run_for(Duration{60'000});
+
+  std::map<std::string, engine::RenderedRequest> by_key;
+  for (const auto& call : nodes.sent) {
+    const auto [known, is_new] = by_key.emplace(call.request.key, call.request);
+    CHECK((is_new || known->second == call.request));
+  }
+  CHECK(by_key.size() == 3);
+  return status_of(nodes.view(node, started->id));
+}
+
+TEST_CASE("whatever the store loses of a saga, participants are sent one request a key") {
+  // The appends: the start, and the end of each step with the beginning of the next.
+  for (std::size_t appends = 1; appends <= 4; ++appends) {
+    for (std::int64_t last = 0; last < static_cast<std::int64_t>(2 * appends); ++last) {
+      CAPTURE(appends);
+      CAPTURE(last);
+      CHECK(end_after_loss(appends, last) == "COMPLETED");
+    }
+  }
+}
+
+TEST_CASE("a process whose name was taken ends, also if the store went back meanwhile") {
+  Nodes nodes;
+  TestNode& earlier = nodes.add("a");
+  earlier.pause(true);
+  TestNode& later = nodes.add("a");
+  REQUIRE(later.engine->counters().shards_held == 256);
+  nodes.database.store.set_sessions([](const std::string&) { return true; });
+  nodes.database.store.set_back(SagaId{}, engine::Sequence{0});
+  earlier.pause(false);
+  CHECK(nodes.world.run_until([&] { return !earlier.supervisor.told.empty(); }));
+  CHECK(earlier.supervisor.told.front().starts_with("node-superseded: "));
+  nodes.world.run_for(Duration{10'000});
+  CHECK(later.supervisor.told.empty());
+  CHECK(later.engine->counters().shards_held == 256);
 }
 
 TEST_CASE("sagas that slept while the store was set back are told when they wake") {
