@@ -95,13 +95,15 @@ struct Connection::State {
   std::optional<TlsStream> tls;
   beast::flat_buffer buffer;
   std::optional<Parser> parser;
-  const Exchange* exchange = nullptr;
+  std::shared_ptr<const Exchange> exchange;
   Finished finished;
   bool connected = false;
   engine::SteadyTime connected_at{};
   std::uint64_t calls = 0;
   bool is_watched = false;          ///< and no call has used it since
   bool sent = false;                ///< bytes of this exchange may have left
+  bool written = false;             ///< the request has left whole
+  std::string write_failure;        ///< why it cannot; empty: it may
   bool status_line_mended = false;  ///< of the answer that is being read
   int interim_answers = 0;
 
@@ -206,12 +208,18 @@ struct Connection::State {
            unrequested ? After::distrust : After::close);
   }
 
+  /// Reads while it writes: a participant may refuse a request before it has read all of it, and
+  /// close the connection (RFC 9112, 9.5).
   void write(const Self& self) {
     system::failpoint("call-not-sent");
     sent = true;
+    interim_answers = 0;
     const auto bytes = net::buffer(exchange->request);
-    if (!target->before_last_byte) return write_bytes(self, bytes, &State::request_written);
-    write_bytes(self, net::buffer(bytes, bytes.size() - 1), &State::hold_last_byte);
+    if (target->before_last_byte)
+      write_bytes(self, net::buffer(bytes, bytes.size() - 1), &State::hold_last_byte);
+    else
+      write_bytes(self, bytes, &State::request_written);
+    if (!target->cut_after_sending) read(self);
   }
 
   void hold_last_byte(const Self& self) {
@@ -222,28 +230,34 @@ struct Connection::State {
     });
   }
 
+  /// The operation holds the exchange, too: it may end after the exchange has.
   void write_bytes(const Self& self, net::const_buffer bytes, void (State::*then)(const Self&)) {
     const bool begins = bytes.data() == exchange->request.data();
     with_stream([&](auto& stream) {
-      net::async_write(stream, bytes,
-                       [this, self, then, begins](const error_code& failed, std::size_t written) {
-                         if (!finished) return;
-                         if (failed) {
-                           // Nothing of it reached even our own kernel.
-                           if (begins && written == 0 && !tls) sent = false;
-                           return fail(Transport::reset, "sending failed: " + failed.message());
-                         }
-                         (this->*then)(self);
-                       });
+      net::async_write(
+          stream, bytes,
+          [this, self, then, begins, held = exchange](const error_code& failed, std::size_t count) {
+            if (!finished) return;
+            if (failed) return on_write_failed(failed, begins && count == 0);
+            (this->*then)(self);
+          });
     });
   }
 
-  void request_written(const Self& self) {
+  void on_write_failed(const error_code& failed, bool nothing_written) {
+    write_failure = "sending failed: " + failed.message();
+    // Nothing of it reached even our own kernel.
+    if (nothing_written && !tls) sent = false;
+    if (!sent || target->cut_after_sending) return fail(Transport::reset, write_failure);
+    // What was received before the connection broke is still read, and nothing is awaited.
+    error_code ignored;
+    socket.shutdown(tcp::socket::shutdown_receive, ignored);
+  }
+
+  void request_written(const Self&) {
     system::failpoint("call-sent");
-    if (target->cut_after_sending)
-      return fail(Transport::reset, "cut off on purpose, behind the request");
-    interim_answers = 0;
-    read(self);
+    written = true;
+    if (target->cut_after_sending) fail(Transport::reset, "cut off on purpose, behind the request");
   }
 
   void read(const Self& self) {
@@ -264,8 +278,7 @@ struct Connection::State {
             if (!finished) return;
             if (failed == wire::error::bad_status && mend_status_line()) return read_on(self);
             if (failed == wire::error::body_limit) return answer_oversized();
-            if (failed)
-              return fail(transport_of(failed), "reading the answer failed: " + failed.message());
+            if (failed) return on_read_failed(failed);
             const int status = static_cast<int>(parser->get().result_int());
             if (status >= 200) return answer(status);
             if (status == static_cast<int>(wire::status::switching_protocols))
@@ -276,6 +289,12 @@ struct Connection::State {
             read(self);
           });
     });
+  }
+
+  void on_read_failed(const error_code& failed) {
+    const Transport kind = transport_of(failed);
+    const bool broke_before = kind == Transport::reset && !write_failure.empty();
+    fail(kind, broke_before ? write_failure : "reading the answer failed: " + failed.message());
   }
 
   /// RFC 9112 lets a server leave out the reason phrase, and many leave out the space before it,
@@ -318,7 +337,8 @@ struct Connection::State {
   /// What has come in the segment of a plain answer is in the buffer. What comes later is there
   /// when the next call looks, as it must; the socket is not asked twice for each call.
   After after_answer(const engine::Response& response) {
-    const bool keeps = parser->keep_alive() && keeps_connections(*exchange->call.service);
+    const bool keeps =
+        written && parser->keep_alive() && keeps_connections(*exchange->call.service);
     if (!keeps || !response.foreign.empty()) return After::close;
     const Received received = tls || buffer.size() > 0 ? look() : Received::nothing;
     if (received == Received::unrequested) return After::distrust;
@@ -364,10 +384,11 @@ engine::SteadyTime Connection::connected_at() const {
   return state_->connected_at;
 }
 
-void Connection::run(const Exchange& exchange, Finished finished) {
-  state_->exchange = &exchange;
+void Connection::run(std::shared_ptr<const Exchange> exchange, Finished finished) {
+  state_->exchange = std::move(exchange);
   state_->finished = std::move(finished);
   state_->sent = false;
+  state_->written = false;
   state_->is_watched = false;
   ++state_->calls;
   if (state_->connected)

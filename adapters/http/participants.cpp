@@ -206,8 +206,8 @@ struct HttpParticipants::Impl : std::enable_shared_from_this<HttpParticipants::I
       connecting = reactor.call_after(service.connect_timeout.value_or(options.connect_max),
                                       [connection] { connection->expire_connecting(); });
     }
-    connection->run(*exchange, [weak = weak_from_this(), &pool, connection, exchange, connecting,
-                                fresh](CallResult result, Connection::After after) {
+    connection->run(exchange, [weak = weak_from_this(), &pool, connection, exchange, connecting,
+                               fresh](CallResult result, Connection::After after) {
       if (const auto self = weak.lock()) {
         self->finished(pool, connection, exchange, connecting, fresh, std::move(result), after);
       }

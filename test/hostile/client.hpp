@@ -39,6 +39,7 @@ struct Order {
   std::string way;
   bool is_pivot = false;
   Duration attempt_timeout{10'000};
+  std::size_t body_bytes = 0;
 };
 
 /// One service of a node. Threads: one.

@@ -48,12 +48,16 @@ class Peer {
     put(bytes);
     flush();
   }
+  /// Of a request that is answered after its head. @return false at the end of the connection
+  bool read_body(Request& request);
   /// Whether the other side closes within that time. What it sends is not read.
   bool is_closed_within(int milliseconds) const;
   /// Whether the other side closes or sends another request within that time.
   bool is_answered_within(int milliseconds) const;
   void pause(int milliseconds) const;
   void close();
+  /// Closes with a reset once the other side's kernel has all that was sent.
+  void reset();
 
  private:
   friend class Participant;
@@ -62,7 +66,9 @@ class Peer {
   bool put_before_finished(std::string_view bytes);
   /// @return false at the end of the connection
   bool receive();
-  bool read(Request& request);
+  /// More of what was sent, decrypted. @return false at the end of the connection
+  bool take();
+  bool read_head(Request& request);
 
   int socket_;
   SSL* session_;  ///< null: plain
@@ -82,6 +88,9 @@ class Participant {
   Participant(const Participant&) = delete;
   Participant& operator=(const Participant&) = delete;
 
+  /// From now on requests are answered after their heads, and their bodies are for `behave` to
+  /// read.
+  void answer_after_heads() { answers_after_heads_ = true; }
   std::string url() const;
   std::uint16_t port() const { return port_; }
   /// PEM: the authority that its TLS connections are verified with.
@@ -102,6 +111,7 @@ class Participant {
   std::unique_ptr<SSL_CTX, decltype(&SSL_CTX_free)> context_{nullptr, &SSL_CTX_free};
   int listener_ = -1;
   std::uint16_t port_ = 0;
+  std::atomic<bool> answers_after_heads_{false};
   std::atomic<std::size_t> connections_{0};
   std::atomic<std::size_t> greetings_{0};
   std::thread accepting_;
