@@ -1,6 +1,7 @@
 #include "connection.hpp"
 
 #include <openssl/ssl.h>
+#include <openssl/x509v3.h>
 
 #include <algorithm>
 #include <array>
@@ -10,7 +11,6 @@
 #include <utility>
 
 #include <boost/asio/ip/tcp.hpp>
-#include <boost/asio/ssl/host_name_verification.hpp>
 #include <boost/asio/ssl/stream.hpp>
 #include <boost/asio/write.hpp>
 #include <boost/beast/core/flat_buffer.hpp>
@@ -21,6 +21,7 @@
 
 #include "bounded_body.hpp"
 #include "dial.hpp"
+#include "tls_failure.hpp"
 
 namespace backstitch::http {
 namespace {
@@ -72,6 +73,15 @@ bool is_timeout_notice(std::string_view bytes) {
   return bytes.find(version, version.size()) == std::string_view::npos;
 }
 
+/// Has the certificate's name verified by OpenSSL, so that its verdict tells a wrong name.
+bool expect_name(SSL* session, const std::string& name) {
+  error_code not_literal;
+  static_cast<void>(net::ip::make_address(name, not_literal));
+  X509_VERIFY_PARAM* expected = SSL_get0_param(session);
+  return not_literal ? X509_VERIFY_PARAM_set1_host(expected, name.c_str(), name.size()) == 1
+                     : X509_VERIFY_PARAM_set1_ip_asc(expected, name.c_str()) == 1;
+}
+
 /// Whether OpenSSL holds the begin of a record whose end has not come.
 bool holds_part_of_record(SSL* session) {
   return SSL_has_pending(session) == 1 || std::string_view(SSL_rstate_string(session)) == "RB";
@@ -100,6 +110,7 @@ struct Connection::State {
   bool connected = false;
   engine::SteadyTime connected_at{};
   std::uint64_t calls = 0;
+  error_code ended_by;              ///< of a connection that has ended, if look() saw it
   bool is_watched = false;          ///< and no call has used it since
   bool sent = false;                ///< bytes of this exchange may have left
   bool written = false;             ///< the request has left whole
@@ -141,7 +152,10 @@ struct Connection::State {
     std::size_t count = 0;
     with_stream([&](auto& stream) { count = stream.read_some(net::buffer(bytes), error); });
     if (!error && count > 0) return judge({bytes.data(), count});
-    if (error != net::error::would_block) return Received::end;
+    if (error != net::error::would_block) {
+      ended_by = error;
+      return Received::end;
+    }
     return tls && holds_part_of_record(tls->native_handle()) ? Received::part_of_record
                                                              : Received::nothing;
   }
@@ -175,15 +189,20 @@ struct Connection::State {
   void handshake(const Self& self) {
     tls.emplace(socket, *target->tls);
     tls->set_verify_mode(net::ssl::verify_peer);
-    tls->set_verify_callback(net::ssl::host_name_verification(target->server_name));
+    if (!expect_name(tls->native_handle(), target->server_name))
+      return fail(Transport::tls, target->server_name + " cannot be the name in a certificate");
     // SNI; the macro of OpenSSL casts as C does.
     ::SSL_ctrl(tls->native_handle(), SSL_CTRL_SET_TLSEXT_HOSTNAME, TLSEXT_NAMETYPE_host_name,
                const_cast<char*>(target->server_name.c_str()));
     tls->async_handshake(net::ssl::stream_base::client, [this, self](const error_code& failed) {
       if (!finished) return;
-      if (failed) return fail(Transport::tls, target->url.authority + ": " + failed.message());
+      if (failed) return fail(Transport::tls, target->url.authority + ": " + describe(failed));
       connection_made(self);
     });
+  }
+
+  std::string describe(const error_code& failed) {
+    return tls ? describe_tls_failure(tls->native_handle(), failed) : failed.message();
   }
 
   template <class Use>
@@ -201,6 +220,7 @@ struct Connection::State {
     const bool is_new = calls == 1;
     if (received == Received::nothing || (received == Received::part_of_record && is_new))
       return write(self);
+    if (is_new && is_handshake_rejection(ended_by)) return fail_rejected(ended_by);
     const bool unrequested = received == Received::unrequested;
     finish(engine::TransportError{Transport::reset, false,
                                   unrequested ? "the participant sent bytes before the request"
@@ -291,10 +311,22 @@ struct Connection::State {
     });
   }
 
+  /// The participant has rejected the session, so it has not read what was sent in it.
+  void fail_rejected(const error_code& failed) {
+    sent = false;
+    fail(Transport::tls, target->url.authority + ": " + describe(failed));
+  }
+
+  bool has_part_of_answer() const {
+    return interim_answers > 0 || parser->got_some() || buffer.size() > 0;
+  }
+
   void on_read_failed(const error_code& failed) {
+    if (calls == 1 && !has_part_of_answer() && is_handshake_rejection(failed))
+      return fail_rejected(failed);
     const Transport kind = transport_of(failed);
     const bool broke_before = kind == Transport::reset && !write_failure.empty();
-    fail(kind, broke_before ? write_failure : "reading the answer failed: " + failed.message());
+    fail(kind, broke_before ? write_failure : "reading the answer failed: " + describe(failed));
   }
 
   /// RFC 9112 lets a server leave out the reason phrase, and many leave out the space before it,
@@ -382,6 +414,10 @@ bool Connection::is_connected() const {
 
 engine::SteadyTime Connection::connected_at() const {
   return state_->connected_at;
+}
+
+const std::shared_ptr<const Target>& Connection::target() const {
+  return state_->target;
 }
 
 void Connection::run(std::shared_ptr<const Exchange> exchange, Finished finished) {

@@ -29,6 +29,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
 
   bool is_connected() const;
   engine::SteadyTime connected_at() const;
+  const std::shared_ptr<const Target>& target() const;
   /// If something has been received since the exchange before, nothing is sent: the result is
   /// `reset` and not sent, and may come inside this call. An answer that begins before the request
   /// has been written is the answer to it, and the connection is closed after it.

@@ -9,10 +9,10 @@ namespace backstitch::hostile {
 namespace {
 
 /// More than the buffers of both kernels hold, so that the request is never written whole.
-constexpr std::size_t body_bytes = 32U << 20U;
+constexpr std::size_t large_body = 32U << 20U;
 
 Order large(const std::string& way) {
-  return {.way = way, .body_bytes = body_bytes};
+  return {.way = way, .body_bytes = large_body};
 }
 
 struct Ending {

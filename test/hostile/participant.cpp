@@ -17,8 +17,6 @@
 #include <stdexcept>
 #include <utility>
 
-#include "certificate.hpp"
-
 namespace backstitch::hostile {
 namespace {
 
@@ -58,13 +56,7 @@ std::string Request::key() const {
   return {};
 }
 
-void Peer::put(std::string_view bytes) {
-  if (session_ == nullptr) {
-    collected_.append(bytes);
-    return;
-  }
-  if (bytes.empty()) return;
-  SSL_write(session_, bytes.data(), static_cast<int>(bytes.size()));
+void Peer::collect() {
   char* record = nullptr;
   BIO* out = SSL_get_wbio(session_);
   const long size = BIO_get_mem_data(out, &record);
@@ -72,23 +64,33 @@ void Peer::put(std::string_view bytes) {
   static_cast<void>(BIO_reset(out));
 }
 
+void Peer::put(std::string_view bytes) {
+  if (session_ == nullptr) {
+    collected_.append(bytes);
+    return;
+  }
+  if (bytes.empty()) return;
+  SSL_write(session_, bytes.data(), static_cast<int>(bytes.size()));
+  collect();
+}
+
 void Peer::put_ticket() {
   if (session_ == nullptr || SSL_new_session_ticket(session_) == 0) return;
   // It is written by the handshake that is due now.
   SSL_do_handshake(session_);
-  char* record = nullptr;
-  BIO* out = SSL_get_wbio(session_);
-  collected_.append(record, static_cast<std::size_t>(BIO_get_mem_data(out, &record)));
-  static_cast<void>(BIO_reset(out));
+  collect();
 }
 
 void Peer::put_key_update() {
   if (session_ == nullptr || SSL_key_update(session_, SSL_KEY_UPDATE_REQUESTED) == 0) return;
   SSL_do_handshake(session_);
-  char* record = nullptr;
-  BIO* out = SSL_get_wbio(session_);
-  collected_.append(record, static_cast<std::size_t>(BIO_get_mem_data(out, &record)));
-  static_cast<void>(BIO_reset(out));
+  collect();
+}
+
+void Peer::put_close_notify() {
+  if (session_ == nullptr) return;
+  SSL_shutdown(session_);
+  collect();
 }
 
 void Peer::flush(std::size_t keep_back) {
@@ -140,16 +142,14 @@ bool Peer::put_before_finished(std::string_view bytes) {
          SSL_write_early_data(session_, bytes.data(), bytes.size(), &count) == 1;
 }
 
-bool Peer::handshake(std::string_view greeting) {
+bool Peer::handshake(std::string_view greeting, const std::function<void()>& before_rejection) {
   bool has_greeted = greeting.empty();
   while (!closed_) {
     if (!has_greeted) has_greeted = put_before_finished(greeting);
     const int done = SSL_do_handshake(session_);
-    char* bytes = nullptr;
-    BIO* out = SSL_get_wbio(session_);
-    const long size = BIO_get_mem_data(out, &bytes);
-    collected_.append(bytes, static_cast<std::size_t>(size));
-    static_cast<void>(BIO_reset(out));
+    collect();
+    const bool rejects = done != 1 && SSL_get_error(session_, done) == SSL_ERROR_SSL;
+    if (rejects && before_rejection) before_rejection();
     flush();
     if (done == 1) return true;
     if (SSL_get_error(session_, done) != SSL_ERROR_WANT_READ || !receive()) return false;
@@ -205,11 +205,8 @@ bool Peer::read_body(Request& request) {
 
 Participant::Participant(Wire wire, Behave behave, std::string greeting, std::uint16_t port)
     : wire_(wire), behave_(std::move(behave)), greeting_(std::move(greeting)) {
-  const Identity identity = make_identity();
-  certificate_ = pem_of(*identity.certificate);
   context_.reset(SSL_CTX_new(TLS_server_method()));
-  SSL_CTX_use_certificate(context_.get(), identity.certificate.get());
-  SSL_CTX_use_PrivateKey(context_.get(), identity.key.get());
+  use(make_identity());
   listener_ = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
   const int on = 1;
   ::setsockopt(listener_, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
@@ -239,6 +236,12 @@ Participant::~Participant() {
   lock.unlock();
   join_ended();
   ::close(listener_);
+}
+
+void Participant::use(const Identity& identity) {
+  certificate_ = pem_of(*identity.certificate);
+  SSL_CTX_use_certificate(context_.get(), identity.certificate.get());
+  SSL_CTX_use_PrivateKey(context_.get(), identity.key.get());
 }
 
 std::string Participant::url() const {
@@ -282,7 +285,7 @@ void Participant::serve(int socket) {
   if (session) {
     SSL_set_bio(session.get(), BIO_new(BIO_s_mem()), BIO_new(BIO_s_mem()));
     SSL_set_accept_state(session.get());
-    open = peer.handshake(greeting_);
+    open = peer.handshake(greeting_, before_rejection_);
   } else if (!greeting_.empty()) {
     peer.send(greeting_);
   }

@@ -10,9 +10,12 @@
 #include <string>
 #include <string_view>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include <openssl/ssl.h>
+
+#include "certificate.hpp"
 
 namespace backstitch::hostile {
 
@@ -40,6 +43,8 @@ class Peer {
   void put_ticket();
   /// Asks for new keys; nothing on a plain connection.
   void put_key_update();
+  /// Ends what this side sends; nothing on a plain connection.
+  void put_close_notify();
   /// What a record has behind its content: of TLS 1.3 the type and the tag.
   std::size_t record_tail() const { return session_ == nullptr ? 0 : 17; }
   /// @param keep_back  so many bytes stay collected
@@ -62,7 +67,10 @@ class Peer {
  private:
   friend class Participant;
   /// @param greeting  goes out in the flight that ends with the server's Finished: RFC 8446, 4.2.10
-  bool handshake(std::string_view greeting);
+  /// @param before_rejection  is called before the alert goes out; may be null
+  bool handshake(std::string_view greeting, const std::function<void()>& before_rejection);
+  /// Takes the records that the session has written.
+  void collect();
   bool put_before_finished(std::string_view bytes);
   /// @return false at the end of the connection
   bool receive();
@@ -91,6 +99,12 @@ class Participant {
   /// From now on requests are answered after their heads, and their bodies are for `behave` to
   /// read.
   void answer_after_heads() { answers_after_heads_ = true; }
+  /// From now on it has this certificate. Nobody may be connecting.
+  void use(const Identity& identity);
+  /// From now on it runs before the alert with which a handshake is rejected goes out.
+  void before_rejection(std::function<void()> act) { before_rejection_ = std::move(act); }
+  /// Of its TLS connections, to be changed before they are made.
+  SSL_CTX* context() { return context_.get(); }
   std::string url() const;
   std::uint16_t port() const { return port_; }
   /// PEM: the authority that its TLS connections are verified with.
@@ -107,6 +121,7 @@ class Participant {
   Wire wire_;
   Behave behave_;
   std::string greeting_;
+  std::function<void()> before_rejection_;
   std::string certificate_;
   std::unique_ptr<SSL_CTX, decltype(&SSL_CTX_free)> context_{nullptr, &SSL_CTX_free};
   int listener_ = -1;
