@@ -2,11 +2,16 @@
 #include <atomic>
 #include <chrono>
 #include <condition_variable>
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
 #include <mutex>
 #include <string>
 #include <vector>
 
 #include <doctest/doctest.h>
+
+#include <backstitch/system/secrets.hpp>
 
 #include "client.hpp"
 
@@ -228,6 +233,42 @@ TEST_CASE("an authority that was replaced is trusted at once, and the old one no
   CHECK(participant.connections() == 2);
   presenting.secrets.values["ca"] = before;
   CHECK(text_of(presenting.client.call({"honest"})) == "tls unsent");
+}
+
+/// A directory of secrets, as it is mounted.
+struct Mounted {
+  Mounted() {
+    std::string pattern = std::filesystem::temp_directory_path() / "backstitch-tls-XXXXXX";
+    REQUIRE(mkdtemp(pattern.data()) != nullptr);
+    folder = pattern;
+    std::ofstream(folder / "ca.services") << "s\n";
+    std::filesystem::permissions(folder / "ca.services", only_owner);
+  }
+  ~Mounted() { std::filesystem::remove_all(folder); }
+  void replace(const std::string& name, const std::string& text) const {
+    std::ofstream(folder / "new") << text;
+    std::filesystem::permissions(folder / "new", only_owner);
+    std::filesystem::rename(folder / "new", folder / name);
+  }
+  static constexpr auto only_owner =
+      std::filesystem::perms::owner_read | std::filesystem::perms::owner_write;
+  std::filesystem::path folder;
+};
+
+TEST_CASE("a file that is replaced in the directory of secrets is read again") {
+  Participant participant(Wire::tls, behave_by_path);
+  const Mounted mounted;
+  mounted.replace("ca", participant.certificate());
+  const system::SecretsDirectory secrets(mounted.folder);
+  Client client(participant, [&](http::Options& options) {
+    options.secrets = &secrets;
+    options.certificates_read_every = options.rest_min = options.rest_max = Duration{0};
+  });
+  CHECK(text_of(client.call({"honest"})) == "200");
+  participant.use(make_identity());
+  mounted.replace("ca", participant.certificate());
+  for (int i = 0; i < 2; ++i) CHECK(text_of(client.call({"honest"})) == "200");
+  CHECK(participant.connections() == 2);
 }
 
 TEST_CASE("idle connections with old certificates are closed without a call") {
