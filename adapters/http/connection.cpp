@@ -1,6 +1,7 @@
 #include "connection.hpp"
 
 #include <openssl/ssl.h>
+#include <openssl/x509v3.h>
 
 #include <algorithm>
 #include <array>
@@ -10,7 +11,6 @@
 #include <utility>
 
 #include <boost/asio/ip/tcp.hpp>
-#include <boost/asio/ssl/host_name_verification.hpp>
 #include <boost/asio/ssl/stream.hpp>
 #include <boost/asio/write.hpp>
 #include <boost/beast/core/flat_buffer.hpp>
@@ -21,6 +21,7 @@
 
 #include "bounded_body.hpp"
 #include "dial.hpp"
+#include "tls_failure.hpp"
 
 namespace backstitch::http {
 namespace {
@@ -72,6 +73,15 @@ bool is_timeout_notice(std::string_view bytes) {
   return bytes.find(version, version.size()) == std::string_view::npos;
 }
 
+/// Has the certificate's name verified by OpenSSL, so that its verdict tells a wrong name.
+bool expect_name(SSL* session, const std::string& name) {
+  error_code not_literal;
+  static_cast<void>(net::ip::make_address(name, not_literal));
+  X509_VERIFY_PARAM* expected = SSL_get0_param(session);
+  return not_literal ? X509_VERIFY_PARAM_set1_host(expected, name.c_str(), name.size()) == 1
+                     : X509_VERIFY_PARAM_set1_ip_asc(expected, name.c_str()) == 1;
+}
+
 /// Whether OpenSSL holds the begin of a record whose end has not come.
 bool holds_part_of_record(SSL* session) {
   return SSL_has_pending(session) == 1 || std::string_view(SSL_rstate_string(session)) == "RB";
@@ -95,13 +105,16 @@ struct Connection::State {
   std::optional<TlsStream> tls;
   beast::flat_buffer buffer;
   std::optional<Parser> parser;
-  const Exchange* exchange = nullptr;
+  std::shared_ptr<const Exchange> exchange;
   Finished finished;
   bool connected = false;
   engine::SteadyTime connected_at{};
   std::uint64_t calls = 0;
+  error_code ended_by;              ///< of a connection that has ended, if look() saw it
   bool is_watched = false;          ///< and no call has used it since
   bool sent = false;                ///< bytes of this exchange may have left
+  bool written = false;             ///< the request has left whole
+  std::string write_failure;        ///< why it cannot; empty: it may
   bool status_line_mended = false;  ///< of the answer that is being read
   int interim_answers = 0;
 
@@ -139,7 +152,10 @@ struct Connection::State {
     std::size_t count = 0;
     with_stream([&](auto& stream) { count = stream.read_some(net::buffer(bytes), error); });
     if (!error && count > 0) return judge({bytes.data(), count});
-    if (error != net::error::would_block) return Received::end;
+    if (error != net::error::would_block) {
+      ended_by = error;
+      return Received::end;
+    }
     return tls && holds_part_of_record(tls->native_handle()) ? Received::part_of_record
                                                              : Received::nothing;
   }
@@ -173,15 +189,20 @@ struct Connection::State {
   void handshake(const Self& self) {
     tls.emplace(socket, *target->tls);
     tls->set_verify_mode(net::ssl::verify_peer);
-    tls->set_verify_callback(net::ssl::host_name_verification(target->server_name));
+    if (!expect_name(tls->native_handle(), target->server_name))
+      return fail(Transport::tls, target->server_name + " cannot be the name in a certificate");
     // SNI; the macro of OpenSSL casts as C does.
     ::SSL_ctrl(tls->native_handle(), SSL_CTRL_SET_TLSEXT_HOSTNAME, TLSEXT_NAMETYPE_host_name,
                const_cast<char*>(target->server_name.c_str()));
     tls->async_handshake(net::ssl::stream_base::client, [this, self](const error_code& failed) {
       if (!finished) return;
-      if (failed) return fail(Transport::tls, target->url.authority + ": " + failed.message());
+      if (failed) return fail(Transport::tls, target->url.authority + ": " + describe(failed));
       connection_made(self);
     });
+  }
+
+  std::string describe(const error_code& failed) {
+    return tls ? describe_tls_failure(tls->native_handle(), failed) : failed.message();
   }
 
   template <class Use>
@@ -199,6 +220,7 @@ struct Connection::State {
     const bool is_new = calls == 1;
     if (received == Received::nothing || (received == Received::part_of_record && is_new))
       return write(self);
+    if (is_new && is_handshake_rejection(ended_by)) return fail_rejected(ended_by);
     const bool unrequested = received == Received::unrequested;
     finish(engine::TransportError{Transport::reset, false,
                                   unrequested ? "the participant sent bytes before the request"
@@ -206,12 +228,18 @@ struct Connection::State {
            unrequested ? After::distrust : After::close);
   }
 
+  /// Reads while it writes: a participant may refuse a request before it has read all of it, and
+  /// close the connection (RFC 9112, 9.5).
   void write(const Self& self) {
     system::failpoint("call-not-sent");
     sent = true;
+    interim_answers = 0;
     const auto bytes = net::buffer(exchange->request);
-    if (!target->before_last_byte) return write_bytes(self, bytes, &State::request_written);
-    write_bytes(self, net::buffer(bytes, bytes.size() - 1), &State::hold_last_byte);
+    if (target->before_last_byte)
+      write_bytes(self, net::buffer(bytes, bytes.size() - 1), &State::hold_last_byte);
+    else
+      write_bytes(self, bytes, &State::request_written);
+    if (!target->cut_after_sending) read(self);
   }
 
   void hold_last_byte(const Self& self) {
@@ -222,28 +250,34 @@ struct Connection::State {
     });
   }
 
+  /// The operation holds the exchange, too: it may end after the exchange has.
   void write_bytes(const Self& self, net::const_buffer bytes, void (State::*then)(const Self&)) {
     const bool begins = bytes.data() == exchange->request.data();
     with_stream([&](auto& stream) {
-      net::async_write(stream, bytes,
-                       [this, self, then, begins](const error_code& failed, std::size_t written) {
-                         if (!finished) return;
-                         if (failed) {
-                           // Nothing of it reached even our own kernel.
-                           if (begins && written == 0 && !tls) sent = false;
-                           return fail(Transport::reset, "sending failed: " + failed.message());
-                         }
-                         (this->*then)(self);
-                       });
+      net::async_write(
+          stream, bytes,
+          [this, self, then, begins, held = exchange](const error_code& failed, std::size_t count) {
+            if (!finished) return;
+            if (failed) return on_write_failed(failed, begins && count == 0);
+            (this->*then)(self);
+          });
     });
   }
 
-  void request_written(const Self& self) {
+  void on_write_failed(const error_code& failed, bool nothing_written) {
+    write_failure = "sending failed: " + failed.message();
+    // Nothing of it reached even our own kernel.
+    if (nothing_written && !tls) sent = false;
+    if (!sent || target->cut_after_sending) return fail(Transport::reset, write_failure);
+    // What was received before the connection broke is still read, and nothing is awaited.
+    error_code ignored;
+    socket.shutdown(tcp::socket::shutdown_receive, ignored);
+  }
+
+  void request_written(const Self&) {
     system::failpoint("call-sent");
-    if (target->cut_after_sending)
-      return fail(Transport::reset, "cut off on purpose, behind the request");
-    interim_answers = 0;
-    read(self);
+    written = true;
+    if (target->cut_after_sending) fail(Transport::reset, "cut off on purpose, behind the request");
   }
 
   void read(const Self& self) {
@@ -264,8 +298,7 @@ struct Connection::State {
             if (!finished) return;
             if (failed == wire::error::bad_status && mend_status_line()) return read_on(self);
             if (failed == wire::error::body_limit) return answer_oversized();
-            if (failed)
-              return fail(transport_of(failed), "reading the answer failed: " + failed.message());
+            if (failed) return on_read_failed(failed);
             const int status = static_cast<int>(parser->get().result_int());
             if (status >= 200) return answer(status);
             if (status == static_cast<int>(wire::status::switching_protocols))
@@ -276,6 +309,24 @@ struct Connection::State {
             read(self);
           });
     });
+  }
+
+  /// The participant has rejected the session, so it has not read what was sent in it.
+  void fail_rejected(const error_code& failed) {
+    sent = false;
+    fail(Transport::tls, target->url.authority + ": " + describe(failed));
+  }
+
+  bool has_part_of_answer() const {
+    return interim_answers > 0 || parser->got_some() || buffer.size() > 0;
+  }
+
+  void on_read_failed(const error_code& failed) {
+    if (calls == 1 && !has_part_of_answer() && is_handshake_rejection(failed))
+      return fail_rejected(failed);
+    const Transport kind = transport_of(failed);
+    const bool broke_before = kind == Transport::reset && !write_failure.empty();
+    fail(kind, broke_before ? write_failure : "reading the answer failed: " + describe(failed));
   }
 
   /// RFC 9112 lets a server leave out the reason phrase, and many leave out the space before it,
@@ -318,7 +369,8 @@ struct Connection::State {
   /// What has come in the segment of a plain answer is in the buffer. What comes later is there
   /// when the next call looks, as it must; the socket is not asked twice for each call.
   After after_answer(const engine::Response& response) {
-    const bool keeps = parser->keep_alive() && keeps_connections(*exchange->call.service);
+    const bool keeps =
+        written && parser->keep_alive() && keeps_connections(*exchange->call.service);
     if (!keeps || !response.foreign.empty()) return After::close;
     const Received received = tls || buffer.size() > 0 ? look() : Received::nothing;
     if (received == Received::unrequested) return After::distrust;
@@ -364,10 +416,15 @@ engine::SteadyTime Connection::connected_at() const {
   return state_->connected_at;
 }
 
-void Connection::run(const Exchange& exchange, Finished finished) {
-  state_->exchange = &exchange;
+const std::shared_ptr<const Target>& Connection::target() const {
+  return state_->target;
+}
+
+void Connection::run(std::shared_ptr<const Exchange> exchange, Finished finished) {
+  state_->exchange = std::move(exchange);
   state_->finished = std::move(finished);
   state_->sent = false;
+  state_->written = false;
   state_->is_watched = false;
   ++state_->calls;
   if (state_->connected)

@@ -29,9 +29,11 @@ class Connection : public std::enable_shared_from_this<Connection> {
 
   bool is_connected() const;
   engine::SteadyTime connected_at() const;
+  const std::shared_ptr<const Target>& target() const;
   /// If something has been received since the exchange before, nothing is sent: the result is
-  /// `reset` and not sent, and may come inside this call. `exchange` stays valid until `finished`.
-  void run(const Exchange& exchange, Finished finished);
+  /// `reset` and not sent, and may come inside this call. An answer that begins before the request
+  /// has been written is the answer to it, and the connection is closed after it.
+  void run(std::shared_ptr<const Exchange> exchange, Finished finished);
   /// Looks out for what comes without a call, until the next run(). `disturbed` may be called
   /// inside.
   void watch();

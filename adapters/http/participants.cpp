@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <deque>
 #include <map>
+#include <optional>
 #include <utility>
 #include <vector>
 
@@ -49,6 +50,10 @@ struct Pool {
     engine::SteadyTime since;
   };
   std::shared_ptr<const Target> target;
+  std::string service;  ///< registered name
+  dsl::Tls tls;
+  std::optional<Certificates> certificates;  ///< as they were read last
+  engine::SteadyTime certificates_read_at{};
   std::shared_ptr<ServiceTrust> trust;
   std::deque<Idle> resting;  ///< by since when
   std::vector<Idle> rested;  ///< the last used last
@@ -117,11 +122,17 @@ struct HttpParticipants::Impl : std::enable_shared_from_this<HttpParticipants::I
     const std::string key = std::string(call.registered_name()) + '\n' + service.base_url + '\n' +
                             service.tls.ca + '\n' + service.tls.client_cert + '\n' +
                             service.tls.server_name + '\n' + service.tls.version_min;
-    if (const auto found = pools.find(key); found != pools.end()) return found->second.get();
+    if (const auto found = pools.find(key); found != pools.end()) {
+      if (auto read = read_certificates(*found->second); !read) return read.error();
+      return found->second.get();
+    }
     auto target = target_for(call);
     if (!target) return target.error();
     auto pool = std::make_shared<Pool>();
     pool->target = std::move(*target);
+    pool->service = call.registered_name();
+    pool->tls = service.tls;
+    if (auto read = read_certificates(*pool); !read) return read.error();
     pool->trust = options.node->trust_of(key);
     pool->trust->watch([weak = weak_from_this(), pool = std::weak_ptr(pool)] {
       if (const auto self = weak.lock())
@@ -146,12 +157,38 @@ struct HttpParticipants::Impl : std::enable_shared_from_this<HttpParticipants::I
     target->cut_after_sending = options.cut_after_sending;
     target->before_last_byte = options.before_last_byte;
     target->server_name = service.tls.server_name.empty() ? url->host : service.tls.server_name;
-    if (url->tls) {
-      auto context = make_tls_context(service.tls, options.secrets, call.registered_name());
-      if (!context) return std::move(context).error();
-      target->tls = std::move(*context);
-    }
     return std::shared_ptr<const Target>(std::move(target));
+  }
+
+  /// Takes the certificates of the service if they are new; idle connections with the old ones are
+  /// closed. Old ones stay in use while the new ones cannot be used.
+  Result<Done> read_certificates(Pool& pool) {
+    const auto now = reactor.now();
+    const bool is_due =
+        !pool.certificates || now - pool.certificates_read_at >= options.certificates_read_every;
+    if (!pool.target->url.tls || !is_due) return Done{};
+    auto found = find_certificates(pool.tls, options.secrets, pool.service);
+    if (!found) return found.error();
+    pool.certificates_read_at = now;
+    if (pool.certificates == *found) return Done{};
+    auto context = make_tls_context(pool.tls, *found);
+    if (!context && !pool.certificates) return context.error();
+    pool.certificates = std::move(*found);
+    if (!context) {
+      note_unusable(pool, context.error());
+      return Done{};
+    }
+    auto target = std::make_shared<Target>(*pool.target);
+    target->tls = std::move(*context);
+    pool.target = std::move(target);
+    pool.close_all();
+    return Done{};
+  }
+
+  void note_unusable(const Pool& pool, const Error& error) {
+    if (options.observer == nullptr) return;
+    options.observer->note(engine::Level::warning, "certificate-unusable",
+                           {{"service", pool.target->url.authority}, {"message", error.message}});
   }
 
   void call(engine::Call call, std::function<void(CallResult)> done) {
@@ -206,8 +243,8 @@ struct HttpParticipants::Impl : std::enable_shared_from_this<HttpParticipants::I
       connecting = reactor.call_after(service.connect_timeout.value_or(options.connect_max),
                                       [connection] { connection->expire_connecting(); });
     }
-    connection->run(*exchange, [weak = weak_from_this(), &pool, connection, exchange, connecting,
-                                fresh](CallResult result, Connection::After after) {
+    connection->run(exchange, [weak = weak_from_this(), &pool, connection, exchange, connecting,
+                               fresh](CallResult result, Connection::After after) {
       if (const auto self = weak.lock()) {
         self->finished(pool, connection, exchange, connecting, fresh, std::move(result), after);
       }
@@ -237,7 +274,8 @@ struct HttpParticipants::Impl : std::enable_shared_from_this<HttpParticipants::I
   void keep(Pool& pool, const std::shared_ptr<Connection>& connection) {
     const auto now = reactor.now();
     const bool full = pool.size() >= options.idle_connections_max;
-    if (full || pool.trust->is_distrusted(now) || is_old(*connection, now))
+    const bool has_old_certificates = connection->target() != pool.target;
+    if (full || has_old_certificates || pool.trust->is_distrusted(now) || is_old(*connection, now))
       return connection->close();
     pool.resting.push_back({connection, now});
     if (!std::exchange(sweeping, true)) sweep_later();
@@ -272,6 +310,8 @@ struct HttpParticipants::Impl : std::enable_shared_from_this<HttpParticipants::I
     const auto now = reactor.now();
     sweeping = false;
     for (auto& [key, pool] : pools) {
+      // A secret that is missing refuses the next call.
+      if (pool->size() > 0) static_cast<void>(read_certificates(*pool));
       pool->remove([&](const auto& one) {
         const bool closes = now - one.since >= options.idle_max || is_old(*one.connection, now);
         if (closes) one.connection->close();

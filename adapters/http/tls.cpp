@@ -1,5 +1,7 @@
 #include "tls.hpp"
 
+#include <utility>
+
 #include <boost/asio/buffer.hpp>
 
 #include "secret.hpp"
@@ -15,12 +17,10 @@ Error tls_error(const std::string& message) {
 }
 
 Result<Done> use_client_certificate(ssl::context& context, const std::string& name,
-                                    const engine::Secrets* secrets, std::string_view service) {
-  const auto pem = find_secret(secrets, name, service);
-  if (!pem) return pem.error();
+                                    const std::string& pem) {
   error_code error;
-  context.use_certificate_chain(boost::asio::buffer(*pem), error);
-  if (!error) context.use_private_key(boost::asio::buffer(*pem), ssl::context::pem, error);
+  context.use_certificate_chain(boost::asio::buffer(pem), error);
+  if (!error) context.use_private_key(boost::asio::buffer(pem), ssl::context::pem, error);
   if (error) {
     return tls_error("The secret `" + name +
                      "` is not a PEM certificate chain with its key: " + error.message());
@@ -30,9 +30,24 @@ Result<Done> use_client_certificate(ssl::context& context, const std::string& na
 
 }  // namespace
 
+Result<Certificates> find_certificates(const dsl::Tls& tls, const engine::Secrets* secrets,
+                                       std::string_view service) {
+  Certificates found;
+  if (!tls.ca.empty()) {
+    auto pem = find_secret(secrets, tls.ca, service);
+    if (!pem) return pem.error();
+    found.ca = std::move(*pem);
+  }
+  if (!tls.client_cert.empty()) {
+    auto pem = find_secret(secrets, tls.client_cert, service);
+    if (!pem) return pem.error();
+    found.client = std::move(*pem);
+  }
+  return found;
+}
+
 Result<std::shared_ptr<ssl::context>> make_tls_context(const dsl::Tls& tls,
-                                                       const engine::Secrets* secrets,
-                                                       std::string_view service) {
+                                                       const Certificates& certificates) {
   auto context = std::make_shared<ssl::context>(ssl::context::tls_client);
   context->set_options(ssl::context::default_workarounds | ssl::context::no_sslv2 |
                        ssl::context::no_sslv3 | ssl::context::no_tlsv1 | ssl::context::no_tlsv1_1 |
@@ -43,14 +58,12 @@ Result<std::shared_ptr<ssl::context>> make_tls_context(const dsl::Tls& tls,
     context->set_default_verify_paths(error);
     if (error) return tls_error("The system's authorities cannot be read: " + error.message());
   } else {
-    const auto pem = find_secret(secrets, tls.ca, service);
-    if (!pem) return pem.error();
-    context->add_certificate_authority(boost::asio::buffer(*pem), error);
+    context->add_certificate_authority(boost::asio::buffer(certificates.ca), error);
     if (error)
       return tls_error("The secret `" + tls.ca + "` is not a PEM certificate: " + error.message());
   }
   if (!tls.client_cert.empty()) {
-    if (auto used = use_client_certificate(*context, tls.client_cert, secrets, service); !used)
+    if (auto used = use_client_certificate(*context, tls.client_cert, certificates.client); !used)
       return used.error();
   }
   return context;

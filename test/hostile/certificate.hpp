@@ -7,12 +7,19 @@
 
 namespace backstitch::hostile {
 
-/// A key and a certificate for 127.0.0.1 and localhost that it signs itself, made now.
+struct IdentityTraits {
+  const char* names = "IP:127.0.0.1,DNS:localhost";
+  long valid_for_s = 24L * 3600;  ///< may have passed
+};
+
+/// A key and a certificate that it signs itself.
 struct Identity {
   std::unique_ptr<EVP_PKEY, decltype(&EVP_PKEY_free)> key{nullptr, &EVP_PKEY_free};
   std::unique_ptr<X509, decltype(&X509_free)> certificate{nullptr, &X509_free};
 };
-Identity make_identity();
+Identity make_identity(const IdentityTraits& traits = {});
 std::string pem_of(X509& certificate);
+/// The certificate and its key.
+std::string pem_of(const Identity& identity);
 
 }  // namespace backstitch::hostile

@@ -2,6 +2,7 @@
 /// Calls a hostile participant as the engine does, and says which answers were another call's.
 #include <cstddef>
 #include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <set>
@@ -14,6 +15,16 @@
 #include "participant.hpp"
 
 namespace backstitch::hostile {
+
+/// Secrets that a test changes.
+class ChangingSecrets : public engine::Secrets {
+ public:
+  std::optional<std::string> find(std::string_view name, std::string_view) const override {
+    const auto found = values.find(name);
+    return found == values.end() ? std::nullopt : std::optional(found->second);
+  }
+  std::map<std::string, std::string, std::less<>> values;
+};
 
 /// The authority of one participant, as the secret `ca`.
 class OneSecret : public engine::Secrets {
@@ -39,6 +50,7 @@ struct Order {
   std::string way;
   bool is_pivot = false;
   Duration attempt_timeout{10'000};
+  std::size_t body_bytes = 0;
 };
 
 /// One service of a node. Threads: one.

@@ -1,20 +1,21 @@
 #include "participant.hpp"
 
 #include <arpa/inet.h>
+#include <linux/sockios.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <poll.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <array>
 #include <cctype>
+#include <cerrno>
 #include <cstdlib>
 #include <stdexcept>
 #include <utility>
-
-#include "certificate.hpp"
 
 namespace backstitch::hostile {
 namespace {
@@ -55,13 +56,7 @@ std::string Request::key() const {
   return {};
 }
 
-void Peer::put(std::string_view bytes) {
-  if (session_ == nullptr) {
-    collected_.append(bytes);
-    return;
-  }
-  if (bytes.empty()) return;
-  SSL_write(session_, bytes.data(), static_cast<int>(bytes.size()));
+void Peer::collect() {
   char* record = nullptr;
   BIO* out = SSL_get_wbio(session_);
   const long size = BIO_get_mem_data(out, &record);
@@ -69,23 +64,33 @@ void Peer::put(std::string_view bytes) {
   static_cast<void>(BIO_reset(out));
 }
 
+void Peer::put(std::string_view bytes) {
+  if (session_ == nullptr) {
+    collected_.append(bytes);
+    return;
+  }
+  if (bytes.empty()) return;
+  SSL_write(session_, bytes.data(), static_cast<int>(bytes.size()));
+  collect();
+}
+
 void Peer::put_ticket() {
   if (session_ == nullptr || SSL_new_session_ticket(session_) == 0) return;
   // It is written by the handshake that is due now.
   SSL_do_handshake(session_);
-  char* record = nullptr;
-  BIO* out = SSL_get_wbio(session_);
-  collected_.append(record, static_cast<std::size_t>(BIO_get_mem_data(out, &record)));
-  static_cast<void>(BIO_reset(out));
+  collect();
 }
 
 void Peer::put_key_update() {
   if (session_ == nullptr || SSL_key_update(session_, SSL_KEY_UPDATE_REQUESTED) == 0) return;
   SSL_do_handshake(session_);
-  char* record = nullptr;
-  BIO* out = SSL_get_wbio(session_);
-  collected_.append(record, static_cast<std::size_t>(BIO_get_mem_data(out, &record)));
-  static_cast<void>(BIO_reset(out));
+  collect();
+}
+
+void Peer::put_close_notify() {
+  if (session_ == nullptr) return;
+  SSL_shutdown(session_);
+  collect();
 }
 
 void Peer::flush(std::size_t keep_back) {
@@ -119,6 +124,15 @@ void Peer::close() {
   closed_ = true;
 }
 
+void Peer::reset() {
+  const linger at_once{1, 0};
+  ::setsockopt(socket_, SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
+  for (int unsent = 1; unsent > 0; std::this_thread::yield()) {
+    if (::ioctl(socket_, SIOCOUTQ, &unsent) != 0) break;
+  }
+  close();
+}
+
 bool Peer::put_before_finished(std::string_view bytes) {
   std::array<char, 1> none{};
   std::size_t count = 0;
@@ -128,16 +142,14 @@ bool Peer::put_before_finished(std::string_view bytes) {
          SSL_write_early_data(session_, bytes.data(), bytes.size(), &count) == 1;
 }
 
-bool Peer::handshake(std::string_view greeting) {
+bool Peer::handshake(std::string_view greeting, const std::function<void()>& before_rejection) {
   bool has_greeted = greeting.empty();
   while (!closed_) {
     if (!has_greeted) has_greeted = put_before_finished(greeting);
     const int done = SSL_do_handshake(session_);
-    char* bytes = nullptr;
-    BIO* out = SSL_get_wbio(session_);
-    const long size = BIO_get_mem_data(out, &bytes);
-    collected_.append(bytes, static_cast<std::size_t>(size));
-    static_cast<void>(BIO_reset(out));
+    collect();
+    const bool rejects = done != 1 && SSL_get_error(session_, done) == SSL_ERROR_SSL;
+    if (rejects && before_rejection) before_rejection();
     flush();
     if (done == 1) return true;
     if (SSL_get_error(session_, done) != SSL_ERROR_WANT_READ || !receive()) return false;
@@ -156,18 +168,19 @@ bool Peer::receive() {
   return true;
 }
 
-bool Peer::read(Request& request) {
-  const auto take = [this] {
-    if (session_ == nullptr) return receive();
-    std::array<char, 16384> bytes;  // NOLINT: what of it is read has been written
-    int count = SSL_read(session_, bytes.data(), static_cast<int>(bytes.size()));
-    while (count <= 0) {
-      if (SSL_get_error(session_, count) != SSL_ERROR_WANT_READ || !receive()) return false;
-      count = SSL_read(session_, bytes.data(), static_cast<int>(bytes.size()));
-    }
-    received_.append(bytes.data(), static_cast<std::size_t>(count));
-    return true;
-  };
+bool Peer::take() {
+  if (session_ == nullptr) return receive();
+  std::array<char, 16384> bytes;  // NOLINT: what of it is read has been written
+  int count = SSL_read(session_, bytes.data(), static_cast<int>(bytes.size()));
+  while (count <= 0) {
+    if (SSL_get_error(session_, count) != SSL_ERROR_WANT_READ || !receive()) return false;
+    count = SSL_read(session_, bytes.data(), static_cast<int>(bytes.size()));
+  }
+  received_.append(bytes.data(), static_cast<std::size_t>(count));
+  return true;
+}
+
+bool Peer::read_head(Request& request) {
   std::size_t end = received_.find("\r\n\r\n");
   while (end == std::string::npos) {
     if (!take()) return false;
@@ -175,6 +188,10 @@ bool Peer::read(Request& request) {
   }
   request = parse_head(received_.substr(0, end + 2));
   received_.erase(0, end + 4);
+  return true;
+}
+
+bool Peer::read_body(Request& request) {
   const auto stated = request.headers.find("content-length");
   const std::size_t length =
       stated == request.headers.end() ? 0 : std::strtoul(stated->second.c_str(), nullptr, 10);
@@ -188,11 +205,8 @@ bool Peer::read(Request& request) {
 
 Participant::Participant(Wire wire, Behave behave, std::string greeting, std::uint16_t port)
     : wire_(wire), behave_(std::move(behave)), greeting_(std::move(greeting)) {
-  const Identity identity = make_identity();
-  certificate_ = pem_of(*identity.certificate);
   context_.reset(SSL_CTX_new(TLS_server_method()));
-  SSL_CTX_use_certificate(context_.get(), identity.certificate.get());
-  SSL_CTX_use_PrivateKey(context_.get(), identity.key.get());
+  use(make_identity());
   listener_ = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
   const int on = 1;
   ::setsockopt(listener_, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
@@ -224,6 +238,12 @@ Participant::~Participant() {
   ::close(listener_);
 }
 
+void Participant::use(const Identity& identity) {
+  certificate_ = pem_of(*identity.certificate);
+  SSL_CTX_use_certificate(context_.get(), identity.certificate.get());
+  SSL_CTX_use_PrivateKey(context_.get(), identity.key.get());
+}
+
 std::string Participant::url() const {
   return std::string(wire_ == Wire::tls ? "https" : "http") +
          "://127.0.0.1:" + std::to_string(port_);
@@ -232,12 +252,15 @@ std::string Participant::url() const {
 void Participant::accept() {
   for (;;) {
     const int socket = ::accept4(listener_, nullptr, nullptr, SOCK_CLOEXEC);
+    // A test has taken all descriptors, and gives them back.
+    const bool is_for_now = socket < 0 && errno == EMFILE;
     join_ended();
     const std::lock_guard lock(mutex_);
-    if (stopping_ || socket < 0) {
+    if (stopping_ || (socket < 0 && !is_for_now)) {
       if (socket >= 0) ::close(socket);
       return;
     }
+    if (is_for_now) continue;
     ++connections_;
     serving_.emplace(socket, std::thread([this, socket] { serve(socket); }));
   }
@@ -262,13 +285,15 @@ void Participant::serve(int socket) {
   if (session) {
     SSL_set_bio(session.get(), BIO_new(BIO_s_mem()), BIO_new(BIO_s_mem()));
     SSL_set_accept_state(session.get());
-    open = peer.handshake(greeting_);
+    open = peer.handshake(greeting_, before_rejection_);
   } else if (!greeting_.empty()) {
     peer.send(greeting_);
   }
   if (!greeting_.empty()) ++greetings_;
   Request request;
-  while (open && !peer.closed_ && peer.read(request)) behave_(peer, request);
+  while (open && !peer.closed_ && peer.read_head(request) &&
+         (answers_after_heads_ || peer.read_body(request)))
+    behave_(peer, request);
   const std::lock_guard lock(mutex_);
   ended_.push_back(std::move(serving_.extract(socket).mapped()));
   ::close(socket);

@@ -10,9 +10,12 @@
 #include <string>
 #include <string_view>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include <openssl/ssl.h>
+
+#include "certificate.hpp"
 
 namespace backstitch::hostile {
 
@@ -40,6 +43,8 @@ class Peer {
   void put_ticket();
   /// Asks for new keys; nothing on a plain connection.
   void put_key_update();
+  /// Ends what this side sends; nothing on a plain connection.
+  void put_close_notify();
   /// What a record has behind its content: of TLS 1.3 the type and the tag.
   std::size_t record_tail() const { return session_ == nullptr ? 0 : 17; }
   /// @param keep_back  so many bytes stay collected
@@ -48,21 +53,30 @@ class Peer {
     put(bytes);
     flush();
   }
+  /// Of a request that is answered after its head. @return false at the end of the connection
+  bool read_body(Request& request);
   /// Whether the other side closes within that time. What it sends is not read.
   bool is_closed_within(int milliseconds) const;
   /// Whether the other side closes or sends another request within that time.
   bool is_answered_within(int milliseconds) const;
   void pause(int milliseconds) const;
   void close();
+  /// Closes with a reset once the other side's kernel has all that was sent.
+  void reset();
 
  private:
   friend class Participant;
   /// @param greeting  goes out in the flight that ends with the server's Finished: RFC 8446, 4.2.10
-  bool handshake(std::string_view greeting);
+  /// @param before_rejection  is called before the alert goes out; may be null
+  bool handshake(std::string_view greeting, const std::function<void()>& before_rejection);
+  /// Takes the records that the session has written.
+  void collect();
   bool put_before_finished(std::string_view bytes);
   /// @return false at the end of the connection
   bool receive();
-  bool read(Request& request);
+  /// More of what was sent, decrypted. @return false at the end of the connection
+  bool take();
+  bool read_head(Request& request);
 
   int socket_;
   SSL* session_;  ///< null: plain
@@ -82,6 +96,15 @@ class Participant {
   Participant(const Participant&) = delete;
   Participant& operator=(const Participant&) = delete;
 
+  /// From now on requests are answered after their heads, and their bodies are for `behave` to
+  /// read.
+  void answer_after_heads() { answers_after_heads_ = true; }
+  /// From now on it has this certificate. Nobody may be connecting.
+  void use(const Identity& identity);
+  /// From now on it runs before the alert with which a handshake is rejected goes out.
+  void before_rejection(std::function<void()> act) { before_rejection_ = std::move(act); }
+  /// Of its TLS connections, to be changed before they are made.
+  SSL_CTX* context() { return context_.get(); }
   std::string url() const;
   std::uint16_t port() const { return port_; }
   /// PEM: the authority that its TLS connections are verified with.
@@ -98,10 +121,12 @@ class Participant {
   Wire wire_;
   Behave behave_;
   std::string greeting_;
+  std::function<void()> before_rejection_;
   std::string certificate_;
   std::unique_ptr<SSL_CTX, decltype(&SSL_CTX_free)> context_{nullptr, &SSL_CTX_free};
   int listener_ = -1;
   std::uint16_t port_ = 0;
+  std::atomic<bool> answers_after_heads_{false};
   std::atomic<std::size_t> connections_{0};
   std::atomic<std::size_t> greetings_{0};
   std::thread accepting_;

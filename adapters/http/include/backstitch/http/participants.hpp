@@ -34,6 +34,7 @@ struct Options {
   std::size_t resting_max = 64;                ///< more than that rest for the least time only
   Duration pivot_idle_max{1'000};              ///< one that a pivot uses is not idle for longer
   Duration age_max{300'000};                   ///< so that a service that moves is followed
+  Duration certificates_read_every{1'000};     ///< the secrets of a service's `tls`, while in use
   Duration connect_max{5'000};                 ///< unless the service says otherwise
   /// Closes the connection when the request has left, and reports what that looks like: for whoever
   /// checks how a participant takes it. Such an instance never hears an answer.

@@ -25,7 +25,7 @@ struct Response {
 /// No usable answer.
 struct TransportError {
   dsl::Transport kind = dsl::Transport::connect;
-  bool sent = false;  ///< at least one byte of the request may have left
+  bool sent = false;  ///< the participant may have read at least one byte of the request
   std::string message;
 };
 /// Something of the node's own, or of its operator's, that a call cannot be sent without.
