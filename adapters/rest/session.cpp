@@ -28,9 +28,11 @@ constexpr Duration write_time{30'000};
 /// silent.
 constexpr Duration linger_time{30'000};
 constexpr Duration linger_silence_max{2'000};
-/// Several of the largest bodies: a proxy that cannot get rid of a body it has begun to pass on
-/// answers 502 in the place of what was said about it.
-constexpr std::size_t linger_bytes_max = 64 * 1024 * 1024;
+constexpr std::size_t linger_bytes_max = 512 * 1024;
+/// Of a body that is too large, several of the largest: a proxy that cannot get rid of a body it
+/// has begun to pass on answers 502 in the place of what was said about it.
+constexpr std::size_t linger_body_bytes_max = 64 * 1024 * 1024;
+constexpr int content_too_large = 413;
 constexpr std::size_t read_chunk = 4 * 1024;
 constexpr std::size_t buffer_bytes_max = 64 * 1024;
 /// Parsing more would keep the sagas of the reactor waiting.
@@ -358,6 +360,7 @@ class Session : public std::enable_shared_from_this<Session> {
   /// Where the next request would begin is not known, or no more is wanted.
   void refuse(Reply reply) {
     keep_alive_ = false;
+    if (reply.status == content_too_large) linger_max_ = linger_body_bytes_max;
     head_only_ = parser_->get().method() == http::verb::head;
     send(std::move(reply));
   }
@@ -378,7 +381,8 @@ class Session : public std::enable_shared_from_this<Session> {
     stream_.async_read_some(boost::asio::buffer(discarded_),
                             [self = shared_from_this()](error_code error, std::size_t bytes) {
                               self->lingered_ += bytes;
-                              if (error || self->lingered_ > linger_bytes_max) return self->close();
+                              if (error || self->lingered_ > self->linger_max_)
+                                return self->close();
                               self->discard();
                             });
   }
@@ -402,6 +406,7 @@ class Session : public std::enable_shared_from_this<Session> {
   std::optional<http::response_serializer<http::string_body>> serializer_;
   std::array<char, read_chunk> discarded_{};
   std::size_t lingered_ = 0;
+  std::size_t linger_max_ = linger_bytes_max;
   std::chrono::steady_clock::time_point linger_until_{};
   bool keep_alive_ = false;
   bool head_only_ = false;

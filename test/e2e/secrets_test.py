@@ -108,10 +108,14 @@ class Secrets(unittest.TestCase):
             told.add(json.dumps(body["findings"][0] if "findings" in body else body["errors"][0]).replace(name, "NAME"))
         self.assertEqual(len(told), 1, told)
         self.assertEqual(self.server.api("GET", "/readyz")[0], 200)
+        # Another thread writes the log.
+        harness.wait_until(lambda: len(self.refused()) >= 2, 10, "the lines of the log")
+        self.assertEqual(len(self.refused()), 2, self.refused())
+        self.assertNotIn(TOKEN, "".join(self.refused()))
+
+    def refused(self):
         with open(self.log, encoding="utf-8") as log:
-            refused = [line for line in log if "secret-refused" in line]
-        self.assertEqual(len(refused), 2, refused)
-        self.assertNotIn(TOKEN, "".join(refused))
+            return [line for line in log if "secret-refused" in line]
 
     def test_a_definition_that_names_a_secret_is_refused(self):
         self.secret("inline-token", services="bank\nsecrets.inline/bank\n")
