@@ -75,6 +75,7 @@ class Applier {
     state_.parent = e.parent;
     state_.root = e.root;
     state_.lineage = e.lineage;
+    state_.is_set_back = e.is_set_back;
     state_.started_at = e.accepted_at.value_or(at_);
     state_.status = SagaStatus::running;
     state_.bytes = json_size(e.input);

@@ -167,6 +167,7 @@ void Decider::start(const Start& start) {
   started.accepted_at = start.accepted_at;
   started.sensitive = start.sensitive;
   started.lineage = start.lineage;
+  started.is_set_back = start.is_set_back;
   if (start.refusal) {
     started.business_key = start.business_key;
     started.labels = start.labels;

@@ -126,6 +126,7 @@ SagaStarted started_from(const Json& in) {
   e.accepted_at = time(in, "acceptedAt");
   e.sensitive = list<std::string>(in, "sensitive");
   e.lineage = lineage_from(in).value_or(1);
+  e.is_set_back = flag(in, "setBack");
   return e;
 }
 

@@ -68,6 +68,7 @@ Json data_of(const Event& event) {
                      put(out, "acceptedAt", e.accepted_at);
                      if (!e.sensitive.empty()) out["sensitive"] = e.sensitive;
                      if (e.lineage != 1) out["lineage"] = e.lineage;
+                     if (e.is_set_back) out["setBack"] = true;
                    },
                    [&](const StepScheduled& e) {
                      out["request"] = to_json(e.request);

@@ -123,7 +123,11 @@ bool Reactor::leave_queue(const Actor& actor, const CallParticipant& effect,
   const auto erased =
       std::erase_if(actor->queued, [&](const auto& call) { return call.effect == effect; });
   const bool held = may_act() && epochs_[actor->id.shard()] == actor->epoch;
-  if (erased == 0 || actor->dropped || !held || !is_wanted(actor->state, effect)) return false;
+  if (erased == 0 || actor->dropped || !held) return false;
+  if (!is_wanted(actor->state, effect)) {
+    actor->withdrew = true;
+    return false;
+  }
   // The call may have waited for long.
   look_up_services(*actor);
   Called called = called_by(*actor, effect);
@@ -219,6 +223,7 @@ void Reactor::withdraw_unwanted(SagaActor& actor) {
   std::erase_if(actor.queued, [&](const SagaActor::Queued& call) {
     if (is_wanted(actor.state, call.effect)) return false;
     call.queue->withdraw(call.ticket);
+    actor.withdrew = true;
     return true;
   });
 }

@@ -61,6 +61,7 @@ void Reactor::start_child(const Actor& parent, const StepPath& path) {
   if (!prepared) return refuse_child(child, prepared.error());
   Start start{wanted.id, prepared->input, {}, prepared->business_key, child.parent};
   start.sensitive = wanted.sensitive;
+  start.is_set_back = parent->state.is_set_back || parent->state.lineage < node_.lineage;
   start.identity = identity_of_child(*parent->program.definition, parent->state, path);
   auto begun = begin(std::move(start), request, *prepared);
   if (!begun) return refuse_child(child, begun.error());

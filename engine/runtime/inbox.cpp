@@ -209,6 +209,8 @@ void Reactor::begin_start(const InboxItem& item, const WrittenStart& start,
   Start first{item.saga, prepared->input, chosen.labels, prepared->business_key};
   first.accepted_at = item.at;
   first.identity = {generation, chosen.idempotency_key.value_or("")};
+  // A server that is gone may have had it taken up already.
+  first.is_set_back = node_.lineage > 1 && item.at < node_.lineage_since.load();
   auto begun = begin(std::move(first), start.request, *prepared);
   if (!begun) return refuse_start(item, begun.error());
   begun->append.inbox = InboxSettled{item.id, {}};

@@ -147,11 +147,13 @@ void Reactor::decided(const Actor& actor, Transition transition, SagaActor::Pend
   }
   actor->appending = true;
   const auto tries = refusal.again ? Journal::Tries::once : Journal::Tries::until_judged;
+  const bool changes = !append.events.empty();
   journal_.append(
       std::move(append),
       [self = shared_from_this(), actor, effects = std::move(transition.effects),
        settled = answered_with(answer, std::move(cause.settled)), refusal = std::move(refusal),
-       sleeping](const AppendResult& result) {
+       sleeping, changes](const AppendResult& result) {
+        if (is_failure(result) && !changes) return self->settlement_failed(actor, settled, result);
         if (is_failure(result)) return self->append_failed(actor, settled, refusal, result);
         self->written(actor, result, effects, settled, sleeping);
       },
@@ -178,6 +180,16 @@ void Reactor::append_failed(const Actor& actor, const Settled& settled,
   });
 }
 
+/// Of a command that has changed nothing: the saga is what it was.
+void Reactor::settlement_failed(const Actor& actor, const Settled& settled,
+                                const AppendResult& failure) {
+  actor->appending = false;
+  if (settled) settled(error_of(failure));
+  if (actor->dropped) return;
+  decide_next(actor);
+  settle(actor);
+}
+
 void Reactor::back_after_failure(const Actor& actor, const Settled& settled,
                                  const SagaActor::Refusal& refusal, const AppendResult& failure,
                                  const Result<std::vector<StoredSaga>>& stored) {
@@ -190,6 +202,11 @@ void Reactor::back_after_failure(const Actor& actor, const Settled& settled,
   // Whether it is the saga or the database, not even its suspension can be written. Or nothing is
   // wrong with the saga, which goes on from its log once the database has what it lacks.
   if (refusal.again || (!by_content && !refusal.is_command)) return set_aside(actor);
+  // The log has a call in flight that is neither in the queue any more nor sent.
+  if (std::exchange(actor->withdrew, false) && refusal.is_command) {
+    lost(actor, "a call was withdrawn in vain");
+    return look_again(actor->id);
+  }
   if (!refusal.is_command) actor->pending.push_front({refusal.suspends, {}, {}, {}});
   decide_next(actor);
   settle(actor);
@@ -247,6 +264,7 @@ void Reactor::go_on_from(const Actor& actor, const AppendResult& result,
     return;
   }
   node_.set_aside.remove(actor->id);
+  actor->withdrew = false;
   for (const auto& notice : std::exchange(actor->notices, {}))
     notice.tell(*node_.ports.observer, actor->id);
   if (settled) settled(Done{});

@@ -48,7 +48,9 @@ struct Node {
   LeaseTerm term;
   std::atomic<bool> closing{false};
   std::atomic<std::int64_t> lineage{1};  ///< of the store, as the last renewal said
-  std::atomic<bool> on_hold{false};      ///< as the last renewal said, see LeaseAnswer
+  /// When this node was first answered under it: what waits since before may be of an earlier one.
+  std::atomic<TimePoint> lineage_since{TimePoint{}};
+  std::atomic<bool> on_hold{false};  ///< as the last renewal said, see LeaseAnswer
   std::atomic<std::size_t> starts_waiting{0};
   std::atomic<std::size_t> resident{0};
   std::shared_ptr<Forwarder> forwarder;
@@ -212,6 +214,7 @@ class Reactor : public std::enable_shared_from_this<Reactor> {
                   const std::vector<Effect>& effects, const Settled& settled, bool sleeping);
   void append_failed(const Actor& actor, const Settled& settled, const SagaActor::Refusal& refusal,
                      const AppendResult& failure);
+  void settlement_failed(const Actor& actor, const Settled& settled, const AppendResult& failure);
   void back_after_failure(const Actor& actor, const Settled& settled,
                           const SagaActor::Refusal& refusal, const AppendResult& failure,
                           const Result<std::vector<StoredSaga>>& stored);

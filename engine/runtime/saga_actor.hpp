@@ -55,6 +55,7 @@ struct SagaActor {
   Program program;
   SagaState state;
   bool appending = false;
+  bool withdrew = false;          ///< a queued call, for what is being appended
   bool unfinished = false;        ///< its last transition was cut, and goes on after its append
   bool dropped = false;           ///< no longer this reactor's: nothing more is done with it
   std::vector<Notice> notices;    ///< of the append in flight; told when it is committed

@@ -36,8 +36,9 @@ void Reactor::set_aside(const Actor& actor) {
   const Duration wait = node_.set_aside.add(saga);
   node_.ports.observer->note(Level::error, "saga-set-aside",
                              {{"saga", saga.text()}, {"retryAfter", backstitch::to_text(wait)}});
-  drop(actor);
+  // First, or what waits for the saga would have it read from its log at once.
   quarantined_.insert(saga);
+  drop(actor);
   executor_.call_after(wait, [weak = weak_from_this(), saga] {
     const auto self = weak.lock();
     if (!self) return;

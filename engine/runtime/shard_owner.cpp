@@ -69,6 +69,7 @@ void ShardOwner::answered(Result<LeaseAnswer> answer, std::uint64_t number, Stea
   if (lineage_ != 0 && answer->lineage != lineage_) return on_other_lineage(answer->lineage);
   if (answer->namesake) return on_namesake(*answer->namesake);
   lineage_ = answer->lineage;
+  if (first_) node_.lineage_since = answer->database_now;
   node_.lineage = lineage_;
   const bool lapsed = executor_.now() >= act_until_;
   // All reactors have stopped acting, and begin again from the logs.

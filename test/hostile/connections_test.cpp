@@ -179,9 +179,11 @@ TEST_CASE("a connection rests after an answer for as long as answers usually tak
     peer.send(answer_for(request));
   });
   Client client(participant);
-  client.call(orders_of(10, "any"));
+  constexpr std::size_t calls = 10;
+  client.call(orders_of(calls, "any"));
+  // Two take turns, unless a pause of the machine makes answers look slow.
   CHECK(participant.connections() > 1);
-  CHECK(participant.connections() < 5);
+  CHECK(participant.connections() < calls);
 }
 
 TEST_CASE("a connection is not kept for longer than its maximum age") {

@@ -163,6 +163,52 @@ TEST_CASE("sagas that slept while the store was set back are told when they wake
   CHECK(status_of(nodes.view(node, later->id)) == "FAILED");
 }
 
+TEST_CASE("a sub-saga that begins after the store was set back may have begun before") {
+  Nodes nodes;
+  TestNode& node = nodes.add("a");
+  nodes.define(node, three_steps());
+  nodes.define(node, R"({"dsl":1,"name":"t.parent","version":1,"steps":[
+    {"name":"w","wait":{"signal":"go","timeout":"1h"}},
+    {"name":"c","saga":{"name":"t.three","input":{}}}]})");
+  const auto parent = nodes.start(node, "t.parent");
+  REQUIRE(parent.has_value());
+  nodes.world.run_for(Duration{100});
+  nodes.database.store.set_back(SagaId{}, engine::Sequence{0});
+  nodes.world.run_for(Duration{5'000});
+  nodes.script = [](const engine::Call& call) {
+    return answers(call.path == "a" && call.phase == engine::Phase::forward ? 409 : 200);
+  };
+  REQUIRE(nodes.command(node, parent->id, engine::Signal{"go", nullptr, "somebody", {"*"}}));
+  nodes.world.run_for(Duration{600'000});
+  // A refusal that may be of a call that was lost is not believed, so what it did is undone.
+  CHECK(nodes.calls().find("compensate /a") != std::string::npos);
+  CHECK(status_of(nodes.view(node, parent->id)) == "FAILED");
+}
+
+TEST_CASE("a start by SQL that waited while the store was set back may have been taken up before") {
+  for (const bool waited : {false, true}) {
+    CAPTURE(waited);
+    Nodes nodes;
+    TestNode& node = nodes.add("a");
+    nodes.define(node, three_steps());
+    nodes.script = [](const engine::Call& call) {
+      return answers(call.path == "a" && call.phase == engine::Phase::forward ? 409 : 200);
+    };
+    const SagaId saga = SagaId::make(Database::start, 1, 2, 9);
+    const auto put = [&] { nodes.database.store.start_by_sql(saga, "t.three", 1, "{}", "o-17"); };
+    node.executor.pause(true);
+    if (waited) put();
+    nodes.world.run_for(Duration{10});
+    nodes.database.store.set_back(SagaId{}, engine::Sequence{0});
+    node.executor.pause(false);
+    nodes.world.run_for(Duration{10'000});
+    if (!waited) put();
+    nodes.world.run_for(Duration{600'000});
+    CHECK(status_of(nodes.view(node, saga)) == "FAILED");
+    CHECK((nodes.calls().find("compensate /a") != std::string::npos) == waited);
+  }
+}
+
 TEST_CASE("under a hold no node has shards, and all go on when it is over") {
   Nodes nodes;
   TestNode& one = nodes.add("a");

@@ -26,6 +26,7 @@ struct SagaStarted {
   /// {input, businessKey}, with `*` for every item or member.
   std::vector<std::string> sensitive{};
   std::int64_t lineage = 1;  ///< of the store, see LeaseAnswer
+  bool is_set_back = false;  ///< it may have been started before, under an earlier lineage
 };
 /// The step's request is rendered and its first attempt is being sent after this commit. For steps
 /// without a call (`value`, `fail`) it is left out: they begin and end in one event.

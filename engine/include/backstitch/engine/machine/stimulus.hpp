@@ -81,6 +81,8 @@ struct Start {
   std::vector<std::string> sensitive{};    ///< see SagaStarted
   StartIdentity identity{};
   std::int64_t lineage = 1;  ///< of the store, see LeaseAnswer
+  /// It was asked for under an earlier lineage, so it may have been started then, too, and lost.
+  bool is_set_back = false;
 };
 struct CallEnded {
   StepPath path;
