@@ -25,6 +25,10 @@ std::string text(const Json& in, const char* name) {
   const auto found = in.find(name);
   return found == in.end() ? std::string{} : found->get<std::string>();
 }
+Duration duration(const Json& in, const char* name) {
+  const auto found = in.find(name);
+  return Duration{found == in.end() ? 0 : integer<std::int64_t>(*found)};
+}
 std::optional<TimePoint> time(const Json& in, const char* name) {
   const auto found = in.find(name);
   return found == in.end() ? std::nullopt : std::optional(time_from(*found));
@@ -238,7 +242,7 @@ std::optional<EventBody> block_event_from(const std::string& type, const StepPat
     const auto poll = in.find("poll");
     return StepWaiting{path, time(in, "until"),
                        poll == in.end() ? std::nullopt : std::optional(request_from(*poll)),
-                       Duration{in.value("pollEveryMs", std::int64_t{0})}};
+                       duration(in, "pollEveryMs")};
   }
   if (type == "SignalConsumed") return SignalConsumed{path, integer<std::int64_t>(in.at("signal"))};
   if (type == "SignalDropped")
