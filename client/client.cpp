@@ -10,6 +10,7 @@
 #define _TURN_OFF_PLATFORM_STRING  // NOLINT(bugprone-reserved-identifier)
 #include <cpprest/http_client.h>
 
+#include <backstitch/base/ascii.hpp>
 #include <backstitch/base/json_text.hpp>
 
 namespace backstitch::client {
@@ -98,9 +99,8 @@ Error error_of(int status, const Json& problem) {
 }
 
 bool equals_without_case(std::string_view a, std::string_view b) {
-  const auto lower = [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; };
   return std::equal(a.begin(), a.end(), b.begin(), b.end(),
-                    [&](char x, char y) { return lower(x) == lower(y); });
+                    [](char x, char y) { return lower_case(x) == lower_case(y); });
 }
 
 /// Whether the server may have seen the request. cpprestsdk tells the step that failed as text.

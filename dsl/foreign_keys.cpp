@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <iterator>
 
+#include <backstitch/base/ascii.hpp>
+
 namespace backstitch::dsl {
 namespace {
 
@@ -160,7 +162,7 @@ std::string plain(std::string_view key) {
   std::string out;
   for (const char c : key) {
     if (c == '_' || c == '-') continue;
-    out += c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
+    out += lower_case(c);
   }
   return out;
 }

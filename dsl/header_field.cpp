@@ -4,6 +4,8 @@
 #include <array>
 #include <utility>
 
+#include <backstitch/base/ascii.hpp>
+
 namespace backstitch::dsl {
 namespace {
 
@@ -28,8 +30,7 @@ constexpr std::array<std::string_view, 4> shared{"accept", "user-agent", "conten
                                                  "cache-control"};
 
 char folded(char c) {
-  if (c == '_') return '-';
-  return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
+  return c == '_' ? '-' : lower_case(c);
 }
 
 template <class Names>
@@ -95,11 +96,7 @@ std::string media_type_of(std::string_view content_type) {
   std::string_view type = content_type.substr(0, content_type.find(';'));
   type.remove_prefix(std::min(type.find_first_not_of(white_space), type.size()));
   type = type.substr(0, type.find_last_not_of(white_space) + 1);
-  std::string lower(type);
-  std::transform(lower.begin(), lower.end(), lower.begin(), [](char c) {
-    return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
-  });
-  return lower;
+  return lower_case(type);
 }
 
 HeaderOwner owner_of_header(std::string_view name) {

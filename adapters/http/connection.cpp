@@ -17,6 +17,7 @@
 #include <boost/beast/http/parser.hpp>
 #include <boost/beast/http/read.hpp>
 
+#include <backstitch/base/ascii.hpp>
 #include <backstitch/system/failpoint.hpp>
 
 #include "bounded_body.hpp"
@@ -40,14 +41,6 @@ constexpr int interim_answers_max = 10;
 using TlsStream = net::ssl::stream<tcp::socket&>;
 
 using Parser = wire::response_parser<BoundedBody>;
-
-std::string lower(std::string_view text) {
-  std::string out(text);
-  std::transform(out.begin(), out.end(), out.begin(), [](char c) {
-    return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
-  });
-  return out;
-}
 
 /// A connection that broke says reset; an answer that makes no sense says protocol.
 Transport transport_of(const error_code& error) {
@@ -349,8 +342,9 @@ struct Connection::State {
   Headers headers_of_answer() const {
     Headers headers;
     for (const auto& field : parser->get()) {
-      headers.emplace_back(lower({field.name_string().data(), field.name_string().size()}),
-                           std::string(field.value()));
+      headers.emplace_back(
+          lower_case(std::string_view(field.name_string().data(), field.name_string().size())),
+          std::string(field.value()));
     }
     return headers;
   }

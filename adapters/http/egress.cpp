@@ -7,6 +7,8 @@
 #include <array>
 #include <optional>
 
+#include <backstitch/base/ascii.hpp>
+
 #include "url.hpp"
 
 namespace backstitch::http {
@@ -93,10 +95,6 @@ std::string text_of(const IpAddress& address) {
   std::array<char, INET6_ADDRSTRLEN> text{};
   ::inet_ntop(address.is_v6 ? AF_INET6 : AF_INET, address.bytes.data(), text.data(), text.size());
   return text.data() + (address.scope == 0 ? "" : "%" + std::to_string(address.scope));
-}
-
-char lower_case(char c) {
-  return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
 }
 
 bool is_same_host(std::string_view a, std::string_view b) {

@@ -6,6 +6,8 @@
 #include <array>
 #include <charconv>
 
+#include <backstitch/base/ascii.hpp>
+
 namespace backstitch::rest {
 namespace {
 
@@ -13,13 +15,6 @@ constexpr std::size_t host_bytes_max = 253;
 
 bool is_lower_alphanumeric(char c) {
   return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9');
-}
-
-std::string lower_cased(std::string_view text) {
-  std::string out(text);
-  for (char& c : out)
-    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
-  return out;
 }
 
 /// @param text without brackets
@@ -42,7 +37,7 @@ std::optional<std::string> canonical_host(std::string_view text) {
   }
   if (text.ends_with('.')) text.remove_suffix(1);
   if (text.empty() || text.size() > host_bytes_max) return std::nullopt;
-  std::string host = lower_cased(text);
+  std::string host = lower_case(text);
   const bool is_name = std::all_of(host.begin(), host.end(), [](char c) {
     return is_lower_alphanumeric(c) || c == '-' || c == '_' || c == '.';
   });
@@ -93,7 +88,7 @@ bool is_loopback(std::string_view host) {
 std::optional<Origin> Origin::parse(std::string_view text) {
   const auto end = text.find("://");
   if (end == std::string_view::npos) return std::nullopt;
-  Origin origin{lower_cased(text.substr(0, end)), {}};
+  Origin origin{lower_case(text.substr(0, end)), {}};
   auto authority = parse_authority(text.substr(end + 3));
   if (!is_scheme(origin.scheme) || !authority) return std::nullopt;
   origin.authority = std::move(*authority);

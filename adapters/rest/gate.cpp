@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include <backstitch/base/ascii.hpp>
+
 #include "connections.hpp"
 #include "problem.hpp"
 
@@ -48,7 +50,7 @@ std::optional<std::string> media_type_of(std::string_view content_type) {
   while (!type.empty() && (type.back() == ' ' || type.back() == '\t')) type.pop_back();
   std::size_t slashes = 0;
   for (char& c : type) {
-    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
+    c = lower_case(c);
     const bool is_token = (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') ||
                           std::string_view("!#$&-^_.+").find(c) != std::string_view::npos;
     if (c == '/') ++slashes;

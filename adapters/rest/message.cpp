@@ -4,6 +4,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include <backstitch/base/ascii.hpp>
 #include <backstitch/base/json_text.hpp>
 
 namespace backstitch::rest {
@@ -107,9 +108,8 @@ Result<Request> parse_target(std::string_view target) {
 SplitTarget split_target(std::string_view target) {
   const auto starts_with = [&](std::string_view scheme) {
     return target.size() >= scheme.size() &&
-           std::equal(scheme.begin(), scheme.end(), target.begin(), [](char expected, char c) {
-             return expected == (c >= 'A' && c <= 'Z' ? c - 'A' + 'a' : c);
-           });
+           std::equal(scheme.begin(), scheme.end(), target.begin(),
+                      [](char expected, char c) { return expected == lower_case(c); });
   };
   for (const std::string_view scheme : {"http://", "https://"}) {
     if (!starts_with(scheme)) continue;

@@ -20,12 +20,6 @@ bool can_be_field_value(const Template& value) {
 
 }  // namespace
 
-std::string lower(std::string text) {
-  std::transform(text.begin(), text.end(), text.begin(),
-                 [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; });
-  return text;
-}
-
 void Headers::check_stated(const std::string& pointer, const std::string& name) {
   if (!is_token(name)) {
     return check_.error("E304", pointer, "\"" + name + "\" is not a valid name of a header",

@@ -8,9 +8,6 @@
 
 namespace backstitch::dsl {
 
-/// ASCII letters in lower case, as methods and media types compare.
-std::string lower(std::string text);
-
 /// The rules for the headers of one request, or of the requests to one service.
 class Headers {
  public:

@@ -3,6 +3,7 @@
 #include <set>
 #include <string_view>
 
+#include <backstitch/base/ascii.hpp>
 #include <backstitch/dsl/header_field.hpp>
 #include <backstitch/dsl/nearest.hpp>
 
@@ -26,7 +27,7 @@ bool can_leave_base(const Template& path) {
   if (control || static_cast<std::size_t>(inserted) != path.expressions().size() ||
       text.find_first_of("#\\") != std::string::npos)
     return true;
-  const std::string only_path = lower(text.substr(0, text.find('?')));
+  const std::string only_path = lower_case(text.substr(0, text.find('?')));
   if (only_path.find("//") != std::string::npos) return true;
   std::size_t begin = 1;
   while (begin <= only_path.size()) {
@@ -99,7 +100,7 @@ class Requests {
   /// A body is sent as JSON whatever the header says.
   void content_type(const Template& value, const std::string& pointer) {
     if (!value.is_constant() || !value.source().is_string()) return;
-    const std::string whole = lower(value.source().get<std::string>());
+    const std::string whole = lower_case(value.source().get<std::string>());
     const std::string type = whole.substr(0, whole.find_first_of("; "));
     if (type.ends_with("/json") || type.ends_with("+json")) return;
     check_.warning("W308", pointer,

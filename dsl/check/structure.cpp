@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <map>
 
+#include <backstitch/base/ascii.hpp>
 #include <backstitch/dsl/expression_ast.hpp>
 
 #include "headers.hpp"
@@ -52,7 +53,7 @@ class Structure {
   using NamesByCase = std::map<std::string, std::string>;  ///< in lower case -> as written first
   void differs(NamesByCase& known, const std::string& name, const std::string& pointer,
                const char* what) {
-    const auto [other, is_new] = known.try_emplace(lower(name), name);
+    const auto [other, is_new] = known.try_emplace(lower_case(name), name);
     if (is_new || other->second == name) return;
     check_.error("E108", pointer,
                  std::string("the ") + what + " `" + name + "` and the " + what + " `" +

@@ -6,6 +6,7 @@
 #include <optional>
 #include <utility>
 
+#include <backstitch/base/ascii.hpp>
 #include <backstitch/dsl/header_field.hpp>
 #include <backstitch/dsl/json_gate.hpp>
 
@@ -19,14 +20,6 @@ std::string_view trimmed(std::string_view text) {
   const auto first = text.find_first_not_of(white_space);
   if (first == std::string_view::npos) return {};
   return text.substr(first, text.find_last_not_of(white_space) - first + 1);
-}
-
-std::string lower_case(std::string_view text) {
-  std::string out(text);
-  std::transform(out.begin(), out.end(), out.begin(), [](char c) {
-    return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
-  });
-  return out;
 }
 
 bool is_json_type(std::string_view media_type) {
