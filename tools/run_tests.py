@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
 """Runs the tests that meson declares and counts test cases, not programs.
 
-Prints one line per suite as it ends, the output of suites that fail, the slowest suites, and at the end
-`N passed, N failed`. The exit code is 0 only if nothing failed and something ran.
+Prints one line per suite as it ends, the output of suites that fail, the slowest suites, what failed once more (whoever
+keeps only the end of a long log still learns it), and at the end `N passed, N failed`. The exit code is 0 only if nothing
+failed and something ran.
 
 A suite's declared timeout limits the time without progress: a suite that neither writes output nor uses CPU for that
 long is ended. A loaded machine or a slow disk makes a suite slower but does not stop its progress.
@@ -25,6 +26,8 @@ from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 DOCTEST = re.compile(r"test cases:\s*(\d+) \|\s*(\d+) passed \|\s*(\d+) failed \|\s*(\d+) skipped")
 UNITTEST_RAN = re.compile(r"^Ran (\d+) tests?", re.M)
 UNITTEST_BAD = re.compile(r"(failures|errors|skipped)=(\d+)")
+# Where a program begins to tell of a case that failed.
+FAILURE = re.compile(r"^={60,}\n((FAIL|ERROR): |.*\n(TEST CASE|TEST SUITE|DESCRIPTION): )", re.M)
 ANSI = re.compile(r"\x1b\[[0-9;]*m")
 
 # A suite that waits in a poll loop uses some CPU; this share of one core is not progress.
@@ -39,6 +42,7 @@ INTERRUPT_SECONDS = 0.2
 MAX_SLOWEST = 8
 MIN_SLOW_SECONDS = 1
 MAX_OUTPUT_SHOWN = 20000
+MAX_FAILURE_REPEATED = 3000
 # Where databases of tests are kept that are not about durability, if there is room for them.
 MEMORY_FOLDER = "/dev/shm"
 MIN_MEMORY_BYTES = 2 << 30
@@ -66,6 +70,13 @@ def count(output, code):
             failed = 1
         return max(ran - failed - bad["skipped"], 0), failed, bad["skipped"]
     return (1, 0, 0) if code == 0 else (0, 1, 0)
+
+
+def failure_in(output):
+    """The beginning of what a program said of its first failing case; without such words, the end of its output."""
+    text = ANSI.sub("", output)
+    found = FAILURE.search(text)
+    return text[found.start():][:MAX_FAILURE_REPEATED] if found else text[-MAX_FAILURE_REPEATED:]
 
 
 Process = collections.namedtuple("Process", "state parent cpu start")
@@ -303,6 +314,7 @@ class Report:
         self.suites, self.ended = suites, 0
         self.totals = [0, 0, 0]
         self.seconds = {}
+        self.failures = []  # (suite, what it said)
 
     def add(self, test, code, output, seconds):
         passed, failed, skipped = count(output, code)
@@ -315,6 +327,7 @@ class Report:
         print(f"[{self.ended}/{self.suites}] {mark} {test['name']}: {passed} passed, {failed} failed{more} "
               f"({seconds:.1f} s)", flush=True)
         if failed:
+            self.failures.append((test["name"], failure_in(output)))
             print(output[-MAX_OUTPUT_SHOWN:], flush=True)
 
     def close(self):
@@ -323,6 +336,9 @@ class Report:
         slowest = [f"{name} {seconds:.1f} s" for name, seconds in slowest if seconds >= MIN_SLOW_SECONDS]
         if slowest and self.suites > 1:
             print("slowest: " + ", ".join(slowest))
+        if self.suites > 1:
+            for name, said in self.failures:
+                print(f"failed: {name}\n{said}")
         passed, failed, skipped = self.totals
         print(f"{passed} passed, {failed} failed" + (f", {skipped} skipped" if skipped else ""), flush=True)
         return 0 if failed == 0 and passed > 0 else 1

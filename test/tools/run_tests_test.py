@@ -58,8 +58,19 @@ class Counting(unittest.TestCase):
             code = report.close()
         lines = out.getvalue().splitlines()
         self.assertEqual(lines, ["[1/2] ok     quick: 2 passed, 0 failed (0.1 s)", "[2/2] FAILED slow: 0 passed, 1 failed (61.0 s)",
-                                 "what went wrong", "slowest: slow 61.0 s", "2 passed, 1 failed"])
+                                 "what went wrong", "slowest: slow 61.0 s", "failed: slow", "what went wrong",
+                                 "2 passed, 1 failed"])
         self.assertEqual(code, 1)
+
+    def test_what_failed_is_repeated_from_where_the_program_begins_to_tell_of_it(self):
+        line = "=" * 70 + "\n"
+        for told in (line + "FAIL: test_of_something (__main__.Case)\n" + "-" * 70 + "\nAssertionError: 1 != 2\n",
+                     line + "a_test.cpp:5:\nTEST CASE:  something holds\n\na_test.cpp:7: ERROR: CHECK( a ) is NOT correct!\n"):
+            with self.subTest(told):
+                self.assertEqual(run_tests.failure_in("much before\n" + told), told)
+        long = line + "ERROR: test_of_much (__main__.Case)\n" + "x" * run_tests.MAX_OUTPUT_SHOWN
+        self.assertEqual(run_tests.failure_in("before\n" + long), long[:run_tests.MAX_FAILURE_REPEATED])
+        self.assertEqual(run_tests.failure_in("y" * run_tests.MAX_OUTPUT_SHOWN), "y" * run_tests.MAX_FAILURE_REPEATED)
 
     def test_skipped_cases_are_named_in_the_closing_line(self):
         report = run_tests.Report(1)
