@@ -79,19 +79,28 @@ Error with_errors(Error error, const std::vector<Finding>& findings) {
 }
 
 Json to_json(const Finding& finding) {
-  return {{"code", finding.code},
-          {"severity", finding.severity == Severity::error ? "error" : "warning"},
-          {"pointer", finding.pointer},
-          {"line", finding.line},
-          {"message", finding.message},
-          {"hint", finding.hint}};
+  return {{"code", finding.code},       {"severity", to_text(finding.severity)},
+          {"pointer", finding.pointer}, {"line", finding.line},
+          {"message", finding.message}, {"hint", finding.hint}};
+}
+
+const char* to_text(Severity severity) {
+  switch (severity) {
+    case Severity::error:
+      return "error";
+    case Severity::warning:
+      return "warning";
+    case Severity::info:
+      return "info";
+  }
+  return "";
 }
 
 ShownFindings shown(const std::vector<Finding>& findings) {
   std::vector<bool> is_shown(findings.size());
   ShownFindings out{{}, findings.size()};
   std::size_t bytes = 2;
-  for (const Severity severity : {Severity::error, Severity::warning}) {
+  for (const Severity severity : {Severity::error, Severity::warning, Severity::info}) {
     for (std::size_t i = 0; i < findings.size(); ++i) {
       if (findings[i].severity != severity) continue;
       bytes += json_text_size(to_json(findings[i])) + 1;

@@ -112,15 +112,18 @@ std::string counted(std::size_t count, const char* what) {
   return std::to_string(count) + " " + what + (count == 1 ? "" : "s");
 }
 
+Ink ink_of(Severity severity) {
+  if (severity == Severity::error) return Ink::error;
+  return severity == Severity::warning ? Ink::warning : Ink::hint;
+}
+
 }  // namespace
 
 std::string to_text(const Finding& finding, const SourceText& source, const Paint& paint) {
-  const bool is_error = finding.severity == Severity::error;
-  const std::string what = (is_error ? "error " : "warning ") + finding.code + ":";
+  const std::string what = std::string(to_text(finding.severity)) + " " + finding.code + ":";
   std::string out = std::string(source.file) + ":" + std::to_string(finding.line) + ":" +
-                    std::to_string(finding.column) + ": " +
-                    paint(is_error ? Ink::error : Ink::warning, what) + " " +
-                    harmless(finding.message) + "\n";
+                    std::to_string(finding.column) + ": " + paint(ink_of(finding.severity), what) +
+                    " " + harmless(finding.message) + "\n";
   out += excerpt_of(finding, source.text, paint);
   out += "  at " + (finding.pointer.empty() ? "/" : harmless(finding.pointer)) + "\n";
   if (!finding.hint.empty())
@@ -130,13 +133,18 @@ std::string to_text(const Finding& finding, const SourceText& source, const Pain
 
 std::string summary(const std::vector<Finding>& findings, std::string_view file) {
   if (findings.empty()) return std::string(file) + ": no findings";
-  const auto errors = static_cast<std::size_t>(
-      std::count_if(findings.begin(), findings.end(),
-                    [](const Finding& finding) { return finding.severity == Severity::error; }));
-  const std::size_t warnings = findings.size() - errors;
-  std::string out = errors > 0 ? counted(errors, "error") : "";
-  if (is_limited(findings)) out = "more than " + out;
-  if (warnings > 0) out += (errors > 0 ? ", " : "") + counted(warnings, "warning");
+  std::string out = is_limited(findings) ? "more than " : "";
+  const char* separator = "";
+  for (const auto& [severity, name] : {std::pair{Severity::error, "error"},
+                                       {Severity::warning, "warning"},
+                                       {Severity::info, "note"}}) {
+    const auto count = std::count_if(
+        findings.begin(), findings.end(),
+        [wanted = severity](const Finding& finding) { return finding.severity == wanted; });
+    if (count == 0) continue;
+    out += separator + counted(static_cast<std::size_t>(count), name);
+    separator = ", ";
+  }
   return out + " in " + std::string(file);
 }
 

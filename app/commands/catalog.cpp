@@ -25,9 +25,11 @@ std::string registered_line(const Global& global, const Json& done) {
          (done.value("active", false) ? " (active)" : "");
 }
 
-void print_warnings(const Global& global, const Json& answer) {
+void print_findings(const Global& global, const Json& answer) {
   for (const auto& finding : answer.value("findings", Json::array())) {
-    print(stdout, "%s %s: %s\n", global.terminal.paint(Style::warn, "warning").c_str(),
+    const std::string severity = text_of(finding, "severity");
+    const Style style = severity == "warning" ? Style::warn : Style::dim;
+    print(stdout, "%s %s: %s\n", global.terminal.paint(style, severity).c_str(),
           text_of(finding, "code").c_str(), text_of(finding, "message").c_str());
   }
 }
@@ -49,7 +51,7 @@ int register_files(const Global& global, const RegisterOptions& options) {
       }
     } else if (!global.json) {
       print(stdout, "%s\n", registered_line(global, *done).c_str());
-      print_warnings(global, *done);
+      print_findings(global, *done);
     }
     Json result = done ? std::move(*done) : error_json(done.error());
     result["file"] = file;
@@ -119,7 +121,7 @@ int put_service(const Global& global, const std::string& name, const std::string
   }
   print(stdout, "%s service %s; %s\n", global.terminal.paint(Style::good, "stored").c_str(),
         name.c_str(), callers(*answer).c_str());
-  print_warnings(global, *answer);
+  print_findings(global, *answer);
   return exit_done;
 }
 

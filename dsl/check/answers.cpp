@@ -154,6 +154,14 @@ class AnswerRules {
                          (by_key ? " but 402 and 422" : "") + " is believed",
                      "add a probe, or a rule for each status with which the participant refuses");
     }
+    if (step.kind == StepKind::pivot && known && !service->local && !service->answers.any()) {
+      check_.info("I301", step.pointer,
+                  "the service of the pivot `" + step.name +
+                      "` does not say how its answers are told from those of a gateway: a refusal "
+                      "or a success of the gateway's counts as the participant's",
+                  "have the participant mark its answers, and write \"answers\": {\"echo\": "
+                  "\"Saga-Echo\"} into the service");
+    }
     if (action.probe && !check_.unread.below(step.pointer + "/probe"))
       of_probe(step, *action.probe);
   }

@@ -43,6 +43,15 @@ void Check::warning(std::string code, std::string pointer, std::string message,
        .hint = std::move(hint)});
 }
 
+void Check::info(std::string code, std::string pointer, std::string message,
+                 std::string hint) const {
+  add(*this, Severity::info,
+      {.code = std::move(code),
+       .pointer = std::move(pointer),
+       .message = std::move(message),
+       .hint = std::move(hint)});
+}
+
 bool Check::is_full() const {
   return are_enough(findings, Severity::error);
 }

@@ -23,6 +23,7 @@ struct Check {
 
   void error(std::string code, std::string pointer, std::string message, std::string hint) const;
   void warning(std::string code, std::string pointer, std::string message, std::string hint) const;
+  void info(std::string code, std::string pointer, std::string message, std::string hint) const;
   /// Nothing more is listed: there is no need to look for hints.
   bool is_full() const;
   /// The service of that name, `use` followed as far as the surroundings are known; nullptr: not

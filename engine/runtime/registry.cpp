@@ -45,7 +45,8 @@ Error no_definition(std::string_view name, std::optional<std::int64_t> version) 
 }
 
 void as_warnings(std::vector<dsl::Finding>& findings) {
-  for (auto& finding : findings) finding.severity = dsl::Severity::warning;
+  for (auto& finding : findings)
+    if (finding.severity == dsl::Severity::error) finding.severity = dsl::Severity::warning;
 }
 
 Registration registration_of(const dsl::Parsed& parsed) {

@@ -67,7 +67,7 @@ TEST_CASE("each rule is fired by what breaks it, and not by its near miss") {
     CHECK_MESSAGE(findings_of(good, code, context).empty(), code);
     covered.insert(code);
   }
-  CHECK(covered.size() == 84);
+  CHECK(covered.size() == 85);
 }
 
 /// `code pointer message` of the findings about one service, wherever it is written.
@@ -147,7 +147,7 @@ TEST_CASE("a near miss of an error is a definition without errors") {
     CAPTURE(rule[2].dump());
     for (const auto& finding : dsl::parse_and_check(with(rule[2]).dump(), context).findings) {
       CAPTURE(finding.message);
-      CHECK_MESSAGE(finding.severity == dsl::Severity::warning,
+      CHECK_MESSAGE(finding.severity != dsl::Severity::error,
                     finding.code << " at " << finding.pointer);
     }
   }
@@ -159,7 +159,7 @@ TEST_CASE("the examples of the language have no errors") {
     const auto parsed = dsl::parse_and_check(read_file(definitions + "/good/" + name + ".json"));
     CAPTURE(name);
     for (const auto& finding : parsed.findings)
-      CHECK_MESSAGE(finding.severity == dsl::Severity::warning,
+      CHECK_MESSAGE(finding.severity != dsl::Severity::error,
                     finding.code << " at " << finding.pointer);
     CHECK(parsed.definition);
   }

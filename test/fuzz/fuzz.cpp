@@ -38,11 +38,11 @@ const Json* child_of(const Json& parent, const std::string& name) {
 
 void require_sound(const dsl::Finding& finding, std::size_t lines_in_text, const Json* document) {
   const auto& code = finding.code;
-  const bool named = code.size() == 4 && (code[0] == 'E' || code[0] == 'W') &&
+  const bool named = code.size() == 4 && (code[0] == 'E' || code[0] == 'W' || code[0] == 'I') &&
                      code.find_first_not_of("0123456789", 1) == std::string::npos;
   require(named, "a finding has a code like E101", code);
   require((code[0] == 'E') == (finding.severity == dsl::Severity::error),
-          "E is an error and W a warning", code);
+          "E is an error, and nothing else is", code);
   require(!finding.message.empty(), "a finding says something", code);
   require(is_utf8(finding.message), "a finding's message is UTF-8", finding.message);
   require(is_utf8(finding.hint), "a finding's hint is UTF-8", finding.hint);

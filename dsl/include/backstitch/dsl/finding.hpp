@@ -7,16 +7,19 @@
 
 namespace backstitch::dsl {
 
-enum class Severity { error, warning };
+/// An error refuses the definition; a warning is likely to be a mistake; an info is worth knowing
+/// and changes no exit code.
+enum class Severity { error, warning, info };
+const char* to_text(Severity severity);
 
-/// A document that is wrong all over is told so many errors, and as many warnings.
+/// A document that is wrong all over is told so many errors, and as many of each other severity.
 inline constexpr std::size_t findings_max = 500;
 /// The findings of one answer have at most so much JSON text.
 inline constexpr std::size_t findings_bytes_max = 256 * 1024;
 
 /// One thing that is wrong with a definition.
 struct Finding {
-  std::string code;  ///< E… or W…, stable; docs/findings.md lists them
+  std::string code;  ///< E…, W… or I…, stable; docs/findings.md lists them
   Severity severity = Severity::error;
   std::string pointer;       ///< JSON pointer (RFC 6901) into the document
   std::uint32_t line = 0;    ///< 1-based; 0: unknown
@@ -47,7 +50,7 @@ Error with_errors(Error error, const std::vector<Finding>& findings);
 /// {"code","severity","pointer","line","message","hint"}
 Json to_json(const Finding& finding);
 /// The findings of one answer, in their order: at most `findings_max` of them and
-/// `findings_bytes_max` of text, errors before warnings.
+/// `findings_bytes_max` of text, errors first, then warnings.
 struct ShownFindings {
   std::vector<Finding> list;
   std::size_t missing = 0;  ///< how many the list leaves out
