@@ -142,7 +142,7 @@ AnswerMarks read_answers(const Json& value, const std::string& pointer, Findings
   const int ways = (reader.has("echo") ? 1 : 0) +
                    (reader.has("header") || reader.has("value") ? 1 : 0) +
                    (reader.has("contentType") ? 1 : 0);
-  marks.echo = read_header_name(reader, "echo", "X-Request-Key");
+  marks.echo = read_header_name(reader, "echo", "Saga-Echo");
   marks.header = read_header_name(reader, "header", "X-Answered-By");
   marks.value = reader.text("value").value_or("");
   if (reader.has("contentType")) marks.content_types = read_media_types(reader, value);

@@ -435,7 +435,7 @@ class Server:
 
     def put_services(self, participants):
         for name, url in participants.urls.items():
-            status, body, _ = self.api("PUT", f"/v1/services/{name}", {"baseUrl": url})
+            status, body, _ = self.api("PUT", f"/v1/services/{name}", {"baseUrl": url, "answers": {"echo": "Saga-Echo"}})
             assert status in (200, 201), body
 
     def register(self, file):

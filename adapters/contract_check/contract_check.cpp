@@ -49,7 +49,7 @@ class Check {
     if (auto done = apply_options(); !done) return std::move(done).error();
     for (const Place& place : inventory_.places()) {
       if (auto done = examine(place); !done) return std::move(done).error();
-      judge_paces(place);
+      judge_answers(place);
     }
     report_.findings = inventory_.findings();
     report_.unreachable = world_.examiner().unreachable();
@@ -132,14 +132,26 @@ class Check {
       leave(RequestKind::compensation, std::get<dsl::Compensation>(place.step->undo).request);
   }
 
-  void judge_paces(const Place& place) {
+  void judge_answers(const Place& place) {
     for (const RequestKind request :
          {RequestKind::action, RequestKind::compensation, RequestKind::probe, RequestKind::poll}) {
       const auto found = log_.paces.find({place.name(), request});
-      inventory_.settle_in_time(
-          place.name(), request,
-          found == log_.paces.end() ? judge_pace({}) : judge_pace(found->second));
+      const Pace pace = found == log_.paces.end() ? Pace{} : found->second;
+      inventory_.settle(place.name(), request, Promise::in_time, judge_pace(pace));
+      inventory_.settle(place.name(), request, Promise::marked,
+                        judge_all(pace, pace.unmarked, "the mark of `answers` on every answer"));
+      inventory_.settle(place.name(), request, Promise::not_stored,
+                        judge_all(pace, pace.stored, "Cache-Control: no-store on every answer"));
     }
+  }
+
+  static Judgement judge_all(const Pace& pace, const Shortfall& shortfall, const char* expected) {
+    if (pace.answers == 0) return Judgement::not_checked("no answer was seen");
+    const std::string all =
+        std::to_string(pace.answers) + " answers, " + std::to_string(pace.refusals) + " refusals";
+    if (shortfall.count == 0) return Judgement::kept("seen on " + all);
+    return Judgement::broken(expected, "none on " + std::to_string(shortfall.count) + " of " + all +
+                                           "; the first: " + shortfall.first);
   }
 
   static Judgement judge_pace(const Pace& pace) {

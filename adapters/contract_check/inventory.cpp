@@ -15,13 +15,11 @@ constexpr const char* not_tried = "no scenario came to it";
 /// What the engine relies on when it sends an action. A service whose idempotency is `none` never
 /// gets a second copy; one that is `natural` may ignore keys.
 std::vector<Promise> promises_of_action(const dsl::Step& step, Idempotency idempotency) {
-  if (step.kind == dsl::StepKind::readonly || idempotency == Idempotency::none)
-    return {Promise::in_time};
-  if (idempotency == Idempotency::natural)
-    return {Promise::repeat, Promise::at_once, Promise::overtaken, Promise::cut_off,
-            Promise::in_time};
-  return {Promise::repeat,  Promise::at_once,  Promise::overtaken,
-          Promise::cut_off, Promise::key_case, Promise::in_time};
+  if (step.kind == dsl::StepKind::readonly || idempotency == Idempotency::none) return {};
+  std::vector<Promise> promises{Promise::repeat, Promise::at_once, Promise::overtaken,
+                                Promise::cut_off};
+  if (idempotency == Idempotency::key) promises.push_back(Promise::key_case);
+  return promises;
 }
 
 bool reads_outcome(const dsl::Template& source) {
@@ -49,6 +47,20 @@ bool is_undone_unseen(const dsl::Step& step) {
   const bool sealed = action != nullptr && action->probe && action->probe->sealed;
   return action != nullptr &&
          !(sealed && needs_answer(std::get<dsl::Compensation>(step.undo).request));
+}
+
+/// What is asked of every answer to this kind of request.
+std::vector<Promise> promises_of_answers(const engine::Program& program, const dsl::Step& step,
+                                         RequestKind kind, const dsl::Request& request) {
+  std::vector<Promise> promises{Promise::in_time};
+  const auto* action = std::get_if<dsl::Action>(&step.body);
+  const std::string& name =
+      request.service.empty() && action != nullptr ? action->request.service : request.service;
+  const auto* service = program.service(name);
+  if (service != nullptr && service->answers.any()) promises.push_back(Promise::marked);
+  if (kind == RequestKind::probe || kind == RequestKind::poll)
+    promises.push_back(Promise::not_stored);
+  return promises;
 }
 
 Idempotency idempotency_of(const engine::Program& program, const dsl::Step& step) {
@@ -83,15 +95,22 @@ void Inventory::add(const Place& place, RequestKind request, const std::vector<P
 
 void Inventory::add_action(const Place& place, const engine::Program& program) {
   const auto& action = std::get<dsl::Action>(place.step->body);
+  const auto add_answers = [&](RequestKind kind, const dsl::Request& request) {
+    add(place, kind, promises_of_answers(program, *place.step, kind, request));
+  };
   add(place, RequestKind::action,
       promises_of_action(*place.step, idempotency_of(program, *place.step)));
+  add_answers(RequestKind::action, action.request);
   if (action.probe) {
     add(place, RequestKind::probe, {Promise::probe, Promise::router});
     if (action.probe->sealed) add(place, RequestKind::probe, {Promise::seal, Promise::seal_during});
-    add(place, RequestKind::probe, {Promise::in_time});
+    add_answers(RequestKind::probe, action.probe->request);
   }
   if (!action.completion) return;
-  if (action.completion->poll) add(place, RequestKind::poll, {Promise::poll, Promise::in_time});
+  if (action.completion->poll) {
+    add(place, RequestKind::poll, {Promise::poll});
+    add_answers(RequestKind::poll, action.completion->poll->request);
+  }
   if (action.completion->callback) add(place, RequestKind::callback, {Promise::callback});
 }
 
@@ -104,7 +123,9 @@ void Inventory::add_undo(const Place& place, const engine::Program& program) {
         {Promise::undo_of_nothing, Promise::late_action, Promise::undo_overtakes,
          Promise::undo_during});
   }
-  add(place, RequestKind::compensation, {Promise::in_time});
+  add(place, RequestKind::compensation,
+      promises_of_answers(program, *place.step, RequestKind::compensation,
+                          std::get<dsl::Compensation>(place.step->undo).request));
 }
 
 void Inventory::leave_out(const std::string& step, const std::string& option,
@@ -177,10 +198,11 @@ void Inventory::settle(const std::string& step, Promise promise, Judgement judge
   }
 }
 
-void Inventory::settle_in_time(const std::string& step, RequestKind request, Judgement judgement) {
+void Inventory::settle(const std::string& step, RequestKind request, Promise promise,
+                       Judgement judgement) {
   for (std::size_t i = 0; i < findings_.size(); ++i) {
     const Finding& finding = findings_[i];
-    if (finding.step == step && finding.promise == Promise::in_time && finding.request == request)
+    if (finding.step == step && finding.promise == promise && finding.request == request)
       return settle_at(i, std::move(judgement));
   }
 }

@@ -52,7 +52,8 @@ class Inventory {
   /// A judgement of a pair that is not in the list is dropped: nothing relies on it. Broken wins
   /// over an earlier judgement; else the first counts.
   void settle(const std::string& step, Promise promise, Judgement judgement);
-  void settle_in_time(const std::string& step, RequestKind request, Judgement judgement);
+  /// Of a promise that several kinds of request of a step have.
+  void settle(const std::string& step, RequestKind request, Promise promise, Judgement judgement);
   /// Gives the pairs of a step, or of one of its requests, that have no judgement this reason.
   void leave_unchecked(const std::string& step, const std::string& reason);
   void leave_unchecked(const std::string& step, RequestKind request, const std::string& reason);

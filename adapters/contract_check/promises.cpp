@@ -58,6 +58,12 @@ Words words_of(Promise promise) {
     case Promise::in_time:
       return {"in-time", "4.4", "answers come in time",
               "answer sooner, answer 202 and call back, or raise attemptTimeout"};
+    case Promise::marked:
+      return {"marked", "4.5", "every answer carries its mark",
+              "set it where every answer passes, those of the framework's own errors too"};
+    case Promise::not_stored:
+      return {"not-stored", "5.6", "no cache keeps its answers",
+              "answer with Cache-Control: no-store"};
     case Promise::probe:
       return {"probe", "5.1", "a probe finds what was done",
               "answer the probe of a key that was done as the action was answered"};

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <thread>
 
+#include <backstitch/base/ascii.hpp>
+
 #include "example_input.hpp"
 
 namespace backstitch::contract_check {
@@ -203,6 +205,26 @@ Pace& Trial::pace_of(const HeldCall& held) {
   return pace;
 }
 
+void Trial::note_answer(Pace& pace, const HeldCall& held, const Reply& reply) {
+  constexpr int refusal_min = 400;
+  const auto* response = std::get_if<Response>(&reply.result);
+  if (response == nullptr) return;
+  ++pace.answers;
+  if (response->status >= refusal_min) ++pace.refusals;
+  const auto fell_short = [&](Shortfall& in, const std::string& how) {
+    if (in.count++ == 0)
+      in.first = std::to_string(response->status) + " to " + held.call.request.method + " " +
+                 held.call.request.target + ": " + how;
+  };
+  if (!response->foreign.empty()) return fell_short(pace.unmarked, response->foreign);
+  const bool is_stored =
+      std::none_of(response->headers.begin(), response->headers.end(), [](const auto& header) {
+        return header.first == "cache-control" &&
+               lower_case(header.second).find("no-store") != std::string::npos;
+      });
+  if (is_stored) fell_short(pace.stored, "it has no Cache-Control: no-store");
+}
+
 Call Trial::next_attempt(const HeldCall& held) {
   Call call = held.call;
   call.attempt = ++attempts_[call.request.key + call.request.probes];
@@ -232,6 +254,7 @@ Reply Trial::send(const HeldCall& held, Way way) {
   Reply reply = finish(flight, held);
   Pace& pace = pace_of(held);
   if (way == Way::cut_off) return reply;
+  note_answer(pace, held, reply);
   if (reply.timed_out()) ++pace.late;
   if (!reply.answered() && !reply.timed_out()) return reply;
   ++pace.calls;

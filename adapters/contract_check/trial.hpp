@@ -30,12 +30,22 @@ struct Reply {
   std::string text() const;
 };
 
-/// How quickly the requests of a step were answered, over all its trials.
+/// Some answers had to be like that, and some were not.
+struct Shortfall {
+  std::size_t count = 0;
+  std::string first;  ///< `409 to PUT /holds/7: it lacks the header …`
+};
+
+/// What was seen of the answers to one kind of request of a step, over all its trials.
 struct Pace {
   Duration slowest{0};
   Duration allowed{0};
   std::size_t late = 0;   ///< of the check's own calls, those without an answer in time
   std::size_t calls = 0;  ///< of the check's own calls, those that reached the service
+  std::size_t answers = 0;
+  std::size_t refusals = 0;  ///< of the answers, those with 4xx or 5xx
+  Shortfall unmarked{};
+  Shortfall stored{};
 };
 
 /// What trials have in common and leave behind.
@@ -95,6 +105,7 @@ class Trial {
   const Place& place() const { return place_; }
   std::chrono::milliseconds patience() const { return options_.patience; }
   Pace& pace_of(const HeldCall& held);
+  static void note_answer(Pace& pace, const HeldCall& held, const Reply& reply);
 
  private:
   bool over();

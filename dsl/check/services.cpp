@@ -78,7 +78,9 @@ class Services {
   }
 
   void marks(Headers& headers, const std::string& at, const AnswerMarks& marks) {
-    if (!marks.echo.empty()) headers.check_engines(at + "/echo", marks.echo, "Idempotency-Key");
+    const bool is_usual = is_same_header(marks.echo, "Saga-Echo");
+    if (!marks.echo.empty() && !is_usual)
+      headers.check_engines(at + "/echo", marks.echo, "Idempotency-Key");
     underscore(at + "/echo", marks.echo);
     if (marks.header.empty()) return;
     if (!is_token(marks.header)) headers.check_engines(at + "/header", marks.header, "");

@@ -27,7 +27,6 @@ struct Options {
   bool print_ports = false;
   bool help = false;
   std::string ledger;
-  std::string echo;
 };
 
 std::string usage_of(const Business& business) {
@@ -45,8 +44,7 @@ std::string usage_of(const Business& business) {
   text +=
       "  --print-ports   prints one JSON line with every service's URL once they listen\n"
       "  --ledger FILE   keeps the ledger in FILE and continues from it\n"
-      "  --threads N     default 1\n"
-      "  --echo HEADER   returns the key of each request in that header of its answer\n";
+      "  --threads N     default 1\n";
   for (const Route& route : business.routes) {
     if (route.accept == nullptr) continue;
     text += "  --decide-after MS  how long an accepted request is thought over (default 300)\n";
@@ -74,8 +72,6 @@ std::optional<Options> options_of(int count, char** arguments, const Business& b
       options.help = true;
     } else if (name == "--ledger" && has_value) {
       options.ledger = arguments[++i];
-    } else if (name == "--echo" && has_value) {
-      options.echo = arguments[++i];
     } else if (name == "--port-base" && has_value) {
       if (!read_number(arguments[++i], 0, port_base_max, options.port_base)) return std::nullopt;
     } else if (name == "--threads" && has_value) {
@@ -110,7 +106,7 @@ int serve(const Options& options, const Business& business) {
     const auto wrong = participants.open_ledger(options.ledger);
     if (wrong) return complain(business, wrong->c_str());
   }
-  Server server(options.threads, options.echo);
+  Server server(options.threads);
   std::string urls;
   for (std::size_t i = 0; i < business.services.size(); ++i) {
     const int wanted = options.port_base == 0 ? 0 : options.port_base + static_cast<int>(i);

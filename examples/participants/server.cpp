@@ -120,9 +120,7 @@ class RequestParser final : public http::basic_parser<true> {
 /// needs no strand.
 class Connection : public std::enable_shared_from_this<Connection> {
  public:
-  /// @param echo see Server
-  Connection(Socket socket, Handler& handler, const std::string& echo)
-      : socket_(std::move(socket)), handler_(handler), echo_(echo) {}
+  Connection(Socket socket, Handler& handler) : socket_(std::move(socket)), handler_(handler) {}
 
   void start() {
     error_code ignored;
@@ -244,18 +242,20 @@ class Connection : public std::enable_shared_from_this<Connection> {
     std::array<char, 20> digits;
     const auto end = std::to_chars(digits.begin(), digits.end(), reply_.body.size()).ptr;
     out_.append(digits.data(), static_cast<std::size_t>(end - digits.data()));
-    if (!echo_.empty()) out_.append("\r\n").append(echo_).append(": ").append(key_carried());
-    out_.append("\r\n\r\n").append(reply_.body);
+    if (const std::string& key = key_carried(); !key.empty())
+      out_.append("\r\nSaga-Echo: ").append(key);
+    out_.append("\r\nCache-Control: no-store\r\n\r\n").append(reply_.body);
   }
 
-  /// The key of the request, or that of the action that it asks about.
+  /// The key of the request, or that of the action that it undoes or asks about; in every answer it
+  /// tells the engine who spoke.
   const std::string& key_carried() const {
-    return request_.idempotency_key.empty() ? request_.saga_probes : request_.idempotency_key;
+    if (!request_.idempotency_key.empty()) return request_.idempotency_key;
+    return request_.saga_compensates.empty() ? request_.saga_probes : request_.saga_compensates;
   }
 
   Socket socket_;
   Handler& handler_;
-  const std::string& echo_;
   std::vector<char> in_;
   std::size_t begin_ = 0;  ///< what lies in [begin_, end_) of in_ is not yet parsed
   std::size_t end_ = 0;
@@ -268,11 +268,10 @@ class Connection : public std::enable_shared_from_this<Connection> {
 
 class Listener {
  public:
-  Listener(asio::io_context& context, std::uint16_t port, Handler& handler, const std::string& echo)
+  Listener(asio::io_context& context, std::uint16_t port, Handler& handler)
       : acceptor_(context.get_executor(), Tcp::endpoint(asio::ip::address_v4::loopback(), port)),
         pause_(context.get_executor()),
-        handler_(handler),
-        echo_(echo) {
+        handler_(handler) {
     accept();
   }
 
@@ -282,7 +281,7 @@ class Listener {
   void accept() {
     acceptor_.async_accept([this](error_code failed, Socket socket) {
       if (failed) return accept_after_pause();
-      std::make_shared<Connection>(std::move(socket), handler_, echo_)->start();
+      std::make_shared<Connection>(std::move(socket), handler_)->start();
       accept();
     });
   }
@@ -298,34 +297,30 @@ class Listener {
   Acceptor acceptor_;
   Timer pause_;
   Handler& handler_;
-  const std::string& echo_;
 };
 
 }  // namespace
 
 struct Server::State {
   // The hint 1 spares a single thread the wake-ups meant for others.
-  State(int count, std::string header)
-      : threads(count), echo(std::move(header)), context(count), signals(context, SIGINT, SIGTERM) {
+  explicit State(int count) : threads(count), context(count), signals(context, SIGINT, SIGTERM) {
     signals.async_wait([this](error_code failed, int) {
       if (!failed) context.stop();
     });
   }
 
   int threads;
-  std::string echo;  ///< before the context, whose connections refer to it
   asio::io_context context;
   asio::signal_set signals;
   std::vector<std::unique_ptr<Listener>> listeners;
 };
 
-Server::Server(int threads, std::string echo)
-    : state_(std::make_unique<State>(threads, std::move(echo))) {}
+Server::Server(int threads) : state_(std::make_unique<State>(threads)) {}
 Server::~Server() = default;
 
 std::uint16_t Server::listen(std::uint16_t port, Handler& handler) {
   try {
-    auto listener = std::make_unique<Listener>(state_->context, port, handler, state_->echo);
+    auto listener = std::make_unique<Listener>(state_->context, port, handler);
     return state_->listeners.emplace_back(std::move(listener))->port();
   } catch (const boost::system::system_error& error) {
     throw std::system_error(error.code(), "127.0.0.1:" + std::to_string(port));

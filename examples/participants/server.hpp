@@ -10,13 +10,13 @@ namespace backstitch::examples {
 /// HTTP/1.1 with keep-alive on the loopback address, one port a handler.
 ///
 /// Made to cost little beside the programs under test: one connection reuses one buffer, one
-/// Request and one Reply; an answer is one system call; nothing is logged. Threads: construct,
+/// Request and one Reply; an answer is one system call; nothing is logged. Every answer returns the
+/// key of its request in `Saga-Echo`. Threads: construct,
 /// `listen` and `run` from one thread. Handlers must outlive the server.
 ///   Server server(1);  server.listen(7500, orders);  server.run();
 class Server {
  public:
-  /// @param echo the header in which each answer returns the key of its request; empty: none
-  explicit Server(int threads, std::string echo = {});
+  explicit Server(int threads);
   ~Server();
   Server(const Server&) = delete;
   Server& operator=(const Server&) = delete;

@@ -219,7 +219,7 @@ TEST_CASE("an answer without the header or the media type that a service declare
 
 TEST_CASE("of an intermediary's answer is kept who it was and when to try again") {
   dsl::Service service;
-  service.answers.echo = "X-Request-Key";
+  service.answers.echo = "Saga-Echo";
   const auto answer = http::read_response(
       call_of(service), 503,
       {{"server", "envoy"}, {"via", "1.1 edge"}, {"retry-after", "2"}, {"set-cookie", "a=b"}},
@@ -230,7 +230,7 @@ TEST_CASE("of an intermediary's answer is kept who it was and when to try again"
 
 TEST_CASE("an answer without the key of its call in the declared header is not the participant's") {
   dsl::Service service;
-  service.answers.echo = "X-Request-Key";
+  service.answers.echo = "Saga-Echo";
   engine::Call call = call_of(service);
   const auto foreign = [&](http::Headers headers) {
     const auto answer = http::read_response(call, 200, std::move(headers), R"({"other":"saga"})");

@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 from support import harness
 
 REFUSED = (409, {"error": "undone before"})
+KEY_HEADERS = ("Idempotency-Key", "Saga-Compensates", "Saga-Probes")
 IN_PROGRESS = (409, {"error": "in progress"})
 
 
@@ -34,6 +35,11 @@ class Service(harness.HttpService):
                 try:
                     self.send_response(status)
                     self.send_header("Content-Type", "application/json")
+                    if service.broken != "not-stored":
+                        self.send_header("Cache-Control", "no-store")
+                    key = next(filter(None, map(self.headers.get, KEY_HEADERS)), None)
+                    if key and not (service.broken == "marked" and status >= 400):
+                        self.send_header("Saga-Echo", key)
                     self.send_header("Content-Length", str(len(text)))
                     self.end_headers()
                     self.wfile.write(text)

@@ -4,8 +4,6 @@ import unittest
 
 from support import World, harness
 
-HEADER = "X-Request-Key"
-
 
 def definition(name):
     return json.dumps({
@@ -21,11 +19,9 @@ class Echo(unittest.TestCase):
     def setUpClass(cls):
         cls.world = World(definitions=()).open()
         cls.addClassCleanup(cls.world.close)
-        echoing = harness.Participants(arguments=("--port-base", "0", "--print-ports", "--echo", HEADER)).__enter__()
-        cls.addClassCleanup(echoing.__exit__, None, None, None)
-        for name, participants in (("echoing", echoing), ("silent", cls.world.participants)):
-            url = next(iter(participants.urls.values()))
-            status, body, _ = cls.world.server.api("PUT", f"/v1/services/{name}", {"baseUrl": url, "answers": {"echo": HEADER}})
+        url = next(iter(cls.world.participants.urls.values()))
+        for name, header in (("echoing", "Saga-Echo"), ("silent", "X-Request-Key")):
+            status, body, _ = cls.world.server.api("PUT", f"/v1/services/{name}", {"baseUrl": url, "answers": {"echo": header}})
             assert status == 201, body
             cls.world.server.register_text(definition(name))
 

@@ -22,6 +22,23 @@ inline Phase phase_of(std::string_view header) {
                               std::string(header) + "`");
 }
 
+/// The header that returns the key of a request in its answer, in every one, errors included. It
+/// tells the engine that the participant spoke, and not a gateway before it; the service says so in
+/// its registration: `"answers": {"echo": "Saga-Echo"}`.
+inline constexpr const char* echo_header = "Saga-Echo";
+
+/// Its value: the first of the request's headers `Idempotency-Key`, `Saga-Compensates` and
+/// `Saga-Probes` that is there.
+///   answer.set(echo_header, echo_of([&](const char* name) { return request.header(name); }));
+/// @param header  gives the value of a header, empty if the request has none of that name
+template <class Header>
+std::string echo_of(Header&& header) {
+  for (const char* name : {"Idempotency-Key", "Saga-Compensates", "Saga-Probes"}) {
+    if (std::string key(header(name)); !key.empty()) return key;
+  }
+  return {};
+}
+
 enum class Verdict {
   proceed,   ///< do the work, or undo it, in this transaction
   repeated,  ///< forward and probe: give the remembered answer again; compensate: answer success

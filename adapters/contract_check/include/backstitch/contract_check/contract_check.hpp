@@ -49,7 +49,9 @@ enum class Promise {
   poll,             ///< a poll finds the answer of an accepted action, again and again
   callback,         ///< the answer of an accepted action is posted to the callback address
   sub_saga,         ///< the requests of the sub-saga keep the contract
-  in_time           ///< every answer comes within the attempt's time
+  in_time,          ///< every answer comes within the attempt's time
+  marked,           ///< every answer, refusals too, is recognised by the service's `answers`
+  not_stored        ///< no cache may keep the answers to probes and polls
 };
 /// As JSON and `--accept` spell it: `undo-of-nothing`.
 const char* to_text(Promise promise);
