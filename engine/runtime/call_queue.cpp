@@ -22,8 +22,10 @@ std::size_t index_of(CallQueue::Lane lane) {
 struct CallQueue::Waiting {
   Lane lane;
   Executor* executor;
-  Task on_slot;
+  OnTurn on_turn;
   bool queued = true;
+  bool told_held = false;
+  std::optional<SteadyTime> expires_at{};
   std::list<Ticket>::iterator place{};
 };
 
@@ -37,6 +39,12 @@ bool RateOfTelling::tells(SteadyTime now, Duration every) {
 std::uint32_t FailureStreak::on_failure(SteadyTime now) {
   const std::uint32_t failures = failures_.fetch_add(1, std::memory_order_relaxed) + 1;
   return failures >= failures_min && telling_.tells(now, told_every) ? failures : 0;
+}
+
+void RefusalGate::on_refused(SteadyTime now) {
+  // The next try is a while after the refusal that closes it.
+  if (refusals_.fetch_add(1, std::memory_order_relaxed) + 1 == refusals_min)
+    trying_.tells(now, tried_every);
 }
 
 void CallQueue::set_limits(const dsl::ServiceLimits& limits) {
@@ -67,17 +75,25 @@ bool CallQueue::take(Lane lane) {
   return false;
 }
 
-bool CallQueue::try_take(Lane lane) {
-  const auto& before = lane == Lane::ending ? ending_waiting_ : waiting_;
-  return before.load() == 0 && take(lane);
+/// Takes a slot, while calls are held to try only.
+bool CallQueue::enter(Lane lane, SteadyTime now) {
+  if (!take(lane)) return false;
+  if (!holds() || gate_.may_try(now)) return true;
+  --in_flight_;
+  return false;
 }
 
-CallQueue::Ticket CallQueue::wait(Lane lane, Executor& executor, Task on_slot) {
+bool CallQueue::try_take(Lane lane, SteadyTime now) {
+  const auto& before = lane == Lane::ending ? ending_waiting_ : waiting_;
+  return before.load() == 0 && enter(lane, now);
+}
+
+CallQueue::Ticket CallQueue::wait(Lane lane, Executor& executor, OnTurn on_turn) {
   Ticket ticket;
   {
     const std::lock_guard lock(mutex_);
     if (waiting_.load() >= queue_max_.load(std::memory_order_relaxed)) return nullptr;
-    ticket = std::make_shared<Waiting>(Waiting{lane, &executor, std::move(on_slot)});
+    ticket = std::make_shared<Waiting>(Waiting{lane, &executor, std::move(on_turn)});
     auto& calls = lanes_[index_of(lane)];
     ticket->place = calls.insert(calls.end(), ticket);
     // Counted before the slots are looked at again: whoever returns one meanwhile sees the count.
@@ -88,13 +104,34 @@ CallQueue::Ticket CallQueue::wait(Lane lane, Executor& executor, Task on_slot) {
   return ticket;
 }
 
+void CallQueue::expire_at(const Ticket& ticket, SteadyTime time) {
+  const std::lock_guard lock(mutex_);
+  ticket->expires_at = time;
+}
+
+bool CallQueue::begin_watch() {
+  return holds() && waiting() != 0 && !watched_.exchange(true);
+}
+
+bool CallQueue::turn_held() {
+  watched_.store(false);
+  pump();
+  return begin_watch();
+}
+
 bool CallQueue::withdraw(const Ticket& ticket) {
   const std::lock_guard lock(mutex_);
-  if (!std::exchange(ticket->queued, false)) return false;
-  lanes_[index_of(ticket->lane)].erase(ticket->place);
-  --waiting_;
-  if (ticket->lane == Lane::ending) --ending_waiting_;
+  if (!ticket->queued) return false;
+  unlist(*ticket);
   return true;
+}
+
+/// @pre the mutex is held
+void CallQueue::unlist(Waiting& call) {
+  call.queued = false;
+  lanes_[index_of(call.lane)].erase(call.place);
+  --waiting_;
+  if (call.lane == Lane::ending) --ending_waiting_;
 }
 
 void CallQueue::release() {
@@ -112,23 +149,35 @@ void CallQueue::abandon() {
   ending_waiting_.store(0);
 }
 
-/// Gives free slots to those that wait; the ending lane is served first.
+/// Gives free slots to those that wait, the ending lane first; who is held is told, and when it
+/// ends.
 void CallQueue::pump() {
-  Granted granted;
+  Turns turns;
   {
     const std::lock_guard lock(mutex_);
     for (const Lane lane : {Lane::ending, Lane::ordinary}) {
       auto& calls = lanes_[index_of(lane)];
-      while (!calls.empty() && take(lane)) {
-        calls.front()->queued = false;
-        granted.push_back(std::move(calls.front()));
-        calls.pop_front();
-        --waiting_;
-        if (lane == Lane::ending) --ending_waiting_;
+      while (!calls.empty() && enter(lane, calls.front()->executor->now())) {
+        turns.emplace_back(calls.front(), Turn::slot);
+        unlist(*turns.back().first);
       }
+      if (holds()) tell_held(calls, turns);
     }
   }
-  for (const auto& ticket : granted) ticket->executor->post(std::move(ticket->on_slot));
+  for (const auto& [ticket, turn] : turns) {
+    ticket->executor->post([ticket = ticket, turn = turn] { ticket->on_turn(turn); });
+  }
+}
+
+/// @pre the mutex is held
+void CallQueue::tell_held(const std::list<Ticket>& calls, Turns& turns) {
+  for (auto next = calls.begin(); next != calls.end();) {
+    const Ticket& ticket = *next++;
+    if (!std::exchange(ticket->told_held, true)) turns.emplace_back(ticket, Turn::held);
+    if (!ticket->expires_at || ticket->executor->now() < *ticket->expires_at) continue;
+    turns.emplace_back(ticket, Turn::expired);
+    unlist(*turns.back().first);
+  }
 }
 
 void CallQueue::on_answer(Duration latency, Duration attempt_timeout, SteadyTime now) {

@@ -8,6 +8,9 @@
 /// (as TCP Vegas, Brakmo 1994), so that a service with a queue of its own is not driven into
 /// timeouts. A quarter of the slots, at least one, is kept for calls that let sagas end.
 ///
+/// While every connection to the service is refused, one call a second finds out whether it is
+/// back, and the others are held: they wait without using their attempts up.
+///
 /// Threads: any. A call takes and returns its slot without a lock while nobody waits and fewer than
 /// half of the slots are taken. Bounds: `in_flight_max` slots, `queue_max` waiting calls; in memory
 /// only.
@@ -20,6 +23,7 @@
 #include <mutex>
 #include <string>
 #include <unordered_map>
+#include <utility>
 #include <vector>
 
 #include <backstitch/base/time.hpp>
@@ -58,10 +62,34 @@ class FailureStreak {
   RateOfTelling telling_;
 };
 
+/// Notices that every connection to a service is refused. Threads: any.
+class RefusalGate {
+ public:
+  static constexpr std::uint32_t refusals_min = 3;  ///< one after the other close it
+  static constexpr Duration tried_every{1'000};
+
+  void on_reached() {
+    if (refusals_.load(std::memory_order_relaxed) != 0)
+      refusals_.store(0, std::memory_order_relaxed);
+  }
+  void on_refused(SteadyTime now);
+  bool is_closed() const { return refusals_.load(std::memory_order_relaxed) >= refusals_min; }
+  /// While it is closed: whether a call may go out and try.
+  bool may_try(SteadyTime now) { return trying_.tells(now, tried_every); }
+
+ private:
+  std::atomic<std::uint32_t> refusals_{0};
+  RateOfTelling trying_;
+};
+
 class CallQueue {
  public:
   /// `ending` is for compensations, probes and what comes after the pivot.
   enum class Lane : std::uint8_t { ordinary, ending };
+  /// What becomes of a call that waits: it has a slot and leaves the queue; it is held, which it is
+  /// told once; it has been held for as long as it may be, and leaves the queue without a slot.
+  enum class Turn : std::uint8_t { slot, held, expired };
+  using OnTurn = std::function<void(Turn)>;
   struct Waiting;
   using Ticket = std::shared_ptr<Waiting>;
 
@@ -70,14 +98,16 @@ class CallQueue {
   /// A service may be registered anew with other limits.
   void set_limits(const dsl::ServiceLimits& limits);
 
-  /// Takes a slot unless the lane has none, or has calls that wait for one.
-  bool try_take(Lane lane);
-  /// Waits for a slot: `on_slot` is posted to `executor` with the slot taken. First come, first
-  /// served within a lane.
+  /// Takes a slot unless the lane has none or has calls that wait for one, or calls are held.
+  bool try_take(Lane lane, SteadyTime now);
+  /// Waits for a slot: `on_turn` is posted to `executor`. First come, first served within a lane.
   /// @return null if the queue is full
-  Ticket wait(Lane lane, Executor& executor, Task on_slot);
+  Ticket wait(Lane lane, Executor& executor, OnTurn on_turn);
+  /// How long a call that is held may be.
+  void expire_at(const Ticket& ticket, SteadyTime time);
   /// The call will not be made.
-  /// @return false: it has left the queue, and `on_slot` is to return the slot
+  /// @return false: it has left the queue, and `on_turn` is to return the slot, if it is told of
+  /// one
   bool withdraw(const Ticket& ticket);
   /// Returns a slot.
   void release();
@@ -88,6 +118,15 @@ class CallQueue {
   void on_answer(Duration latency, Duration attempt_timeout, SteadyTime now);
   /// An attempt timed out.
   void on_timeout(Duration attempt_timeout, SteadyTime now);
+  /// No address of the service accepted a connection; or one did, whatever became of the call.
+  void on_refused(SteadyTime now) { gate_.on_refused(now); }
+  void on_reached() { gate_.on_reached(); }
+  bool holds() const { return gate_.is_closed(); }
+  /// @return true: the caller is to call turn_held() in RefusalGate::tried_every
+  bool begin_watch();
+  /// Lets a held call try, and ends those that have been held for too long.
+  /// @return whether that is to be repeated: see begin_watch()
+  bool turn_held();
 
   FailureStreak& failures() { return failures_in_a_row_; }
   /// Of calls that this node cannot send.
@@ -98,9 +137,12 @@ class CallQueue {
   std::uint32_t waiting() const { return waiting_.load(std::memory_order_relaxed); }
 
  private:
-  using Granted = std::vector<Ticket>;
+  using Turns = std::vector<std::pair<Ticket, Turn>>;
 
   bool take(Lane lane);
+  bool enter(Lane lane, SteadyTime now);
+  void unlist(Waiting& call);
+  void tell_held(const std::list<Ticket>& calls, Turns& turns);
   std::uint32_t slots_of(Lane lane) const;
   void pump();
   void grow(Duration latency, Duration attempt_timeout, SteadyTime now);
@@ -115,6 +157,8 @@ class CallQueue {
 
   FailureStreak failures_in_a_row_;
   RateOfTelling unsent_calls_;
+  RefusalGate gate_;
+  std::atomic<bool> watched_{false};
 
   std::mutex mutex_;  ///< of what follows
   std::array<std::list<Ticket>, 2> lanes_;

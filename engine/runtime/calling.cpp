@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include <backstitch/engine/machine/answer_body.hpp>
+#include <backstitch/engine/machine/situation.hpp>
 
 #include "reactor.hpp"
 
@@ -74,19 +75,60 @@ void Reactor::call(const Actor& actor, const CallParticipant& effect) {
   if (!called.service) return call_nobody(actor, effect, called.name);
   const auto queue = queue_of(called);
   const auto lane = lane_of(actor->state, effect.phase);
-  if (queue->try_take(lane)) return send(actor, effect, std::move(called), queue, std::nullopt);
+  if (queue->try_take(lane, executor_.now()))
+    return send(actor, effect, std::move(called), queue, std::nullopt);
   // A shard that is being given away waits for what was sent, not for what was not.
   if (leaving_.test(actor->id.shard())) return tell_unsent(actor, effect, shard_leaves());
-  const auto ticket = queue->wait(lane, executor_, [weak = weak_from_this(), actor, effect, queue] {
-    const auto self = weak.lock();
-    if (!self || !self->leave_queue(actor, effect, queue)) queue->release();
-  });
+  using Turn = CallQueue::Turn;
+  const auto ticket =
+      queue->wait(lane, executor_, [weak = weak_from_this(), actor, effect, queue](Turn turn) {
+        const auto self = weak.lock();
+        if (turn == Turn::held) return self ? self->hold(*actor, effect) : void();
+        if (turn == Turn::expired) return self ? self->end_held(actor, effect) : void();
+        if (!self || !self->leave_queue(actor, effect, queue)) queue->release();
+      });
   if (!ticket) {
     NotSent full{Lack::queue_place, "this node's queue for the service is full"};
     note_unsent(*queue, called.name, full);
     return tell_unsent(actor, effect, std::move(full));
   }
   actor->queued.push_back({effect, queue, ticket});
+  watch_held(queue);
+}
+
+/// While every connection is refused, somebody has to look again.
+void Reactor::watch_held(const std::shared_ptr<CallQueue>& queue) {
+  if (queue->begin_watch()) turn_held_later(queue);
+}
+
+void Reactor::turn_held_later(const std::shared_ptr<CallQueue>& queue) {
+  executor_.call_after(RefusalGate::tried_every, [weak = weak_from_this(), queue] {
+    const bool again = queue->turn_held();
+    const auto self = weak.lock();
+    if (again && self) self->turn_held_later(queue);
+  });
+}
+
+/// A held call uses no attempts, but its time runs.
+void Reactor::hold(SagaActor& actor, const CallParticipant& effect) {
+  const auto held = std::find_if(actor.queued.begin(), actor.queued.end(),
+                                 [&](const auto& call) { return call.effect == effect; });
+  if (held == actor.queued.end() || !is_wanted(actor.state, effect)) return;
+  held->held = true;
+  const auto until = held_until(actor.program, actor.state, effect.path, effect.phase);
+  if (until) held->queue->expire_at(held->ticket, executor_.now() + (*until - now()));
+}
+
+/// It counts as refused, like the call that tried last.
+void Reactor::end_held(const Actor& actor, const CallParticipant& effect) {
+  const auto erased =
+      std::erase_if(actor->queued, [&](const auto& call) { return call.effect == effect; });
+  if (erased == 0) return;
+  stimulate(actor, CallEnded{effect.path, effect.phase, effect.attempt,
+                             TransportError{dsl::Transport::connect, false,
+                                            "every connection to the service was refused for as "
+                                            "long as the call could wait",
+                                            true}});
 }
 
 void Reactor::tell_unsent(const Actor& actor, const CallParticipant& effect, NotSent why) {
@@ -120,8 +162,11 @@ void Reactor::call_nobody(const Actor& actor, const CallParticipant& effect,
 /// It has a slot. @return whether it uses it: not if it was withdrawn meanwhile, or the lease lost
 bool Reactor::leave_queue(const Actor& actor, const CallParticipant& effect,
                           const std::shared_ptr<CallQueue>& queue) {
-  const auto erased =
-      std::erase_if(actor->queued, [&](const auto& call) { return call.effect == effect; });
+  bool was_held = false;
+  const auto erased = std::erase_if(actor->queued, [&](const auto& call) {
+    was_held = was_held || (call.effect == effect && call.held);
+    return call.effect == effect;
+  });
   const bool held = may_act() && epochs_[actor->id.shard()] == actor->epoch;
   if (erased == 0 || actor->dropped || !held) return false;
   if (!is_wanted(actor->state, effect)) {
@@ -135,7 +180,9 @@ bool Reactor::leave_queue(const Actor& actor, const CallParticipant& effect,
     call_nobody(actor, effect, called.name);
     return false;
   }
-  send(actor, effect, std::move(called), queue, now());
+  // The time of a budget begins when its first attempt leaves the queue, but for one that was held.
+  send(actor, effect, std::move(called), queue,
+       was_held ? std::nullopt : std::optional<TimePoint>(now()));
   return true;
 }
 
@@ -194,8 +241,16 @@ void Reactor::return_slot(const std::shared_ptr<CallQueue>& queue, const CallRes
   const bool timed_out = error != nullptr && error->kind == dsl::Transport::timeout;
   // An attempt that had less than its time says nothing about how busy the service is.
   if (timed_out && !is_cut) queue->on_timeout(timeout, at);
+  const bool is_refused =
+      error != nullptr && !error->sent &&
+      (error->kind == dsl::Transport::connect || error->kind == dsl::Transport::dns);
+  if (is_refused)
+    queue->on_refused(at);
+  else if (error == nullptr || error->sent)
+    queue->on_reached();
   if (error == nullptr)
     queue->on_answer(std::chrono::duration_cast<Duration>(at - began), timeout, at);
+  if (is_refused) watch_held(queue);
   if (!timed_out || !error->sent) return queue->release();
   executor_.call_after(timeout, [queue] { queue->release(); });
 }

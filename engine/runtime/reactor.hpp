@@ -260,6 +260,10 @@ class Reactor : public std::enable_shared_from_this<Reactor> {
   void look_up_services(SagaActor& actor);
   void call_nobody(const Actor& actor, const CallParticipant& effect, const std::string& service);
   std::shared_ptr<CallQueue> queue_of(const Called& called);
+  void watch_held(const std::shared_ptr<CallQueue>& queue);
+  void turn_held_later(const std::shared_ptr<CallQueue>& queue);
+  void hold(SagaActor& actor, const CallParticipant& effect);
+  void end_held(const Actor& actor, const CallParticipant& effect);
   bool leave_queue(const Actor& actor, const CallParticipant& effect,
                    const std::shared_ptr<CallQueue>& queue);
   void send(const Actor& actor, const CallParticipant& effect, Called called,

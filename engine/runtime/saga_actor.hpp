@@ -48,6 +48,7 @@ struct SagaActor {
     CallParticipant effect;
     std::shared_ptr<CallQueue> queue;
     CallQueue::Ticket ticket;
+    bool held = false;  ///< every connection to the service is refused
   };
 
   SagaId id;
@@ -73,7 +74,8 @@ struct SagaActor {
 
   std::vector<QueuedCall> queued_calls() const {
     std::vector<QueuedCall> calls;
-    for (const auto& call : queued) calls.push_back({call.effect.path, call.effect.phase});
+    for (const auto& call : queued)
+      calls.push_back({call.effect.path, call.effect.phase, call.held});
     return calls;
   }
 };

@@ -14,7 +14,11 @@ namespace backstitch::test {
 namespace {
 
 using engine::CallQueue;
+using engine::RefusalGate;
 using Lane = CallQueue::Lane;
+using Turn = CallQueue::Turn;
+
+const engine::SteadyTime start{};
 
 dsl::ServiceLimits limits(std::uint32_t in_flight, std::uint32_t queue = 100) {
   dsl::ServiceLimits out;
@@ -49,9 +53,9 @@ TEST_CASE("a quarter of the slots, at least one, is kept for calls that let saga
     CAPTURE(all);
     CallQueue queue(limits(all));
     std::uint32_t taken = 0;
-    while (queue.try_take(Lane::ordinary)) ++taken;
+    while (queue.try_take(Lane::ordinary, start)) ++taken;
     CHECK(taken == ordinary);
-    while (queue.try_take(Lane::ending)) ++taken;
+    while (queue.try_take(Lane::ending, start)) ++taken;
     CHECK(taken == all);
   }
 }
@@ -60,10 +64,10 @@ TEST_CASE("a slot that is returned goes to the ending lane first, then to who ca
   VirtualWorld world;
   VirtualExecutor executor(world);
   CallQueue queue(limits(2));
-  REQUIRE(queue.try_take(Lane::ordinary));
+  REQUIRE(queue.try_take(Lane::ordinary, start));
   std::string order;
   const auto wait = [&](Lane lane, char name) {
-    return queue.wait(lane, executor, [&order, name] { order += name; });
+    return queue.wait(lane, executor, [&order, name](Turn) { order += name; });
   };
   wait(Lane::ordinary, 'a');
   const auto withdrawn = wait(Lane::ordinary, 'b');
@@ -85,12 +89,12 @@ TEST_CASE("nobody overtakes within a lane, and a full queue refuses") {
   VirtualWorld world;
   VirtualExecutor executor(world);
   CallQueue queue(limits(1, 2));
-  REQUIRE(queue.try_take(Lane::ordinary));
-  CHECK(queue.wait(Lane::ordinary, executor, [] {}) != nullptr);
-  CHECK(queue.wait(Lane::ordinary, executor, [] {}) != nullptr);
-  CHECK(queue.wait(Lane::ordinary, executor, [] {}) == nullptr);
+  REQUIRE(queue.try_take(Lane::ordinary, start));
+  CHECK(queue.wait(Lane::ordinary, executor, [](Turn) {}) != nullptr);
+  CHECK(queue.wait(Lane::ordinary, executor, [](Turn) {}) != nullptr);
+  CHECK(queue.wait(Lane::ordinary, executor, [](Turn) {}) == nullptr);
   queue.release();
-  CHECK_FALSE(queue.try_take(Lane::ordinary));
+  CHECK_FALSE(queue.try_take(Lane::ordinary, start));
   CHECK(queue.waiting() == 1);
 }
 
@@ -100,7 +104,7 @@ TEST_CASE("the limit grows with answers and is halved at most once an attempt ti
   engine::SteadyTime now{std::chrono::hours{1}};
   const auto answers = [&](int count, Duration latency) {
     for (int i = 0; i < count; ++i) {
-      while (queue.try_take(Lane::ending)) {
+      while (queue.try_take(Lane::ending, now)) {
       }
       queue.on_answer(latency, timeout, now);
     }
@@ -130,11 +134,65 @@ TEST_CASE("the limit grows with answers and is halved at most once an attempt ti
 TEST_CASE("a service that is slow by nature is given all the slots it may have") {
   CallQueue queue(limits(64));
   for (int i = 0; i < 100; ++i) {
-    while (queue.try_take(Lane::ending)) {
+    while (queue.try_take(Lane::ending, start)) {
     }
     queue.on_answer(Duration{8'000}, Duration{10'000}, engine::SteadyTime{});
   }
   CHECK(queue.limit() == 64);
+}
+
+TEST_CASE("while every connection is refused one call a second tries, and the others are held") {
+  VirtualWorld world;
+  VirtualExecutor executor(world);
+  CallQueue queue(limits(64));
+  std::string seen;
+  std::map<char, CallQueue::Ticket> tickets;
+  const auto wait = [&](char name) {
+    tickets[name] = queue.wait(Lane::ordinary, executor, [&seen, name](Turn turn) {
+      seen += name;
+      seen += turn == Turn::slot ? "+ " : turn == Turn::held ? "? " : "- ";
+    });
+  };
+  const auto refused = [&] {
+    queue.on_refused(executor.now());
+    queue.release();
+  };
+  for (std::uint32_t i = 0; i < RefusalGate::refusals_min; ++i) {
+    REQUIRE(queue.try_take(Lane::ordinary, executor.now()));
+    CHECK_FALSE(queue.holds());
+    refused();
+  }
+  CHECK(queue.holds());
+  CHECK_FALSE(queue.try_take(Lane::ordinary, executor.now()));
+  for (const char name : {'a', 'b', 'c', 'd'}) wait(name);
+  CHECK(queue.begin_watch());
+  CHECK_FALSE(queue.begin_watch());
+  world.run_for(Duration{10});
+  CHECK(seen == "a? b? c? d? ");
+  queue.expire_at(tickets['b'], executor.now() + Duration{1'500});
+  world.run_for(RefusalGate::tried_every);
+  CHECK(queue.turn_held());
+  world.run_for(Duration{10});
+  refused();
+  world.run_for(RefusalGate::tried_every);
+  CHECK(queue.turn_held());
+  world.run_for(Duration{10});
+  CHECK(seen == "a? b? c? d? a+ b+ ");
+  SUBCASE("until one is accepted") {
+    queue.on_reached();
+    queue.release();
+    world.run_for(Duration{10});
+    CHECK(seen == "a? b? c? d? a+ b+ c+ d+ ");
+    CHECK(queue.try_take(Lane::ordinary, executor.now()));
+  }
+  SUBCASE("or their time is over") {
+    queue.expire_at(tickets['c'], executor.now() + Duration{2'000});
+    queue.expire_at(tickets['d'], executor.now());
+    CHECK(queue.turn_held());
+    world.run_for(Duration{10});
+    CHECK(seen == "a? b? c? d? a+ b+ d- ");
+    CHECK(queue.waiting() == 1);
+  }
 }
 
 TEST_CASE("whatever happens, no slot is lost and no limit exceeded") {
@@ -152,9 +210,11 @@ TEST_CASE("whatever happens, no slot is lost and no limit exceeded") {
       switch (dice.below(5)) {
         case 0:
         case 1:
-          if (queue.try_take(lane)) {
+          if (queue.try_take(lane, executor.now())) {
             ++held;
-          } else if (auto ticket = queue.wait(lane, executor, [&held] { ++held; })) {
+          } else if (auto ticket = queue.wait(lane, executor, [&held](Turn turn) {
+                       held += turn == Turn::slot ? 1 : 0;
+                     })) {
             tickets.push_back(std::move(ticket));
           }
           break;
@@ -165,17 +225,28 @@ TEST_CASE("whatever happens, no slot is lost and no limit exceeded") {
           else
             queue.on_answer(Duration{static_cast<std::int64_t>(dice.below(500))}, Duration{1'000},
                             executor.now());
+          if (dice.chance(50))
+            queue.on_refused(executor.now());
+          else
+            queue.on_reached();
           --held;
           queue.release();
           break;
         case 3:
-          if (!tickets.empty()) static_cast<void>(queue.withdraw(dice.pick(tickets)));
+          if (tickets.empty()) break;
+          if (dice.chance(30))
+            queue.expire_at(dice.pick(tickets), executor.now() + Duration{100});
+          else
+            static_cast<void>(queue.withdraw(dice.pick(tickets)));
+          static_cast<void>(queue.turn_held());
           break;
         default:
           world.run_for(Duration{static_cast<std::int64_t>(dice.below(300))});
       }
       REQUIRE(queue.in_flight() <= most);
     }
+    queue.on_reached();
+    static_cast<void>(queue.turn_held());
     world.run_for(Duration{1});
     REQUIRE(queue.in_flight() == held);
     for (; held > 0; --held) {

@@ -334,5 +334,61 @@ TEST_CASE("a node that loses its lease sends nothing of its queue") {
   for (const auto& saga : sagas) CHECK(status_of(nodes.view(heir, saga)) == "COMPLETED");
 }
 
+/// Refuses every connection for a while.
+struct Absent {
+  Nodes nodes;
+  TestNode& node = nodes.add("a");
+  std::size_t refused = 0;
+  std::size_t served = 0;
+
+  Absent(const std::string& steps, std::size_t sagas, Duration away) {
+    nodes.define(node, limited("{}", steps));
+    const auto back_at = nodes.world.now() + away;
+    nodes.script = [this, back_at](const Call&) -> Reaction {
+      if (nodes.world.now() >= back_at) {
+        ++served;
+        return {engine::Response{200, {}, nullptr}, Duration{5}};
+      }
+      ++refused;
+      return {engine::TransportError{dsl::Transport::connect, false, "refused"}, Duration{1}};
+    };
+    engine::StartRequest request;
+    request.definition = "t.q";
+    for (std::size_t i = 0; i < sagas; ++i) node.engine->start(0, request, [](const auto&) {});
+  }
+
+  bool all_end(std::size_t sagas, Duration within) {
+    return nodes.world.run_until([&] { return node.engine->counters().ended == sagas; }, within);
+  }
+};
+
+TEST_CASE(
+    "a service that refuses every connection for a minute fails no saga, and is hardly asked") {
+  constexpr std::size_t sagas = 500;
+  Absent scene(undoable("a"), sagas, Duration{60'000});
+  REQUIRE(scene.all_end(sagas, Duration{70'000}));
+  CHECK(scene.served == sagas);
+  // Those that were on their way when the first was refused, then one a second.
+  CHECK(scene.refused <= 75);
+}
+
+TEST_CASE("a call is held for as long as its retries would take, then it counts as refused") {
+  constexpr std::size_t sagas = 500;
+  Absent scene(undoable("a"), sagas, Duration{3'600'000});
+  CHECK_FALSE(scene.all_end(1, Duration{60'000}));
+  REQUIRE(scene.all_end(sagas, Duration{70'000}));
+  CHECK(scene.served == 0);
+  CHECK(scene.refused <= 150);
+}
+
+TEST_CASE("what has to be done waits for a service that is away for an hour") {
+  constexpr std::size_t sagas = 20;
+  Absent scene(R"({"name":"r","kind":"retryable","action":{"service":"s","http":"PUT /r"}})", sagas,
+               Duration{3'600'000});
+  CHECK_FALSE(scene.all_end(1, Duration{3'599'000}));
+  REQUIRE(scene.all_end(sagas, Duration{600'000}));
+  CHECK(scene.served == sagas);
+}
+
 }  // namespace
 }  // namespace backstitch::test
