@@ -12,18 +12,22 @@ constexpr Duration slow_attempt{60'000};
 /// No schedule is longer.
 constexpr double waits_max = static_cast<double>(duration_days_max) * 24 * 3'600'000;
 
+bool says_something(const RetrySpec& spec) {
+  return spec.attempts_max || spec.delay || spec.factor || spec.delay_max;
+}
+
 /// The waits between all attempts of a policy, at the most; nothing if that is not known.
 std::optional<Duration> waits_of(const RetrySpec& spec) {
-  const bool says_something = spec.attempts_max || spec.delay || spec.factor || spec.delay_max;
   const auto written = [](const std::optional<DurationField>& field, Duration otherwise) {
     return field ? known(field) : std::optional(otherwise);
   };
-  const auto delay = written(spec.delay, Duration{500});
-  const auto most = written(spec.delay_max, Duration{30'000});
-  if (!says_something || spec.unlimited || !delay || !most) return std::nullopt;
+  const auto delay = written(spec.delay, default_delay);
+  const auto most =
+      written(spec.delay_max, std::max(default_delay_max, delay.value_or(default_delay_max)));
+  if (!says_something(spec) || spec.unlimited || !delay || !most) return std::nullopt;
   double wait = static_cast<double>(delay->count());
   double total = 0;
-  for (std::uint32_t i = 1; i < spec.attempts_max.value_or(4); ++i) {
+  for (std::uint32_t i = 1; i < spec.attempts_max.value_or(default_attempts_max); ++i) {
     total += std::min(wait, static_cast<double>(most->count()));
     wait = std::min(wait * spec.factor.value_or(2.0), waits_max);
   }
@@ -156,9 +160,10 @@ class Times {
     const bool is_of_step = timeout.has_value();
     if (!timeout && ends_at_deadline(pivot_reached)) timeout = saga_timeout_;
     const auto waits = waits_of(retry);
-    if (!waits || !timeout || *waits <= *timeout) return;
-    const auto* action = std::get_if<Action>(&step.body);
-    check_.warning("W233", action->retry.pointer.empty() ? step.pointer : step.pointer + "/retry",
+    // What a step inherits was written for others, too: its own timeout may well be shorter.
+    const bool is_own = says_something(std::get<Action>(step.body).retry);
+    if (!is_own || !waits || !timeout || *waits <= *timeout) return;
+    check_.warning("W233", step.pointer + "/retry",
                    "the waits between the attempts add up to " + backstitch::to_text(*waits) +
                        ", the " + (is_of_step ? "step" : "saga") + "'s timeout is " +
                        backstitch::to_text(*timeout),

@@ -334,6 +334,7 @@ void Positions::normalise(StepState& step, const StepPath& path) const {
   for (auto* call : {&step.forward, &step.probe, &step.poll, &step.undo}) {
     call->attempts = std::min(call->attempts, 1U);
     call->attempts_before = 0;
+    call->unknowns = 0;
     call->sent_at = present;
     to_present(call->first_at);
     to_sometime(call->retry_at);

@@ -55,19 +55,7 @@ Bound attempts_of(const RetryPolicy& policy, const Bound& attempt) {
   Bound by_count = Bound::none();
   if (policy.attempts_max) {
     by_count = attempt * *policy.attempts_max;
-    Duration wait{0};
-    RetryPolicy unlucky = policy;
-    unlucky.jitter = dsl::Jitter::none;
-    for (std::uint32_t n = 1; n < *policy.attempts_max; ++n) {
-      const Duration base = delay_after(unlucky, n, 0);
-      // From here on every wait is the same.
-      if (base >= policy.delay_max || policy.factor <= 1) {
-        wait += base * (*policy.attempts_max - n);
-        break;
-      }
-      wait += base;
-    }
-    by_count += Bound(wait);
+    by_count += Bound(longest_waits(policy));
   }
   return sooner(by_count,
                 policy.elapsed_max ? Bound(*policy.elapsed_max) + attempt : Bound::none());

@@ -15,7 +15,11 @@ RetryPolicy defaults_of(RetryUse use) {
   switch (use) {
     case RetryUse::forward:
     case RetryUse::pivot_transient:
-      policy.attempts_max = 4;
+      policy.attempts_max = dsl::default_attempts_max;
+      policy.unknowns_max = 4;
+      policy.delay = dsl::default_delay;
+      policy.delay_max = dsl::default_delay_max;
+      policy.jitter = dsl::Jitter::equal;
       return policy;
     case RetryUse::pivot_unknown:
     case RetryUse::retryable:
@@ -33,6 +37,7 @@ Result<Done> override_with(RetryPolicy& policy, const dsl::RetrySpec& spec,
                            const dsl::Scope& scope) {
   if (spec.attempts_max) policy.attempts_max = spec.attempts_max;
   if (spec.unlimited) policy.attempts_max.reset();
+  if (spec.attempts_max || spec.unlimited) policy.unknowns_max.reset();
   if (spec.factor) policy.factor = *spec.factor;
   if (spec.jitter) policy.jitter = *spec.jitter;
   for (const auto& [field, target] :
@@ -78,10 +83,14 @@ Result<Duration> duration_of(const dsl::DurationField& field, const dsl::Scope& 
 Result<RetryPolicy> resolve(RetryUse use, const std::vector<const dsl::RetrySpec*>& specs,
                             const dsl::Scope& scope) {
   RetryPolicy policy = defaults_of(use);
+  bool is_cap_stated = false;
   for (const auto* spec : specs) {
     if (spec == nullptr) continue;
     if (auto done = override_with(policy, *spec, scope); !done) return std::move(done).error();
+    is_cap_stated = is_cap_stated || spec->delay_max.has_value();
   }
+  // The default cap is none for who asks for longer waits.
+  if (!is_cap_stated) policy.delay_max = std::max(policy.delay_max, policy.delay);
   return policy;
 }
 
@@ -104,6 +113,20 @@ Duration delay_after(const RetryPolicy& policy, std::uint32_t attempt, std::uint
       break;
   }
   return std::max(Duration{static_cast<std::int64_t>(wait)}, policy.delay_min);
+}
+
+Duration longest_waits(const RetryPolicy& policy) {
+  RetryPolicy unlucky = policy;
+  unlucky.jitter = dsl::Jitter::none;
+  Duration sum{0};
+  for (std::uint32_t n = 1; n < policy.attempts_max.value_or(1); ++n) {
+    const Duration wait = delay_after(unlucky, n, 0);
+    // From here on every wait is the same.
+    if (wait >= policy.delay_max || policy.factor <= 1)
+      return sum + wait * (*policy.attempts_max - n);
+    sum += wait;
+  }
+  return sum;
 }
 
 NextAttempt next_attempt(const RetryPolicy& policy, const std::optional<TimePoint>& first_at,

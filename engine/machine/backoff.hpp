@@ -16,6 +16,9 @@ enum class RetryUse { forward, pivot_transient, pivot_unknown, retryable, compen
 /// A policy with nothing left open.
 struct RetryPolicy {
   std::optional<std::uint32_t> attempts_max;  ///< unset: unlimited
+  /// Of these, those of unknown outcome; unset: as many as all. An effect that may have happened is
+  /// not asked for much longer, while a call known not done can wait until its service is back.
+  std::optional<std::uint32_t> unknowns_max;
   Duration delay{500};
   double factor = 2;
   Duration delay_max{30'000};
@@ -39,6 +42,10 @@ Result<RetryPolicy> resolve(RetryUse use, const std::vector<const dsl::RetrySpec
 /// uniform in [0, b/2]. See M. Brooker, "Exponential Backoff And Jitter", AWS Architecture Blog,
 /// 2015.
 Duration delay_after(const RetryPolicy& policy, std::uint32_t attempt, std::uint64_t random);
+
+/// The waits between all attempts of a policy with `attempts_max`, none of them shortened by
+/// jitter.
+Duration longest_waits(const RetryPolicy& policy);
 
 /// When the next attempt is due, and whether it is the last because the wait was cut.
 struct NextAttempt {

@@ -8,17 +8,19 @@
 namespace backstitch::test {
 
 /// A step of a test that is only a text is short for a usual one: "a" can be undone, "a!" is a
-/// pivot, "a+" is retryable.
+/// pivot, "a+" is retryable and is given up at once when it is refused with 404, 409 or 410.
 inline Json usual_step(std::string name, const std::string& service) {
   const char last = name.back();
   if (last == '!' || last == '+') name.pop_back();
   Json step{{"name", name}, {"action", {{"service", service}, {"http", "PUT /" + name}}}};
-  if (last == '!')
+  if (last == '!') {
     step["kind"] = "pivot";
-  else if (last == '+')
+  } else if (last == '+') {
     step["kind"] = "retryable";
-  else
+    step["outcomes"] = Json::array({{{"status", {404, 409, 410}}, {"is", "failure"}}});
+  } else {
     step["compensation"] = {{"http", "DELETE /" + name}};
+  }
   return step;
 }
 

@@ -55,18 +55,18 @@ TEST_CASE("what an answer means by default") {
   };
   const Row rows[] = {
       {200, "StepSucceeded c, SagaEnded COMPLETED"},
-      {302, "AttemptFailed c forward #1 unknown again in 250ms"},
+      {302, "AttemptFailed c forward #1 unknown again in 187ms"},
       {307,
        "StepFailed c HTTP_307, CompensationStarted HTTP_307, StepCompensationScheduled b | call b "
        "compensate #1"},
       {409,
        "StepFailed c HTTP_409, CompensationStarted HTTP_409, StepCompensationScheduled b | call b "
        "compensate #1"},
-      {408, "AttemptFailed c forward #1 transient again in 250ms"},
-      {425, "AttemptFailed c forward #1 transient again in 250ms"},
-      {429, "AttemptFailed c forward #1 transient again in 250ms"},
-      {500, "AttemptFailed c forward #1 unknown again in 250ms"},
-      {503, "AttemptFailed c forward #1 unknown again in 250ms"},
+      {408, "AttemptFailed c forward #1 transient again in 187ms"},
+      {425, "AttemptFailed c forward #1 transient again in 187ms"},
+      {429, "AttemptFailed c forward #1 transient again in 187ms"},
+      {500, "AttemptFailed c forward #1 unknown again in 187ms"},
+      {503, "AttemptFailed c forward #1 unknown again in 187ms"},
   };
   for (const auto& row : rows) {
     CAPTURE(row.status);
@@ -84,13 +84,13 @@ TEST_CASE("rules of the step come before those of the service, and both before t
       R"("compensation":"none","outcomes":[{"status":409,"is":"failure","code":"TAKEN"},{"when":"${response.body?.late == true}","is":"unknown"}])"));
   play.start();
   play.answer("a", 200);
-  CHECK(play.answer("b", 409) == "AttemptFailed b forward #1 transient again in 250ms");
+  CHECK(play.answer("b", 409) == "AttemptFailed b forward #1 transient again in 187ms");
   play.wake();
   play.answer("b", 200);
-  CHECK(play.answer("c", 503) == "AttemptFailed c forward #1 transient again in 250ms");
+  CHECK(play.answer("c", 503) == "AttemptFailed c forward #1 transient again in 187ms");
   play.wake();
   CHECK(play.answer("c", 200, R"({"late":true})") ==
-        "AttemptFailed c forward #2 unknown again in 500ms");
+        "AttemptFailed c forward #2 unknown again in 375ms");
   play.wake();
   CHECK(play.answer("c", 409) ==
         "StepFailed c TAKEN, CompensationStarted TAKEN, StepCompensationScheduled b | call b "
@@ -100,15 +100,21 @@ TEST_CASE("rules of the step come before those of the service, and both before t
 TEST_CASE("transient attempts are counted, spaced and never sent early") {
   Play play(three_steps());
   play.start();
-  CHECK(play.refused_connection("a") == "AttemptFailed a forward #1 transient again in 250ms");
-  CHECK(play.tick(249ms) == "");
+  const TimePoint began = play.now;
+  CHECK(play.refused_connection("a") == "AttemptFailed a forward #1 transient again in 187ms");
+  CHECK(play.tick(186ms) == "");
   CHECK(play.tick(1ms) == "AttemptStarted a forward #2 | call a forward #2");
-  CHECK(play.refused_connection("a") == "AttemptFailed a forward #2 transient again in 500ms");
+  CHECK(play.refused_connection("a") == "AttemptFailed a forward #2 transient again in 375ms");
   CHECK(play.wake() == "AttemptStarted a forward #3 | call a forward #3");
-  CHECK(play.refused_connection("a") == "AttemptFailed a forward #3 transient again in 1s");
+  CHECK(play.refused_connection("a") == "AttemptFailed a forward #3 transient again in 750ms");
+  for (int attempt = 4; attempt < 18; ++attempt) {
+    play.wake();
+    play.refused_connection("a");
+  }
+  CHECK(play.now - began >= 63s);
   play.wake();
   CHECK(play.refused_connection("a") ==
-        "AttemptFailed a forward #4 transient, StepFailed a RETRIES_EXHAUSTED, "
+        "AttemptFailed a forward #18 transient, StepFailed a RETRIES_EXHAUSTED, "
         "CompensationStarted RETRIES_EXHAUSTED, SagaEnded FAILED");
 }
 
@@ -142,7 +148,7 @@ TEST_CASE("a failure after an unknown attempt is believed only where answers are
     if (believed)
       CHECK(sentence == "StepFailed a HTTP_422, CompensationStarted HTTP_422, SagaEnded FAILED");
     else
-      CHECK(sentence == "AttemptFailed a forward #2 unknown again in 500ms");
+      CHECK(sentence == "AttemptFailed a forward #2 unknown again in 375ms");
   }
 }
 
@@ -255,14 +261,14 @@ TEST_CASE("a readonly step that gets no answer exhausts its retries: it has no u
   };
   Play play(reading(""));
   play.start();
-  CHECK(play.answer("r", 500) == "AttemptFailed r forward #1 unknown again in 250ms");
+  CHECK(play.answer("r", 500) == "AttemptFailed r forward #1 unknown again in 187ms");
   play.wake();
   CHECK(play.answer("r", 500) ==
         "AttemptFailed r forward #2 unknown, StepFailed r RETRIES_EXHAUSTED, CompensationStarted "
         "RETRIES_EXHAUSTED, SagaEnded FAILED");
   CHECK(play.state.failure->failure_class == "transient");
   CHECK(play.state.failure->message ==
-        "given up after 2 attempt(s); the last: HTTP_500, the participant answered 500");
+        "given up after 2 attempt(s); the last: HTTP_500, the answer was 500");
 
   Play late(reading(R"(,"timeout":"3s")"));
   late.start();

@@ -217,9 +217,10 @@ inline std::string step(const std::string& name, const std::string& more = "") {
          R"("},"compensation":{"http":"DELETE /)" + name + "\"}" + more + "}";
 }
 /// A step that can only be tried until it succeeds.
+/// Is given up at once when it is refused with 404, 409 or 410.
 inline std::string retryable(const std::string& name) {
   return R"({"name":")" + name + R"(","kind":"retryable","action":{"service":"s","http":"PUT /)" +
-         name + "\"}}";
+         name + R"("},"outcomes":[{"status":[404,409,410],"is":"failure"}]})";
 }
 inline std::string pivot(const std::string& name, const std::string& more = "") {
   return R"({"name":")" + name + R"(","kind":"pivot","action":{"service":"s","http":"POST /)" +

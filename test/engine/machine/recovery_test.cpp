@@ -11,7 +11,8 @@ const char* const with_pivot =
     R"({"dsl":1,"name":"t.p","version":1,"timeout":"10m","services":{"s":{"baseUrl":"https://s.example"}},"steps":[
   {"name":"a","action":{"service":"s","http":"PUT /a"},"compensation":{"http":"DELETE /a"}},
   {"name":"p","kind":"pivot","action":{"service":"s","http":"POST /p"}},
-  {"name":"r","kind":"retryable","action":{"service":"s","http":"PUT /r"}}],
+  {"name":"r","kind":"retryable","action":{"service":"s","http":"PUT /r"},
+   "outcomes":[{"status":[404,409],"is":"failure"}]}],
   "onFailure":[{"name":"tell","kind":"retryable","action":{"service":"s","http":"POST /tell","body":"${failure.code}"}}]})";
 
 std::string probed(const char* sealed) {
@@ -88,17 +89,65 @@ TEST_CASE("after the pivot a failure suspends, and the operator decides") {
   }
 }
 
+TEST_CASE("after the pivot a refusal that no rule names is tried again, and at the end suspends") {
+  Play play(
+      R"({"dsl":1,"name":"t.g","version":1,"services":{"s":{"baseUrl":"https://s.example"}},
+    "steps":[{"name":"p","kind":"pivot","action":{"service":"s","http":"PUT /p"}},
+      {"name":"r","kind":"retryable","action":{"service":"s","http":"PUT /r"},
+       "outcomes":[{"status":409,"is":"failure"}]},
+      {"name":"q","action":{"service":"s","http":"GET /q"},"retry":{"maxAttempts":2}}]})");
+  play.start();
+  play.answer("p", 200);
+  std::uint32_t attempt = 0;
+  for (const int status : {401, 403, 404, 307, 410}) {
+    CAPTURE(status);
+    const std::string began = "AttemptFailed r forward #" + std::to_string(++attempt);
+    CHECK(play.answer("r", status).starts_with(began + " transient again in "));
+    play.wake();
+  }
+  SUBCASE("until it succeeds") {
+    CHECK(play.answer("r", 200).starts_with("StepSucceeded r, StepScheduled q"));
+    play.answer("q", 404);
+    play.wake();
+    CHECK(play.answer("q", 404) ==
+          "AttemptFailed q forward #2 transient, SagaSuspended q RETRIES_EXHAUSTED");
+  }
+  SUBCASE("or is refused by a rule") {
+    CHECK(play.answer("r", 409) == "AttemptFailed r forward #6 failure, SagaSuspended r HTTP_409");
+  }
+  SUBCASE("or its time is over") {
+    play.now += 73h;
+    CHECK(play.answer("r", 404) ==
+          "AttemptFailed r forward #6 transient, SagaSuspended r RETRIES_EXHAUSTED");
+  }
+}
+
+TEST_CASE("attempts of unknown outcome are counted apart from those known not done") {
+  auto play = at_third(three_steps("", R"("compensation":{"http":"DELETE /c"})"));
+  for (int i = 0; i < 6; ++i) {
+    CHECK(play.answer("c", 429).find("transient again") != std::string::npos);
+    play.wake();
+  }
+  for (int i = 0; i < 3; ++i) {
+    CHECK(play.lost("c").find("unknown again") != std::string::npos);
+    play.wake();
+    CHECK(play.answer("c", 429).find("transient again") != std::string::npos);
+    play.wake();
+  }
+  CHECK(play.lost("c").find("AttemptFailed c forward #13 unknown, StepUnknown c") == 0);
+}
+
 TEST_CASE("transient attempts of the pivot end it as known not done") {
   Play play(with_pivot);
   play.start();
   play.answer("a", 200);
-  for (int i = 1; i < 4; ++i) {
+  for (int i = 1; i < 18; ++i) {
     play.refused_connection("p");
     play.wake();
   }
   CHECK(
       play.refused_connection("p") ==
-      "AttemptFailed p forward #4 transient, StepFailed p RETRIES_EXHAUSTED, "
+      "AttemptFailed p forward #18 transient, StepFailed p RETRIES_EXHAUSTED, "
       "CompensationStarted RETRIES_EXHAUSTED, StepCompensationScheduled a | call a compensate #1");
 }
 
@@ -127,7 +176,7 @@ TEST_CASE("a probe settles an unknown step") {
   SUBCASE("pending: asked again; undecided in its budget: a person is needed") {
     auto play = at_third(probed("true"));
     play.lost("c");
-    CHECK(play.probe("c", 202) == "AttemptFailed c probe #1 pending again in 250ms");
+    CHECK(play.probe("c", 202) == "AttemptFailed c probe #1 pending again in 187ms");
     for (int i = 2; i < 4; ++i) {
       play.wake();
       play.probe("c", 500);
@@ -304,7 +353,8 @@ TEST_CASE("a quiet period delays the undo of an unknown step") {
 TEST_CASE("a saga that only recovers forward is suspended instead of undone") {
   Play play(
       R"({"dsl":1,"name":"t.f","version":1,"recovery":"forward","services":{"s":{"baseUrl":"https://s.example"}},
-    "steps":[{"name":"a","kind":"retryable","action":{"service":"s","http":"PUT /a"}}]})");
+    "steps":[{"name":"a","kind":"retryable","action":{"service":"s","http":"PUT /a"},
+      "outcomes":[{"status":409,"is":"failure"}]}]})");
   play.start();
   SUBCASE("when a step is refused") {
     CHECK(play.answer("a", 409) == "AttemptFailed a forward #1 failure, SagaSuspended a HTTP_409");

@@ -46,6 +46,12 @@ const char* to_text(Transport transport);
 const char* to_text(Method method);
 const char* to_text(Idempotency idempotency);
 
+/// What is left open of a retry before the pivot: 17 waits of 63 to 126 s together, long enough for
+/// a sidecar that starts late or a deployment.
+inline constexpr std::uint32_t default_attempts_max = 18;
+inline constexpr Duration default_delay{250};
+inline constexpr Duration default_delay_max{10'000};
+
 /// What an author wrote of a retry policy. Absent fields come from the table of defaults of the use
 /// it is put to (engine/machine/backoff).
 struct RetrySpec {
