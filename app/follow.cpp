@@ -17,9 +17,24 @@ using Clock = std::chrono::steady_clock;
 constexpr std::chrono::milliseconds pause_min{10};
 constexpr std::chrono::milliseconds pause_max{200};
 
-void show_progress(const Terminal& terminal, const std::string& status, Clock::duration passed) {
-  terminal.progress(terminal.paint(Style::accent, status) + "  for " +
-                    to_text(std::chrono::floor<std::chrono::seconds>(passed)));
+/// What a person in front of the terminal waits for, if it is the participant: empty if not.
+std::string awaited_participant(const Json& saga) {
+  const Json why = saga.value("why", Json());
+  if (!why.is_object()) return {};
+  const std::string code = text_of(why, "code");
+  if (code == "call-held") return ", waiting for the participant, which refuses every connection";
+  const auto next = parse_rfc3339(text_of(why, "nextAttemptAt"));
+  if (code != "retry-scheduled" || !next) return {};
+  const auto now = std::chrono::time_point_cast<Duration>(std::chrono::system_clock::now());
+  const auto left = std::chrono::ceil<std::chrono::seconds>(*next - now);
+  return ", waiting for the participant, next attempt in " +
+         to_text(std::max(left, std::chrono::seconds{0}));
+}
+
+void show_progress(const Terminal& terminal, const Json& saga, Clock::duration passed) {
+  terminal.progress(terminal.paint(Style::accent, saga.value("status", "")) + "  for " +
+                    to_text(std::chrono::floor<std::chrono::seconds>(passed)) +
+                    awaited_participant(saga));
 }
 
 }  // namespace
@@ -46,7 +61,7 @@ Result<Json> follow_saga(const Global& global, client::Client& client, const std
         (duration && passed >= *duration)) {
       return saga;
     }
-    show_progress(global.terminal, saga->value("status", ""), passed);
+    show_progress(global.terminal, *saga, passed);
     const auto left =
         duration ? std::chrono::ceil<std::chrono::milliseconds>(*duration - passed) : pause_max;
     std::this_thread::sleep_for(std::min(pause, left));  // poll

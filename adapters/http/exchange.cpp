@@ -6,6 +6,7 @@
 #include <boost/beast/core/string.hpp>
 #include <nlohmann/json.hpp>
 
+#include <backstitch/base/ascii.hpp>
 #include <backstitch/base/invariant.hpp>
 #include <backstitch/dsl/header_field.hpp>
 #include <backstitch/engine/machine/answer_body.hpp>
@@ -160,6 +161,20 @@ Headers headers_of_intermediary(Headers headers) {
   return headers;
 }
 
+/// A page of text names its author better than a status; what carries the key of another call is
+/// another saga's.
+template <class ReadBody>
+std::string text_of_intermediary(const engine::Call& call, const Headers& headers,
+                                 const ReadBody& read_body) {
+  const dsl::AnswerMarks& marks = call.service->answers;
+  const bool is_of_another_call =
+      !marks.echo.empty() && !value_of(headers, lower_case(marks.echo)).empty();
+  if (is_of_another_call || !value_of(headers, "content-type").starts_with("text/")) return {};
+  const engine::AnswerBody body = read_body(headers);
+  return body.value.is_string() ? engine::quoted_beginning(body.value.get<std::string>())
+                                : std::string{};
+}
+
 /// An answer that is not the participant's own is not read: it may belong to another saga.
 template <class ReadBody>
 engine::Response response_of(const engine::Call& call, int status, Headers headers,
@@ -167,10 +182,17 @@ engine::Response response_of(const engine::Call& call, int status, Headers heade
   std::erase_if(headers, [](const auto& header) { return !is_text(header.second); });
   std::string foreign =
       engine::foreign_answer(call.service->answers, call.request, status, headers);
-  if (!foreign.empty())
-    return {status, headers_of_intermediary(std::move(headers)), nullptr, {}, std::move(foreign)};
+  if (!foreign.empty()) {
+    std::string text = text_of_intermediary(call, headers, read_body);
+    return {status,
+            headers_of_intermediary(std::move(headers)),
+            nullptr,
+            {},
+            std::move(foreign),
+            std::move(text)};
+  }
   engine::AnswerBody body = read_body(headers);
-  return {status, std::move(headers), std::move(body.value), std::move(body.unreadable), {}};
+  return {status, std::move(headers), std::move(body.value), std::move(body.unreadable), {}, {}};
 }
 
 /// No header of the author's takes the place of one of the engine's.

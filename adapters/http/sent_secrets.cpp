@@ -45,6 +45,7 @@ void SentSecrets::replace_in(engine::Response& response) const {
   if (values_.empty()) return;
   for (auto& [name, value] : response.headers) replace_in(value);
   replace_in(response.body);
+  replace_in(response.foreign_text);
 }
 
 void SentSecrets::replace_in(std::string& text) const {

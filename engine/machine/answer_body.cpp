@@ -10,6 +10,8 @@
 #include <backstitch/dsl/header_field.hpp>
 #include <backstitch/dsl/json_gate.hpp>
 
+#include "limits.hpp"
+
 namespace backstitch::engine {
 namespace {
 
@@ -109,6 +111,20 @@ AnswerBody encoded_body(std::string_view encoding, std::optional<Json> json) {
 }
 
 }  // namespace
+
+std::string quoted_beginning(std::string_view text) {
+  std::string out;
+  for (const char c : text) {
+    const auto byte = static_cast<unsigned char>(c);
+    const bool is_blank = byte <= ' ' || byte == 0x7F;
+    if (is_blank && (out.empty() || out.back() == ' ')) continue;
+    out += is_blank ? ' ' : c;
+    if (out.size() > answer_quoted_bytes_max) break;
+  }
+  out = cut_text(std::move(out), answer_quoted_bytes_max);
+  if (out.ends_with(' ')) out.pop_back();
+  return out;
+}
 
 AnswerBody read_body(std::string_view content_type, std::string_view content_encoding,
                      const std::string& bytes) {

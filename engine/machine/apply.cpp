@@ -43,6 +43,7 @@ void renew_budget(StepState& step, Phase phase, TimePoint at) {
   CallState& call = call_of(step, phase);
   if (!call.request) return;
   call.attempts_before = call.attempts;
+  call.unknowns = 0;
   call.first_at = at;
   call.retry_at = at;
   call.last_attempt = false;
@@ -205,6 +206,7 @@ class Applier {
       await_poll(step);
     }
     if (e.outcome == dsl::OutcomeClass::unknown) call.unknown_seen = true;
+    if (e.outcome != dsl::OutcomeClass::transient) ++call.unknowns;
     // A node that lived to see an answer was not brought down by the call.
     if (!e.lost) progress();
     if (e.phase != Phase::forward || step.status != StepStatus::waiting) return;

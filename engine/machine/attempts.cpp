@@ -1,5 +1,8 @@
 #include <algorithm>
 
+#include <backstitch/engine/machine/answer_body.hpp>
+#include <backstitch/engine/machine/masking.hpp>
+
 #include "decider.hpp"
 #include "limits.hpp"
 
@@ -26,6 +29,24 @@ std::string class_of(OutcomeClass outcome) {
   return outcome == OutcomeClass::pending ? "unknown" : dsl::to_text(outcome);
 }
 
+/// What tells who spoke. @return null: nothing of it
+Json spoken_by(const CallResult& result, bool is_sensitive) {
+  static constexpr std::pair<const char*, const char*> kept[] = {{"server", "server"},
+                                                                 {"via", "via"},
+                                                                 {"retry-after", "retryAfter"},
+                                                                 {"content-type", "contentType"}};
+  const auto* response = std::get_if<Response>(&result);
+  if (response == nullptr) return nullptr;
+  Json out = Json::object();
+  for (const auto& [name, value] : response->headers) {
+    for (const auto& [header, member] : kept)
+      if (name == header) out[member] = cut_text(value, answer_header_bytes_max);
+  }
+  if (std::string text = is_sensitive ? std::string{} : beginning_of_text(*response); !text.empty())
+    out["text"] = std::move(text);
+  return out.empty() ? Json(nullptr) : out;
+}
+
 std::string unreadable_body_of(const CallResult& result) {
   const auto* response = std::get_if<Response>(&result);
   return response == nullptr ? std::string{} : response->unreadable;
@@ -49,9 +70,13 @@ bool may_try_again(const RetryPolicy& policy, const CallState& call,
       std::find(policy.except.begin(), policy.except.end(), verdict.code) != policy.except.end();
   const bool attempts_left =
       call.attempts - call.attempts_before < policy.attempts_max.value_or(attempts_of_budget_max);
+  // With the attempt that has just ended, which the state does not count yet.
+  const bool unknowns_left = verdict.outcome != OutcomeClass::unknown || !policy.unknowns_max ||
+                             call.unknowns + 1 < *policy.unknowns_max;
   const bool time_left =
       !policy.elapsed_max || !first_at || next - *first_at <= *policy.elapsed_max;
-  return wanted && !excepted && attempts_left && time_left && !call.last_attempt;
+  return wanted && !excepted && attempts_left && unknowns_left && time_left && !call.last_attempt &&
+         !verdict.is_last;
 }
 
 }  // namespace
@@ -66,8 +91,14 @@ Verdict Decider::judge(const Located& at, Question question, const CallResult& r
   // An answer is copied into what conditions see, into the event, and into the state.
   if (const auto* response = std::get_if<Response>(&result))
     meter_.spent += answer_cost * dsl::steps_to_read(response->body);
-  return judge_answer(answer_context(program_, *at.step, question, before_answer(state(), at.path)),
-                      result, scope);
+  AnswerContext context =
+      answer_context(program_, *at.step, question, before_answer(state(), at.path));
+  context.is_sensitive = answers_are_sensitive(at.path);
+  return judge_answer(context, result, scope);
+}
+
+bool Decider::answers_are_sensitive(const StepPath& path) const {
+  return engine::answers_are_sensitive(definition(), state().sensitive, path);
 }
 
 Result<RetryPolicy> Decider::policy_of(const Located& at, Phase phase, bool unknown) const {
@@ -105,6 +136,8 @@ void Decider::call_ended(const CallEnded& ended) {
   sent_at_ = ended.sent_at;
   note_attempt(ended.path, {unreadable_body_of(ended.result), ended.sent_at});
   const Verdict verdict = judge(*at, question_of(ended.phase), ended.result, scope);
+  if (verdict.outcome != OutcomeClass::success)
+    noted_->second.answer = spoken_by(ended.result, answers_are_sensitive(ended.path));
   if (verdict.outcome == OutcomeClass::success && ended.phase != Phase::compensate) {
     const dsl::Action& action = action_of(*at);
     const bool own = ended.phase == Phase::probe && action.probe->output;
@@ -176,6 +209,13 @@ void Decider::forward_ended(const Located& at, const Verdict& verdict) {
   if (verdict.outcome == OutcomeClass::pending && completion)
     return wait_for_completion(at, *completion, verdict);
   if (verdict.outcome == OutcomeClass::failure) {
+    // What has to succeed is given up for what a rule says, never for a status alone: a gateway
+    // without the route answers 404, too.
+    if (verdict.authority == Authority::table && !may_fail(at)) {
+      Verdict again = verdict;
+      again.outcome = OutcomeClass::transient;
+      return not_settled(at, Phase::forward, again);
+    }
     Failure why = failure(verdict.code, "failure", verdict.message, at.path);
     why.details = verdict.details;
     return known_not_done(at, std::move(why));

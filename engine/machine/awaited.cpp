@@ -56,10 +56,16 @@ Awaited awaited_by(const StepPath& path, const StepState& step,
 
 }  // namespace
 
-bool is_queued(const std::vector<QueuedCall>& queued, const StepPath& path, Phase phase) {
-  return std::any_of(queued.begin(), queued.end(), [&](const QueuedCall& call) {
+const QueuedCall* find_queued(const std::vector<QueuedCall>& queued, const StepPath& path,
+                              Phase phase) {
+  const auto found = std::find_if(queued.begin(), queued.end(), [&](const QueuedCall& call) {
     return call.path == path && call.phase == phase;
   });
+  return found == queued.end() ? nullptr : &*found;
+}
+
+bool is_queued(const std::vector<QueuedCall>& queued, const StepPath& path, Phase phase) {
+  return find_queued(queued, path, phase) != nullptr;
 }
 
 std::vector<Awaited> awaited(const SagaState& state, const std::vector<QueuedCall>& queued) {

@@ -162,7 +162,7 @@ CommandNote command_from(const Json& in) {
 
 AttemptNote note_from(const Json& in) {
   return {text(in, "unreadable"), time(in, "sentAt"), in.contains("sent"),
-          in.contains("needsPerson")};
+          in.contains("needsPerson"), value(in, "answer")};
 }
 
 /// Those of the log as a whole.

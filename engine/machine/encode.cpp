@@ -193,6 +193,7 @@ Json data_of(const Event& event) {
   put(out, "sentAt", event.attempt.sent_at);
   if (event.attempt.unsent) out["sent"] = false;
   if (event.attempt.needs_person) out["needsPerson"] = true;
+  put(out, "answer", event.attempt.answer);
   if (!event.command.key.empty())
     out["command"] = {{"key", event.command.key}, {"request", event.command.request}};
   return out;

@@ -2,7 +2,10 @@
 
 #include <algorithm>
 
+#include <backstitch/engine/machine/answer_body.hpp>
+
 #include "backoff.hpp"
+#include "limits.hpp"
 #include "retry_after.hpp"
 
 namespace backstitch::engine {
@@ -65,12 +68,38 @@ OutcomeClass class_by_table(const AnswerContext& context, int status) {
   return meant;
 }
 
+/// ` (server: envoy)`.
+std::string named_server(const Response& response) {
+  const auto found = std::find_if(response.headers.begin(), response.headers.end(),
+                                  [](const auto& header) { return header.first == "server"; });
+  if (found == response.headers.end() || found->second.empty()) return {};
+  return " (server: " + cut_text(found->second, answer_header_bytes_max) + ")";
+}
+
+/// What an error page says tells more of who wrote it than its status.
+std::string quoted_text(const AnswerContext& context, const Response& response) {
+  if (context.is_sensitive) return {};
+  const std::string text = beginning_of_text(response);
+  return text.empty() ? text : ": " + Json(text).dump();
+}
+
+bool is_marked(const AnswerContext& context) {
+  return context.has_marks || context.question == Question::callback;
+}
+
+/// Only of a service that marks its answers it is known that the participant spoke.
+std::string who_said(const AnswerContext& context, const Response& response) {
+  const std::string status = std::to_string(response.status);
+  if (is_marked(context)) return "the participant answered " + status;
+  return "the answer was " + status + named_server(response);
+}
+
 Verdict judge_by_table(const AnswerContext& context, const CallResult& result) {
   Verdict verdict;
   if (const auto* response = std::get_if<Response>(&result)) {
     verdict.outcome = class_by_table(context, response->status);
     verdict.code = "HTTP_" + std::to_string(response->status);
-    verdict.message = "the participant answered " + std::to_string(response->status);
+    verdict.message = who_said(context, *response) + quoted_text(context, *response);
     if (!response->unreadable.empty())
       verdict.message += "; its body is unreadable: " + response->unreadable;
     verdict.retry_after = retry_after_of(*response);
@@ -84,6 +113,7 @@ Verdict judge_by_table(const AnswerContext& context, const CallResult& result) {
                  [](char c) { return static_cast<char>(c - 'a' + 'A'); });
   verdict.code = "TRANSPORT_" + kind;
   verdict.message = error.message;
+  verdict.is_last = error.is_last;
   return verdict;
 }
 
@@ -129,14 +159,11 @@ std::string called(OutcomeClass outcome) {
 /// what the participant did.
 Verdict judge_intermediary(const AnswerContext& context, const Response& response) {
   const bool waits = context.question == Question::poll || context.question == Question::callback;
-  std::string who;
-  for (const auto& [name, value] : response.headers) {
-    if (name == "server") who = " (server: " + value + ")";
-  }
   Verdict verdict;
   verdict.outcome = waits ? OutcomeClass::pending : OutcomeClass::unknown;
   verdict.code = "ANSWER_FOREIGN";
-  verdict.message = "an intermediary answered " + std::to_string(response.status) + who +
+  verdict.message = "an intermediary answered " + std::to_string(response.status) +
+                    named_server(response) + quoted_text(context, response) +
                     ", not the participant: " + response.foreign;
   verdict.retry_after = retry_after_of(response);
   return verdict;
@@ -160,8 +187,7 @@ bool is_foreign(const CallResult& result) {
 /// `response.from`.
 const char* who_answered(const AnswerContext& context, const Response& response) {
   if (!response.foreign.empty()) return "intermediary";
-  const bool is_own = context.has_marks || context.question == Question::callback;
-  return is_own ? "participant" : "unmarked";
+  return is_marked(context) ? "participant" : "unmarked";
 }
 
 class AnswerJudge {
@@ -315,6 +341,12 @@ const dsl::Request& request_of(const dsl::Step& step, Question question) {
 }
 
 }  // namespace
+
+std::string beginning_of_text(const Response& response) {
+  const bool is_text = !response.unreadable.empty() && response.body.is_string();
+  return is_text ? quoted_beginning(response.body.get_ref<const std::string&>())
+                 : response.foreign_text;
+}
 
 Question question_of(Phase phase) {
   switch (phase) {

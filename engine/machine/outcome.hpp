@@ -32,10 +32,11 @@ struct AnswerContext {
   Question question = Question::action;
   dsl::Method method = dsl::Method::post;                ///< of the request that was answered
   dsl::Idempotency idempotency = dsl::Idempotency::key;  ///< of the action's service
-  bool readonly = false;   ///< the step has no effect that a refusal could hide
-  bool completes = false;  ///< the step has a `completion`: 202 means that the answer follows
-  bool sealed = false;     ///< a probe whose "not seen" closes the key
-  bool has_marks = false;  ///< the service says how its own answers are told from others
+  bool readonly = false;      ///< the step has no effect that a refusal could hide
+  bool completes = false;     ///< the step has a `completion`: 202 means that the answer follows
+  bool sealed = false;        ///< a probe whose "not seen" closes the key
+  bool has_marks = false;     ///< the service says how its own answers are told from others
+  bool is_sensitive = false;  ///< nothing of the answer's text may be quoted
   Before before = Before::known;
   std::vector<Rules> rules;  ///< the first to be asked first
 };
@@ -55,8 +56,12 @@ struct Verdict {
   std::string note;  ///< which rules could not be evaluated, and why; empty: none
   std::optional<Duration> retry_after;  ///< the participant's wish, or the rule's
   Json details;
-  bool lost = false;  ///< there is no answer: the node that had sent the request is gone
+  bool is_last = false;  ///< see TransportError
+  bool lost = false;     ///< there is no answer: the node that had sent the request is gone
 };
+
+/// See quoted_beginning(); empty: it is JSON, or there is none.
+std::string beginning_of_text(const Response& response);
 
 /// `scope` gets `response`, for the rules and for what is rendered afterwards.
 Verdict judge_answer(const AnswerContext& context, const CallResult& result, SagaScope& scope);

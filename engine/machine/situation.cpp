@@ -44,6 +44,26 @@ std::string joined(const std::vector<std::string>& names) {
   return text;
 }
 
+/// The rules are those of the decider, which works on a state of its own.
+template <class Ask>
+auto with_rules(const Program& program, const SagaState& state,
+                const std::vector<QueuedCall>& queued, Ask&& ask) {
+  Transition trial;
+  trial.next = state;
+  const Stimulus stimulus{.now = state.started_at, .body = Tick{}, .queued = queued};
+  const Decider decider(program, trial, stimulus);
+  return ask(decider);
+}
+
+std::optional<TimePoint> held_until(const Decider& decider, const Located& at, Phase phase,
+                                    const CallState& call) {
+  const auto policy = decider.policy_of(at, phase, call.unknown_seen);
+  const bool has_end = policy && (policy->elapsed_max || policy->attempts_max);
+  if (!has_end) return std::nullopt;
+  return call.first_at.value_or(call.sent_at) +
+         policy->elapsed_max.value_or(longest_waits(*policy));
+}
+
 /// Answers one question about one state. The decider knows the rules and holds the same state.
 class Inquiry {
  public:
@@ -106,9 +126,8 @@ class Inquiry {
   /// Less tells more.
   static std::tuple<int, bool, TimePoint> rank(const Why& why) {
     static constexpr const char* order[] = {
-        "call-not-sent",      "retry-scheduled", "quiet-period",
-        "completion-awaited", "child-awaited",   "signal-awaited",
-        "call-queued",        "call-in-flight",  "sleeping"};
+        "call-not-sent",  "retry-scheduled", "quiet-period", "completion-awaited", "child-awaited",
+        "signal-awaited", "call-held",       "call-queued",  "call-in-flight",     "sleeping"};
     const auto* found = std::find(std::begin(order), std::end(order), why.code);
     auto place = static_cast<int>(found - std::begin(order));
     const bool failed = why.code == "call-in-flight" && why.last_answer;
@@ -174,7 +193,7 @@ class Inquiry {
 
   Why why_in_flight(const Located& at, const StepState& step, Phase phase) const {
     const CallState& call = call_of(step, phase);
-    const bool queued = is_queued(queued_, at.path, phase);
+    const QueuedCall* queued = find_queued(queued_, at.path, phase);
     const std::string attempt =
         "attempt " + std::to_string(call.attempts) + " of " + named_call(at.path, phase);
     const std::string service = quoted(service_of(at, call));
@@ -183,7 +202,12 @@ class Inquiry {
             .step = at.path,
             .phase = phase,
             .since = call.sent_at};
-    if (queued) {
+    if (queued != nullptr && queued->held) {
+      why.code = "call-held";
+      why.sentence = capitalised(attempt) + " waits, because " + service +
+                     " refuses every connection; it is sent as soon as one is accepted.";
+      why.until = held_until(decider_, at, phase, call);
+    } else if (queued != nullptr) {
       why.code = "call-queued";
       why.sentence =
           capitalised(attempt) + " waits for its turn among the calls to " + service + ".";
@@ -379,16 +403,22 @@ class Inquiry {
 
 }  // namespace
 
+std::optional<TimePoint> held_until(const Program& program, const SagaState& state,
+                                    const StepPath& path, Phase phase) {
+  const auto at = locate(*program.definition, path);
+  if (!at) return std::nullopt;
+  return with_rules(program, state, {}, [&](const Decider& decider) {
+    return held_until(decider, *at, phase, call_of(state.steps.find(path)->second, phase));
+  });
+}
+
 Situation situation_of(const Program& program, const SagaState& state,
                        const std::vector<QueuedCall>& queued) {
   if (is_terminal(state.status)) return {};
-  // The rules are those of the decider, which works on a state of its own.
-  Transition trial;
-  trial.next = state;
-  const Stimulus stimulus{.now = state.started_at, .body = Tick{}, .queued = queued};
-  const Decider decider(program, trial, stimulus);
-  const Inquiry inquiry(program, decider, state, queued);
-  return {inquiry.why(), inquiry.actions()};
+  return with_rules(program, state, queued, [&](const Decider& decider) {
+    const Inquiry inquiry(program, decider, state, queued);
+    return Situation{inquiry.why(), inquiry.actions()};
+  });
 }
 
 }  // namespace backstitch::engine

@@ -90,7 +90,7 @@ TEST_CASE("a callback is classified like an answer") {
   }
   SUBCASE("unknown: sent again, and the new attempt may be answered by callback again") {
     CHECK(play.callback("a", 500) ==
-          "CallbackReceived a, AttemptFailed a forward #1 unknown again in 250ms");
+          "CallbackReceived a, AttemptFailed a forward #1 unknown again in 187ms");
     CHECK(play.wake() == "AttemptStarted a forward #2 | call a forward #2");
     play.answer("a", 202);
     CHECK(play.callback("a", 200).starts_with("CallbackReceived a, StepSucceeded a"));

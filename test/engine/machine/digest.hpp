@@ -72,8 +72,9 @@ class DigestWriter {
 };
 
 inline void write_digest(DigestWriter& out, const char* name, const engine::CallState& call) {
-  out.line(name, call.attempts, call.attempts_before, call.in_flight, call.unknown_seen,
-           call.last_attempt, call.sent_at, call.first_at, call.retry_at, call.last);
+  out.line(name, call.attempts, call.attempts_before, call.unknowns, call.in_flight,
+           call.unknown_seen, call.last_attempt, call.sent_at, call.first_at, call.retry_at,
+           call.last);
   if (!call.request) return;
   const auto& request = *call.request;
   out.line("  request", request.service, request.method, request.target, request.headers,

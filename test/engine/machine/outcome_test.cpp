@@ -414,6 +414,61 @@ TEST_CASE("a code that a rule gives decides nothing") {
   CHECK(play.answer("p", 200) == "StepSucceeded p, SagaEnded COMPLETED");
 }
 
+/// A proxy's page, or its answer to an action that needs a mark.
+struct Page {
+  engine::Response response;
+  std::string more_of_step;
+  std::string message;
+  Json answer;
+};
+
+TEST_CASE("it is kept and told who answered, as far as that is known") {
+  const std::string text = "upstream connect error\n\tor disconnect";
+  const std::vector<std::pair<std::string, std::string>> headers{{"server", "envoy"},
+                                                                 {"via", "1.1 edge"},
+                                                                 {"retry-after", "2"},
+                                                                 {"content-type", "text/plain"},
+                                                                 {"x-other", "1"}};
+  const Json kept{
+      {"server", "envoy"}, {"via", "1.1 edge"}, {"retryAfter", "2"}, {"contentType", "text/plain"}};
+  const auto with_text = [&](const char* quoted) {
+    Json all = kept;
+    all["text"] = quoted;
+    return all;
+  };
+  const std::string input =
+      R"(,"input":{"type":"object","properties":{"card":{"type":"string","x-sensitive":true}}})";
+  const Page pages[] = {
+      {{503, headers, text, "not JSON: no"},
+       "",
+       R"(the answer was 503 (server: envoy): "upstream connect error or disconnect"; its body is unreadable: not JSON: no)",
+       with_text("upstream connect error or disconnect")},
+      {{503, headers, text, "not JSON: no"},
+       R"(,"output":"${input?.card}")",
+       "the answer was 503 (server: envoy); its body is unreadable: not JSON: no",
+       kept},
+      {{401, headers, nullptr, "", "it lacks the header Saga-Echo", "RBAC: access denied"},
+       "",
+       R"(an intermediary answered 401 (server: envoy): "RBAC: access denied", not the participant: it lacks the header Saga-Echo)",
+       with_text("RBAC: access denied")},
+      {{503, {}, Json{{"why", "busy"}}, ""}, "", "the answer was 503", nullptr},
+  };
+  for (const Page& page : pages) {
+    CAPTURE(page.message);
+    Play play(
+        R"({"dsl":1,"name":"t.w","version":1,"services":{"s":{"baseUrl":"https://s.example"}})" +
+        input +
+        R"(,"steps":[{"name":"a","compensation":"none","action":{"service":"s","http":"PUT /a"},"retry":{"maxAttempts":1})" +
+        page.more_of_step + "}]}");
+    play.start();
+    play.on(engine::CallEnded{"a", engine::Phase::forward, 1, page.response});
+    const engine::Event& event = play.last.events.front();
+    REQUIRE(std::holds_alternative<engine::AttemptFailed>(event.body));
+    CHECK(std::get<engine::AttemptFailed>(event.body).failure.message == page.message);
+    CHECK(event.attempt.answer == page.answer);
+  }
+}
+
 TEST_CASE("the message of a failure is the rule's own, or names the rule") {
   const auto message = [](const std::string& rule, const std::string& service = "[]") {
     Play play(
@@ -429,11 +484,11 @@ TEST_CASE("the message of a failure is the rule's own, or names the rule") {
   const std::string failed =
       R"({"status":200,"when":"${response.body.state == 'FAILED'}","is":"failure","code":"JOB_FAILED")";
   CHECK(message(failed + "}") ==
-        "the participant answered 200, which the rule /steps/0/outcomes/0 calls a failure");
+        "the answer was 200, which the rule /steps/0/outcomes/0 calls a failure");
   CHECK(message(failed + R"(,"message":"the job failed: ${response.body.why}"})") ==
         "the job failed: no paper");
   CHECK(message("", "[" + failed + "}]") ==
-        "the participant answered 200, which the rule /services/s/outcomes/0 of the service calls "
+        "the answer was 200, which the rule /services/s/outcomes/0 of the service calls "
         "a failure");
   const auto broken = message(failed + R"(,"message":"${response.body.reason}"})");
   CHECK(broken.find("the rule /steps/0/outcomes/0 calls a failure; the message of the rule could "

@@ -111,7 +111,7 @@ TEST_CASE("with onFailure finish the other branches run to their end before the 
   auto play = in_both(R"("onFailure":"finish",)");
   CHECK(play.answer("both/left/a", 409) == "StepFailed both/left/a HTTP_409");
   CHECK(play.refused_connection("both/right/c") ==
-        "AttemptFailed both/right/c forward #1 transient again in 250ms");
+        "AttemptFailed both/right/c forward #1 transient again in 187ms");
   play.wake();
   CHECK(play.answer("both/right/c", 200) ==
         "StepSucceeded both/right/c, StepScheduled both/right/d | call both/right/d forward #1");

@@ -19,6 +19,15 @@ struct AnswerBody {
 /// Text that is not JSON is kept up to this size, in UTF-8.
 inline constexpr std::size_t answer_text_bytes_max = std::size_t{64} * 1024;
 
+/// Of a text that is quoted where it tells who answered.
+inline constexpr std::size_t answer_quoted_bytes_max = 200;
+/// Of a header that is kept for the same.
+inline constexpr std::size_t answer_header_bytes_max = 64;
+
+/// The first `answer_quoted_bytes_max` bytes of a text, between two characters; each run of white
+/// space and control characters is one space.
+std::string quoted_beginning(std::string_view text);
+
 /// Never fails: the status line decides the outcome, so an unreadable body is a body. A body is
 /// read as JSON if its media type says so, or if it has none and begins like an object or array. An
 /// empty or white-space body is null and readable.

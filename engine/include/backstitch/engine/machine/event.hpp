@@ -245,6 +245,10 @@ struct AttemptNote {
   std::optional<TimePoint> sent_at{};  ///< when it left the node's own queue, if it waited there
   bool unsent = false;                 ///< it never left the node: it is no attempt
   bool needs_person = false;           ///< the node has been unable to send it for too long
+  /// Of an answer that settled nothing or said no, what tells who spoke: {"server", "via",
+  /// "retryAfter", "contentType": its headers, "text": the first 200 bytes of a text}, each if it
+  /// is there; null: nothing of it.
+  Json answer{};
   bool operator==(const AttemptNote&) const = default;
 };
 

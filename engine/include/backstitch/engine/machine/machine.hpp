@@ -104,7 +104,10 @@ std::optional<SagaId> saga_of_callback(std::string_view token);
 
 /// Whether the step is a pivot: an action or a sub-saga from which the saga cannot go back.
 bool is_pivot(const dsl::Definition& definition, const StepPath& path);
-/// Whether that call has not left the node's own queue.
+/// That call, if it has not left the node's own queue; else null.
+const QueuedCall* find_queued(const std::vector<QueuedCall>& queued, const StepPath& path,
+                              Phase phase);
+/// Whether it has not.
 bool is_queued(const std::vector<QueuedCall>& queued, const StepPath& path, Phase phase);
 
 /// What an open step waits for: `the answer to attempt 3`, and until when if that is known.

@@ -59,6 +59,10 @@ class Masking {
   std::shared_ptr<const TextSearch> search_;  ///< null: there is no text to search for
 };
 
+/// Whether what the participants of this step answer may hold sensitive values of their own: its
+/// output is marked, or its rules read what is.
+bool answers_are_sensitive(const dsl::Definition& definition, const std::vector<std::string>& given,
+                           const StepPath& path);
 /// What may be known of the definition alone, and beside it of what the parent has marked.
 /// @return null: nothing is sensitive
 std::shared_ptr<const dsl::TaintMap> taints_of(const dsl::Definition& definition,

@@ -55,6 +55,11 @@ struct Situation {
   std::vector<PossibleCommand> actions;
 };
 
+/// Until when a call may be held before it counts as refused: its first attempt plus `maxElapsed`,
+/// else the longest waits of its policy. @return unset: without end
+std::optional<TimePoint> held_until(const Program& program, const SagaState& state,
+                                    const StepPath& path, Phase phase);
+
 /// Pure. Equal arguments give equal results.
 /// @param queued  as for awaited(); unknown, a pivot that was not sent yet counts as sent
 Situation situation_of(const Program& program, const SagaState& state,

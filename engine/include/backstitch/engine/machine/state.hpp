@@ -77,11 +77,12 @@ struct RenderedRequest {
 struct CallState {
   std::shared_ptr<const RenderedRequest> request;  ///< shared by copies of the state
   std::uint32_t attempts = 0;                      ///< sent so far
-  std::uint32_t attempts_before = 0;      ///< of these, before an operator gave a new budget
-  bool in_flight = false;                 ///< the last attempt has no outcome yet
-  bool unknown_seen = false;              ///< an attempt ended unknown
-  TimePoint sent_at{};                    ///< the last attempt
-  bool last_attempt = false;              ///< the wait before it was cut to the end of the budget
+  std::uint32_t attempts_before = 0;  ///< of these, before an operator gave a new budget
+  std::uint32_t unknowns = 0;  ///< of the present budget, those that ended unknown or pending
+  bool in_flight = false;      ///< the last attempt has no outcome yet
+  bool unknown_seen = false;   ///< an attempt ended unknown
+  TimePoint sent_at{};         ///< the last attempt
+  bool last_attempt = false;   ///< the wait before it was cut to the end of the budget
   std::optional<TimePoint> first_at;      ///< when the first attempt of the present budget was sent
   std::optional<TimePoint> retry_at;      ///< the next attempt is due then
   std::optional<Failure> last;            ///< why the last attempt did not succeed

@@ -21,12 +21,15 @@ struct Response {
   /// Why it is not the participant's own answer to this call; empty: it is, as far as is known. See
   /// foreign_answer().
   std::string foreign{};
+  /// The beginning of a text that is not the participant's own; its body is not read.
+  std::string foreign_text{};
 };
 /// No usable answer.
 struct TransportError {
   dsl::Transport kind = dsl::Transport::connect;
   bool sent = false;  ///< the participant may have read at least one byte of the request
   std::string message;
+  bool is_last = false;  ///< the call was held until its time was over: it is not tried again
 };
 /// Something of the node's own, or of its operator's, that a call cannot be sent without.
 enum class Lack : std::uint8_t {
@@ -178,6 +181,7 @@ using StimulusBody =
 struct QueuedCall {
   StepPath path;
   Phase phase = Phase::forward;
+  bool held = false;  ///< every connection to the service is refused
 };
 
 /// Everything from outside comes with a stimulus, time and chance included.
