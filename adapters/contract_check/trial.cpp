@@ -291,7 +291,7 @@ void Trial::refuse(HeldCall held) {
   if (meaning.outcome == dsl::OutcomeClass::failure)
     answer(std::move(held), refusal);
   else
-    answer(std::move(held), TransportError{dsl::Transport::connect, false, "held back"});
+    answer(std::move(held), TransportError{dsl::Transport::connect, false, "held back", true});
 }
 
 /// Ends a suspension that the check has brought about, once the handlers have run.

@@ -78,7 +78,7 @@ std::optional<HeldCall> Scenarios::undo_of(Trial& trial) {
     } else {
       // Another iteration, or a retry that the engine had in flight.
       trial.answer(std::move(*held),
-                   TransportError{dsl::Transport::connect, false, "held back by the check"});
+                   TransportError{dsl::Transport::connect, false, "held back by the check", true});
     }
   }
 }

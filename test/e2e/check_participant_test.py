@@ -34,7 +34,7 @@ LATER = {"callback": True, "timeout": "20s",
 def definition(*steps, **more):
     return {"dsl": 1, "name": "check.pairs", "version": 1,
             "input": {"type": "object", "required": ["id"], "properties": {"id": {"type": "string"}}},
-            "services": {"shop": {"use": "shop"}}, "defaults": {"attemptTimeout": "500ms"}, "steps": list(steps), **more}
+            "services": {"shop": {"use": "shop"}}, "defaults": {"attemptTimeout": "5s"}, "steps": list(steps), **more}
 
 
 DEFINITION = definition(pair("plain"), pair("asked", probe=PROBE), pair("sealed", probe=SEALED), pair("later", completion=LATER),
@@ -43,7 +43,8 @@ DEFINITION = definition(pair("plain"), pair("asked", probe=PROBE), pair("sealed"
 ACTION = {"repeat", "at-once", "overtaken", "cut-off", "key-case", "in-time"}
 UNDO = {"undo", "undo-again", "action-after-undo", "undo-of-nothing", "late-action", "undo-overtakes",
         "undo-during-action", "in-time"}
-PROBED = {"probe", "router-404", "in-time"}
+PROBED = {"probe", "router-404", "in-time", "not-stored"}
+POLLED = {"poll", "in-time", "not-stored"}
 SEALING = PROBED | {"seal", "seal-during-action"}
 # How a participant breaks the contract, the step that shows it, the promises that are broken, and those that are broken if calls
 # happen to arrive in one of two orders.
@@ -62,7 +63,6 @@ BROKEN = [
     ("late-action", "plain", {"late-action", "undo-overtakes"}),
     ("undo-overtakes", "plain", {"undo-overtakes"}),
     ("undo-during-action", "plain", {"undo-during-action"}),
-    ("in-time", "plain", {"in-time"}),
     ("probe", "asked", {"probe"}),
     ("probe", "pay", {"probe"}),
     ("probe", "ship", {"probe"}),
@@ -70,6 +70,7 @@ BROKEN = [
     ("seal", "pay", {"seal", "seal-during-action"}),
     ("seal-during-action", "pay", {"seal-during-action"}),
     ("poll", "later", {"poll"}),
+    ("not-stored", "asked", {"not-stored"}),
 ]
 
 
@@ -134,7 +135,7 @@ class OwnService(Check):
             ("plain", "action"): ACTION, ("plain", "compensation"): UNDO,
             ("asked", "action"): ACTION, ("asked", "compensation"): UNDO, ("asked", "probe"): PROBED,
             ("sealed", "action"): ACTION, ("sealed", "compensation"): UNDO, ("sealed", "probe"): SEALING,
-            ("later", "action"): ACTION, ("later", "compensation"): UNDO, ("later", "poll"): {"poll", "in-time"},
+            ("later", "action"): ACTION, ("later", "compensation"): UNDO, ("later", "poll"): POLLED,
             ("later", "callback"): {"callback"},
             ("pay", "action"): ACTION, ("pay", "probe"): SEALING,
             ("ship", "action"): ACTION, ("ship", "probe"): PROBED, ("tell", "action"): ACTION})
@@ -162,6 +163,27 @@ class OwnService(Check):
                 for finding in report["broken"]:
                     self.assertTrue(finding["expected"] and finding["came"] and finding["advice"], finding)
                     self.assertRegex(finding["clause"], r"^[1-5]\.\d$")
+
+    def test_a_participant_that_is_slower_than_the_attempt_timeout_is_found(self):
+        self.definition = self.file("slow.json", definition(pair("plain"), defaults={"attemptTimeout": "500ms"}))
+        report = self.check(*self.at(self.service("in-time")), "--patience", "3s", code=1)
+        self.assertEqual(names(report["broken"]), {("plain", "in-time")})
+
+    def test_where_the_service_declares_answers_every_answer_is_looked_at_refusals_too(self):
+        path = self.file("marked.json", definition(pair("plain"), pair("asked", probe=PROBE)))
+        for broken, code in ((None, 0), ("marked", 1)):
+            with self.subTest(broken):
+                service = self.service(broken)
+                registered = self.file("service.json", {"baseUrl": service.url, "answers": {"echo": "Saga-Echo"}})
+                report = self.check(path, "--service", f"shop={registered}", "--allow-host", urlsplit(service.url).netloc,
+                                    "--patience", "3s", code=code)
+                found = kept(report)
+                self.assertEqual("marked" in found[("plain", "compensation")], True, "an undo is never refused")
+                self.assertEqual("marked" in found.get(("plain", "action"), set()), broken is None)
+                if broken:
+                    marked = next(p for p in report["broken"] if (p["step"], p["request"], p["promise"]) ==
+                                  ("plain", "action", "marked"))
+                    self.assertRegex(marked["came"], r"the first: 409 to PUT /plain/.*it lacks the header Saga-Echo")
 
     def test_an_accepted_action_whose_callback_never_comes_breaks_the_contract_if_there_is_no_other_way(self):
         alone = {k: v for k, v in LATER.items() if k != "poll"} | {"timeout": "500ms"}
@@ -318,7 +340,7 @@ class Examples(Check):
         found = kept(report)
         for step in ("holdSeat", "holdRoom", "carFromA", "carFromB"):
             self.assertEqual((found[(step, "action")], found[(step, "compensation")]), (ACTION, UNDO), step)
-        self.assertEqual((found[("holdRoom", "poll")], found[("holdRoom", "callback")]), ({"poll", "in-time"}, {"callback"}))
+        self.assertEqual((found[("holdRoom", "poll")], found[("holdRoom", "callback")]), (POLLED, {"callback"}))
         self.assertLessEqual(ACTION - {"key-case"}, found[("charge", "action")])
 
     def test_those_of_the_transfer_and_its_sub_saga(self):
