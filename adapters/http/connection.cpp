@@ -1,5 +1,6 @@
 #include "connection.hpp"
 
+#include <netinet/tcp.h>
 #include <openssl/ssl.h>
 #include <openssl/x509v3.h>
 
@@ -73,6 +74,15 @@ bool expect_name(SSL* session, const std::string& name) {
   X509_VERIFY_PARAM* expected = SSL_get0_param(session);
   return not_literal ? X509_VERIFY_PARAM_set1_host(expected, name.c_str(), name.size()) == 1
                      : X509_VERIFY_PARAM_set1_ip_asc(expected, name.c_str()) == 1;
+}
+
+/// Whether the peer has reset the connection. The kernel tells that to the first operation alone,
+/// perhaps to a write whose handler has yet to run: to the next one it is an end like any other.
+bool is_reset(tcp::socket& socket) {
+  tcp_info info{};
+  socklen_t size = sizeof info;
+  return ::getsockopt(socket.native_handle(), IPPROTO_TCP, TCP_INFO, &info, &size) != 0 ||
+         info.tcpi_state == TCP_CLOSE;
 }
 
 /// Whether OpenSSL holds the begin of a record whose end has not come.
@@ -292,6 +302,7 @@ struct Connection::State {
             if (failed == wire::error::bad_status && mend_status_line()) return read_on(self);
             if (failed == wire::error::body_limit) return answer_oversized();
             if (failed) return on_read_failed(failed);
+            if (is_cut_off()) return fail(Transport::reset, "a reset has cut off the answer");
             const int status = static_cast<int>(parser->get().result_int());
             if (status >= 200) return answer(status);
             if (status == static_cast<int>(wire::status::switching_protocols))
@@ -303,6 +314,10 @@ struct Connection::State {
           });
     });
   }
+
+  /// Of an answer that only the end of the connection delimits; a TLS session has an end of its
+  /// own.
+  bool is_cut_off() { return parser->need_eof() && !tls && is_reset(socket); }
 
   /// The participant has rejected the session, so it has not read what was sent in it.
   void fail_rejected(const error_code& failed) {

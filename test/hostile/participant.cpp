@@ -124,6 +124,11 @@ void Peer::close() {
   closed_ = true;
 }
 
+void Peer::end() {
+  ::shutdown(socket_, SHUT_WR);
+  is_closed_within(10'000);
+}
+
 void Peer::reset() {
   const linger at_once{1, 0};
   ::setsockopt(socket_, SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);

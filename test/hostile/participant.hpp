@@ -61,6 +61,8 @@ class Peer {
   bool is_answered_within(int milliseconds) const;
   void pause(int milliseconds) const;
   void close();
+  /// Ends what this side sends, and waits for the other side to close.
+  void end();
   /// Closes with a reset once the other side's kernel has all that was sent.
   void reset();
 
