@@ -6,6 +6,7 @@
 #include <charconv>
 #include <chrono>
 #include <cstdio>
+#include <cstdlib>
 #include <optional>
 
 #include <backstitch/rest/server.hpp>
@@ -104,6 +105,12 @@ void add_serve_options(CLI::App& command, ServeOptions& options) {
   command.add_option(
       "--allow-host", options.server.allow_hosts,
       "HOST[:PORT] that may be called although it is private or plain http; may be repeated");
+  command.add_option("--egress-proxy", options.server.egress_proxy,
+                     "Forward proxy, http://HOST:PORT, that services are called through which name "
+                     "none of their own");
+  command.add_option("--no-egress-proxy", options.server.no_egress_proxy,
+                     "Host that is called without it: a name and those under it, .suffix or a "
+                     "literal address; may be repeated");
   command.add_option("--callback-url", options.server.callback_url,
                      "Where participants reach this server, e.g. https://saga.example; default: "
                      "where it listens");
@@ -182,6 +189,24 @@ Result<Done> share_descriptors(ServerConfig& config, engine::Observer& log) {
   return Done{};
 }
 
+/// Other programs take their proxy from the environment. The values are not shown: they may hold
+/// passwords.
+void note_unused_proxies(engine::Observer& log) {
+  std::string found;
+  for (const char* name :
+       {"http_proxy", "HTTP_PROXY", "https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"}) {
+    const char* value = std::getenv(name);
+    if (value == nullptr || *value == '\0') continue;
+    found.append(found.empty() ? "" : ", ").append(name);
+  }
+  if (found.empty()) return;
+  log.note(engine::Level::info, "environment-proxy-unused",
+           {{"variables", found},
+            {"what",
+             "calls to participants do not go through the proxy that the environment "
+             "names; state --egress-proxy"}});
+}
+
 /// Waits for a database that is away, and says so at once and then every few seconds.
 /// @return nothing if a signal came first
 std::optional<Result<Done>> connect(Server& server, Duration wait, engine::Observer& log) {
@@ -215,6 +240,7 @@ int serve(const Global& global, ServeOptions options) {
   telemetry::LogObserver log(log_options(options));
   if (auto shared = share_descriptors(options.server, log); !shared)
     return report(global, shared.error());
+  note_unused_proxies(log);
   Server server(options.server, log);
   const auto connected = connect(server, options.database_wait, log);
   if (!connected) return exit_done;

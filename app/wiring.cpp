@@ -19,6 +19,7 @@
 #include <backstitch/engine/ports/incarnation.hpp>
 #include <backstitch/engine/runtime/engine.hpp>
 #include <backstitch/http/egress.hpp>
+#include <backstitch/http/egress_proxy.hpp>
 #include <backstitch/http/participants.hpp>
 #include <backstitch/postgres/store.hpp>
 #include <backstitch/rest/server.hpp>
@@ -103,7 +104,20 @@ struct Node::Impl {
         .allow_hosts = config.allow_hosts, .allow_loopback_http = config.allow_loopback});
   }
 
+  Result<Done> set_egress_proxy() {
+    if (config.egress_proxy.empty()) {
+      if (config.no_egress_proxy.empty()) return Done{};
+      return Error{ErrorCode::invalid, "option-invalid",
+                   "--no-egress-proxy has no meaning without --egress-proxy."};
+    }
+    auto proxy = http::EgressProxy::of(config.egress_proxy, config.no_egress_proxy);
+    if (!proxy) return proxy.error();
+    egress_proxy = std::make_shared<http::EgressProxy>(std::move(*proxy));
+    return Done{};
+  }
+
   Result<Done> connect() {
+    if (auto set = set_egress_proxy(); !set) return set;
     store = std::make_unique<postgres::PostgresStore>(
         postgres::Options{.database_url = config.database,
                           .lanes = reactor_count(config.reactors),
@@ -125,6 +139,7 @@ struct Node::Impl {
       reactors.push_back(std::make_unique<asio::Reactor>());
       participants.push_back(std::make_unique<http::HttpParticipants>(
           *reactors.back(), http::Options{.egress = egress,
+                                          .egress_proxy = egress_proxy,
                                           .secrets = &secrets,
                                           .version = version,
                                           .node = carriers,
@@ -216,6 +231,7 @@ struct Node::Impl {
   const std::string incarnation = engine::random_incarnation(random);
   system::SecretsDirectory secrets;
   std::shared_ptr<http::EgressPolicy> egress;
+  std::shared_ptr<http::EgressProxy> egress_proxy;
   // Built in this order, destroyed in the opposite one: whoever calls goes before whoever is
   // called.
   std::unique_ptr<postgres::PostgresStore> store;

@@ -36,12 +36,14 @@ struct ServerConfig {
   std::size_t shards_max = 0;          ///< 0: the engine's default
   Duration lease{0};                   ///< 0: the engine's default
   Duration key_retention{0};           ///< 0: the engine's default
-  std::string callback_url;            ///< where participants reach this server; empty: where it
-                                       ///< listens
-  std::vector<std::string> hosts;      ///< that requests may name beside loopback ones
-  std::vector<std::string> origins;    ///< of pages that may send requests
-  std::vector<std::string> proxies;    ///< IP addresses that speak for many peers
-  std::size_t connections_max = 0;     ///< 0: the listener's default
+  std::string egress_proxy;            ///< `http://HOST[:PORT]` that calls go through; empty: none
+  std::vector<std::string> no_egress_proxy;  ///< hosts that are called directly all the same
+  std::string callback_url;          ///< where participants reach this server; empty: where it
+                                     ///< listens
+  std::vector<std::string> hosts;    ///< that requests may name beside loopback ones
+  std::vector<std::string> origins;  ///< of pages that may send requests
+  std::vector<std::string> proxies;  ///< IP addresses that speak for many peers
+  std::size_t connections_max = 0;   ///< 0: the listener's default
   std::size_t connections_per_peer_max = 0;  ///< 0: half of them
   std::size_t header_max = 0;                ///< bytes; 0: the listener's default
   Duration idle_timeout{0};                  ///< of a connection; 0: the listener's default

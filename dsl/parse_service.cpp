@@ -74,6 +74,44 @@ Tls read_tls(const Json& value, const std::string& pointer, Findings& findings) 
   return tls;
 }
 
+/// Its host and port, and nothing else.
+bool is_proxy_url(const std::string& url) {
+  static const re2::RE2 form(R"(http://([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?/?)");
+  return re2::RE2::FullMatch(url, form);
+}
+
+/// @return the name of the secret
+std::string read_proxy_auth(const Json& value, const std::string& pointer, Findings& findings) {
+  Reader reader(value, pointer, "`proxyAuth`", findings);
+  if (!reader.has("type"))
+    reader.refuse("E002", "`proxyAuth` needs `type`", "add \"type\": \"basic\"");
+  reader.word<bool>("type", {{"basic", true}});
+  auto secret = reader.text("secret").value_or("");
+  if (secret.empty())
+    reader.refuse("E002", "`proxyAuth` needs the name of its `secret`",
+                  "add \"secret\" with the name of the secret that holds user:password");
+  reader.finish();
+  return secret;
+}
+
+Proxy read_proxy(Reader& reader) {
+  Proxy proxy;
+  proxy.url = reader.text("proxy").value_or("");
+  // Not repeated: it may hold a password.
+  if (reader.has("proxy") && !is_proxy_url(proxy.url))
+    add_error(reader.findings(), "E002", reader.at("proxy"),
+              "`proxy` is not of the form http://HOST:PORT",
+              "write for example http://proxy.example:3128; its user and password are the secret "
+              "of `proxyAuth`");
+  if (const Json* auth = reader.take("proxyAuth")) {
+    proxy.secret = read_proxy_auth(*auth, reader.at("proxyAuth"), reader.findings());
+    if (!reader.has("proxy"))
+      reader.refuse("E002", "`proxyAuth` is there without a `proxy`",
+                    "add \"proxy\", or remove `proxyAuth`");
+  }
+  return proxy;
+}
+
 Breaker read_breaker(const Json& value, const std::string& pointer, Findings& findings) {
   Reader reader(value, pointer, "`breaker`", findings);
   Breaker breaker;
@@ -192,9 +230,9 @@ void read_defaults(Reader& reader, Service& service,
 /// What a service says of itself is written where it is registered, once for all definitions.
 void refuse_beside_use(Reader& reader, const std::string& name) {
   for (const char* key :
-       {"type", "baseUrl", "auth", "tls", "headers", "idempotency", "idempotencyHeader",
-        "keepAlive", "answers", "quietPeriod", "connectTimeout", "attemptTimeout", "retry",
-        "outcomes", "limits", "maxResponseBytes"}) {
+       {"type", "baseUrl", "auth", "tls", "proxy", "proxyAuth", "headers", "idempotency",
+        "idempotencyHeader", "keepAlive", "answers", "quietPeriod", "connectTimeout",
+        "attemptTimeout", "retry", "outcomes", "limits", "maxResponseBytes"}) {
     if (reader.take(key) == nullptr) continue;
     add_error(reader.findings(), "E002", reader.at(key),
               "a service with `use` has no `" + std::string(key) + "` of its own",
@@ -249,6 +287,7 @@ Service read_service(const Json& value, const std::string& pointer, bool registe
     service.auth = read_auth(*auth, reader.at("auth"), findings);
   if (const Json* tls = reader.take("tls"))
     service.tls = read_tls(*tls, reader.at("tls"), findings);
+  service.proxy = read_proxy(reader);
   read_headers(reader, service);
   service.idempotency = reader
                             .word<Idempotency>("idempotency", {{"key", Idempotency::key},

@@ -1,5 +1,6 @@
 #include "connection.hpp"
 
+#include <netinet/tcp.h>
 #include <openssl/ssl.h>
 #include <openssl/x509v3.h>
 
@@ -22,7 +23,9 @@
 
 #include "bounded_body.hpp"
 #include "dial.hpp"
+#include "status_line.hpp"
 #include "tls_failure.hpp"
+#include "tunnel.hpp"
 
 namespace backstitch::http {
 namespace {
@@ -75,6 +78,15 @@ bool expect_name(SSL* session, const std::string& name) {
                      : X509_VERIFY_PARAM_set1_ip_asc(expected, name.c_str()) == 1;
 }
 
+/// Whether the peer has reset the connection. The kernel tells that to the first operation alone,
+/// perhaps to a write whose handler has yet to run: to the next one it is an end like any other.
+bool is_reset(tcp::socket& socket) {
+  tcp_info info{};
+  socklen_t size = sizeof info;
+  return ::getsockopt(socket.native_handle(), IPPROTO_TCP, TCP_INFO, &info, &size) != 0 ||
+         info.tcpi_state == TCP_CLOSE;
+}
+
 /// Whether OpenSSL holds the begin of a record whose end has not come.
 bool holds_part_of_record(SSL* session) {
   return SSL_has_pending(session) == 1 || std::string_view(SSL_rstate_string(session)) == "RB";
@@ -103,12 +115,11 @@ struct Connection::State {
   bool connected = false;
   engine::SteadyTime connected_at{};
   std::uint64_t calls = 0;
-  error_code ended_by;              ///< of a connection that has ended, if look() saw it
-  bool is_watched = false;          ///< and no call has used it since
-  bool sent = false;                ///< bytes of this exchange may have left
-  bool written = false;             ///< the request has left whole
-  std::string write_failure;        ///< why it cannot; empty: it may
-  bool status_line_mended = false;  ///< of the answer that is being read
+  error_code ended_by;        ///< of a connection that has ended, if look() saw it
+  bool is_watched = false;    ///< and no call has used it since
+  bool sent = false;          ///< bytes of this exchange may have left
+  bool written = false;       ///< the request has left whole
+  std::string write_failure;  ///< why it cannot; empty: it may
   int interim_answers = 0;
 
   // Operations hold the connection, so that it outlives them whoever drops it.
@@ -168,9 +179,19 @@ struct Connection::State {
       error_code ignored;
       socket.set_option(tcp::no_delay(true), ignored);
       socket.non_blocking(true, ignored);  // for look()
+      if (target->is_tunnelled()) return tunnel(self);
       if (target->url.tls) return handshake(self);
       connection_made(self);
     });
+  }
+
+  void tunnel(const Self& self) {
+    open_tunnel(socket, *target, exchange->proxy_authorization,
+                [this, self](const std::string& failure) {
+                  if (!finished) return;
+                  if (!failure.empty()) return fail(Transport::connect, failure);
+                  handshake(self);
+                });
   }
 
   void connection_made(const Self& self) {
@@ -274,11 +295,6 @@ struct Connection::State {
   }
 
   void read(const Self& self) {
-    status_line_mended = false;
-    read_on(self);
-  }
-
-  void read_on(const Self& self) {
     parser.emplace();
     parser->header_limit(header_bytes_max);
     // Not none: Beast 1.74 takes every stated length for larger than none.
@@ -289,9 +305,10 @@ struct Connection::State {
       wire::async_read(
           stream, buffer, *parser, [this, self](const error_code& failed, std::size_t) {
             if (!finished) return;
-            if (failed == wire::error::bad_status && mend_status_line()) return read_on(self);
+            if (failed == wire::error::bad_status && mend_status_line(buffer)) return read(self);
             if (failed == wire::error::body_limit) return answer_oversized();
             if (failed) return on_read_failed(failed);
+            if (is_cut_off()) return fail(Transport::reset, "a reset has cut off the answer");
             const int status = static_cast<int>(parser->get().result_int());
             if (status >= 200) return answer(status);
             if (status == static_cast<int>(wire::status::switching_protocols))
@@ -303,6 +320,10 @@ struct Connection::State {
           });
     });
   }
+
+  /// Of an answer that only the end of the connection delimits; a TLS session has an end of its
+  /// own.
+  bool is_cut_off() { return parser->need_eof() && !tls && is_reset(socket); }
 
   /// The participant has rejected the session, so it has not read what was sent in it.
   void fail_rejected(const error_code& failed) {
@@ -322,23 +343,6 @@ struct Connection::State {
     fail(kind, broke_before ? write_failure : "reading the answer failed: " + describe(failed));
   }
 
-  /// RFC 9112 lets a server leave out the reason phrase, and many leave out the space before it,
-  /// too; Beast's parser insists on that space. The whole head is in the buffer by then, and
-  /// nothing of it is consumed.
-  bool mend_status_line() {
-    constexpr std::size_t line_chars = 12;  // HTTP/1.1 200
-    const auto held = buffer.data();
-    const std::string_view head(static_cast<const char*>(held.data()), held.size());
-    const bool bare = head.size() > line_chars + 1 && head.substr(line_chars, 2) == "\r\n";
-    if (!bare || std::exchange(status_line_mended, true)) return false;
-    const std::string mended =
-        std::string(head.substr(0, line_chars)) + " " + std::string(head.substr(line_chars));
-    buffer.clear();
-    const auto space = buffer.prepare(mended.size());
-    buffer.commit(net::buffer_copy(space, net::buffer(mended)));
-    return true;
-  }
-
   Headers headers_of_answer() const {
     Headers headers;
     for (const auto& field : parser->get()) {
@@ -349,13 +353,21 @@ struct Connection::State {
     return headers;
   }
 
+  /// A proxy that reads the requests speaks for itself when it asks for credentials.
+  bool is_proxys_own(int status) const {
+    return target->is_forwarded() &&
+           status == static_cast<int>(wire::status::proxy_authentication_required);
+  }
+
   void answer(int status) {
     system::failpoint("call-answered");
     auto headers = headers_of_answer();
     if (const auto wrong = framing_error(parser->get().version(), headers); !wrong.empty())
       return fail(Transport::protocol, wrong);
     auto response =
-        read_response(exchange->call, status, std::move(headers), parser->get().body().bytes);
+        is_proxys_own(status)
+            ? proxys_response(status, std::move(headers))
+            : read_response(exchange->call, status, std::move(headers), parser->get().body().bytes);
     const After after = after_answer(response);
     finish(std::move(response), after);
   }
@@ -377,7 +389,9 @@ struct Connection::State {
     auto headers = headers_of_answer();
     if (const auto wrong = framing_error(parser->get().version(), headers); !wrong.empty())
       return fail(Transport::protocol, wrong);
-    finish(oversized_response(exchange->call, status, std::move(headers)), After::close);
+    finish(is_proxys_own(status) ? proxys_response(status, std::move(headers))
+                                 : oversized_response(exchange->call, status, std::move(headers)),
+           After::close);
   }
 
   /// Looks, and again whenever something comes. The wait is not cancelled when a call takes the

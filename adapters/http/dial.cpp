@@ -37,7 +37,7 @@ Dial::Dial(net::io_context& context, std::shared_ptr<const Target> target)
 void Dial::start(std::function<void(Outcome)> done) {
   done_ = std::move(done);
   error_code not_literal;
-  const auto literal = net::ip::make_address(target_->url.host, not_literal);
+  const auto literal = net::ip::make_address(target_->peer().host, not_literal);
   return not_literal ? look_up() : use({literal});
 }
 
@@ -51,7 +51,7 @@ void Dial::cancel() {
 void Dial::look_up() {
   const auto self = shared_from_this();
   const auto hanging = target_->node->resolver.resolve(
-      target_->url.host, target_->owner, [self](const Lookup& lookup) {
+      target_->peer().host, target_->owner, [self](const Lookup& lookup) {
         net::post(self->context_, [self, lookup] { self->looked_up(lookup); });
       });
   if (hanging) {
@@ -70,14 +70,14 @@ void Dial::looked_up(const Lookup& lookup) {
   if (!lookup.addresses.empty()) return use(lookup.addresses);
   if (lookup.is_temporary) use_last_good();
   if (has_addresses_) return;
-  const std::string message = target_->url.host + ": " + lookup.failure;
+  const std::string message = target_->peer_name(target_->peer().host) + ": " + lookup.failure;
   if (lookup.lack) return finish(NotSent{*lookup.lack, message});
   finish(TransportError{Transport::dns, false, message});
 }
 
 void Dial::use_last_good() {
   if (!done_ || has_addresses_) return;
-  const auto good = target_->node->resolver.last_good(target_->url.host);
+  const auto good = target_->node->resolver.last_good(target_->peer().host);
   if (!good) return;
   target_->totals->addresses_kept.fetch_add(1, std::memory_order_relaxed);
   use(*good);
@@ -85,19 +85,24 @@ void Dial::use_last_good() {
 
 void Dial::use(const Addresses& addresses) {
   has_addresses_ = true;
-  for (const auto& address : addresses) endpoints_.emplace_back(address, target_->url.port);
+  for (const auto& address : addresses) endpoints_.emplace_back(address, target_->peer().port);
   try_next();
 }
 
 void Dial::try_next() {
   while (done_ && next_ < endpoints_.size()) {
     const Endpoint endpoint = endpoints_[next_++];
-    std::string refused = target_->egress->check_address(target_->url.host, target_->url.port,
-                                                         address_of(endpoint.address()));
+    std::string refused = refusal_of(endpoint);
     if (refused.empty()) return connect(endpoint);
     refusal_ = std::move(refused);
   }
   if (done_ && open_.empty()) none_connected();
+}
+
+std::string Dial::refusal_of(const Endpoint& endpoint) const {
+  if (target_->proxy && target_->proxy->is_nodes) return {};
+  return target_->egress->check_address(target_->peer().host, target_->peer().port,
+                                        address_of(endpoint.address()));
 }
 
 void Dial::connect(const Endpoint& endpoint) {
@@ -119,7 +124,8 @@ void Dial::connected(const std::shared_ptr<Socket>& socket, const Endpoint& endp
   if (!done_) return;
   std::erase(open_, socket);
   if (error) {
-    const std::string message = target_->url.authority + ": " + error.message();
+    const std::string message =
+        target_->peer_name(target_->peer().authority) + ": " + error.message();
     if (const auto lack = lack_of(error))
       unsent_ = NotSent{*lack, message};
     else
@@ -127,7 +133,8 @@ void Dial::connected(const std::shared_ptr<Socket>& socket, const Endpoint& endp
     timer_.cancel();
     return try_next();
   }
-  if (endpoints_.size() > 1) target_->node->resolver.prefer(target_->url.host, endpoint.address());
+  if (endpoints_.size() > 1)
+    target_->node->resolver.prefer(target_->peer().host, endpoint.address());
   finish(std::move(*socket));
 }
 

@@ -17,10 +17,10 @@
 
 namespace backstitch::http {
 
-/// One TCP connection to a target: the name is looked up, and its addresses are tried in turn. The
-/// next one begins when the one before has failed or has been tried for `next_address_after`; the
-/// first that connects wins. Each is judged by the egress policy right before it is connected to.
-/// Threads: the reactor's. Kept alive by its own operations.
+/// One TCP connection to a target, or to its proxy: the name is looked up, and its addresses are
+/// tried in turn. The next one begins when the one before has failed or has been tried for
+/// `next_address_after`; the first that connects wins. Each is judged by the egress policy right
+/// before it is connected to. Threads: the reactor's. Kept alive by its own operations.
 class Dial : public std::enable_shared_from_this<Dial> {
  public:
   using Socket = boost::asio::ip::tcp::socket;
@@ -40,6 +40,8 @@ class Dial : public std::enable_shared_from_this<Dial> {
   void use_last_good();
   void use(const Addresses& addresses);
   void try_next();
+  /// Why the address may not be connected to; empty: it may.
+  std::string refusal_of(const Endpoint& endpoint) const;
   void connect(const Endpoint& endpoint);
   void connected(const std::shared_ptr<Socket>& socket, const Endpoint& endpoint,
                  const boost::system::error_code& error);

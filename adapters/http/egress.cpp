@@ -5,10 +5,8 @@
 
 #include <algorithm>
 #include <array>
-#include <optional>
 
-#include <backstitch/base/ascii.hpp>
-
+#include "host.hpp"
 #include "url.hpp"
 
 namespace backstitch::http {
@@ -83,45 +81,10 @@ Reach reach_of_v4(const std::uint8_t* address) {
   return is_in_any(closed_v4, address) ? Reach::closed : Reach::open;
 }
 
-std::optional<IpAddress> literal_of(const std::string& text) {
-  IpAddress address;
-  if (::inet_pton(AF_INET, text.c_str(), address.bytes.data()) == 1) return address;
-  address.is_v6 = true;
-  if (::inet_pton(AF_INET6, text.c_str(), address.bytes.data()) == 1) return address;
-  return std::nullopt;
-}
-
 std::string text_of(const IpAddress& address) {
   std::array<char, INET6_ADDRSTRLEN> text{};
   ::inet_ntop(address.is_v6 ? AF_INET6 : AF_INET, address.bytes.data(), text.data(), text.size());
   return text.data() + (address.scope == 0 ? "" : "%" + std::to_string(address.scope));
-}
-
-bool is_same_host(std::string_view a, std::string_view b) {
-  return std::equal(a.begin(), a.end(), b.begin(), b.end(),
-                    [](char x, char y) { return lower_case(x) == lower_case(y); });
-}
-
-/// Resolvers take 127.1, 0x7f.1 and 2130706433 for addresses of IPv4, and no name of a host ends in
-/// a number.
-bool ends_in_number(std::string_view host) {
-  if (host.ends_with('.')) host.remove_suffix(1);
-  const std::string_view last = host.substr(host.rfind('.') + 1);
-  const bool is_hex = last.size() > 1 && last[0] == '0' && lower_case(last[1]) == 'x';
-  return is_hex || (!last.empty() && std::all_of(last.begin(), last.end(),
-                                                 [](char c) { return c >= '0' && c <= '9'; }));
-}
-
-/// Where a name leads is judged at connect time; the names of loopback are known before.
-Reach reach_of_host(std::string_view host) {
-  if (const auto address = literal_of(std::string(host))) return reach_of(*address);
-  if (ends_in_number(host)) return Reach::closed;
-  if (host.ends_with('.')) host.remove_suffix(1);
-  constexpr std::string_view local = "localhost";
-  const auto end = host.substr(host.size() - std::min(host.size(), local.size()));
-  const bool is_local = is_same_host(end, local) && (host.size() == local.size() ||
-                                                     host[host.size() - local.size() - 1] == '.');
-  return is_local ? Reach::loopback : Reach::open;
 }
 
 std::string how_to_allow(std::string_view host, std::uint16_t port) {

@@ -62,10 +62,11 @@ class RequestHead {
  public:
   explicit RequestHead(std::size_t body_bytes) { bytes_.reserve(512 + body_bytes); }
 
-  void add_line(std::string_view method, std::string_view base_path, std::string_view target) {
+  /// @param base  what stands before `target`
+  void add_line(std::string_view method, std::string_view base, std::string_view target) {
     if (!dsl::is_token(method)) return refuse("its method");
-    if (!is_target(base_path) || !is_target(target)) return refuse("its path");
-    bytes_.append(method).append(" ").append(base_path).append(target).append(" HTTP/1.1\r\n");
+    if (!is_target(base) || !is_target(target)) return refuse("its path");
+    bytes_.append(method).append(" ").append(base).append(target).append(" HTTP/1.1\r\n");
   }
 
   void add(std::string_view name, std::string_view value) {
@@ -115,23 +116,40 @@ void add_authentication(RequestHead& head, const dsl::Auth& auth, const std::str
   }
 }
 
+/// @param is_plain  it is sent as it is
+Result<std::string> sendable_secret(const engine::Call& call, const engine::Secrets* secrets,
+                                    const std::string& name, bool is_plain) {
+  auto secret = find_secret(secrets, name, call.registered_name());
+  if (!secret) return secret;
+  // Perhaps it is just being written.
+  if (secret->empty() || (is_plain && !dsl::is_field_value(*secret))) {
+    return Error{ErrorCode::invalid, secret_missing,
+                 "The secret `" + name +
+                     "` is empty or holds a byte that no header can carry; write its file anew."};
+  }
+  return secret;
+}
+
 /// The secret that the service's authentication needs; empty: none.
 Result<std::string> secret_for(const engine::Call& call, const engine::Secrets* secrets) {
   const dsl::Auth& auth = call.service->auth;
   if (auth.type == dsl::AuthType::none) return std::string{};
   if (auth.type == dsl::AuthType::oauth2 || auth.type == dsl::AuthType::hmac)
     return not_sendable("Authentication by oauth2 and hmac is not supported by this version.");
-  auto secret = find_secret(secrets, auth.secret, call.registered_name());
-  if (!secret) return secret;
-  // Perhaps it is just being written.
-  const bool is_plain = auth.type != dsl::AuthType::basic;
-  if (secret->empty() || (is_plain && !dsl::is_field_value(*secret))) {
-    return Error{ErrorCode::invalid, secret_missing,
-                 "The secret `" + auth.secret +
-                     "` is empty or holds a byte that no header can carry; write its file anew."};
-  }
-  return secret;
+  return sendable_secret(call, secrets, auth.secret, auth.type != dsl::AuthType::basic);
 }
+
+/// What `Proxy-Authorization` says to the proxy that the service names; empty: nothing.
+Result<std::string> proxy_authorization_of(Exchange& exchange, const engine::Secrets* secrets) {
+  const std::string& name = exchange.call.service->proxy.secret;
+  if (name.empty()) return std::string{};
+  const auto secret = sendable_secret(exchange.call, secrets, name, false);
+  if (!secret) return secret.error();
+  exchange.secrets.add(dsl::AuthType::basic, *secret);
+  return "Basic " + base64(*secret);
+}
+
+constexpr const char* proxy_credentials = "Proxy-Authorization";
 
 /// A header may come with any bytes; expressions and the journal hold text.
 bool is_text(const std::string& value) {
@@ -227,16 +245,19 @@ void add_engine_headers(RequestHead& head, const engine::Call& call) {
 
 }  // namespace
 
-Result<std::string> write_request(const engine::Call& call, const Url& url,
-                                  const engine::Secrets* secrets, const std::string& version,
-                                  SentSecrets& sent) {
+Result<Done> write_request(Exchange& exchange, const Target& target, const engine::Secrets* secrets,
+                           const std::string& version) {
+  const engine::Call& call = exchange.call;
   const engine::RenderedRequest& request = call.request;
   const auto secret = secret_for(call, secrets);
   if (!secret) return secret.error();
-  if (!secret->empty()) sent.add(call.service->auth.type, *secret);
+  if (!secret->empty()) exchange.secrets.add(call.service->auth.type, *secret);
+  auto authorization = proxy_authorization_of(exchange, secrets);
+  if (!authorization) return authorization.error();
   RequestHead head(request.body.size() + request.target.size());
-  head.add_line(request.method, url.path, request.target);
-  head.add("Host", url.authority);
+  const std::string origin = target.is_forwarded() ? "http://" + target.url.authority : "";
+  head.add_line(request.method, origin + target.url.path, request.target);
+  head.add("Host", target.url.authority);
   if (!states(request, "User-Agent")) head.add("User-Agent", "backstitch/" + version);
   if (!states(request, "Accept")) head.add("Accept", "application/json");
   head.add("Accept-Encoding", "identity");
@@ -247,10 +268,25 @@ Result<std::string> write_request(const engine::Call& call, const Url& url,
   add_stated_headers(head, call);
   add_engine_headers(head, call);
   add_authentication(head, call.service->auth, *secret);
+  if (target.is_forwarded() && !authorization->empty()) head.add(proxy_credentials, *authorization);
   if (!request.body.empty() || (request.method != "GET" && request.method != "HEAD"))
     head.add("Content-Length", std::to_string(request.body.size()));
   if (!head.flaw().empty()) return not_sendable(head.flaw());
-  return std::move(head).end(request.body);
+  exchange.request = std::move(head).end(request.body);
+  if (target.is_tunnelled()) exchange.proxy_authorization = std::move(*authorization);
+  return Done{};
+}
+
+std::string write_connect(const Url& target, const std::string& proxy_authorization) {
+  const bool is_v6 = target.host.find(':') != std::string::npos;
+  const std::string place =
+      (is_v6 ? "[" + target.host + "]" : target.host) + ":" + std::to_string(target.port);
+  RequestHead head(0);
+  head.add_line("CONNECT", {}, place);
+  head.add("Host", place);
+  if (!proxy_authorization.empty()) head.add(proxy_credentials, proxy_authorization);
+  BACKSTITCH_INVARIANT(head.flaw().empty(), "hosts and base64 are visible ASCII");
+  return std::move(head).end({});
 }
 
 bool keeps_connections(const dsl::Service& service) {
@@ -283,6 +319,15 @@ engine::Response read_response(const engine::Call& call, int status, Headers hea
     return engine::read_body(value_of(known, "content-type"), value_of(known, "content-encoding"),
                              body);
   });
+}
+
+engine::Response proxys_response(int status, Headers headers) {
+  std::erase_if(headers, [](const auto& header) { return !is_text(header.second); });
+  return {status,
+          headers_of_intermediary(std::move(headers)),
+          nullptr,
+          {},
+          "the proxy asks for credentials"};
 }
 
 engine::Response oversized_response(const engine::Call& call, int status, Headers headers) {

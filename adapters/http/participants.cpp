@@ -121,7 +121,8 @@ struct HttpParticipants::Impl : std::enable_shared_from_this<HttpParticipants::I
     const dsl::Service& service = *call.service;
     const std::string key = std::string(call.registered_name()) + '\n' + service.base_url + '\n' +
                             service.tls.ca + '\n' + service.tls.client_cert + '\n' +
-                            service.tls.server_name + '\n' + service.tls.version_min;
+                            service.tls.server_name + '\n' + service.tls.version_min + '\n' +
+                            service.proxy.url + '\n' + service.proxy.secret;
     if (const auto found = pools.find(key); found != pools.end()) {
       if (auto read = read_certificates(*found->second); !read) return read.error();
       return found->second.get();
@@ -143,6 +144,18 @@ struct HttpParticipants::Impl : std::enable_shared_from_this<HttpParticipants::I
     return pools.emplace(key, std::move(pool)).first->second.get();
   }
 
+  /// The service's own, else the node's, else none.
+  Result<std::optional<Proxy>> proxy_for(const dsl::Service& service, const Url& url) const {
+    const bool has_own = !service.proxy.url.empty();
+    if (!has_own && (!options.egress_proxy || !options.egress_proxy->is_for(url.host)))
+      return std::optional<Proxy>{};
+    const std::string& place = has_own ? service.proxy.url : options.egress_proxy->url();
+    const auto proxy = parse_url(place);
+    const std::string refused = has_own ? options.egress->check_url(place) : std::string{};
+    if (!proxy || !refused.empty()) return Error{ErrorCode::forbidden, "egress-refused", refused};
+    return std::optional(Proxy{*proxy, !has_own});
+  }
+
   Result<std::shared_ptr<const Target>> target_for(const engine::Call& call) {
     const dsl::Service& service = *call.service;
     auto target = std::make_shared<Target>();
@@ -150,6 +163,9 @@ struct HttpParticipants::Impl : std::enable_shared_from_this<HttpParticipants::I
     const std::string refused = options.egress->check_url(service.base_url);
     if (!url || !refused.empty()) return Error{ErrorCode::forbidden, "egress-refused", refused};
     target->url = *url;
+    auto proxy = proxy_for(service, *url);
+    if (!proxy) return proxy.error();
+    target->proxy = std::move(*proxy);
     target->egress = options.egress;
     target->node = options.node;
     target->totals = totals;
@@ -195,12 +211,11 @@ struct HttpParticipants::Impl : std::enable_shared_from_this<HttpParticipants::I
     auto pool = pool_for(call);
     if (!pool) return refuse(std::move(done), refusal_of(pool.error()));
     auto exchange = std::make_shared<Exchange>();
-    auto request = write_request(call, (*pool)->target->url, options.secrets, options.version,
-                                 exchange->secrets);
-    if (!request) return refuse(std::move(done), refusal_of(request.error()));
-    exchange->deadline = reactor.now() + call.request.attempt_timeout;
-    exchange->request = std::move(*request);
     exchange->call = std::move(call);
+    const auto written =
+        write_request(*exchange, *(*pool)->target, options.secrets, options.version);
+    if (!written) return refuse(std::move(done), refusal_of(written.error()));
+    exchange->deadline = reactor.now() + exchange->call.request.attempt_timeout;
     exchange->done = std::move(done);
     run(**pool, connection_for(**pool, exchange->call), exchange);
   }

@@ -10,7 +10,7 @@
 
 namespace backstitch::http {
 
-/// A secret of fewer bytes is not replaced in answers: it might be any word of them.
+/// A secret of fewer bytes is not replaced in answers by itself: it might be any word of them.
 inline constexpr std::size_t replaced_bytes_min = 16;
 
 /// The values that a request was authenticated with, which a participant may repeat in its answer:

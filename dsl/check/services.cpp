@@ -43,6 +43,8 @@ class Services {
     secret(at + "/auth/secret", service.auth.secret);
     secret(at + "/tls/ca", service.tls.ca);
     secret(at + "/tls/clientCert", service.tls.client_cert);
+    secret(at + "/proxyAuth/secret", service.proxy.secret);
+    if (!service.proxy.url.empty()) proxy(at, service.proxy.url);
     headers(at, service);
     limits(at + "/limits", service.limits);
     if (service.connect_timeout && service.attempt_timeout &&
@@ -111,6 +113,14 @@ class Services {
   void inline_secret(const std::string& pointer) {
     check_.error(
         "E303", pointer, "only a registered service may use a secret",
+        "register the service: backstitch services put NAME FILE, and write \"use\": \"NAME\"");
+  }
+
+  /// Nor through whose hands calls go.
+  void proxy(const std::string& at, const std::string& of) {
+    if (at.empty()) return url("/proxy", of);
+    check_.error(
+        "E303", at + "/proxy", "only a registered service may have a proxy",
         "register the service: backstitch services put NAME FILE, and write \"use\": \"NAME\"");
   }
 

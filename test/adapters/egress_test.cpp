@@ -7,11 +7,13 @@
 #include <doctest/doctest.h>
 
 #include <backstitch/http/egress.hpp>
+#include <backstitch/http/egress_proxy.hpp>
 
 namespace backstitch::test {
 namespace {
 
 using http::EgressPolicy;
+using http::EgressProxy;
 using http::IpAddress;
 using http::Reach;
 
@@ -146,6 +148,37 @@ TEST_CASE(
         std::string::npos);
   CHECK(dev.check_address("inside.example", 8080, parsed("10.0.0.2")).empty());
   CHECK_FALSE(EgressPolicy({}).check_address("x.example", 443, parsed("127.0.0.1")).empty());
+}
+
+TEST_CASE("the proxy of the node is for every host but loopback and those that are named") {
+  const auto proxy = EgressProxy::of(
+      "http://proxy.example:3128",
+      {"corp.example", ".lab.example", "10.0.0.1", "fd00::1", "plain.test.", "192.0.2.7"});
+  REQUIRE(proxy);
+  CHECK(proxy->url() == "http://proxy.example:3128");
+  for (const char* host :
+       {"bank.example", "corp.example.org", "notcorp.example", "lab.example", "notlab.example",
+        "10.0.0.2", "fd00::2", "1.10.0.0.1", "example", "0.0.0.1"})
+    CHECK_MESSAGE(proxy->is_for(host), host);
+  for (const char* host :
+       {"corp.example", "CORP.example.", "a.b.corp.example", "x.lab.example", "10.0.0.1",
+        "fd00:0:0::1", "plain.test", "127.0.0.1", "::1", "localhost", "db.localhost", "192.0.2.7"})
+    CHECK_MESSAGE(!proxy->is_for(host), host);
+}
+
+TEST_CASE("a proxy of the node and its exceptions are of one form") {
+  for (const char* url : {"http://proxy.example", "http://10.0.0.1:3128/", "http://[fd00::1]:3128"})
+    CHECK_MESSAGE(EgressProxy::of(url, {}), url);
+  for (const char* url :
+       {"https://proxy.example", "proxy.example:3128", "http://u:pass@p.example",
+        "http://proxy.example/path", "http://", "http://p.example:0", "socks5://p"}) {
+    const auto refused = EgressProxy::of(url, {});
+    CHECK_MESSAGE(!refused, url);
+    if (!refused) CHECK(refused.error().message.find("pass@") == std::string::npos);
+  }
+  for (const char* host : {"", ".", "*", "*.corp.example", "10.0.0.0/8", "corp.example:443",
+                           "http://corp.example", "[fd00::1]", "a b"})
+    CHECK_MESSAGE(!EgressProxy::of("http://proxy.example", {host}), host);
 }
 
 }  // namespace

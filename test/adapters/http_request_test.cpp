@@ -45,11 +45,15 @@ struct Sent {
   }
 
   Result<std::string> written() {
+    http::Target target;
+    target.url = *http::parse_url("http://127.0.0.1:7000/api");
     call.service = std::make_shared<dsl::Service>(service);
+    http::Exchange exchange;
+    exchange.call = call;
     const OneSecret secrets(secret);
-    http::SentSecrets sent;
-    return http::write_request(call, *http::parse_url("http://127.0.0.1:7000/api"), &secrets, "1",
-                               sent);
+    const auto written = http::write_request(exchange, target, &secrets, "1");
+    if (!written) return written.error();
+    return exchange.request;
   }
 };
 
@@ -121,6 +125,17 @@ TEST_CASE("a request carries the keys, the saga and the author's headers") {
   CHECK(trace.starts_with("00-01890a5dac96774bbcceb302099a8057-"));
   CHECK(trace.size() == 55);
   CHECK(trace.ends_with("-01"));
+}
+
+TEST_CASE("a tunnel is asked for by the host and port of its target") {
+  const auto connect = [](const char* url, const std::string& authorization) {
+    return http::write_connect(*http::parse_url(url), authorization);
+  };
+  CHECK(connect("https://bank.example/api", "") ==
+        "CONNECT bank.example:443 HTTP/1.1\r\nHost: bank.example:443\r\n\r\n");
+  CHECK(connect("https://[fd00::1]:8443", "Basic dTpw") ==
+        "CONNECT [fd00::1]:8443 HTTP/1.1\r\nHost: [fd00::1]:8443\r\n"
+        "Proxy-Authorization: Basic dTpw\r\n\r\n");
 }
 
 TEST_CASE("what was registered or rendered before a rule existed is still not sent") {

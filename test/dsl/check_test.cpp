@@ -76,8 +76,9 @@ std::set<std::string> about_service(const std::vector<dsl::Finding>& findings,
   std::set<std::string> found;
   for (const auto& finding : findings) {
     // Whether a service is used, and may say `pending`, depends on the steps; and only a registered
-    // one has secrets.
+    // one has secrets and a proxy.
     const bool is_of_place = finding.code == "W301" || finding.code == "E221" ||
+                             finding.pointer.ends_with("/proxy") ||
                              finding.message.find("secret") != std::string::npos;
     if (is_of_place || !finding.pointer.starts_with(pointer)) continue;
     found.insert(finding.code + " " + finding.pointer.substr(pointer.size()) + " " +
@@ -120,6 +121,11 @@ TEST_CASE("the credentials of a registered service have a header and a secret of
           {R"("auth": {"type": "bearer", "secret": "unknown"})", "/auth/secret"},
           {R"("tls": {"ca": "unknown"})", "/tls/ca"},
           {R"("tls": {"clientCert": "unknown"})", "/tls/clientCert"},
+          {R"("proxy": "http://known")", ""},
+          {R"("proxy": "http://other.example:3128")", "/proxy"},
+          {R"("proxy": "http://known", "proxyAuth": {"type": "basic", "secret": "known"})", ""},
+          {R"("proxy": "http://known", "proxyAuth": {"type": "basic", "secret": "unknown"})",
+           "/proxyAuth/secret"},
           {R"("auth": {"type": "oauth2", "secret": "known", "tokenUrl": "http://s.example"})",
            "/auth/tokenUrl"},
           {R"("auth": {"type": "apiKey", "secret": "known"}, "headers": {"X-Api-Key": "1"})",

@@ -15,7 +15,7 @@ std::string read_file(const std::string& path);
 
 /// The environment in which test/definitions/registered.json is registered, and `t.level1` to
 /// `t.level9`, each calling the next from many steps. What is called `known` is known: a service, a
-/// secret, a local operation. `https` is allowed.
+/// secret, a local operation, a host that may be called over plain http. `https` is allowed.
 dsl::CheckContext environment();
 /// The same with other definitions.
 dsl::CheckContext environment(const Json& registered);

@@ -111,4 +111,13 @@ std::string text_of(const engine::CallResult& result) {
   return dsl::to_text(error.kind) + std::string(error.sent ? "" : " unsent");
 }
 
+std::string message_of(const engine::CallResult& result) {
+  const auto* error = std::get_if<engine::TransportError>(&result);
+  return error == nullptr ? "" : error->message;
+}
+
+bool contains(const std::string& text, const std::string& part) {
+  return text.find(part) != std::string::npos;
+}
+
 }  // namespace backstitch::hostile

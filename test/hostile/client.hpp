@@ -90,5 +90,8 @@ class Client {
 
 /// `200`, `409`, `reset`, `reset unsent`, `lack secret-missing`.
 std::string text_of(const engine::CallResult& result);
+/// Of a transport error; empty: it is none.
+std::string message_of(const engine::CallResult& result);
+bool contains(const std::string& text, const std::string& part);
 
 }  // namespace backstitch::hostile

@@ -104,5 +104,42 @@ TEST_CASE("an early answer that breaks off leaves a large request unknown") {
   CHECK(text_of(client.call(large("any"))) == "reset");
 }
 
+TEST_CASE("an early answer that the end of its connection delimits needs an orderly end") {
+  struct Row {
+    const char* name;
+    Wire wire;
+    void (*end)(Peer&);
+    const char* result;
+  };
+  for (const Row& row :
+       {Row{"FIN", Wire::plain, [](Peer& peer) { peer.end(); }, "403"},
+        {"close with the body unread", Wire::plain,
+         [](Peer& peer) {
+           // Without unread bytes it would be a FIN.
+           peer.is_answered_within(10'000);
+           peer.close();
+         },
+         "reset"},
+        {"reset", Wire::plain, [](Peer& peer) { peer.reset(); }, "reset"},
+        {"close_notify before a reset", Wire::tls,
+         [](Peer& peer) {
+           peer.put_close_notify();
+           peer.flush();
+           peer.reset();
+         },
+         "403"},
+        {"reset without close_notify", Wire::tls, [](Peer& peer) { peer.reset(); }, "reset"}}) {
+    CAPTURE(std::string(row.name));
+    Participant participant(row.wire, [&](Peer& peer, const Request&) {
+      peer.send("HTTP/1.1 403 Forbidden\r\nContent-Type: text/plain\r\n\r\nno");
+      row.end(peer);
+      peer.close();
+    });
+    participant.answer_after_heads();
+    Client client(participant);
+    CHECK(text_of(client.call(large("any"))) == row.result);
+  }
+}
+
 }  // namespace
 }  // namespace backstitch::hostile

@@ -120,8 +120,35 @@ void Peer::pause(int milliseconds) const {
   ::poll(nullptr, 0, milliseconds);
 }
 
+void Peer::relay(std::uint16_t port) {
+  const int other = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
+  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  address.sin_port = htons(port);
+  std::array<pollfd, 2> ends{{{socket_, POLLIN, 0}, {other, POLLIN, 0}}};
+  bool open = ::connect(other, reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0;
+  std::array<char, 65536> bytes;  // NOLINT: what of it is read has been written
+  while (open && ::poll(ends.data(), ends.size(), -1) > 0) {
+    for (std::size_t from = 0; from < ends.size(); ++from) {
+      if (ends[from].revents == 0) continue;
+      const auto count = ::recv(ends[from].fd, bytes.data(), bytes.size(), 0);
+      open = open && count > 0 &&
+             ::send(ends[1 - from].fd, bytes.data(), static_cast<std::size_t>(count),
+                    MSG_NOSIGNAL) == count;
+    }
+  }
+  ::close(other);
+  close();
+}
+
 void Peer::close() {
   closed_ = true;
+}
+
+void Peer::end() {
+  ::shutdown(socket_, SHUT_WR);
+  is_closed_within(10'000);
 }
 
 void Peer::reset() {

@@ -60,7 +60,11 @@ class Peer {
   /// Whether the other side closes or sends another request within that time.
   bool is_answered_within(int milliseconds) const;
   void pause(int milliseconds) const;
+  /// Passes bytes on to a port on loopback and back, until one side ends. Of a plain connection.
+  void relay(std::uint16_t port);
   void close();
+  /// Ends what this side sends, and waits for the other side to close.
+  void end();
   /// Closes with a reset once the other side's kernel has all that was sent.
   void reset();
 

@@ -18,16 +18,6 @@
 namespace backstitch::hostile {
 namespace {
 
-const engine::TransportError& error_of(const engine::CallResult& result) {
-  static const engine::TransportError none{dsl::Transport::dns, false, "the call was answered"};
-  const auto* error = std::get_if<engine::TransportError>(&result);
-  return error == nullptr ? none : *error;
-}
-
-bool contains(const std::string& text, const std::string& part) {
-  return text.find(part) != std::string::npos;
-}
-
 /// The verdict on the client's certificate, for which OpenSSL sends the alert.
 int reject(X509_STORE_CTX* store, void* error) {
   X509_STORE_CTX_set_error(store, *static_cast<const int*>(error));
@@ -97,7 +87,7 @@ TEST_CASE("a rejected certificate is `tls` and not done, though the request has 
     const auto result = presenting.client.call({"honest"});
     CHECK(late.written);
     CHECK(text_of(result) == "tls unsent");
-    CHECK(contains(error_of(result).message, "(TLS alert " + std::to_string(row.alert) + " "));
+    CHECK(contains(message_of(result), "(TLS alert " + std::to_string(row.alert) + " "));
   }
 }
 
@@ -110,7 +100,7 @@ TEST_CASE("a rejected certificate is told when it breaks off a large request, to
     Presenting presenting(participant);
     const auto result = presenting.client.call({.way = "honest", .body_bytes = 8U << 20U});
     CHECK(text_of(result) == "tls unsent");
-    CHECK(contains(error_of(result).message, "(TLS alert 45 "));
+    CHECK(contains(message_of(result), "(TLS alert 45 "));
   }
 }
 
@@ -124,8 +114,8 @@ TEST_CASE("a client that has no certificate where one is required is told so") {
     const auto result = client.call({"honest"});
     CHECK(text_of(result) == "tls unsent");
     const bool is_13 = version == TLS1_3_VERSION;
-    CHECK(contains(error_of(result).message, is_13 ? "certificate required (TLS alert 116 "
-                                                   : "handshake failure (TLS alert 40 "));
+    CHECK(contains(message_of(result), is_13 ? "certificate required (TLS alert 116 "
+                                             : "handshake failure (TLS alert 40 "));
   }
 }
 
@@ -139,7 +129,7 @@ TEST_CASE("an alert that rejects no certificate leaves a written request unknown
     const auto result = presenting.client.call({"honest"});
     CHECK(text_of(result) == "reset");
     const bool unspecified = verdict == X509_V_ERR_UNSPECIFIED;
-    CHECK(contains(error_of(result).message, unspecified ? "(TLS alert 80 " : "(TLS alert 51 "));
+    CHECK(contains(message_of(result), unspecified ? "(TLS alert 80 " : "(TLS alert 51 "));
   }
 }
 
@@ -179,7 +169,7 @@ TEST_CASE("a certificate of the participant that is not accepted is told with th
     client.service().tls.server_name = row.server_name;
     const auto result = client.call({"honest"});
     CHECK(text_of(result) == "tls unsent");
-    CHECK(contains(error_of(result).message, "certificate verify failed: " + row.reason));
+    CHECK(contains(message_of(result), "certificate verify failed: " + row.reason));
   }
 }
 

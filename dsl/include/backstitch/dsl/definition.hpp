@@ -274,6 +274,11 @@ struct Tls {
   std::string server_name;
   std::string version_min;  ///< "1.2", "1.3" or empty
 };
+/// The forward proxy that a registered service is called through.
+struct Proxy {
+  std::string url;     ///< `http://HOST[:PORT]`; empty: the service names none
+  std::string secret;  ///< of `proxyAuth`: `user:password`; empty: no credentials are sent
+};
 struct Breaker {
   Duration window{30'000};
   std::uint32_t calls_min = 20;
@@ -296,6 +301,7 @@ struct Service {
   std::string base_url;
   Auth auth;
   Tls tls;
+  Proxy proxy;
   std::vector<std::pair<std::string, std::string>> headers;
   Idempotency idempotency = Idempotency::key;
   std::string idempotency_header = "Idempotency-Key";

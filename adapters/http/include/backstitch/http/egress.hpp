@@ -12,6 +12,7 @@ struct IpAddress {
   bool is_v6 = false;
   std::array<std::uint8_t, 16> bytes{};  ///< of IPv4 the first four
   std::uint32_t scope = 0;               ///< the zone of IPv6; 0: none
+  bool operator==(const IpAddress&) const = default;
 };
 
 /// Whom an address leads to.
