@@ -27,7 +27,8 @@ DOCTEST = re.compile(r"test cases:\s*(\d+) \|\s*(\d+) passed \|\s*(\d+) failed \
 UNITTEST_RAN = re.compile(r"^Ran (\d+) tests?", re.M)
 UNITTEST_BAD = re.compile(r"(failures|errors|skipped)=(\d+)")
 # Where a program begins to tell of a case that failed.
-FAILURE = re.compile(r"^={60,}\n((FAIL|ERROR): |.*\n(TEST CASE|TEST SUITE|DESCRIPTION): )", re.M)
+FAILURE = re.compile(r"^={60,}\n(?:FAIL|ERROR): |^\S+: (?:FATAL )?ERROR: ", re.M)
+CASE_BEGINS = "=" * 60
 ANSI = re.compile(r"\x1b\[[0-9;]*m")
 
 # A suite that waits in a poll loop uses some CPU; this share of one core is not progress.
@@ -76,7 +77,12 @@ def failure_in(output):
     """The beginning of what a program said of its first failing case; without such words, the end of its output."""
     text = ANSI.sub("", output)
     found = FAILURE.search(text)
-    return text[found.start():][:MAX_FAILURE_REPEATED] if found else text[-MAX_FAILURE_REPEATED:]
+    if not found:
+        return text[-MAX_FAILURE_REPEATED:]
+    # The line of a failed check stands below the name of its case.
+    begin = text.rfind("\n" + CASE_BEGINS, 0, found.start())
+    begin = found.start() if text.startswith(CASE_BEGINS, found.start()) or begin < 0 else begin + 1
+    return text[begin:][:MAX_FAILURE_REPEATED]
 
 
 Process = collections.namedtuple("Process", "state parent cpu start")

@@ -67,7 +67,8 @@ class Counting(unittest.TestCase):
         for told in (line + "FAIL: test_of_something (__main__.Case)\n" + "-" * 70 + "\nAssertionError: 1 != 2\n",
                      line + "a_test.cpp:5:\nTEST CASE:  something holds\n\na_test.cpp:7: ERROR: CHECK( a ) is NOT correct!\n"):
             with self.subTest(told):
-                self.assertEqual(run_tests.failure_in("much before\n" + told), told)
+                passed = line + "b_test.cpp:5:\nTEST CASE:  another\n\nb_test.cpp:7: MESSAGE: nothing\n"
+                self.assertEqual(run_tests.failure_in("much before\n" + passed + told), told)
         long = line + "ERROR: test_of_much (__main__.Case)\n" + "x" * run_tests.MAX_OUTPUT_SHOWN
         self.assertEqual(run_tests.failure_in("before\n" + long), long[:run_tests.MAX_FAILURE_REPEATED])
         self.assertEqual(run_tests.failure_in("y" * run_tests.MAX_OUTPUT_SHOWN), "y" * run_tests.MAX_FAILURE_REPEATED)

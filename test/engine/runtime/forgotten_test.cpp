@@ -33,7 +33,8 @@ TEST_CASE("a suspended saga and its suspended parent leave each other alone") {
   TestNode& node = nodes.add("a");
   nodes.define(node, R"({"dsl":1,"name":"t.child","version":1,"recovery":"forward",
     "services":{"s":{"baseUrl":"https://s.example"}},"steps":[
-    {"name":"x","kind":"retryable","action":{"service":"s","http":"PUT /x"}}]})");
+    {"name":"x","kind":"retryable","action":{"service":"s","http":"PUT /x"},
+     "outcomes":[{"status":409,"is":"failure"}]}]})");
   nodes.define(node, R"({"dsl":1,"name":"t.parent","version":1,"recovery":"forward","steps":[
     {"name":"inner","saga":{"name":"t.child","version":1,"input":{}}}]})");
   nodes.script = [](const engine::Call&) { return answers(409); };
