@@ -241,20 +241,20 @@ TEST_CASE("an answer without the key of its call in the declared header is not t
           answer.foreign.empty());
     return !answer.foreign.empty();
   };
-  CHECK_FALSE(foreign({{"x-request-key", "root-a-forward"}}));
+  CHECK_FALSE(foreign({{"saga-echo", "root-a-forward"}}));
   CHECK(foreign({}));
-  CHECK(foreign({{"x-request-key", "root-b-forward"}}));
-  CHECK(foreign({{"x-request-key", "ROOT-A-FORWARD"}}));
-  CHECK(foreign({{"x-request-key", "root-a-forward, root-b-forward"}}));
-  CHECK(foreign({{"x-request-key", "root-a-forward"}, {"x-request-key", "root-b-forward"}}));
+  CHECK(foreign({{"saga-echo", "root-b-forward"}}));
+  CHECK(foreign({{"saga-echo", "ROOT-A-FORWARD"}}));
+  CHECK(foreign({{"saga-echo", "root-a-forward, root-b-forward"}}));
+  CHECK(foreign({{"saga-echo", "root-a-forward"}, {"saga-echo", "root-b-forward"}}));
   CHECK(foreign({{"idempotency-key", "root-a-forward"}}));
   call.request.key.clear();
   call.request.probes = "root-a-forward";
-  CHECK_FALSE(foreign({{"x-request-key", "root-a-forward"}}));
+  CHECK_FALSE(foreign({{"saga-echo", "root-a-forward"}}));
   call.request.key = "root-a-compensate";
   call.request.compensates = std::exchange(call.request.probes, "");
-  CHECK(foreign({{"x-request-key", "root-a-forward"}}));
-  CHECK_FALSE(foreign({{"x-request-key", "root-a-compensate"}}));
+  CHECK(foreign({{"saga-echo", "root-a-forward"}}));
+  CHECK_FALSE(foreign({{"saga-echo", "root-a-compensate"}}));
 }
 
 }  // namespace
