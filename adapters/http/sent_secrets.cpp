@@ -26,6 +26,9 @@ std::string base64(std::string_view text) {
 
 void SentSecrets::add(dsl::AuthType type, const std::string& secret) {
   add_value(secret);
+  // With the scheme before it, a shorter one is no other word either.
+  if (type == dsl::AuthType::bearer && secret.size() < replaced_bytes_min)
+    add_value("Bearer " + secret);
   if (type == dsl::AuthType::basic) {
     add_value(base64(secret));
     add_value(secret.substr(secret.find(':') + 1));  // the password
@@ -35,7 +38,10 @@ void SentSecrets::add(dsl::AuthType type, const std::string& secret) {
 }
 
 void SentSecrets::add_value(std::string value) {
-  if (value.size() < replaced_bytes_min) return;
+  if (value.size() < replaced_bytes_min) {
+    has_short_ = true;
+    return;
+  }
   may_be_number_ =
       may_be_number_ || value.find_first_not_of("0123456789.eE+-") == std::string::npos;
   values_.push_back(std::move(value));

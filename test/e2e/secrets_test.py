@@ -2,6 +2,7 @@
 import http.server
 import json
 import os
+import re
 import tempfile
 import threading
 import unittest
@@ -112,6 +113,18 @@ class Secrets(unittest.TestCase):
         harness.wait_until(lambda: len(self.refused()) >= 2, 10, "the lines of the log")
         self.assertEqual(len(self.refused()), 2, self.refused())
         self.assertNotIn(TOKEN, "".join(self.refused()))
+
+    def test_a_refused_use_is_counted_and_the_call_waits(self):
+        self.secret("counted-token", services="counted\n")
+        self.assertIn(self.put("counted", "counted-token")[0], (200, 201))
+        self.server.register_text(definition("secrets.counted", {"use": "counted"}))
+        self.secret_list("counted-token", "other\n")
+        status, saga, _ = self.server.start_saga("secrets.counted", {})
+        self.assertEqual(status, 201, saga)
+        harness.wait_until(lambda: re.search(r'^backstitch_calls_not_sent_total{lack="secret-missing"} [1-9]',
+                                             self.server.api("GET", "/metrics")[1], re.MULTILINE), 30, "the count")
+        self.secret_list("counted-token", "counted\n")
+        self.assertEqual(self.server.ended(saga["id"])["status"], "COMPLETED")
 
     def refused(self):
         with open(self.log, encoding="utf-8") as log:
