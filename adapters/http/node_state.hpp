@@ -2,6 +2,7 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <set>
 #include <string>
 #include <utility>
 
@@ -23,9 +24,16 @@ struct NodeState {
     return trust;
   }
 
+  /// @return whether this is the first time for that service
+  bool is_first_short_secret(const std::string& service) {
+    const std::lock_guard lock(mutex);
+    return with_short_secrets.insert(service).second;
+  }
+
   Resolver resolver;
   std::mutex mutex;
   std::map<std::string, std::shared_ptr<ServiceTrust>> trusts;
+  std::set<std::string> with_short_secrets;  ///< services that operators were warned of
 };
 
 }  // namespace backstitch::http

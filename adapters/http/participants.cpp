@@ -52,6 +52,7 @@ struct Pool {
   std::shared_ptr<const Target> target;
   std::string service;  ///< registered name
   dsl::Tls tls;
+  bool has_short_secret = false;             ///< and the operator was warned of it
   std::optional<Certificates> certificates;  ///< as they were read last
   engine::SteadyTime certificates_read_at{};
   std::shared_ptr<ServiceTrust> trust;
@@ -207,6 +208,16 @@ struct HttpParticipants::Impl : std::enable_shared_from_this<HttpParticipants::I
                            {{"service", pool.target->url.authority}, {"message", error.message}});
   }
 
+  void warn_of_short_secret(Pool& pool, const SentSecrets& secrets) {
+    if (!secrets.has_short() || std::exchange(pool.has_short_secret, true)) return;
+    if (options.observer == nullptr || !options.node->is_first_short_secret(pool.service)) return;
+    options.observer->note(
+        engine::Level::warning, "secret-short",
+        {{"service", pool.service},
+         {"message", "a secret of fewer than " + std::to_string(replaced_bytes_min) +
+                         " bytes is stored and shown where the participant repeats it"}});
+  }
+
   void call(engine::Call call, std::function<void(CallResult)> done) {
     auto pool = pool_for(call);
     if (!pool) return refuse(std::move(done), refusal_of(pool.error()));
@@ -215,6 +226,7 @@ struct HttpParticipants::Impl : std::enable_shared_from_this<HttpParticipants::I
     const auto written =
         write_request(*exchange, *(*pool)->target, options.secrets, options.version);
     if (!written) return refuse(std::move(done), refusal_of(written.error()));
+    warn_of_short_secret(**pool, exchange->secrets);
     exchange->deadline = reactor.now() + exchange->call.request.attempt_timeout;
     exchange->done = std::move(done);
     run(**pool, connection_for(**pool, exchange->call), exchange);

@@ -38,7 +38,10 @@ void SentSecrets::add(dsl::AuthType type, const std::string& secret) {
 }
 
 void SentSecrets::add_value(std::string value) {
-  if (value.size() < replaced_bytes_min) return;
+  if (value.size() < replaced_bytes_min) {
+    has_short_ = true;
+    return;
+  }
   may_be_number_ =
       may_be_number_ || value.find_first_not_of("0123456789.eE+-") == std::string::npos;
   values_.push_back(std::move(value));

@@ -20,6 +20,8 @@ class SentSecrets {
   /// @param secret  as it is kept; what is sent of it is known here too
   void add(dsl::AuthType type, const std::string& secret);
   void replace_in(engine::Response& response) const;
+  /// Whether one of the values is too short to be replaced by itself.
+  bool has_short() const { return has_short_; }
 
  private:
   void add_value(std::string value);
@@ -27,6 +29,7 @@ class SentSecrets {
   void replace_in(Json& value) const;
   std::vector<std::string> values_;  ///< the longest first
   bool may_be_number_ = false;       ///< one of them, as an answer may write it
+  bool has_short_ = false;
 };
 
 /// As `Authorization: Basic` has it.

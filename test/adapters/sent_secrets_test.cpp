@@ -54,6 +54,8 @@ TEST_CASE("a secret of digits is replaced in numbers; a short one is not replace
   short_one.add(backstitch::dsl::AuthType::bearer, "fifteen-letters");
   CHECK(replaced(short_one, Json("fifteen-letters")) == "fifteen-letters");
   CHECK(replaced(short_one, Json("sent: Bearer fifteen-letters")) == "sent: ***");
+  CHECK(short_one.has_short());
+  CHECK_FALSE(digits.has_short());
   SentSecrets tiny;
   tiny.add(backstitch::dsl::AuthType::bearer, "eight888");
   CHECK(replaced(tiny, Json("Bearer eight888")) == "Bearer eight888");

@@ -257,6 +257,21 @@ TEST_CASE("a call whose credentials for the proxy are missing is not sent") {
   }
 }
 
+TEST_CASE("an operator is warned once of a secret that is too short to be masked") {
+  const Participant bank(Wire::plain, behave_by_path);
+  const auto node = http::make_node_state();
+  const auto warnings = [&](const std::string& password) {
+    Proxied proxied(bank, bank.url(), [&](http::Options& options) { options.node = node; });
+    proxied.client.service().proxy.secret = "proxy";
+    proxied.secrets.values["proxy"] = "engine:" + password;
+    for (int i = 0; i < 2; ++i) CHECK(text_of(proxied.client.call({"honest"})) == "200");
+    return proxied.client.notes.events;
+  };
+  CHECK(warnings("sixteen-letters!").empty());
+  CHECK(warnings("fifteen-letters") == std::vector<std::string>{"secret-short"});
+  CHECK(warnings("fifteen-letters").empty());
+}
+
 TEST_CASE("credentials that a proxy repeats are masked") {
   const Participant bank(Wire::plain, behave_by_path);
   const Participant proxy(Wire::plain, [](Peer& peer, const Request& request) {
