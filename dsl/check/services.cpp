@@ -78,7 +78,9 @@ class Services {
   }
 
   void marks(Headers& headers, const std::string& at, const AnswerMarks& marks) {
-    if (!marks.echo.empty()) headers.check_engines(at + "/echo", marks.echo, "Idempotency-Key");
+    // The engine itself sends no `Saga-Echo`: it is the name that participants are proposed.
+    if (!marks.echo.empty() && !is_same_header(marks.echo, "Saga-Echo"))
+      headers.check_engines(at + "/echo", marks.echo, "Idempotency-Key");
     underscore(at + "/echo", marks.echo);
     if (marks.header.empty()) return;
     if (!is_token(marks.header)) headers.check_engines(at + "/header", marks.header, "");
