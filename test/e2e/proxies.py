@@ -4,11 +4,15 @@ import shutil
 import signal
 import subprocess
 import tempfile
+import time
 
 from support import harness
 
 # Debian installs some of them where only an administrator's shell looks.
 SEARCH = os.environ.get("PATH", "") + ":/usr/sbin:/sbin"
+
+
+RELOAD_SECONDS = 1  # until a reload that has not begun is asked for again
 
 
 class Proxy:
@@ -18,6 +22,7 @@ class Proxy:
     """
 
     NAME = PROGRAM = PACKAGE = None
+    CONFIGURATION = "configuration"  # the file's name
     START_SECONDS = 60
 
     def __init__(self, configuration, url=None):
@@ -46,12 +51,13 @@ class Proxy:
             raise
         return self
 
-    def path(self, name):
-        return os.path.join(self.folder, name)
+    def path(self, name=None):
+        """Of a file of its folder; without a name, of its configuration."""
+        return os.path.join(self.folder, name or self.CONFIGURATION)
 
     def write(self):
         """The configuration, as it is now."""
-        with open(self.path("configuration"), "w", encoding="utf-8") as file:
+        with open(self.path(), "w", encoding="utf-8") as file:
             file.write(self.configuration.replace("{folder}", self.folder))
 
     def run(self, command):
@@ -69,6 +75,26 @@ class Proxy:
         except OSError:
             return False
         return True
+
+    def reload_by(self, sig):
+        """For a proxy whose first process starts workers with the configuration as it is now. Returns once there is one."""
+        before, sent = self.workers(), 0.0
+        self.write()
+
+        def has_reloaded():
+            nonlocal sent
+            if self.workers() - before:
+                return True
+            # A signal is lost on a process that is not through with the last one.
+            if time.monotonic() - sent > RELOAD_SECONDS:
+                sent = time.monotonic()
+                self.process.send_signal(sig)
+            return False
+        harness.wait_until(has_reloaded, 60, f"{self.NAME} to reload")
+
+    def workers(self):
+        with open(f"/proc/{self.process.pid}/task/{self.process.pid}/children", encoding="utf-8") as children:
+            return set(children.read().split())
 
     def last_words(self):
         with open(self.path("log"), encoding="utf-8", errors="replace") as log:
@@ -95,8 +121,7 @@ http {
         super().__init__(self.MAIN + configuration + "\n}\n", url)
 
     def command(self):
-        return [self.program(), "-c", self.path("configuration"), "-e", self.path("log")]
+        return [self.program(), "-c", self.path(), "-e", self.path("log")]
 
     def reload(self):
-        self.write()
-        self.process.send_signal(signal.SIGHUP)
+        self.reload_by(signal.SIGHUP)
