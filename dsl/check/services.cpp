@@ -80,8 +80,8 @@ class Services {
   }
 
   void marks(Headers& headers, const std::string& at, const AnswerMarks& marks) {
-    const bool is_usual = is_same_header(marks.echo, "Saga-Echo");
-    if (!marks.echo.empty() && !is_usual)
+    // The engine itself sends no `Saga-Echo`: it is the name that participants are proposed.
+    if (!marks.echo.empty() && !is_same_header(marks.echo, "Saga-Echo"))
       headers.check_engines(at + "/echo", marks.echo, "Idempotency-Key");
     underscore(at + "/echo", marks.echo);
     if (marks.header.empty()) return;

@@ -3,26 +3,18 @@ import contextlib
 import http.client
 import http.server
 import json
-import os
-import shutil
 import signal
 import subprocess
-import tempfile
 import unittest
 
+from proxies import Nginx
 from support import UNSYNCED_ARGUMENTS, harness
 
-NGINX = shutil.which("nginx", path=os.environ.get("PATH", "") + ":/usr/sbin")
-NGINX_CONFIGURATION = """
-daemon off; master_process off; pid {folder}/pid; error_log {folder}/error.log;
-events {{}}
-http {{
-  access_log off; client_max_body_size 0; client_body_temp_path {folder}/body; proxy_temp_path {folder}/proxy;
-  fastcgi_temp_path {folder}/fastcgi; uwsgi_temp_path {folder}/uwsgi; scgi_temp_path {folder}/scgi;
-  server {{ listen 127.0.0.1:{buffering}; location / {{ proxy_pass http://127.0.0.1:{server}; }} }}
-  server {{ listen 127.0.0.1:{streaming}; location / {{
-    proxy_pass http://127.0.0.1:{server}; proxy_http_version 1.1; proxy_request_buffering off; }} }}
-}}
+NGINX = """
+  client_max_body_size 0;
+  server { listen 127.0.0.1:%(buffering)d; location / { proxy_pass http://127.0.0.1:%(server)d; } }
+  server { listen 127.0.0.1:%(streaming)d; location / {
+    proxy_pass http://127.0.0.1:%(server)d; proxy_http_version 1.1; proxy_request_buffering off; } }
 """
 MEGABYTE = 1024 * 1024
 WAITS = {"dsl": 1, "name": "proxied.waits", "version": 1,
@@ -181,7 +173,7 @@ class Bodies(Proxied):
                           body=chunks * 20 + b"0\r\n\r\n")
         self.assertEqual((answer.status, answer.code), (413, "body-too-large"))
 
-    @unittest.skipUnless(NGINX, "nginx is not installed: apt-get install nginx-light")
+    @unittest.skipIf(Nginx.why_not(), Nginx.why_not())
     def test_a_proxy_passes_the_refusal_of_a_large_body_on(self):
         for url in self.proxies():
             for path, size in (("/v1/sagas", 2 * MEGABYTE), ("/v1/sagas", 30 * MEGABYTE), ("/v1/sagas/batch", 40 * MEGABYTE)):
@@ -192,25 +184,10 @@ class Bodies(Proxied):
 
     def proxies(self):
         """The addresses of an nginx that stores a request before it passes it on, and of one that does not."""
-        folder = tempfile.mkdtemp()
-        self.addCleanup(shutil.rmtree, folder)
         ports = {"buffering": harness.free_port(), "streaming": harness.free_port()}
-        configuration = os.path.join(folder, "nginx.conf")
-        with open(configuration, "w", encoding="utf-8") as file:
-            file.write(NGINX_CONFIGURATION.format(folder=folder, server=self.server.port, **ports))
-        nginx = subprocess.Popen([NGINX, "-c", configuration, "-e", os.path.join(folder, "error.log")])
-        self.addCleanup(harness.stop_process, nginx)
         urls = [f"http://127.0.0.1:{port}" for port in ports.values()]
-        for url in urls:
-            harness.wait_until(lambda: self.answers(url), what="nginx to answer")
+        self.enterContext(Nginx(NGINX % {**ports, "server": self.server.port}, urls[0]))
         return urls
-
-    @staticmethod
-    def answers(url):
-        try:
-            return harness.request(url, "GET", "/livez")[0] == 200
-        except OSError:
-            return False
 
 
 class Bounds(Proxied):

@@ -8,28 +8,22 @@ import sys
 import tempfile
 import unittest
 
+from proxies import Nginx
 from support import World, harness
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-NGINX = shutil.which("nginx", path=os.environ.get("PATH", "") + ":/usr/sbin")
 # Debian's package is for Debian's interpreter.
 PYTHON = next((python for python in (sys.executable, "/usr/bin/python3") if os.path.exists(python) and subprocess.run(
     [python, "-c", "import flask"], capture_output=True).returncode == 0), None)
 
 # The usual form: with a path, for which nginx decodes and normalizes what it passes on.
-NGINX_CONFIGURATION = """
-daemon off; master_process off; pid {folder}/pid; error_log {folder}/error.log;
-events {{}}
-http {{
-  access_log off; client_body_temp_path {folder}/body; proxy_temp_path {folder}/proxy; fastcgi_temp_path {folder}/fastcgi;
-  uwsgi_temp_path {folder}/uwsgi; scgi_temp_path {folder}/scgi;
-  server {{
-    listen 127.0.0.1:{port};
-    location /shop/ {{ proxy_pass http://127.0.0.1:{flask}/; }}
-    location /raw/ {{ proxy_pass http://127.0.0.1:{flask}; }}
-    location / {{ proxy_pass http://127.0.0.1:{flask}/admin/; }}
-  }}
-}}
+NGINX = """
+  server {
+    listen 127.0.0.1:%(port)d;
+    location /shop/ { proxy_pass http://127.0.0.1:%(flask)d/; }
+    location /raw/ { proxy_pass http://127.0.0.1:%(flask)d; }
+    location / { proxy_pass http://127.0.0.1:%(flask)d/admin/; }
+  }
 """
 # Each arrives as it is.
 HARMLESS = ["a", "ä", "a b", " a ", "a?b=c", "a#b", "a;b", "a&b=c", "a+b", "%", "%zz", "...", ".hidden", "~", "a@b:c", "*", "a%41",
@@ -60,7 +54,7 @@ def definition(base, name):
                        "compensation": "none"}]}
 
 
-@unittest.skipUnless(NGINX, "nginx is not installed: apt-get install nginx-light")
+@unittest.skipIf(Nginx.why_not(), Nginx.why_not())
 @unittest.skipUnless(PYTHON, "Flask is not installed: apt-get install python3-flask")
 class Routers(unittest.TestCase):
     @classmethod
@@ -73,12 +67,7 @@ class Routers(unittest.TestCase):
         cls.addClassCleanup(harness.stop_process, flask)
         flask_port = int(flask.stdout.readline())
         port = harness.free_port()
-        configuration = os.path.join(cls.folder, "nginx.conf")
-        with open(configuration, "w", encoding="utf-8") as file:
-            file.write(NGINX_CONFIGURATION.format(folder=cls.folder, port=port, flask=flask_port))
-        nginx = subprocess.Popen([NGINX, "-c", configuration, "-e", os.path.join(cls.folder, "error.log")])
-        cls.addClassCleanup(harness.stop_process, nginx)
-        harness.wait_until(lambda: cls.answers(f"http://127.0.0.1:{port}"), what="nginx to answer")
+        cls.enterClassContext(Nginx(NGINX % {"port": port, "flask": flask_port}, f"http://127.0.0.1:{port}"))
         cls.bases = {"flask": f"http://127.0.0.1:{flask_port}", "nginx": f"http://127.0.0.1:{port}/shop"}
         cls.world = World(definitions=()).open()
         cls.addClassCleanup(cls.world.close)
@@ -87,13 +76,6 @@ class Routers(unittest.TestCase):
             assert status == 201, body
             for name in REQUESTS:
                 cls.world.server.register_text(json.dumps(definition(base, name)))
-
-    @staticmethod
-    def answers(url):
-        try:
-            return harness.request(url, "GET", "/shop/items")[0] == 200
-        except OSError:
-            return False
 
     def listed(self, query):
         """Every saga of that list, by id."""
