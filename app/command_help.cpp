@@ -18,7 +18,8 @@ struct CodeMeaning {
 /// The meaning for all commands; a command's own meanings are narrower.
 constexpr CodeMeaning meanings[] = {
     {exit_done, "done: what was asked for is done, or holds"},
-    {exit_bad, "the thing asked about is bad, or the server refused the command"},
+    {exit_bad,
+     "the thing asked about is bad, the server refused the command, or the output was lost"},
     {exit_usage, "usage: the command line cannot be carried out as it is; nothing was done"},
     {exit_unreachable, "server or database unreachable, or another program answers there"},
     {exit_undecided, "no final answer yet"},
@@ -55,7 +56,8 @@ constexpr CommandHelp command_helps[] = {
      "every promise is kept, or accepted as not checked",
      "a promise is broken, or the definition or its input is invalid",
      "a promise was not checked, and is not accepted"},
-    {"guard-sql", Needs::nothing, "backstitch guard-sql | psql shop", "printed", nullptr},
+    {"guard-sql", Needs::nothing, "backstitch guard-sql | psql shop", "printed",
+     "the output was lost"},
     {"validate", Needs::nothing, "backstitch validate order.json", "no definition has errors",
      "a definition has errors"},
     {"verify", Needs::nothing, "backstitch verify order.json",

@@ -45,14 +45,8 @@ backstitch::Error error_of(const std::system_error& error) {
           "(TasksMax, pids.max), or use fewer with --reactors."};
 }
 
-}  // namespace
-
-int main(int argc, char** argv) {
+int run(int argc, char** argv) {
   using namespace backstitch::app;
-  open_standard_descriptors();
-  forbid_core_dumps();
-  // A peer that closes early is an error code, not the end of the process.
-  std::signal(SIGPIPE, SIG_IGN);
   CLI::App app{
       "Backstitch: durable sagas on PostgreSQL.\n"
       "Start with `backstitch dev`, then `backstitch register` and `backstitch start`.",
@@ -76,4 +70,15 @@ int main(int argc, char** argv) {
   } catch (const std::exception& error) {
     return report(global, {backstitch::ErrorCode::internal, "internal", error.what()});
   }
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  using namespace backstitch::app;
+  open_standard_descriptors();
+  forbid_core_dumps();
+  // A peer that closes early is an error code, not the end of the process.
+  std::signal(SIGPIPE, SIG_IGN);
+  return with_output_written(run(argc, argv));
 }

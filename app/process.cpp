@@ -1,25 +1,52 @@
 #include "process.hpp"
 
 #include <fcntl.h>
+#include <poll.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
+#include <cstdio>
 #include <cstdlib>
+#include <iostream>
 #include <string>
 
 #include "exit_code.hpp"
+#include "terminal.hpp"
 
 namespace backstitch::app {
 
 void open_standard_descriptors() {
   for (int descriptor = 0; descriptor <= STDERR_FILENO; ++descriptor) {
     if (::fcntl(descriptor, F_GETFD) != -1 || errno != EBADF) continue;
+    const int flags = descriptor == STDOUT_FILENO ? O_RDONLY : O_RDWR;
     // The lowest that is free: this one.
-    if (::open("/dev/null", O_RDWR) != descriptor) std::_Exit(exit_unreachable);
+    if (::open("/dev/null", flags) != descriptor) std::_Exit(exit_unreachable);
   }
+}
+
+namespace {
+
+bool is_reader_gone() {
+  pollfd output{STDOUT_FILENO, POLLOUT, 0};
+  return ::poll(&output, 1, 0) > 0 && (output.revents & POLLERR) != 0;
+}
+
+}  // namespace
+
+int with_output_written(int exit_code) {
+  std::cout.flush();
+  const bool is_flushed = std::fflush(stdout) == 0;
+  if (is_flushed && std::ferror(stdout) == 0 && std::cout) return exit_code;
+  if (!is_reader_gone()) {
+    print(stderr,
+          "%s Standard output could not be written, or not all of it; is the disk full? "
+          "[output-lost]\n",
+          Terminal().paint(Style::bad, "error:").c_str());
+  }
+  return exit_code == exit_done ? exit_bad : exit_code;
 }
 
 void forbid_core_dumps() {

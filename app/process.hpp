@@ -8,8 +8,14 @@ namespace backstitch::app {
 /// What concerns the whole process. Only a program does it, never a library.
 
 /// Opens the descriptors 0 to 2 on /dev/null where they are closed, so that no file or connection
-/// becomes one of them and is written to as standard error. Before anything else is opened.
+/// becomes one of them and is written to as standard error. Before anything else is opened. Writing
+/// to a standard output that was closed still fails.
 void open_standard_descriptors();
+
+/// Flushes standard output. A command whose output was lost has not done what it was asked for, and
+/// says so, unless the reader of a pipe went away of its own accord.
+/// @return `exit_code`; exit_bad in the place of exit_done if output was lost
+int with_output_written(int exit_code);
 
 /// Secrets and the values of sagas are in memory: no core dump of them is left, and no other
 /// process of the same user reads them. A program that is started from this one is not concerned.

@@ -140,5 +140,17 @@ def main():
     return 1 if problems else 0
 
 
+def main_with_a_reader():
+    """Ends quietly where nobody reads any more, as in `./dev demo | head`."""
+    try:
+        status = main()
+        sys.stdout.flush()
+        return status
+    except BrokenPipeError:
+        # Python flushes once more at its end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+
+
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main_with_a_reader())

@@ -1,8 +1,9 @@
-"""What the program does with its process: descriptors, core dumps, threads that cannot be made."""
+"""What the program does with its process: descriptors, output, core dumps, threads that cannot be made."""
 import os
 import resource
 import socket
 import subprocess
+import sys
 import tempfile
 import unittest
 
@@ -144,6 +145,54 @@ class Process(unittest.TestCase):
             self.postgres.query(f"select backstitch.signal('{saga}', 'go', '{{}}')")
         ended = "select count(*) from backstitch.saga where status = 'COMPLETED' and definition = 'process.pay'"
         harness.wait_until(lambda: self.postgres.query(ended) == "6", 20, "the sagas to complete", 0.1)
+
+
+class Output(unittest.TestCase):
+    """A command whose output is lost does not succeed."""
+
+    def ended(self, *arguments, **how):
+        done = subprocess.run([harness.PROGRAM, *arguments], stderr=subprocess.PIPE, text=True, timeout=60, **how)
+        return done.returncode, done.stderr
+
+    @unittest.skipUnless(os.path.exists("/dev/full"), "this system has no /dev/full")
+    def test_a_full_disk_is_an_error(self):
+        for arguments in (("guard-sql",), ("--help",), ("--version",), ("serve", "--help")):
+            with self.subTest(arguments=arguments), open("/dev/full", "wb") as full:
+                code, said = self.ended(*arguments, stdout=full)
+                self.assertEqual(code, 1)
+                self.assertIn("[output-lost]", said)
+
+    def test_a_closed_standard_output_is_an_error(self):
+        code, said = self.ended("guard-sql", preexec_fn=lambda: os.close(1))
+        self.assertEqual(code, 1)
+        self.assertIn("[output-lost]", said)
+
+    def test_a_reader_that_went_away_is_no_message(self):
+        reading, writing = os.pipe()
+        os.close(reading)
+        with open(writing, "wb") as pipe:
+            self.assertEqual(self.ended("guard-sql", stdout=pipe), (1, ""))
+
+    @unittest.skipUnless(os.path.exists("/dev/full"), "this system has no /dev/full")
+    def test_an_exit_code_that_says_more_stays(self):
+        with open("/dev/full", "wb") as full:
+            code, said = self.ended("nodes", "--json", "--server", f"http://127.0.0.1:{harness.free_port()}", stdout=full)
+        self.assertEqual(code, 3)
+        self.assertIn("[output-lost]", said)
+
+    def test_the_demo_ends_without_a_traceback(self):
+        script = ("import demo, sys\n"
+                  "demo.main = lambda: [print('a line', flush=True) for _ in range(2)]\n"
+                  "sys.exit(demo.main_with_a_reader())")
+        reading, writing = os.pipe()
+        os.close(reading)
+        with open(writing, "wb") as pipe:
+            done = subprocess.run([sys.executable, "-c", script], stdout=pipe, stderr=subprocess.PIPE, text=True, timeout=60,
+                                  cwd=os.path.join(harness.ROOT, "examples"))
+        self.assertEqual((done.returncode, done.stderr), (1, ""))
+
+    def test_output_that_nobody_lost_is_whole(self):
+        self.assertEqual(self.ended("guard-sql", stdout=subprocess.DEVNULL), (0, ""))
 
 
 class Accepts(harness.http.server.BaseHTTPRequestHandler):
