@@ -65,6 +65,70 @@ TEST_CASE("a definition that the store has lost can be registered anew, with oth
   CHECK(nodes.start(node, "t.three").has_value());
 }
 
+/// Passes everything on, and can hold readers back.
+class SlowCatalog final : public engine::Catalog {
+ public:
+  explicit SlowCatalog(engine::Catalog& catalog) : catalog_(catalog) {}
+  void changes(std::int64_t revision,
+               std::function<void(Result<engine::CatalogContent>)> done) override {
+    auto read = [this, revision, done = std::move(done)] { catalog_.changes(revision, done); };
+    if (!is_holding) return read();
+    held_.push_back(std::move(read));
+  }
+  void secret(std::function<void(Result<std::string>)> done) override {
+    catalog_.secret(std::move(done));
+  }
+  void put_definition(engine::StoredDefinition definition, bool activate,
+                      std::function<void(Result<engine::PutOutcome>)> done) override {
+    catalog_.put_definition(std::move(definition), activate, std::move(done));
+  }
+  void activate(std::string name, std::int64_t version,
+                std::function<void(Result<Done>)> done) override {
+    catalog_.activate(std::move(name), version, std::move(done));
+  }
+  void put_service(engine::StoredService service,
+                   std::function<void(Result<engine::PutOutcome>)> done) override {
+    catalog_.put_service(std::move(service), std::move(done));
+  }
+  bool is_awaited() const { return !held_.empty(); }
+  void release() {
+    is_holding = false;
+    for (auto& read : std::exchange(held_, {})) read();
+  }
+
+  bool is_holding = false;
+
+ private:
+  engine::Catalog& catalog_;
+  std::vector<std::function<void()>> held_;
+};
+
+TEST_CASE("no hint makes a node take shards under another lineage before it has the catalogue") {
+  Nodes nodes;
+  SlowCatalog catalog(nodes.database.store);
+  nodes.database.catalog = &catalog;
+  TestNode& node = nodes.add("a");
+  nodes.define(node, three_steps());
+  nodes.script = [](const engine::Call& call) {
+    Reaction reaction = answers(200);
+    if (call.attempt == 1) reaction.after = Duration{20'000};
+    return reaction;
+  };
+  const auto started = nodes.start(node, "t.three");
+  catalog.is_holding = true;
+  nodes.database.store.set_back(started->id, engine::Sequence{2});
+  REQUIRE(nodes.world.run_until([&] { return catalog.is_awaited(); }));
+  const std::size_t loads = node.store.loads;
+  // Others have given shards up.
+  nodes.database.store.give_up({"b", "7"}, {}, [](const auto&) {});
+  nodes.world.run_for(Duration{5'000});
+  CHECK(node.store.loads == loads);
+  CHECK(nodes.sent.size() == 1);
+  catalog.release();
+  CHECK(nodes.world.run_until([&] { return node.engine->counters().ended == 1; }));
+  CHECK(node.observer.count("lineage-entered") == 1);
+}
+
 TEST_CASE("all nodes begin anew under the lineage, and the shards are shared as before") {
   Nodes nodes;
   TestNode& one = nodes.add("a");
@@ -226,6 +290,14 @@ TEST_CASE("under a hold no node has shards, and all go on when it is over") {
   // A node that comes meanwhile is up, and waits.
   TestNode& two = nodes.add("b");
   CHECK(two.engine->not_ready_reason().find("on hold") != std::string::npos);
+  const auto refused = nodes.start(one, "t.three");
+  REQUIRE_FALSE(refused.has_value());
+  CHECK(refused.error().reason == "database-on-hold");
+  CHECK(refused.error().message.find("`hold` in backstitch.lineage") != std::string::npos);
+  const auto pending = nodes.command(one, started->id, engine::Cancel{});
+  REQUIRE_FALSE(pending.has_value());
+  CHECK(pending.error().reason == "command-pending");
+  CHECK(pending.error().message.find("on hold") != std::string::npos);
   const auto sent = nodes.sent.size();
   nodes.world.run_for(Duration{60'000});
   CHECK(nodes.sent.size() == sent);
