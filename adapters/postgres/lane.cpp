@@ -353,7 +353,14 @@ bool Lane::send(const Round& round) {
   items.reserve(round.size());
   for (const Pending& pending : round) items.push_back(pending.item);
   gate_.pass();
-  statement_.fill(membership_.fence(), items);
+  const Fence fence = membership_.fence();
+  // What was decided under another lineage is not written, though its shards and epochs may be the
+  // same: the lease has to be renewed first.
+  if (fence.era != session_->era()) {
+    for (const Pending& pending : round) pending.result->outcome = AppendOutcome::fenced;
+    return true;
+  }
+  statement_.fill(fence, items);
   system::failpoint("append-not-sent");
   const auto sent_at = std::chrono::steady_clock::now();
   const pqxx::result failed =
