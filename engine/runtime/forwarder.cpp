@@ -58,12 +58,23 @@ void Forwarder::put_down(std::int64_t number, Settled done) {
 }
 
 void Forwarder::answer_everybody() {
+  executor_.post([self = shared_from_this()] { self->answer_all(pending(self->node_)); });
+}
+
+void Forwarder::forget() {
   executor_.post([self = shared_from_this()] {
-    for (auto& [number, waiting] : std::exchange(self->waiting_, {})) {
-      self->executor_.cancel(waiting.timer);
-      waiting.done(pending(self->node_));
-    }
+    self->early_.clear();
+    self->answer_all({ErrorCode::outcome_unknown, "outcome-unknown",
+                      "The database went back, so it is not known whether this was done; look at "
+                      "the saga, or repeat it under its key."});
   });
+}
+
+void Forwarder::answer_all(const Error& error) {
+  for (auto& [number, waiting] : std::exchange(waiting_, {})) {
+    executor_.cancel(waiting.timer);
+    waiting.done(error);
+  }
 }
 
 /// Answers are few, so they are asked for again and again while one is awaited.

@@ -125,6 +125,7 @@ void ShardOwner::on_other_lineage(std::int64_t lineage) {
   leaving_.reset();
   act_until_ = {};
   node_.term.extend(act_until_);
+  node_.forwarder->forget();
   if (released_) return release();
   read_catalog_anew();
 }

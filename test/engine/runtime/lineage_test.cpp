@@ -188,6 +188,26 @@ TEST_CASE("whatever the store loses of a saga, participants are sent one request
   }
 }
 
+TEST_CASE("a call that is repeated because the store has lost it has the same callback") {
+  Nodes nodes;
+  engine::Options options;
+  options.callback_base = "https://saga.example";
+  TestNode& node = nodes.add("a", options);
+  nodes.define(
+      node,
+      R"({"dsl":1,"name":"t.later","version":1,"services":{"s":{"baseUrl":"https://s.example"}},"steps":[
+    {"name":"a","action":{"service":"s","http":"PUT /a","body":{"notify":"${self.callbackUrl}"}},
+     "completion":{"callback":true,"timeout":"10m"},"compensation":{"http":"DELETE /a"}}]})");
+  nodes.script = [](const engine::Call&) { return answers(202); };
+  const auto started = nodes.start(node, "t.later");
+  REQUIRE(started.has_value());
+  REQUIRE(nodes.world.run_until([&] { return nodes.sent.size() == 1; }));
+  nodes.database.store.set_back(started->id, engine::Sequence{1});
+  REQUIRE(nodes.world.run_until([&] { return nodes.sent.size() == 2; }));
+  CHECK(nodes.sent[0].request.callback.find("https://saga.example") == 0);
+  CHECK(nodes.sent[0].request == nodes.sent[1].request);
+}
+
 TEST_CASE("a process whose name was taken ends, also if the store went back meanwhile") {
   Nodes nodes;
   TestNode& earlier = nodes.add("a");
@@ -225,6 +245,52 @@ TEST_CASE("sagas that slept while the store was set back are told when they wake
   // The refusal may be of a call that was lost; for the other saga nothing can have been lost.
   CHECK(status_of(nodes.view(node, asleep->id)) == "COMPLETED");
   CHECK(status_of(nodes.view(node, later->id)) == "FAILED");
+}
+
+TEST_CASE("a command that waits for another node is not promised when the store was set back") {
+  Nodes nodes;
+  TestNode& one = nodes.add("a");
+  nodes.define(one, three_steps());
+  const auto started = nodes.start(one, "t.three");
+  REQUIRE(started.has_value());
+  nodes.world.run_for(Duration{100});
+  TestNode& two = nodes.add("b");
+  one.pause(true);
+  std::optional<Result<Done>> reply;
+  const SagaId saga = SagaId::make(Database::start, 1, 2, 0);
+  two.engine->command(saga, engine::Cancel{"somebody", "no"},
+                      [&](const auto& done) { reply = done; });
+  nodes.world.run_for(Duration{100});
+  REQUIRE_FALSE(reply.has_value());
+  nodes.database.store.set_back(SagaId{}, engine::Sequence{0});
+  // Sooner than what is stored is given up.
+  nodes.world.run_for(Duration{5'000});
+  REQUIRE(reply.has_value());
+  CHECK(reply->error().reason == "outcome-unknown");
+}
+
+TEST_CASE("a suspended saga is told that the store was set back before somebody acts on it") {
+  Nodes nodes;
+  TestNode& node = nodes.add("a");
+  nodes.define(node, three_steps());
+  nodes.script = [](const engine::Call& call) {
+    const bool is_refused = call.path == "b" && call.phase == engine::Phase::forward;
+    return answers(!is_refused ? 200 : call.attempt == 1 ? 429 : 422);
+  };
+  const auto started = nodes.start(node, "t.three");
+  REQUIRE(started.has_value());
+  REQUIRE(nodes.world.run_until([&] { return nodes.calls().ends_with("forward /b"); }));
+  nodes.world.run_for(Duration{1});
+  REQUIRE(nodes.command(node, started->id, engine::Suspend{"", "operator", "wait"}));
+  REQUIRE(status_of(nodes.view(node, started->id)) == "SUSPENDED");
+  nodes.database.store.set_back(SagaId{}, engine::Sequence{0});
+  nodes.world.run_for(Duration{5'000});
+  REQUIRE(nodes.command(node, started->id, engine::Retry{"operator", "go on"}));
+  nodes.world.run_for(Duration{600'000});
+  // Somebody may have retried it before, and the 422 be of the same key with another request.
+  CHECK(nodes.calls().find("compensate /b") != std::string::npos);
+  CHECK(count(nodes.log(started->id), "Resumed") == 1);
+  CHECK(status_of(nodes.view(node, started->id)) == "FAILED");
 }
 
 TEST_CASE("a sub-saga that begins after the store was set back may have begun before") {
