@@ -123,7 +123,7 @@ create table backstitch.node (
   constraint node_pkey primary key (name)
 ) with (fillfactor = 10, autovacuum_vacuum_threshold = 100, autovacuum_vacuum_scale_factor = 0);
 comment on column backstitch.node.incarnation is 'Random for each start of a process under this name.';
-comment on column backstitch.node.renewals is 'Of any process under this name: fewer than there were show that the database went back.';
+comment on column backstitch.node.renewals is 'Of the row, by any process under this name: fewer than there were show that the database went back.';
 comment on column backstitch.node.session_pids is
   'The server processes of its sessions, as of its last renewal; session_starts tells each from a later one with'
   ' the same number (pg_stat_activity.backend_start, in microseconds since 1970).';

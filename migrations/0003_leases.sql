@@ -134,13 +134,14 @@ end $$;
 -- `namesake` is the address of another process that holds the name: nothing was renewed; nor if the `lineage` is not
 -- the one that the caller works under (0: it works under none yet). `p_epoch_floor` is the highest epoch that the
 -- caller held in an earlier lineage: what it holds, and what it takes, gets an epoch above that, so that nothing it
--- decided then can be written.
+-- decided then can be written. `renewals` counts those of the row that was inserted at `row_started_at` (in
+-- microseconds).
 create function backstitch.renew_leases(
   p_node text, p_incarnation uuid, p_first boolean, p_lease_ms bigint, p_shards_max integer, p_address text,
   p_session_pids integer[], p_session_starts bigint[], p_lineage bigint default 0, p_epoch_floor bigint default 0)
 returns table (database_now bigint, shards text, epochs text, surplus integer, suspects text,
                generation bigint, namesake text, namesake_renewed_at bigint, lineage bigint, renewals bigint,
-               hold boolean)
+               hold boolean, row_started_at bigint)
 language plpgsql as $$
 #variable_conflict use_column
 declare
@@ -155,7 +156,7 @@ begin
   select l.number, l.hold into lineage_number, is_on_hold from backstitch.lineage l;
   if p_lineage not in (0, lineage_number) then
     return query select 0::bigint, null::text, null::text, 0, null::text, null::bigint, null::text, null::bigint,
-                        lineage_number, null::bigint, is_on_hold;
+                        lineage_number, null::bigint, is_on_hold, null::bigint;
     return;
   end if;
   perform 1 from backstitch.lineage l
@@ -174,7 +175,7 @@ begin
       return query
         select floor(extract(epoch from clock_timestamp()) * 1000)::bigint, null::text, null::text, 0, null::text,
                null::bigint, holder.address, floor(extract(epoch from holder.renewed_at) * 1000)::bigint,
-               lineage_number, null::bigint, is_on_hold;
+               lineage_number, null::bigint, is_on_hold, null::bigint;
       return;
     end if;
   end if;
@@ -224,7 +225,8 @@ begin
            greatest(held - share, 0),
            string_agg(s.shard::text, ',' order by s.shard) filter (where s.suspect),
            (select f.generation from backstitch.fence f where f.node = p_node), null::text, null::bigint,
-           lineage_number, (select n.renewals from backstitch.node n where n.name = p_node), is_on_hold
+           lineage_number, (select n.renewals from backstitch.node n where n.name = p_node), is_on_hold,
+           (select (extract(epoch from n.started_at) * 1000000)::bigint from backstitch.node n where n.name = p_node)
       from backstitch.shard s where s.node = p_node;
 end $$;
 

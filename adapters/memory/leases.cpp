@@ -135,6 +135,48 @@ void MemoryStore::begin_lineage() {
   tell_of_free_shards();
 }
 
+class MemoryStore::Content {
+ public:
+  decltype(MemoryStore::sagas_) sagas;
+  decltype(MemoryStore::keys_) keys;
+  decltype(MemoryStore::shards_) shards;
+  decltype(MemoryStore::nodes_) nodes;
+  decltype(MemoryStore::strikes_) strikes;
+  decltype(MemoryStore::inbox_) inbox;
+  decltype(MemoryStore::inbox_failures_) inbox_failures;
+  decltype(MemoryStore::answers_) answers;
+  std::int64_t inbox_last = 0;
+  std::int64_t revision = 0;
+  decltype(MemoryStore::definitions_) definitions;
+  decltype(MemoryStore::services_) services;
+  decltype(MemoryStore::audited_) audited;
+};
+
+std::shared_ptr<const MemoryStore::Content> MemoryStore::content() const {
+  const std::lock_guard lock(mutex_);
+  return std::make_shared<const Content>(Content{sagas_, keys_, shards_, nodes_, strikes_, inbox_,
+                                                 inbox_failures_, answers_, inbox_last_, revision_,
+                                                 definitions_, services_, audited_});
+}
+
+void MemoryStore::set_back(const Content& content) {
+  const std::lock_guard lock(mutex_);
+  sagas_ = content.sagas;
+  keys_ = content.keys;
+  shards_ = content.shards;
+  nodes_ = content.nodes;
+  strikes_ = content.strikes;
+  inbox_ = content.inbox;
+  inbox_failures_ = content.inbox_failures;
+  answers_ = content.answers;
+  inbox_last_ = content.inbox_last;
+  revision_ = content.revision;
+  definitions_ = content.definitions;
+  services_ = content.services;
+  audited_ = content.audited;
+  begin_lineage();
+}
+
 void MemoryStore::set_back(SagaId saga, Sequence last) {
   const std::lock_guard lock(mutex_);
   begin_lineage();

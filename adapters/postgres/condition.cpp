@@ -14,6 +14,7 @@ struct Condition {
   std::string_view sentence;
   /// The code with which a start ends at once; empty: the condition may pass by itself.
   std::string_view refusal = {};
+  std::string_view remedy = {};  ///< what an operator does
 };
 
 /// The first that fits counts.
@@ -24,14 +25,14 @@ constexpr Condition conditions[] = {
      "database-login-refused"},
     {"3D", "The database does not exist.", "database-missing"},
     {"42501", "The role of this node lacks a privilege in the database.",
-     "database-privilege-missing"},
+     "database-privilege-missing", "grant it what docs/operating.md lists"},
     {"42", "The schema of the database is not the one that this program needs.",
      "database-schema-unfit"},
     {"0A", "The database does not support what this program needs.", "database-unfit"},
     {"22023", "The database refuses a setting of the connection.", "database-unfit"},
     {"55000", "The database does not accept connections.", "database-unfit"},
     {"25006", "The database is read-only."},
-    {"53100", "The disk of the database is full."},
+    {"53100", "The disk of the database is full.", {}, "free space on it"},
     {"53200", "The database is out of memory."},
     {"53300", "The database accepts no more connections."},
     {"53", "The database lacks a resource."},
@@ -58,7 +59,16 @@ std::string sentence_of(const Failure& failure) {
   const std::string state = " (SQLSTATE " + failure.sqlstate + ")";
   const Condition* condition = condition_of(failure);
   if (condition == nullptr) return "The database refuses a statement" + state + ".";
-  return std::string(condition->sentence.substr(0, condition->sentence.size() - 1)) + state + ".";
+  std::string sentence(condition->sentence.substr(0, condition->sentence.size() - 1));
+  sentence += state;
+  if (!condition->remedy.empty()) sentence += "; " + std::string(condition->remedy);
+  return sentence + ".";
+}
+
+Error unreachable_reason(const Failure& failure) {
+  const bool is_lost = failure.kind == FailureKind::lost;
+  return {ErrorCode::unavailable, is_lost ? "database-unreachable" : "database-failing",
+          sentence_of(failure)};
 }
 
 Error to_operator_error(const Failure& failure) {

@@ -11,6 +11,10 @@ namespace backstitch::postgres {
 /// and is translated.
 std::string sentence_of(const Failure& failure);
 
+/// The same as the reason why the store cannot be used: unavailable/database-unreachable, or
+/// database-failing where the server answers.
+Error unreachable_reason(const Failure& failure);
+
 /// For whoever runs `migrate` or `serve` and waits for it: with what the server said, without
 /// passwords. ErrorCode::unavailable if waiting may help, ErrorCode::invalid if only a change of
 /// the configuration or of the database does.

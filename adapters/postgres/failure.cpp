@@ -5,6 +5,8 @@
 #include <backstitch/postgres/passwords.hpp>
 #include <pqxx/pqxx>
 
+#include "condition.hpp"
+
 namespace backstitch::postgres {
 namespace {
 
@@ -108,8 +110,7 @@ Error to_error(const Failure& failure) {
     case FailureKind::environment:
     case FailureKind::elsewhere:
       return {ErrorCode::unavailable, "store-failed",
-              "The database refused the statement; the log of the server says why, and an operator "
-              "has to look at it."};
+              sentence_of(failure) + " Nothing was done; try again when this is over."};
   }
   return {};
 }

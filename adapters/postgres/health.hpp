@@ -2,8 +2,10 @@
 #include <atomic>
 #include <map>
 #include <mutex>
-#include <string>
+#include <optional>
 #include <utility>
+
+#include <backstitch/base/result.hpp>
 
 namespace backstitch::postgres {
 
@@ -11,17 +13,18 @@ namespace backstitch::postgres {
 class Health {
  public:
   bool good() const { return down_.load(std::memory_order_relaxed) == 0; }
-  /// Why one of them is down; empty if none is.
-  std::string reason() const {
+  /// Why one of them is down, if one is.
+  std::optional<Error> reason() const {
     const std::lock_guard lock(mutex_);
-    return reasons_.empty() ? std::string() : reasons_.begin()->second;
+    if (reasons_.empty()) return std::nullopt;
+    return reasons_.begin()->second;
   }
 
  private:
   friend class HealthFlag;
   std::atomic<int> down_{0};
   mutable std::mutex mutex_;
-  std::map<const void*, std::string> reasons_;  ///< by the flag
+  std::map<const void*, Error> reasons_;  ///< by the flag
 };
 
 /// One connection's part in it. One thread.
@@ -40,8 +43,8 @@ class HealthFlag {
     health_.down_.fetch_sub(1, std::memory_order_relaxed);
   }
   bool is_up() const { return up_; }
-  /// @param reason a sentence in our own words; the latest one counts
-  void set_down(std::string reason) {
+  /// @param reason in our own words; the latest one counts
+  void set_down(Error reason) {
     const std::lock_guard lock(health_.mutex_);
     health_.reasons_[this] = std::move(reason);
     if (std::exchange(up_, false)) health_.down_.fetch_add(1, std::memory_order_relaxed);

@@ -18,6 +18,11 @@ constexpr const char* writes_query =
     "select case when pg_catalog.pg_is_in_recovery() then 'standby'"
     " when pg_catalog.current_setting('transaction_read_only') = 'on' then 'read-only'"
     " else 'primary' end";
+/// A server may have several names: when it was started, to the microsecond, and its port tell it
+/// from every other one.
+constexpr const char* server_query =
+    "select pg_catalog.concat_ws(' ', pg_catalog.current_setting('port'),"
+    " extract(epoch from pg_catalog.pg_postmaster_start_time()))";
 constexpr const char* written_timeline_query =
     "select pg_catalog.substr(pg_catalog.pg_walfile_name(pg_catalog.pg_current_wal_insert_lsn()),"
     " 1, 8)";
@@ -28,6 +33,7 @@ constexpr const char* replayed_timeline_query =
 
 struct HostAnswer {
   std::string host;
+  std::optional<std::string> server{};  ///< the same under each of its names
   bool takes_writes = false;
   std::optional<std::uint32_t> timeline{};  ///< as far as the role may know
 };
@@ -42,7 +48,7 @@ std::optional<HostAnswer> answer_of(const std::string& text, const PlainConnecti
   if (!connection.is_open()) return std::nullopt;
   const auto kind = ask_host(connection, writes_query);
   if (!kind) return std::nullopt;
-  HostAnswer answer{host.text(), *kind == "primary"};
+  HostAnswer answer{host.text(), ask_host(connection, server_query), *kind == "primary"};
   const auto digits =
       ask_host(connection, *kind == "standby" ? replayed_timeline_query : written_timeline_query);
   std::uint32_t timeline = 0;
@@ -65,7 +71,7 @@ Result<Done> check_hosts(const std::string& database_url) {
     if (!answer) continue;
     if (answer->timeline && (!latest || answer->timeline > latest->timeline)) latest = answer;
     if (!answer->takes_writes) continue;
-    if (primary) {
+    if (primary && (!primary->server || primary->server != answer->server)) {
       return Error{ErrorCode::invalid, "database-several-primaries",
                    "two hosts of the database take writes, " + primary->host + " and " +
                        answer->host +

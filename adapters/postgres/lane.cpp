@@ -240,7 +240,7 @@ bool Lane::write_parts(Round round) {
     parts.push_back(std::move(first));
     parts.push_back(std::move(second));
   }
-  if (failures > 0 && !is_any_answered) health_.set_down(sentence_of(failing_));
+  if (failures > 0 && !is_any_answered) health_.set_down(unreachable_reason(failing_));
   return true;
 }
 
@@ -270,13 +270,13 @@ Lane::Written Lane::write_round(Round& round) {
       const bool single = round.size() == 1;
       switch (failure.kind) {
         case FailureKind::lost:
-          health_.set_down(sentence_of(failure));
+          health_.set_down(unreachable_reason(failure));
           if (!read_back(round)) return Written::abandoned;
           break;
         case FailureKind::elsewhere:
           // Rolled back, so nothing to resolve.
           session_.reset();
-          health_.set_down(sentence_of(failure));
+          health_.set_down(unreachable_reason(failure));
           if (!back_off()) return Written::abandoned;
           break;
         case FailureKind::content:
@@ -353,7 +353,14 @@ bool Lane::send(const Round& round) {
   items.reserve(round.size());
   for (const Pending& pending : round) items.push_back(pending.item);
   gate_.pass();
-  statement_.fill(membership_.fence(), items);
+  const Fence fence = membership_.fence();
+  // What was decided under another lineage is not written, though its shards and epochs may be the
+  // same: the lease has to be renewed first.
+  if (fence.era != session_->era()) {
+    for (const Pending& pending : round) pending.result->outcome = AppendOutcome::fenced;
+    return true;
+  }
+  statement_.fill(fence, items);
   system::failpoint("append-not-sent");
   const auto sent_at = std::chrono::steady_clock::now();
   const pqxx::result failed =
@@ -433,7 +440,7 @@ bool Lane::read_back(Round& round) {
       std::erase_if(round, [](const Pending& pending) { return pending.item == nullptr; });
       return true;
     } catch (...) {
-      health_.set_down(sentence_of(note_failure()));
+      health_.set_down(unreachable_reason(note_failure()));
       // Nothing was written on this connection, so it may simply be dropped and the steps repeated.
       session_.reset();
       if (!back_off()) return false;
@@ -455,7 +462,7 @@ bool Lane::connect() {
     health_.set_up();
     return true;
   } catch (const std::exception&) {
-    health_.set_down(sentence_of(note_failure()));
+    health_.set_down(unreachable_reason(note_failure()));
     return false;
   }
 }

@@ -148,14 +148,15 @@ std::string Lineage::what_is_missing(Session& session, const Known& known) {
   if (const std::string lost = lost_append(session, sagas, sequences); !lost.empty()) return lost;
   if (!known.renewal) return {};
   // Another process may have taken the row over or removed it. Then it has raised the epochs.
-  const auto& lease = known.renewal->lease;
+  const auto& [node, count, lease] = *known.renewal;
   const pqxx::result older = session.run_prepared(
       "missing_renewal",
       "select 1 where exists (select 1 from backstitch.node n where n.name = $1::text"
-      " and n.incarnation = $2::uuid and n.renewals < $3::bigint)"
-      " or exists (select 1 from backstitch.shard s where s.shard = $4::smallint"
-      " and s.epoch < $5::bigint)",
-      known.renewal->node.name, known.renewal->node.incarnation, known.renewal->renewals,
+      " and n.incarnation = $2::uuid and n.renewals < $3::bigint"
+      " and (extract(epoch from n.started_at) * 1000000)::bigint = $4::bigint)"
+      " or exists (select 1 from backstitch.shard s where s.shard = $5::smallint"
+      " and s.epoch < $6::bigint)",
+      node.name, node.incarnation, count.renewals, count.row_started_at,
       lease ? static_cast<int>(lease->shard) : -1, lease ? lease->epoch.get() : 0);
   return older.empty() ? std::string() : "it has lost a lease that this node had renewed";
 }
@@ -166,11 +167,11 @@ void Lineage::note_append(Era era, const std::string& lane, const SagaId& saga,
   if (era == known_.era) known_.appends[lane] = {saga, sequence, Clock::now()};
 }
 
-void Lineage::note_renewal(Era era, const engine::NodeIdentity& node, std::int64_t renewals,
+void Lineage::note_renewal(Era era, const engine::NodeIdentity& node, RenewalCount count,
                            const std::vector<engine::ShardLease>& held) {
   const std::lock_guard lock(mutex_);
   if (era != known_.era) return;
-  known_.renewal = {node, renewals, {}};
+  known_.renewal = {node, count, {}};
   if (!held.empty()) known_.renewal->lease = held.front();
 }
 

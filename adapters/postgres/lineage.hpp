@@ -52,8 +52,14 @@ class Lineage {
 
   /// The newest append of a lane that the database has answered.
   void note_append(Era era, const std::string& lane, const SagaId& saga, engine::Sequence sequence);
-  /// The newest renewal. @param renewals as the database counts them
-  void note_renewal(Era era, const engine::NodeIdentity& node, std::int64_t renewals,
+  /// How often the database has renewed the row of a node. Another node may remove the row after an
+  /// outage; the one that takes its place is counted anew.
+  struct RenewalCount {
+    std::int64_t row_started_at = 0;  ///< in microseconds
+    std::int64_t renewals = 0;
+  };
+  /// The newest renewal.
+  void note_renewal(Era era, const engine::NodeIdentity& node, RenewalCount count,
                     const std::vector<engine::ShardLease>& held);
   /// Retention may have removed what was appended, here or at a node that takes shards over.
   void forget_appends();
@@ -76,7 +82,7 @@ class Lineage {
   };
   struct Renewal {
     engine::NodeIdentity node;
-    std::int64_t renewals = 0;
+    RenewalCount count;
     std::optional<engine::ShardLease> lease{};
   };
   /// What a session is compared with.

@@ -82,7 +82,7 @@ Result<engine::LeaseAnswer> renew(Session& session, const engine::LeaseRequest& 
   enter_lineage(session, lineage);
   static const std::string sql =
       "select database_now, shards, epochs, surplus, suspects, generation, namesake,"
-      " namesake_renewed_at, lineage, renewals, hold"
+      " namesake_renewed_at, lineage, renewals, hold, row_started_at"
       " from backstitch.renew_leases($1::text, $2::uuid, $3::boolean, $4::bigint, $5::int,"
       " $6::text, $7::int[], $8::bigint[], $9::bigint, $10::bigint)";
   std::vector<std::string> pids;
@@ -114,7 +114,8 @@ Result<engine::LeaseAnswer> renew(Session& session, const engine::LeaseRequest& 
   for (const auto shard : numbers(text_or_empty(answer[0][4]))) {
     for (auto& lease : leases.held) lease.suspect = lease.suspect || lease.shard == shard;
   }
-  lineage.note_renewal(session.era(), request.node, number_of(answer[0][9]), leases.held);
+  lineage.note_renewal(session.era(), request.node,
+                       {number_of(answer[0][11]), number_of(answer[0][9])}, leases.held);
   return leases;
 }
 

@@ -211,9 +211,9 @@ bool PostgresStore::reachable() const {
   return parts_ && !parts_->closed && parts_->health.good();
 }
 
-std::string PostgresStore::unreachable_reason() const {
-  const std::string reason = parts_ ? parts_->health.reason() : std::string();
-  return reason.empty() ? Store::unreachable_reason() : reason;
+Error PostgresStore::unreachable_reason() const {
+  const std::optional<Error> reason = parts_ ? parts_->health.reason() : std::nullopt;
+  return reason ? *reason : Store::unreachable_reason();
 }
 
 std::string PostgresStore::warning() const {

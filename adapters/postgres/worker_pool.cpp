@@ -130,11 +130,11 @@ void WorkerPool::answer(Request& request, std::unique_ptr<Session>& session, Hea
       throw;
     } catch (...) {
       failure = note_failure(session);
-      if (failure.kind == FailureKind::environment) flag.set_down(sentence_of(failure));
+      if (failure.kind == FailureKind::environment) flag.set_down(unreachable_reason(failure));
       if (failure.kind == FailureKind::content || failure.kind == FailureKind::environment) break;
       if (failure.kind == FailureKind::lost || failure.kind == FailureKind::elsewhere) {
         session.reset();
-        flag.set_down(sentence_of(failure));
+        flag.set_down(unreachable_reason(failure));
       }
       if (failure.sqlstate == "57014") break;  // it had its time
       if (failure.kind == FailureKind::lost && session_was_open && !request.repeatable) {
@@ -156,7 +156,7 @@ void WorkerPool::connect(std::unique_ptr<Session>& session, HealthFlag& flag) {
     open(session);
     flag.set_up();
   } catch (const std::exception&) {
-    flag.set_down(sentence_of(note_failure(session)));
+    flag.set_down(unreachable_reason(note_failure(session)));
   }
 }
 

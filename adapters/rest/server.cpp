@@ -21,7 +21,7 @@ using boost::system::error_code;
 struct Server::Impl : std::enable_shared_from_this<Server::Impl> {
   Impl(std::vector<asio::Reactor*> all, engine::Engine& engine, Options given)
       : reactors(std::move(all)),
-        shared(std::make_shared<Shared>(std::move(given), engine.workers(), engine.observer())),
+        shared(std::make_shared<Shared>(std::move(given), engine)),
         acceptor(asio::io_context_of(*reactors.front())),
         pause(asio::io_context_of(*reactors.front())) {
     Router& router = shared->router;

@@ -302,12 +302,13 @@ class Session : public std::enable_shared_from_this<Session> {
     late_.async_wait([self = shared_from_this(), number = awaited_, is_read](error_code cancelled) {
       if (cancelled || number != self->awaited_) return;
       self->keep_alive_ = false;
-      self->send(problem(
-          is_read ? Error{ErrorCode::unavailable, "store-timeout",
-                          "The database has not answered for long; try again."}
-                  : Error{ErrorCode::outcome_unknown, "outcome-unknown",
-                          "The database has not answered for long, so it is not known whether this "
-                          "was done; send it again under the same key."}));
+      std::string why = self->shared_->served.not_ready_reason();
+      if (why.empty()) why = "The database has not answered for long.";
+      self->send(problem(is_read
+                             ? Error{ErrorCode::unavailable, "store-timeout", why + " Try again."}
+                             : Error{ErrorCode::outcome_unknown, "outcome-unknown",
+                                     why + " It is not known whether this was done; send it "
+                                           "again under the same key."}));
     });
   }
 

@@ -20,13 +20,15 @@ namespace backstitch::rest {
 
 /// What all connections of a server share. Read-only but for the counters.
 struct Shared {
-  Shared(Options given, engine::Workers& pool, engine::Observer& notes)
+  Shared(Options given, engine::Engine& engine)
       : options(std::move(given)),
-        workers(pool),
-        observer(notes),
+        served(engine),
+        workers(engine.workers()),
+        observer(engine.observer()),
         connections(std::make_shared<Connections>(options)) {}
 
   const Options options;
+  const engine::Engine& served;
   engine::Workers& workers;
   engine::Observer& observer;
   std::optional<Gate> gate;  ///< set before the first connection is accepted

@@ -1,7 +1,6 @@
 #include <algorithm>
 #include <utility>
 
-#include <backstitch/base/digest.hpp>
 #include <backstitch/base/match.hpp>
 
 #include "decider.hpp"
@@ -41,13 +40,6 @@ Json listed(const Failure& failure) {
 
 Error limit(std::string what) {
   return {ErrorCode::invalid, "LIMIT_EXCEEDED", std::move(what)};
-}
-
-/// As long as it is secret, so that only who was sent it can use it.
-std::string callback_token(const SagaId& saga, const StepPath& path, std::uint64_t random) {
-  constexpr std::size_t secret_chars = 32;
-  return saga.text() + "-" +
-         sha256_hex(std::to_string(random) + "/" + path).substr(0, secret_chars);
 }
 
 }  // namespace
@@ -236,7 +228,7 @@ Result<std::optional<TimePoint>> Decider::timeout_of(const Located& at,
 Progress Decider::begin_action(const Located& at, const dsl::Action& action) {
   std::string token;
   if (action.completion && action.completion->callback)
-    token = callback_token(state().id, at.path, stimulus_.random);
+    token = callback_token(program_, state(), at);
   const std::string url = callback_url(program_, token);
   const std::string key = action_key(at);
   SagaScope scope = scope_without_self(at, Phase::forward);

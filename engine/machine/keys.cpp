@@ -88,6 +88,11 @@ std::string root_of(const Program& program, const SagaState& state, std::string_
   return derived(secret_of(program), {"participant", state.root, participant});
 }
 
+std::string callback_token(const Program& program, const SagaState& state, const Located& at) {
+  return state.id.text() + "-" +
+         derived(secret_of(program), {"callback", state.root, key_path(state, at)});
+}
+
 std::string participant_of(const dsl::Definition& definition, const std::string& service) {
   const auto own = definition.services.find(service);
   const bool is_registered = own != definition.services.end() && !own->second.use.empty();

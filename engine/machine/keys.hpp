@@ -37,6 +37,9 @@ std::string key_of(const Program& program, const SagaState& state, const Located
                    std::string_view participant);
 /// What keys for a participant begin with: only who knows the secret can tell.
 std::string root_of(const Program& program, const SagaState& state, std::string_view participant);
+/// What the URL of a step's callback ends with: the saga, and a part that only who knows the secret
+/// can tell. A step that is sent again because the store has lost it is sent the same.
+std::string callback_token(const Program& program, const SagaState& state, const Located& at);
 /// The way to a step as keys have it: the names, and of iterations a digest of their keys.
 std::string key_path(const SagaState& state, const Located& at);
 /// The name of a participant among all of them: of a service as the definition calls it, the

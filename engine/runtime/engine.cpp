@@ -113,11 +113,9 @@ struct Engine::Impl : std::enable_shared_from_this<Engine::Impl> {
 
   std::string not_ready_reason() {
     if (node.closing) return "The node is stopping.";
-    if (!node.ports.store->reachable()) return node.ports.store->unreachable_reason();
+    if (const auto hindrance = node.hindrance()) return hindrance->message;
     if (!ready) return "The engine is opening.";
     if (node.options.read_only) return "";
-    if (node.on_hold)
-      return "The database is on hold: an operator has set `hold` in backstitch.lineage.";
     std::uint64_t shards = 0;
     for (const auto& reactor : reactors)
       shards += reactor->counters.shards.load(std::memory_order_relaxed);

@@ -7,10 +7,13 @@ namespace {
 
 constexpr Duration look_every{25};
 
-Error pending() {
+Error pending(const Node& node) {
+  const auto hindrance = node.hindrance();
   return {ErrorCode::outcome_unknown, "command-pending",
-          "The node that holds the saga has not answered yet. The command is stored and will be "
-          "carried out; look at the saga to see what came of it."};
+          (hindrance ? hindrance->message
+                     : std::string("The node that holds the saga has not answered yet.")) +
+              " The command is stored and will be executed; look at the saga to see what came of "
+              "it."};
 }
 
 }  // namespace
@@ -47,7 +50,7 @@ void Forwarder::put_down(std::int64_t number, Settled done) {
       executor_.call_after(node_.options.command_answer_max, [weak = weak_from_this(), number] {
         const auto self = weak.lock();
         if (!self) return;
-        if (auto late = self->waiting_.extract(number)) late.mapped().done(pending());
+        if (auto late = self->waiting_.extract(number)) late.mapped().done(pending(self->node_));
       })};
   if (auto early = early_.extract(number)) answered({early.mapped()});
   if (being_put_ == 0) early_.clear();
@@ -55,12 +58,23 @@ void Forwarder::put_down(std::int64_t number, Settled done) {
 }
 
 void Forwarder::answer_everybody() {
+  executor_.post([self = shared_from_this()] { self->answer_all(pending(self->node_)); });
+}
+
+void Forwarder::forget() {
   executor_.post([self = shared_from_this()] {
-    for (auto& [number, waiting] : std::exchange(self->waiting_, {})) {
-      self->executor_.cancel(waiting.timer);
-      waiting.done(pending());
-    }
+    self->early_.clear();
+    self->answer_all({ErrorCode::outcome_unknown, "outcome-unknown",
+                      "The database went back, so it is not known whether this was done; look at "
+                      "the saga, or repeat it under its key."});
   });
+}
+
+void Forwarder::answer_all(const Error& error) {
+  for (auto& [number, waiting] : std::exchange(waiting_, {})) {
+    executor_.cancel(waiting.timer);
+    waiting.done(error);
+  }
 }
 
 /// Answers are few, so they are asked for again and again while one is awaited.

@@ -19,6 +19,8 @@ class Forwarder : public std::enable_shared_from_this<Forwarder> {
                Settled done);
   /// This node stops: what was put down is carried out by others.
   void answer_everybody();
+  /// The store was set back: what was put down may be lost, and its numbers may be used again.
+  void forget();
 
  private:
   struct Waiting {
@@ -27,6 +29,7 @@ class Forwarder : public std::enable_shared_from_this<Forwarder> {
   };
 
   void put_down(std::int64_t number, Settled done);
+  void answer_all(const Error& error);
   void look();
   void answered(const std::vector<InboxAnswer>& answers);
 

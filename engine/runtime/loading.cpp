@@ -103,7 +103,8 @@ void Reactor::loaded(const StoredSaga& stored, bool taken_over) {
 /// Whichever way a saga comes into memory, it may have been lost since it was asked for: calls that
 /// were on their way are answered to nobody, and a transition that was cut has to go on.
 void Reactor::take_up(const Actor& actor, bool taken_over) {
-  const bool is_set_back = actor->state.lineage < node_.lineage && is_active(actor->state);
+  const bool is_set_back =
+      actor->state.lineage < node_.lineage && !is_terminal(actor->state.status);
   if (taken_over || is_set_back || has_call_in_flight(actor->state))
     stimulate(actor,
               TakenOver{node_.options.node, suspects_.test(actor->id.shard()), node_.lineage});

@@ -51,6 +51,9 @@ struct Node {
   /// When this node was first answered under it: what waits since before may be of an earlier one.
   std::atomic<TimePoint> lineage_since{TimePoint{}};
   std::atomic<bool> on_hold{false};  ///< as the last renewal said, see LeaseAnswer
+  /// What keeps every node from writing, if anything does: the database is away, fails, or is on
+  /// hold.
+  std::optional<Error> hindrance() const;
   std::atomic<std::size_t> starts_waiting{0};
   std::atomic<std::size_t> resident{0};
   std::shared_ptr<Forwarder> forwarder;

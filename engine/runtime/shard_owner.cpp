@@ -125,12 +125,15 @@ void ShardOwner::on_other_lineage(std::int64_t lineage) {
   leaving_.reset();
   act_until_ = {};
   node_.term.extend(act_until_);
+  node_.forwarder->forget();
   if (released_) return release();
   read_catalog_anew();
 }
 
-/// Before a saga is read from its log: the definition that it names may have been lost with it.
+/// Before a saga is read from its log: the definition that it names may have been lost with it. So
+/// nothing is renewed meanwhile, whatever hints come.
 void ShardOwner::read_catalog_anew() {
+  asking_ = true;
   registry_.read_anew([weak = weak_from_this()](const Result<Done>& read) {
     const auto self = weak.lock();
     if (!self) return;

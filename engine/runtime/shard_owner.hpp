@@ -55,7 +55,7 @@ class ShardOwner : public std::enable_shared_from_this<ShardOwner> {
   std::vector<ShardLease> held_;    ///< as the last renewal said
   TimerId timer_ = 0;
   std::uint64_t renewals_ = 0;  ///< asked for
-  bool asking_ = false;
+  bool asking_ = false;         ///< a renewal is in flight, or what has to come before the next one
   bool first_ = true;
   std::int64_t lineage_ = 0;  ///< of the store, as the last renewal said; 0: before the first
   Epoch epoch_max_{};         ///< of all shards that this node has held

@@ -119,14 +119,22 @@ std::optional<Error> Reactor::lacks_key(const StartRequest& request,
                "`businessKey`."};
 }
 
+std::optional<Error> Node::hindrance() const {
+  if (!ports.store->reachable()) return ports.store->unreachable_reason();
+  if (!on_hold) return std::nullopt;
+  return Error{ErrorCode::unavailable, "database-on-hold",
+               "The database is on hold until an operator sets `hold` in backstitch.lineage to "
+               "false."};
+}
+
 std::optional<Error> Reactor::not_admitted() const {
   const Options& options = node_.options;
   if (node_.closing)
     return Error{ErrorCode::unavailable, "shutting-down",
                  "This node is stopping; try another or later."};
-  if (!node_.ports.store->reachable()) {
-    return Error{ErrorCode::unavailable, "database-unreachable",
-                 "The database cannot be reached; try again."};
+  if (auto hindrance = node_.hindrance()) {
+    hindrance->message += " Nothing was started; try again when this is over.";
+    return hindrance;
   }
   if (shards_.empty() || !may_act()) {
     return Error{ErrorCode::unavailable, "no-shards",

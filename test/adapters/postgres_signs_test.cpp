@@ -67,13 +67,16 @@ TEST_CASE("a failure of the database has a sentence of ours, which quotes nothin
   const auto sentence = [](const char* sqlstate) {
     return sentence_of({FailureKind::environment, sqlstate, "what the server said"});
   };
-  CHECK(sentence("53100") == "The disk of the database is full (SQLSTATE 53100).");
+  CHECK(sentence("53100") ==
+        "The disk of the database is full (SQLSTATE 53100); free space on it.");
   CHECK(contains(sentence("42501"), "lacks a privilege"));
   CHECK(contains(sentence("42P01"), "schema"));
   CHECK(contains(sentence("57P03"), "stopping or starting"));
   CHECK(contains(sentence("57014"), "does not answer in time"));
   CHECK(sentence("P0001") == "The database refuses a statement (SQLSTATE P0001).");
   CHECK(sentence("") == "The database cannot be reached.");
+  CHECK(unreachable_reason({FailureKind::environment, "53100", ""}).reason == "database-failing");
+  CHECK(unreachable_reason({FailureKind::lost, "57P03", ""}).reason == "database-unreachable");
   CHECK(sentence_of({FailureKind::environment, "", "", Error{ErrorCode::invalid, "x", "Ours."}}) ==
         "Ours.");
 }
@@ -101,17 +104,20 @@ TEST_CASE("the health of several connections is bad while one of them is, and sa
   {
     HealthFlag one(health);
     HealthFlag two(health);
-    one.set_down("One.");
-    one.set_down("One, again.");
+    const auto down = [](const char* why) { return Error{ErrorCode::unavailable, "down", why}; };
+    one.set_down(down("One."));
+    one.set_down(down("One, again."));
     CHECK_FALSE(health.good());
-    CHECK(health.reason() == "One, again.");
-    two.set_down("Two.");
+    REQUIRE(health.reason());
+    CHECK(health.reason()->message == "One, again.");
+    two.set_down(down("Two."));
     one.set_up();
     CHECK_FALSE(health.good());
-    CHECK(health.reason() == "Two.");
+    REQUIRE(health.reason());
+    CHECK(health.reason()->message == "Two.");
   }
   CHECK(health.good());
-  CHECK(health.reason().empty());
+  CHECK_FALSE(health.reason());
 }
 
 TEST_CASE("a histogram counts a value at the first bound that holds it") {

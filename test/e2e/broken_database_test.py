@@ -48,6 +48,8 @@ class BrokenDatabase(unittest.TestCase):
             answer, body, headers = self.world.server.start_saga("orders.place", order(f"none{number}"))
             self.assertEqual(answer, 503, body)
             self.assertIn("Retry-After", headers)
+            self.assertEqual(body["code"], "database-failing")
+            self.assertIn(words, body["detail"])
             self.assertEqual(self.lane_processes(), before)
             self.accept()
             self.world.server.ready(20)

@@ -97,9 +97,27 @@ class SagaCover {
   std::string polled_;
 };
 
+/// What was done for calls that the store has forgotten, and that no saga has come to again.
+std::size_t effects_left_behind(const Evidence& evidence) {
+  std::set<std::string> standing;
+  for (const auto& entry : evidence.ledger) {
+    if (entry.what == LedgerEntry::What::done) standing.insert(entry.key);
+    if (entry.what == LedgerEntry::What::undone) standing.erase(entry.key);
+  }
+  for (const auto& [id, log] : evidence.logs) {
+    for (const auto& line : log) {
+      if (line.type == "StepScheduled")
+        standing.erase(line.data.at("request").value("key", std::string{}));
+    }
+  }
+  return standing.size();
+}
+
 }  // namespace
 
 void cover(const Evidence& evidence, Coverage& coverage) {
+  if (!evidence.lost.empty())
+    coverage.reached(Rare::effect_left_behind, effects_left_behind(evidence));
   for (const auto& [id, log] : evidence.logs) {
     SagaCover saga(evidence.documents->at(log.front().data.value("definition", std::string{})),
                    coverage);

@@ -7,6 +7,8 @@
 namespace backstitch::simulation {
 namespace {
 
+/// A database never goes back by more batches than this.
+constexpr std::size_t copies_max = 40;
 constexpr TimePoint clock_start{Duration{1'767'225'600'000}};
 
 std::string types_of(const engine::Append& item) {
@@ -53,6 +55,11 @@ void Database::append(const Caller& caller, std::vector<engine::Append> batch, A
   std::vector<engine::AppendResult> results(batch.size());
   std::vector<engine::Append> written;
   for (std::size_t i = 0; i < batch.size(); ++i) {
+    // The store compares the epoch alone, and an epoch that was lost may come again.
+    if (era() > 0 && !ownership_.is_held_by(caller.node, batch[i].saga.shard())) {
+      results[i].outcome = engine::AppendOutcome::fenced;
+      continue;
+    }
     if (!scene_.strikes(scene_.plan.database.lacks)) {
       written.push_back(std::move(batch[i]));
       continue;
@@ -66,13 +73,60 @@ void Database::append(const Caller& caller, std::vector<engine::Append> batch, A
          done = std::move(done)](std::vector<engine::AppendResult> others) mutable {
           auto next = others.begin();
           for (auto& result : results) {
-            if (result.outcome != engine::AppendOutcome::failed) result = std::move(*next++);
+            const bool is_decided = result.outcome == engine::AppendOutcome::failed ||
+                                    result.outcome == engine::AppendOutcome::fenced;
+            if (!is_decided) result = std::move(*next++);
           }
           done(std::move(results));
         });
 }
 
+void Database::keep_copy() {
+  if (scene_.plan.lost_tail.count() == 0) return;
+  copies_.push_back({++copies_made_, store_.content(), ownership_.holders(), sagas_});
+  if (copies_.size() > copies_max) copies_.pop_front();
+}
+
+void Database::set_back(std::size_t appends) {
+  if (copies_.empty()) return;
+  const std::size_t lost = std::min(appends, copies_.size());
+  const Copy copy = copies_[copies_.size() - lost];
+  copies_.erase(copies_.end() - static_cast<std::ptrdiff_t>(lost), copies_.end());
+  ++era_;
+  store_.set_back(*copy.content);
+  ownership_.set_back(copy.holders);
+  for (const auto& [saga, number] : promised_)
+    if (number >= copy.number) forgotten_.insert(saga);
+  const auto before = std::exchange(sagas_, copy.sagas);
+  for (const auto& [id, fold] : before) {
+    const auto kept = sagas_.find(id);
+    if (kept != sagas_.end()) kept->second.remember(fold);
+    const std::size_t events = kept == sagas_.end() ? 0 : kept->second.events();
+    if (events < logs_[id].size()) note_lost(id, events);
+  }
+}
+
+void Database::note_lost(SagaId saga, std::size_t kept) {
+  auto& log = logs_[saga];
+  scene_.trace.note("database", "forgets ", saga.text().substr(24), " behind +", kept);
+  scene_.coverage.reached(kept == 0 ? Rare::start_forgotten : Rare::tail_forgotten);
+  lost_.push_back({saga.text(), log, kept});
+  if (kept == 0 && !promised_.contains(saga)) forgotten_.insert(saga);
+  for (std::size_t i = kept; i < log.size(); ++i) {
+    const auto by = log[i].data.find("by");
+    if (by != log[i].data.end() && by->is_string()) lost_senders_.insert(by->get<std::string>());
+  }
+  log.resize(kept);
+}
+
+void Database::start_by_sql(SagaId saga, const std::string& definition, std::int64_t version,
+                            const std::string& input) {
+  promised_[saga] = copies_made_;
+  store_.start_by_sql(saga, definition, version, input, std::nullopt);
+}
+
 void Database::write(const Caller& caller, std::vector<engine::Append> batch, AppendDone done) {
+  keep_copy();
   const auto items = std::make_shared<const std::vector<engine::Append>>(batch);
   store_.append(
       0, std::move(batch),
@@ -104,6 +158,9 @@ void Database::look_at(const Caller& caller, const engine::Append& item) {
   StatusFold& saga = sagas_[item.saga];
   const TimePoint latest = this->latest();
   for (const auto& event : item.events) {
+    if (scene_.plan.lost_tail.count() > 0)
+      logs_[item.saga].push_back({event.sequence.get(), event.type, event.path,
+                                  Json::parse(event.data), event.at.time_since_epoch().count()});
     if (event.at > latest)
       scene_.violated("I8: " + id + ": " + event.type + " is dated ahead of the database's clock");
     saga.event(event.type, event.path, event.data);

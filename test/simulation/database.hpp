@@ -1,11 +1,14 @@
 #pragma once
+#include <deque>
 #include <functional>
 #include <map>
+#include <set>
 #include <string>
 #include <vector>
 
 #include <backstitch/memory/store.hpp>
 
+#include "evidence.hpp"
 #include "ownership.hpp"
 #include "scene.hpp"
 #include "status_fold.hpp"
@@ -30,7 +33,8 @@ struct Caller {
 };
 
 /// The one store of all nodes: the in-memory one, which promises what the PostgreSQL one does. It
-/// may be out of reach, its clock may be set, and every append that it takes is looked at.
+/// may be out of reach, its clock may be set, it may be set back to what it was some appends ago (a
+/// restore, or a failover to a standby that lagged), and every append that it takes is looked at.
 class Database {
  public:
   using AppendDone = std::function<void(std::vector<engine::AppendResult>)>;
@@ -46,8 +50,24 @@ class Database {
   void go_away(Duration time) { away_until_ = scene_.world.now() + time; }
   bool reachable() const { return scene_.world.now() >= away_until_; }
   Duration away_for() const;
+  /// Loses the latest appends, so many of them, and all that was stored since. Only where the plan
+  /// has it.
+  void set_back(std::size_t appends);
+  /// Counts how often it was. A session belongs to the one in which it was opened.
+  std::size_t era() const { return era_; }
+  const std::vector<LostTail>& lost() const { return lost_; }
+  /// It was there, or promised, and the database has forgotten it.
+  bool has_forgotten(SagaId saga) const {
+    return forgotten_.contains(saga) && !sagas_.contains(saga);
+  }
+  const std::set<SagaId>& forgotten() const { return forgotten_; }
+  /// The same of the signal or command of that sender.
+  bool has_forgotten_of(const std::string& sender) const { return lost_senders_.contains(sender); }
 
   void append(const Caller& caller, std::vector<engine::Append> batch, AppendDone done);
+  /// As backstitch.start_saga does.
+  void start_by_sql(SagaId saga, const std::string& definition, std::int64_t version,
+                    const std::string& input);
   void renew(const Caller& caller, engine::LeaseRequest request, RenewDone done);
   void give_up(const Caller& caller, engine::NodeIdentity node, std::vector<Shard> shards,
                std::function<void(Result<Done>)> done);
@@ -65,6 +85,15 @@ class Database {
   const std::map<SagaId, StatusFold>& sagas() const { return sagas_; }
 
  private:
+  /// Everything at one moment.
+  struct Copy {
+    std::size_t number = 0;
+    std::shared_ptr<const memory::MemoryStore::Content> content;
+    Ownership::Holders holders;
+    std::map<SagaId, StatusFold> sagas;
+  };
+  void keep_copy();
+  void note_lost(SagaId saga, std::size_t kept);
   void write(const Caller& caller, std::vector<engine::Append> batch, AppendDone done);
   void look_at(const Caller& caller, const engine::Append& item);
 
@@ -77,6 +106,14 @@ class Database {
   Ownership ownership_;
   std::map<SagaId, StatusFold> sagas_;
   std::size_t written_ = 0;
+  std::deque<Copy> copies_;                      ///< before each of the latest batches
+  std::map<SagaId, std::vector<LogLine>> logs_;  ///< where tails may be lost
+  std::vector<LostTail> lost_;
+  std::set<SagaId> forgotten_;
+  std::map<SagaId, std::size_t> promised_;  ///< starts by SQL, each with the copy before it
+  std::set<std::string> lost_senders_;
+  std::size_t era_ = 0;
+  std::size_t copies_made_ = 0;
   std::vector<Hint> free_hints_;
   std::vector<Hint> arrival_hints_;
 };

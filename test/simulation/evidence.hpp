@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -25,11 +26,19 @@ struct StoredRow {
   std::string failure;  ///< JSON text or empty
 };
 
+/// What the store had of a saga when it was set back to an earlier content, and lost.
+struct LostTail {
+  std::string saga;
+  std::vector<LogLine> log;  ///< from the first event on
+  std::size_t kept = 0;      ///< so many are still there
+};
+
 /// A start that a client asked for, however often.
 struct StartTold {
   std::string label;  ///< given to every saga of this start, and to no other
   std::vector<std::string> sagas;
   bool by_sql = false;  ///< promised by the database, taken up later; such a saga has no label
+  bool has_key = false;
 };
 
 /// A command that was answered as done.
@@ -42,6 +51,8 @@ struct CommandTold {
 struct Evidence {
   std::map<std::string, std::vector<LogLine>> logs;
   std::map<std::string, StoredRow> rows;
+  std::vector<LostTail> lost;
+  std::set<std::string> forgotten;  ///< sagas that the store had, or had promised, before that
   const std::map<std::string, nlohmann::json>* documents = nullptr;  ///< by name
   Ledger ledger;
   std::vector<StartTold> starts;

@@ -49,7 +49,7 @@ std::string shown(const char* name, std::size_t rate) {
 
 }  // namespace
 
-FaultPlan FaultPlan::drawn(Dice& dice) {
+FaultPlan FaultPlan::drawn(Dice& dice, Dice& more) {
   Drawing draw(dice);
   FaultPlan plan;
   plan.drain = dice.chance(75);
@@ -72,6 +72,10 @@ FaultPlan FaultPlan::drawn(Dice& dice) {
                   dice.pick<std::size_t>({0, 20, 60}), dice.pick<std::size_t>({0, 30, 80}),
                   dice.chance(30)};
   plan.cuts = dice.chance(30);
+  const std::int64_t tail_every = static_cast<std::int64_t>(more.between(4, 30)) * 1'000;
+  if (more.chance(25)) plan.lost_tail = Duration{tail_every};
+  const std::size_t spoken = more.between(5, 200);
+  if (more.chance(30)) plan.network.intermediary = spoken;
   return plan;
 }
 
@@ -80,7 +84,7 @@ bool FaultPlan::is_timely() const {
       database.slow + database.stuck + database.error + database.answer_error + database.lacks > 0;
   const Duration disturbed =
       events.kill + events.pause + events.stop + events.outage + events.clock_jump;
-  return !slow && disturbed.count() == 0;
+  return !slow && (disturbed + lost_tail).count() == 0;
 }
 
 std::string FaultPlan::text() const {
@@ -91,13 +95,15 @@ std::string FaultPlan::text() const {
   out += " database:" + shown("slow", database.slow) + shown("stuck", database.stuck) +
          shown("error", database.error) + shown("answer-error", database.answer_error) +
          shown("lacks", database.lacks) + shown("lost-at-kill", database.lost_at_kill) +
-         shown("outage", events.outage) + shown("clock", events.clock_jump);
+         shown("outage", events.outage) + shown("clock", events.clock_jump) +
+         shown("lost-tail", lost_tail);
   out += "; nodes:" + shown("kill", events.kill) + shown("pause", events.pause) +
          shown("stop", events.stop);
   out += "; network:" + shown("refused", network.refused) +
          shown("request-lost", network.request_lost) + shown("answer-lost", network.answer_lost) +
          shown("reset", network.reset) + shown("twice", network.twice) +
-         shown("late", network.late) + shown("garbled", network.garbled);
+         shown("late", network.late) + shown("garbled", network.garbled) +
+         shown("intermediary", network.intermediary);
   out += "; participants:" + shown("refuse", participants.refuses) +
          shown("unknown", participants.unknown) + shown("busy", participants.busy) +
          shown("pending", participants.pending) + shown("undo-fails", participants.undo_fails) +

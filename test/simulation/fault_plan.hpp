@@ -18,7 +18,8 @@ struct FaultPlan {
   bool spares = false;  ///< every node takes all it can get; else each has its share
   Duration lease{10'000};
   std::size_t sagas = 4;
-  bool cuts = false;  ///< every transition is cut after its first event
+  Duration lost_tail{0};  ///< mean time between two; zero: never
+  bool cuts = false;      ///< every transition is cut after its first event
 
   /// Of 1,000 calls of the kind.
   struct Database {
@@ -47,6 +48,7 @@ struct FaultPlan {
     std::size_t twice = 0;         ///< arrives twice
     std::size_t late = 0;          ///< arrives after the attempt was given up
     std::size_t garbled = 0;       ///< the answer's body is replaced, its status kept
+    std::size_t intermediary = 0;  ///< of services with `answers`: it speaks in their place
   } network;
   /// Of 1,000 calls, or actions where it says so.
   struct Participants {
@@ -68,7 +70,8 @@ struct FaultPlan {
 
   /// Nothing delays a node or what it writes: times in the logs are those of the participants.
   bool is_timely() const;
-  static FaultPlan drawn(test::Dice& dice);
+  static FaultPlan drawn(test::Dice& dice, test::Dice& more);
+
   std::string text() const;
 };
 

@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 
 #include <backstitch/engine/machine/answer_body.hpp>
+#include <backstitch/engine/machine/answer_marks.hpp>
 
 namespace backstitch::simulation {
 
@@ -13,6 +14,8 @@ using namespace engine;
 /// One attempt on its way. The process that sent it may be dead when it arrives.
 struct Network::Attempt {
   Message message;
+  std::shared_ptr<const dsl::Service> service;
+  RenderedRequest request;
   std::shared_ptr<Life> life;
   VirtualExecutor* reactor;
   std::function<void(CallResult)> done;
@@ -48,7 +51,8 @@ Message message_of(const Call& call) {
   return {call.service_name,           call.saga.text(),    call.path,
           engine::to_text(call.phase), call.attempt,        call.request.method,
           call.request.target,         call.request.body,   call.request.key,
-          call.request.compensates,    call.request.probes, call.request.callback};
+          call.request.compensates,    call.request.probes, call.request.callback,
+          call.service->answers.echo};
 }
 
 TransportError failed(dsl::Transport kind, bool sent, const char* message) {
@@ -67,6 +71,8 @@ void Network::send(const std::shared_ptr<Life>& life, VirtualExecutor& reactor, 
   const auto& plan = scene_.plan.network;
   auto attempt = std::make_shared<Attempt>();
   attempt->message = message_of(call);
+  attempt->service = call.service;
+  attempt->request = call.request;
   attempt->life = life;
   attempt->reactor = &reactor;
   attempt->done = std::move(done);
@@ -117,6 +123,14 @@ void Network::travel(const Shared& attempt, Duration there) {
 void Network::arrive(const Shared& attempt) {
   if (services_.is_down(attempt->message.service)) return;
   if (attempt->turned_away) return;
+  if (auto foreign = spoken_for(attempt->message)) {
+    // It has asked the participant, or it has not.
+    if (scene_.more_dice.chance(50)) {
+      attempt->let_in = true;
+      (void)services_.handle(attempt->message);
+    }
+    return answer(attempt, std::move(*foreign), way());
+  }
   // Who turns away says that nothing was done, and knows whether its other copy was let in.
   auto busy = services_.turned_away();
   if (attempt->let_in) busy.reset();
@@ -132,12 +146,47 @@ void Network::arrive(const Shared& attempt) {
   answer(attempt, response_of(attempt->message, std::move(given)), way());
 }
 
+/// A login page, a rate limit, a cache, a mesh that finds no upstream: whatever it says, it says
+/// nothing of what the participant has done. Its bodies look like those of participants, too.
+std::optional<Response> Network::spoken_for(const Message& message) {
+  const std::size_t rate = scene_.plan.network.intermediary;
+  if (rate == 0 || message.echo.empty() || !scene_.faults) return std::nullopt;
+  Dice& dice = scene_.more_dice;
+  if (dice.below(1'000) >= rate) return std::nullopt;
+  scene_.coverage.reached(message.phase == "forward"      ? Rare::spoke_for_action
+                          : message.phase == "compensate" ? Rare::spoke_for_undo
+                                                          : Rare::spoke_for_question);
+  const int status = dice.pick({200, 200, 301, 401, 403, 404, 404, 429, 503});
+  Json body;
+  switch (dice.below(5)) {
+    case 0:
+      body = {{"error", dice.pick({"NOT_SEEN", "NOT_FOUND"})}};
+      break;
+    case 1:
+      body = {{"n", 3}, {"id", "of another"}, {"state", dice.pick({"DONE", "REFUSED"})}};
+      break;
+    case 2:
+      body = "<html>Sign in</html>";
+      break;
+    default:
+      break;
+  }
+  Response response{status, {}, std::move(body)};
+  if (dice.chance(30)) response.headers = {{message.echo, "the-key-of-another"}};
+  scene_.trace.note("intermediary", "answers ", message.phase, " ", message.saga.substr(24), " ",
+                    message.path, " #", message.attempt, ": ", status);
+  return response;
+}
+
 /// An intermediary's page, a compressed or a broken body in place of the participant's own: the
 /// status line still says what happened.
 Response Network::response_of(const Message& message, Answer given) {
+  std::vector<std::pair<std::string, std::string>> headers;
+  if (!message.echo.empty() && !given.is_foreign)
+    headers.emplace_back(message.echo, message.carried_key());
   const bool says_it_all = message.phase == "forward" || message.phase == "compensate";
   if (!says_it_all || given.status == 202 || !scene_.strikes(scene_.plan.network.garbled))
-    return {given.status, {}, std::move(given.body)};
+    return {given.status, std::move(headers), std::move(given.body)};
   scene_.coverage.reached(Rare::answer_garbled);
   const bool says_json = scene_.dice.chance(50);
   const std::string bytes = scene_.dice.pick<const char*>(
@@ -149,15 +198,19 @@ Response Network::response_of(const Message& message, Answer given) {
                         scene_.dice.chance(10) ? "gzip" : "", bytes);
   scene_.trace.note("network", "garbles the answer to ", message.phase, " ", message.path, ": ",
                     body.unreadable);
-  return {given.status, {}, std::move(body.value), std::move(body.unreadable)};
+  return {given.status, std::move(headers), std::move(body.value), std::move(body.unreadable)};
 }
 
-void Network::answer(const Shared& attempt, CallResult result, Duration back) {
+/// As the adapter: who spoke is found out first, and what another one says is not read.
+void Network::answer(const Shared& attempt, Response response, Duration back) {
+  response.foreign = foreign_answer(attempt->service->answers, attempt->request, response.status,
+                                    response.headers);
+  if (!response.foreign.empty()) response.body = nullptr;
   ++under_way_;
-  scene_.outside.call_after(back, [this, attempt, result = std::move(result)] {
+  scene_.outside.call_after(back, [this, attempt, response = std::move(response)] {
     --under_way_;
     if (!attempt->life->alive || attempt->over) return;
-    attempt->reactor->post([attempt, result] { attempt->end(result); });
+    attempt->reactor->post([attempt, response] { attempt->end(response); });
   });
 }
 

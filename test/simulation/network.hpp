@@ -1,6 +1,7 @@
 #pragma once
 #include <functional>
 #include <memory>
+#include <optional>
 
 #include <backstitch/engine/ports/participants.hpp>
 
@@ -10,8 +11,8 @@
 
 namespace backstitch::simulation {
 
-/// What lies between nodes and participants. It loses, delays and repeats, and replaces bodies; it
-/// never changes a status.
+/// What lies between nodes and participants. It loses, delays and repeats, and replaces bodies.
+/// Where a service has declared by what its answers are known, it also answers in its place.
 class Network {
  public:
   Network(Scene& scene, Services& services) : scene_(scene), services_(services) {}
@@ -26,8 +27,9 @@ class Network {
   using Shared = std::shared_ptr<Attempt>;
   void travel(const Shared& attempt, Duration there);
   void arrive(const Shared& attempt);
-  void answer(const Shared& attempt, engine::CallResult result, Duration back);
+  void answer(const Shared& attempt, engine::Response response, Duration back);
   engine::Response response_of(const Message& message, Answer given);
+  std::optional<engine::Response> spoken_for(const Message& message);
   Duration way();
 
   Scene& scene_;

@@ -37,6 +37,18 @@ void NodePorts::answer(Duration after, Result<T> result, Answered<T> done) {
   });
 }
 
+/// A call that comes to the database, or its answer that comes back: whether its session is of the
+/// present era. If it is not, all sessions of the process are broken, and it is told.
+bool NodePorts::is_of(std::size_t era) {
+  if (life_->era != database_.era()) {
+    life_->era = database_.era();
+    scene_.coverage.reached(Rare::set_back_noticed);
+    scene_.trace.note(life_->who.node, "notices that the database was set back");
+    if (on_era_) life_->store_thread->post(on_era_);
+  }
+  return era == life_->era;
+}
+
 template <class T>
 void NodePorts::ask(const char* what, std::function<void(Answered<T>)> work, Answered<T> done) {
   if (!database_.reachable())
@@ -45,22 +57,23 @@ void NodePorts::ask(const char* what, std::function<void(Answered<T>)> work, Ans
     scene_.trace.note(life_->who.node, what, " fails");
     return answer<T>(scene_.between(1, 500), out_of_reach(), std::move(done));
   }
-  scene_.outside.call_after(
-      way(), [this, life = life_, what, work = std::move(work), done = std::move(done)]() mutable {
-        // Whoever asked is gone; what has no effect need not be done.
-        if (!life->alive) return;
-        if (!database_.reachable()) return answer<T>(Duration{10}, out_of_reach(), std::move(done));
-        work([this, life, what, done = std::move(done)](Result<T> result) mutable {
-          if (!life->alive) return;
-          if (scene_.strikes(scene_.plan.database.answer_error)) {
-            scene_.trace.note(life->who.node, what, " took place, and its answer is lost");
-            if (std::string_view(what) == "renewal")
-              scene_.coverage.reached(Rare::renewal_answer_lost);
-            result = out_of_reach();
-          }
-          answer<T>(way(), std::move(result), std::move(done));
-        });
-      });
+  scene_.outside.call_after(way(), [this, life = life_, era = life_->era, what,
+                                    work = std::move(work), done = std::move(done)]() mutable {
+    // Whoever asked is gone; what has no effect need not be done.
+    if (!life->alive) return;
+    if (!database_.reachable() || !is_of(era))
+      return answer<T>(Duration{10}, out_of_reach(), std::move(done));
+    work([this, life, era, what, done = std::move(done)](Result<T> result) mutable {
+      if (!life->alive) return;
+      if (era != life->era) result = out_of_reach();
+      if (scene_.strikes(scene_.plan.database.answer_error)) {
+        scene_.trace.note(life->who.node, what, " took place, and its answer is lost");
+        if (std::string_view(what) == "renewal") scene_.coverage.reached(Rare::renewal_answer_lost);
+        result = out_of_reach();
+      }
+      answer<T>(way(), std::move(result), std::move(done));
+    });
+  });
 }
 
 void NodePorts::append(std::size_t, std::vector<Append> items,
@@ -69,6 +82,7 @@ void NodePorts::append(std::size_t, std::vector<Append> items,
   batch->size = items.size();
   batch->items = std::move(items);
   batch->done = std::move(done);
+  batch->era = life_->era;
   batches_.push_back(batch);
   // The batch goes its way whatever becomes of its process; the ports are kept by their owner.
   scene_.outside.call_after(way_of_append(), [this, batch] { arrived(batch); });
@@ -86,6 +100,13 @@ void NodePorts::arrived(const std::shared_ptr<Batch>& batch) {
     scene_.outside.call_after(database_.away_for() + way(), [this, batch] { arrived(batch); });
     return;
   }
+  if (!life_->alive && batch->era != database_.era()) return;
+  if (life_->alive && !is_of(batch->era))
+    return answered(batch,
+                    std::vector<AppendResult>(batch->size, {AppendOutcome::abandoned, {}, false}));
+  // No fence is known in this era before the lease was renewed in it.
+  if (life_->renewed_era != database_.era())
+    return answered(batch, std::vector<AppendResult>(batch->size, {AppendOutcome::fenced}));
   const std::vector<bool> blocked = take_blocked(batch->items);
   database_.append(life_->who, std::move(batch->items),
                    [this, batch, blocked](const std::vector<AppendResult>& results) {
@@ -132,7 +153,11 @@ void NodePorts::answered(const std::shared_ptr<Batch>& batch, std::vector<Append
     life->store_thread->post([this, batch, results] {
       if (std::exchange(batch->answered, true)) return;
       std::erase(batches_, batch);
-      batch->done(results);
+      // The session broke before the answer came.
+      const bool is_lost = batch->era != life_->era;
+      batch->done(
+          is_lost ? std::vector<AppendResult>(batch->size, {AppendOutcome::abandoned, {}, false})
+                  : results);
     });
   });
 }
@@ -180,21 +205,31 @@ void NodePorts::renew(LeaseRequest request, std::function<void(Result<LeaseAnswe
   if (scene_.strikes(scene_.plan.database.stuck)) {
     // The answer to come says what the database's clock showed long ago.
     const auto lease = scene_.plan.lease.count();
-    scene_.outside.call_after(
-        scene_.between(lease / 2, lease * 2), [this, request, done = std::move(done)] {
-          if (!life_->alive) return;
-          database_.renew(life_->who, request, [this, done](Result<LeaseAnswer> leases) {
-            answer<LeaseAnswer>(way_of_append(), std::move(leases), done);
-          });
-        });
+    scene_.outside.call_after(scene_.between(lease / 2, lease * 2),
+                              [this, era = life_->era, request, done = std::move(done)] {
+                                if (!life_->alive) return;
+                                if (!is_of(era))
+                                  return answer<LeaseAnswer>(Duration{10}, out_of_reach(), done);
+                                renew_lease(request, [this, done](Result<LeaseAnswer> leases) {
+                                  answer<LeaseAnswer>(way_of_append(), std::move(leases), done);
+                                });
+                              });
     return;
   }
   ask<LeaseAnswer>(
       "renewal",
-      [this, request](Answered<LeaseAnswer> then) {
-        database_.renew(life_->who, request, std::move(then));
-      },
+      [this, request](Answered<LeaseAnswer> then) { renew_lease(request, std::move(then)); },
       std::move(done));
+}
+
+void NodePorts::renew_lease(const LeaseRequest& request, Answered<LeaseAnswer> done) {
+  database_.renew(life_->who, request,
+                  [life = life_, known = request.lineage, era = database_.era(),
+                   done = std::move(done)](Result<LeaseAnswer> leases) {
+                    const bool is_same = known == 0 || known == leases->lineage;
+                    if (is_same && !leases->namesake) life->renewed_era = era;
+                    done(std::move(leases));
+                  });
 }
 
 void NodePorts::give_up(NodeIdentity node, std::vector<Shard> shards,
@@ -252,6 +287,7 @@ std::function<void()> NodePorts::told(std::function<void()> hint) {
 }
 
 void NodePorts::on_free_shards(std::function<void()> hint) {
+  on_era_ = hint;
   database_.on_free_shards(told(std::move(hint)));
 }
 void NodePorts::on_arrival(std::function<void()> hint) {

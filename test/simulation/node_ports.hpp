@@ -18,6 +18,8 @@ struct Life {
   bool alive = true;
   bool slept_past_lease = false;
   std::unique_ptr<VirtualExecutor> store_thread;  ///< on which the store answers
+  std::size_t era = 0;          ///< of the database, in which its sessions were opened
+  std::size_t renewed_era = 0;  ///< in which its lease was renewed last
   std::size_t calls_open = 0;
   std::map<std::string, std::uint32_t> slots_taken;  ///< by service: open calls, and given up ones
 };
@@ -25,7 +27,9 @@ struct Life {
 /// One process' way to the database, and everything that may go wrong on it: calls are slow, get
 /// stuck, arrive after their process has died, or are answered with an error although they took
 /// place. An append is the exception: the real adapter finds out what became of it before it
-/// answers, so here its answer comes late, or never.
+/// answers, so here its answer comes late, or never. That the database was set back is noticed by
+/// the first call that comes to it since: what is in flight then is answered `abandoned`, or with
+/// an error.
 class NodePorts final : public engine::Store,
                         public engine::Leases,
                         public engine::Inbox,
@@ -90,6 +94,7 @@ class NodePorts final : public engine::Store,
     std::size_t size = 0;
     std::function<void(std::vector<engine::AppendResult>)> done;
     bool answered = false;
+    std::size_t era = 0;  ///< of the process when it was sent
   };
   template <class T>
   using Answered = std::function<void(Result<T>)>;
@@ -102,6 +107,8 @@ class NodePorts final : public engine::Store,
   void arrived(const std::shared_ptr<Batch>& batch);
   std::vector<bool> take_blocked(std::vector<engine::Append>& items);
   void answered(const std::shared_ptr<Batch>& batch, std::vector<engine::AppendResult> results);
+  bool is_of(std::size_t era);
+  void renew_lease(const engine::LeaseRequest& request, Answered<engine::LeaseAnswer> done);
   std::function<void()> told(std::function<void()> hint);
   Duration way();
   Duration way_of_append();
@@ -110,6 +117,7 @@ class NodePorts final : public engine::Store,
   Database& database_;
   std::shared_ptr<Life> life_;
   std::vector<std::shared_ptr<Batch>> batches_;
+  std::function<void()> on_era_;
 };
 
 }  // namespace backstitch::simulation

@@ -75,6 +75,7 @@ void OutsideWorld::begin() {
     request.input = made_unique(varied(one->specimen->input, scene_.dice), i);
     request.labels = {{"start", starts_[i].label}};
     if (scene_.dice.chance(80)) request.idempotency_key = "key-" + std::to_string(i);
+    starts_[i].has_key = request.idempotency_key.has_value();
     const bool by_sql = !request.idempotency_key && scene_.dice.chance(50);
     ++open_;
     scene_.outside.call_after(scene_.between(0, scene_.plan.faults_for.count() * 6 / 10),
@@ -92,7 +93,8 @@ std::vector<std::string> OutsideWorld::signals_of(const StatusFold& saga) const 
 OutsideWorld::Shared OutsideWorld::client(std::size_t number) {
   auto one = std::make_shared<Client>();
   one->number = number;
-  starts_.push_back({"start-" + std::to_string(number), {}, false});
+  starts_.push_back({"start-" + std::to_string(number), {}, false, false});
+  clients_.push_back(one);
   return one;
 }
 
@@ -148,9 +150,9 @@ void OutsideWorld::start_by_sql(const Shared& client) {
   }
   const auto shard = static_cast<Shard>(scene_.dice.below(256));
   const SagaId saga = SagaId::make(database_.now(), scene_.dice.roll(), scene_.dice.roll(), shard);
-  database_.store().start_by_sql(saga, client->specimen->name,
-                                 client->specimen->document["version"].get<std::int64_t>(),
-                                 client->request.input.dump(), std::nullopt);
+  database_.start_by_sql(saga, client->specimen->name,
+                         client->specimen->document["version"].get<std::int64_t>(),
+                         client->request.input.dump());
   scene_.coverage.reached(Rare::start_by_sql);
   starts_[client->number].by_sql = true;
   started(client, saga);
@@ -165,7 +167,9 @@ void OutsideWorld::started(const Shared& client, SagaId saga) {
   const auto& plan = scene_.plan.outside;
   if (client->request.idempotency_key && scene_.dice.chance(plan.repeats)) {
     scene_.outside.call_after(scene_.between(1, 20'000), [this, client, saga] {
-      scene_.dice.chance(70) ? repeat(client, saga) : misuse_key(client);
+      // Under a key that was forgotten the other input would be the first.
+      const bool is_repeated = scene_.dice.chance(70) || scene_.plan.lost_tail.count() > 0;
+      is_repeated ? repeat(client, saga) : misuse_key(client);
     });
   }
   if (scene_.dice.chance(plan.cancels)) {
@@ -187,10 +191,21 @@ void OutsideWorld::repeat(const Shared& client, SagaId saga) {
     if (!*reply)
       return scene_.violated("I2: a repeated start was refused: " + reply->error().reason);
     scene_.coverage.reached(Rare::start_repeated);
-    starts_[client->number].sagas.push_back((*reply)->id.text());
-    if ((*reply)->created)
+    if ((*reply)->created && !database_.has_forgotten(saga))
       scene_.violated("I2: a repeated start made another saga than " + saga.text());
+    if ((*reply)->created) scene_.coverage.reached(Rare::forgotten_start_repeated);
+    starts_[client->number].sagas.push_back((*reply)->id.text());
   });
+}
+
+void OutsideWorld::repeat_starts() {
+  for (const auto& client : clients_) {
+    if (!client->answered || !client->request.idempotency_key) continue;
+    if (!scene_.more_dice.chance(70)) continue;
+    const auto wait = static_cast<std::int64_t>(scene_.more_dice.below(10'000));
+    const SagaId saga = *SagaId::parse(starts_[client->number].sagas.back());
+    scene_.outside.call_after(Duration{wait}, [this, client, saga] { repeat(client, saga); });
+  }
 }
 
 void OutsideWorld::misuse_key(const Shared& client) {
@@ -250,7 +265,7 @@ void OutsideWorld::command(SagaId saga, engine::Command what, const std::string&
 void OutsideWorld::send_again(SagaId saga, const engine::Command& what, const std::string& key) {
   Process* node = cluster_.any();
   if (node == nullptr) return;
-  const auto answered = [this, saga](const Result<Done>& done) {
+  const auto answered = [this, saga, key](const Result<Done>& done) {
     if (!done) {
       const bool gone = done.error().code == ErrorCode::not_found;
       if (!gone && !may_be_tried_again(done.error()))
@@ -258,7 +273,7 @@ void OutsideWorld::send_again(SagaId saga, const engine::Command& what, const st
       return;
     }
     scene_.coverage.reached(Rare::signal_repeated);
-    if (!done->repeated)
+    if (!done->repeated && !database_.has_forgotten_of(key))
       scene_.violated("I2: a signal was taken twice under its key by " + saga.text());
   };
   node->engine().command(saga, what, answered, key);
@@ -368,6 +383,7 @@ void OutsideWorld::look_at(SagaId saga) {
     if (!view) return;
     const auto found = database_.sagas().find(saga);
     const std::string status = view->value("status", std::string{});
+    if (database_.has_forgotten(saga)) return;
     if (found == database_.sagas().end() || !found->second.has_been(status))
       scene_.violated("I6: a reader sees " + saga.text() + " as " + status +
                       ", which its log never said");

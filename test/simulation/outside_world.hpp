@@ -24,6 +24,8 @@ class OutsideWorld {
   void begin();
   /// Faults are over: signals come as long as somebody waits, and people look after the rest.
   void finish();
+  /// The database went back, and clients that have a key make sure.
+  void repeat_starts();
   void post(const std::string& url, const Answer& answer, int tries = 0);
   /// Everybody has what they asked for.
   bool quiet() const { return open_ == 0; }
@@ -67,6 +69,7 @@ class OutsideWorld {
   Cluster& cluster_;
   Corpus& corpus_;
   std::vector<StartTold> starts_;
+  std::vector<Shared> clients_;
   std::vector<CommandTold> commands_;
   std::map<std::string, std::vector<std::string>> signals_;  ///< by definition
   std::map<SagaId, int> urged_;

@@ -21,15 +21,23 @@ class Ownership {
   /// An append of that node at that epoch was written.
   void written(const std::string& node, std::size_t shard, std::int64_t epoch,
                const std::string& saga);
+  bool is_held_by(const std::string& node, std::size_t shard) const {
+    return holders_[shard].node == node;
+  }
 
- private:
   struct Holder {
     std::string node;
     std::size_t process = 0;
     std::int64_t epoch = 0;
   };
+  using Holders = std::array<Holder, 256>;
+  const Holders& holders() const { return holders_; }
+  /// The database was set back to what it was when these were the holders.
+  void set_back(const Holders& holders) { holders_ = holders; }
+
+ private:
   Scene& scene_;
-  std::array<Holder, 256> holders_;
+  Holders holders_;
 };
 
 }  // namespace backstitch::simulation

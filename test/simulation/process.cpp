@@ -37,6 +37,7 @@ Process::Process(Scene& scene, Database& database, Network& network, Caller who,
       random_(scene.dice.roll()),
       reports_(scene, who.node) {
   life_->who = std::move(who);
+  life_->era = database.era();
   life_->store_thread = std::make_unique<VirtualExecutor>(scene.world);
   ports_ = std::make_shared<NodePorts>(scene, database, life_);
   engine::Ports ports;

@@ -76,7 +76,15 @@ constexpr std::array<std::string_view, Coverage::size> names{
     "a saga was started by SQL",
     "a start found its key held by an open transaction",
     "a signal was sent again under its key",
-};
+    "an intermediary spoke in place of a participant that was to act",
+    "an intermediary spoke in place of a participant that was asked",
+    "an intermediary spoke in place of a participant that was to undo",
+    "the store forgot a saga",
+    "the store forgot the end of a log",
+    "a node noticed that the store was set back",
+    "a start that was forgotten was repeated under its key",
+    "a participant was sent another request under a key that it knew",
+    "an effect of a forgotten call was left behind"};
 
 }  // namespace
 

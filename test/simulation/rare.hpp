@@ -81,6 +81,15 @@ enum class Rare : std::uint8_t {
   start_by_sql,
   start_key_held,
   signal_repeated,
+  spoke_for_action,
+  spoke_for_question,
+  spoke_for_undo,
+  start_forgotten,
+  tail_forgotten,
+  set_back_noticed,
+  forgotten_start_repeated,
+  key_with_other_request,
+  effect_left_behind,
   count
 };
 

@@ -51,9 +51,10 @@ void SagaChecker::wrong(const std::string& promise, const LogLine& line, const s
             (line.path.empty() ? "" : " " + line.path) + ": " + what);
 }
 
-void SagaChecker::read(const std::vector<LogLine>& log) {
+void SagaChecker::read(const std::vector<LogLine>& log, std::size_t known) {
   std::int64_t last = 0;
   for (const auto& line : log) {
+    if (static_cast<std::size_t>(line.sequence) > known) set_back_ = true;
     if (line.sequence != last + 1) wrong("I6", line, "it follows " + std::to_string(last));
     last = line.sequence;
     if (line.sequence == 1 && line.type != "SagaStarted") wrong("I6", line, "a log begins so");
@@ -69,6 +70,8 @@ void SagaChecker::read(const std::vector<LogLine>& log) {
 
 void SagaChecker::note(const LogLine& line) {
   if (line.type == "SagaStarted") deadline_ = number(line.data, "deadline");
+  if (line.type == "SagaStarted" && line.data.value("setBack", false)) set_back_ = true;
+  if (line.type == "Resumed" && line.data.contains("lineage")) set_back_ = true;
   if (line.type == "TryFailed") failed_tries_.insert(line.path);
   if (line.type == "CatchStarted") failed_tries_.erase(line.path);
   if (line.type == "CompensationStarted" || line.type == "SagaReopened") going_back_ = true;
@@ -131,6 +134,8 @@ void SagaChecker::refusals(const LogLine& line) {
   const bool judges_the_request = status == 402 || status == 422;
   if (steps_[line.path].unknown_attempt && !judges_the_request && !sheet->has("probe"))
     wrong("R1", line, "a refusal was believed although an attempt before it was unknown");
+  if (set_back_ && !sheet->has("probe"))
+    wrong("R1", line, "a refusal was believed although an attempt before it may be forgotten");
 }
 
 void SagaChecker::forward(const LogLine& line) {
@@ -157,6 +162,7 @@ void SagaChecker::forward(const LogLine& line) {
   }
   if (line.type == "StepFailed") {
     steps_[line.path].stage = Stage::failed;
+    steps_[line.path].failed_in_doubt = set_back_;
     steps_[line.path].not_done_by_operator = operator_at_ == line.path;
   }
   if (line.type == "StepUnknown") {

@@ -36,6 +36,7 @@ class SagaChecker {
     std::string child;
     bool by_operator = false;  ///< a person said what became of it
     bool not_done_by_operator = false;
+    bool failed_in_doubt = false;  ///< the store had gone back under the saga by then
     bool effect_unknown = false;
     bool without_output = false;   ///< it took effect, and its output could not be computed
     bool unknown_attempt = false;  ///< an attempt of the action ended unknown
@@ -47,7 +48,9 @@ class SagaChecker {
         definition_(definition),
         timely_(timely),
         complain_(std::move(complain)) {}
-  void read(const std::vector<LogLine>& log);
+  /// @param known  so many events are older than the last time that the store forgot some of this
+  ///               saga: what came after them may repeat what is forgotten
+  void read(const std::vector<LogLine>& log, std::size_t known);
   /// The saga is suspended and comes to rest: no chain of compensations waits but for one that is
   /// stuck.
   void check_chains();
@@ -113,6 +116,7 @@ class SagaChecker {
   bool going_back_ = false;
   std::string operator_at_;  ///< what the last event was an operator's doing for
   std::int64_t deadline_ = 0;
+  bool set_back_ = false;  ///< the store went back: what is refused may have been done before
   bool pivot_passed_ = false;
   bool incomplete_ = false;
   bool gave_up_ = false;

@@ -50,7 +50,11 @@ class Trace {
 
 struct Scene {
   Scene(std::uint64_t seed, bool traced)
-      : dice(seed), plan(FaultPlan::drawn(dice)), outside(world), trace(world, traced) {}
+      : dice(seed),
+        more_dice(~seed),
+        plan(FaultPlan::drawn(dice, more_dice)),
+        outside(world),
+        trace(world, traced) {}
 
   /// Whether one of a thousand happens now.
   bool strikes(std::size_t per_mille) { return faults && dice.below(1'000) < per_mille; }
@@ -64,6 +68,7 @@ struct Scene {
   }
 
   Dice dice;
+  Dice more_dice;  ///< of kinds of faults that came later: worlds without them stay as they were
   FaultPlan plan;
   VirtualWorld world;
   VirtualExecutor outside;  ///< runs all that is no node: the wire, the database, the outside world

@@ -81,7 +81,7 @@ std::optional<Answer> Services::stray(const Message& message) {
   if (scene_.trace.kept())
     scene_.trace.note(message.service, message.phase, " ", message.saga.substr(24), " ",
                       message.path, " #", message.attempt, ": stray ", status);
-  return Answer{status, "<!doctype html>"};
+  return Answer{status, "<!doctype html>", true};
 }
 
 Answer Services::handle(const Message& message) {
@@ -89,7 +89,7 @@ Answer Services::handle(const Message& message) {
   const auto& plan = scene_.plan.participants;
   // Routers decode `%2F` and find nothing there, or refuse it.
   const std::string path = message.target.substr(0, message.target.find('?'));
-  if (path.find("%2F") != std::string::npos) return {404, "<h1>Not Found</h1>"};
+  if (path.find("%2F") != std::string::npos) return {404, "<h1>Not Found</h1>", true};
   const bool lies_open = scene_.strikes(plan.unknown);
   if (lies_open && scene_.dice.chance(50)) return {500, nullptr};
   Answer answer;
@@ -109,8 +109,21 @@ Services::Effect& Services::effect_of(const std::string& key) {
   return effects_[column];
 }
 
+/// A key that comes with another request than before: after its first one was forgotten by the
+/// engine. What was done under it stays done. The status is one that no rule of the corpus names
+/// for the service.
+std::optional<Answer> Services::other_request(Effect& effect, const Message& message) {
+  const std::string request = message.method + " " + message.target + " " + message.body;
+  if (effect.request.empty()) effect.request = request;
+  if (effect.request == request) return std::nullopt;
+  scene_.coverage.reached(Rare::key_with_other_request);
+  scene_.trace.note(message.service, "has another request under ", message.key);
+  return Answer{message.service == "payment-network" ? 402 : 422, {{"error", "KEY_REUSED"}}};
+}
+
 Answer Services::act(const Message& message) {
   Effect& effect = effect_of(message.key);
+  if (const auto reused = other_request(effect, message)) return *reused;
   switch (effect.stage) {
     case Stage::undone:
     case Stage::closed:

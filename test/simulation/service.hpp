@@ -27,10 +27,16 @@ struct Message {
   std::string compensates;  ///< `Saga-Compensates`
   std::string probes;       ///< `Saga-Probes`
   std::string callback;     ///< `Saga-Callback`
+  std::string echo;         ///< the header in which the service repeats the key; empty: in none
+  const std::string& carried_key() const {
+    if (!key.empty()) return key;
+    return compensates.empty() ? probes : compensates;
+  }
 };
 struct Answer {
   int status = 200;
   nlohmann::json body;
+  bool is_foreign = false;  ///< somebody between engine and participant has given it
 };
 
 /// All participants. They keep docs/participant-contract.md: one effect and one answer a key; an
@@ -60,10 +66,12 @@ class Services {
     Stage stage = Stage::unseen;
     Answer answer;
     std::string callback;
+    std::string request;  ///< of the action, once it was seen
   };
 
   std::optional<Answer> stray(const Message& message);
   Answer act(const Message& message);
+  std::optional<Answer> other_request(Effect& effect, const Message& message);
   Answer undo(const Message& message);
   Answer look_up(const Message& message);
   void decide(const Message& message);

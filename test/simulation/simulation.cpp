@@ -36,6 +36,7 @@ class Simulation {
     services_.names.insert(services_.names.end(), 8, "s");
     cluster_.begin();
     services_go_down();
+    database_goes_back();
     scene_.world.run_for(scene_.plan.faults_for);
     const bool drained = scene_.plan.drain && drain();
     Evidence evidence = collect();
@@ -54,6 +55,22 @@ class Simulation {
       if (!scene_.faults) return;
       services_.go_down(scene_.between(500, 20'000));
       services_go_down();
+    });
+  }
+
+  /// A failover to a standby that lags, or a restore.
+  void database_goes_back() {
+    const Duration every = scene_.plan.lost_tail;
+    if (every.count() == 0) return;
+    const auto wait = every.count() / 4 + static_cast<std::int64_t>(scene_.more_dice.below(
+                                              static_cast<std::size_t>(every.count() * 3 / 2)));
+    scene_.outside.call_after(Duration{wait}, [this] {
+      if (!scene_.faults) return;
+      const std::size_t appends = scene_.more_dice.pick({1, 1, 2, 3, 5, 8, 13, 30});
+      scene_.trace.note("database", "is set back by ", appends, " batches of appends");
+      database_.set_back(appends);
+      outside_.repeat_starts();
+      database_goes_back();
     });
   }
 
@@ -95,8 +112,9 @@ class Simulation {
     const auto& starts = outside_.starts();
     return std::all_of(starts.begin(), starts.end(), [&](const StartTold& start) {
       return !start.by_sql ||
-             std::all_of(start.sagas.begin(), start.sagas.end(), [&](const auto& id) {
-               return database_.sagas().count(*SagaId::parse(id)) > 0;
+             std::all_of(start.sagas.begin(), start.sagas.end(), [&](const auto& text) {
+               const SagaId id = *SagaId::parse(text);
+               return database_.sagas().count(id) > 0 || database_.has_forgotten(id);
              });
     });
   }
@@ -107,6 +125,8 @@ class Simulation {
     evidence.ledger = services_.ledger();
     evidence.starts = outside_.starts();
     evidence.commands = outside_.commands();
+    evidence.lost = database_.lost();
+    for (const SagaId id : database_.forgotten()) evidence.forgotten.insert(id.text());
     for (const auto& [saga, entry] : database_.store().audited())
       evidence.audited.emplace_back(saga.text(), entry.actor);
     std::vector<SagaId> ids;

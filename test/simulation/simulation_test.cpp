@@ -109,7 +109,7 @@ struct MadeUp {
     }
     evidence.documents = &documents;
     evidence.rows["saga"] = {"FAILED", ""};
-    evidence.starts.push_back({"one", {"saga"}, false});
+    evidence.starts.push_back({"one", {"saga"}, false, true});
     evidence.commands.push_back({"saga", "signal", "me"});
     evidence.drained = true;
   }
@@ -130,6 +130,16 @@ struct MadeUp {
     for (std::size_t i = 0; i < log().size(); ++i)
       log()[i].sequence = static_cast<std::int64_t>(i) + 1;
   }
+  /// The store forgets all of a saga that did the first step, and its start is repeated.
+  void forget_another() {
+    evidence.lost.push_back({"other", {line(1), line(2), line(3)}, 0});
+    evidence.forgotten.insert("other");
+    evidence.starts[0].sagas.push_back("other");
+    LedgerEntry done = evidence.ledger.front();
+    done.saga = "other";
+    done.what = LedgerEntry::What::replayed;
+    evidence.ledger.push_back(done);
+  }
   std::string found() const { return joined(check(evidence)); }
 
   std::map<std::string, json> documents;
@@ -138,6 +148,28 @@ struct MadeUp {
 
 TEST_CASE("the checker finds nothing in a log that is as it should be") {
   CHECK(MadeUp().found() == "");
+}
+
+TEST_CASE("the checker excuses what the store has forgotten, and what follows from it") {
+  MadeUp repeated;
+  repeated.forget_another();
+  CHECK(repeated.found() == "");
+  // A step was undone on a way that is forgotten.
+  MadeUp undone;
+  auto whole = undone.log();
+  undone.evidence.lost.push_back({"saga", whole, 11});
+  undone.log().resize(12);
+  undone.line(12) = {12, "SagaEnded", "", {{"status", "COMPLETED"}}, 10};
+  undone.evidence.rows["saga"].status = "COMPLETED";
+  CHECK(undone.found() == "");
+  // A signal was forgotten.
+  MadeUp signal;
+  signal.evidence.commands.push_back({"saga", "signal", "another"});
+  CHECK(signal.found() != "");
+  whole.assign(signal.log().begin(), signal.log().begin() + 12);
+  whole.push_back({13, "SignalReceived", "", {{"name", "go"}, {"by", "another"}}, 10});
+  signal.evidence.lost.push_back({"saga", whole, 12});
+  CHECK(signal.found() == "");
 }
 
 struct Lie {
@@ -178,6 +210,29 @@ TEST_CASE("the checker finds what is wrong, and says which promise it breaks") {
        "I6:", [](MadeUp& m) { m.evidence.rows["saga"].status = "RUNNING"; }},
       {"a call that no log knows", "I6:", [](MadeUp& m) { m.evidence.ledger[0].path = "z"; }},
       {"an attempt before it is due", "I8:", [](MadeUp& m) { m.line(10).at = 11; }},
+      {"a start that was forgotten took effect under another key", "I3:",
+       [](MadeUp& m) {
+         m.forget_another();
+         m.evidence.lost[0].log[1].data["request"]["key"] = "x-f";
+         auto& entry = m.evidence.ledger.back();
+         entry.what = LedgerEntry::What::done;
+         entry.key = entry.own_key = "x-f";
+       }},
+      {"a call that is in no log, forgotten ones included", "I6:",
+       [](MadeUp& m) {
+         m.forget_another();
+         m.evidence.ledger.back().path = "b";
+       }},
+      {"a start is gone that the store never forgot", "I1:",
+       [](MadeUp& m) {
+         m.forget_another();
+         m.evidence.forgotten.clear();
+       }},
+      {"a refusal is believed although its attempt may be forgotten", "R1:",
+       [](MadeUp& m) {
+         m.line(13).data["failure"]["code"] = "HTTP_422";
+         m.evidence.lost.push_back({"saga", m.log(), 12});
+       }},
       {"an event after the end", "I9:", [](MadeUp& m) { m.add("Resumed", "", json::object()); }},
       {"not at rest", "I10:",
        [](MadeUp& m) {

@@ -21,6 +21,10 @@ class StatusFold {
     return status_ == "COMPLETED" || status_ == "FAILED" || status_ == "FAILED_INCOMPLETE";
   }
   bool has_been(const std::string& status) const { return statuses_.count(status) > 0; }
+  /// Readers may have seen what the store has forgotten.
+  void remember(const StatusFold& forgotten) {
+    statuses_.insert(forgotten.statuses_.begin(), forgotten.statuses_.end());
+  }
   /// Empty: no event came that an ended saga may not have.
   const std::string& after_end() const { return after_end_; }
 

@@ -65,6 +65,70 @@ TEST_CASE("a definition that the store has lost can be registered anew, with oth
   CHECK(nodes.start(node, "t.three").has_value());
 }
 
+/// Passes everything on, and can hold readers back.
+class SlowCatalog final : public engine::Catalog {
+ public:
+  explicit SlowCatalog(engine::Catalog& catalog) : catalog_(catalog) {}
+  void changes(std::int64_t revision,
+               std::function<void(Result<engine::CatalogContent>)> done) override {
+    auto read = [this, revision, done = std::move(done)] { catalog_.changes(revision, done); };
+    if (!is_holding) return read();
+    held_.push_back(std::move(read));
+  }
+  void secret(std::function<void(Result<std::string>)> done) override {
+    catalog_.secret(std::move(done));
+  }
+  void put_definition(engine::StoredDefinition definition, bool activate,
+                      std::function<void(Result<engine::PutOutcome>)> done) override {
+    catalog_.put_definition(std::move(definition), activate, std::move(done));
+  }
+  void activate(std::string name, std::int64_t version,
+                std::function<void(Result<Done>)> done) override {
+    catalog_.activate(std::move(name), version, std::move(done));
+  }
+  void put_service(engine::StoredService service,
+                   std::function<void(Result<engine::PutOutcome>)> done) override {
+    catalog_.put_service(std::move(service), std::move(done));
+  }
+  bool is_awaited() const { return !held_.empty(); }
+  void release() {
+    is_holding = false;
+    for (auto& read : std::exchange(held_, {})) read();
+  }
+
+  bool is_holding = false;
+
+ private:
+  engine::Catalog& catalog_;
+  std::vector<std::function<void()>> held_;
+};
+
+TEST_CASE("no hint makes a node take shards under another lineage before it has the catalogue") {
+  Nodes nodes;
+  SlowCatalog catalog(nodes.database.store);
+  nodes.database.catalog = &catalog;
+  TestNode& node = nodes.add("a");
+  nodes.define(node, three_steps());
+  nodes.script = [](const engine::Call& call) {
+    Reaction reaction = answers(200);
+    if (call.attempt == 1) reaction.after = Duration{20'000};
+    return reaction;
+  };
+  const auto started = nodes.start(node, "t.three");
+  catalog.is_holding = true;
+  nodes.database.store.set_back(started->id, engine::Sequence{2});
+  REQUIRE(nodes.world.run_until([&] { return catalog.is_awaited(); }));
+  const std::size_t loads = node.store.loads;
+  // Others have given shards up.
+  nodes.database.store.give_up({"b", "7"}, {}, [](const auto&) {});
+  nodes.world.run_for(Duration{5'000});
+  CHECK(node.store.loads == loads);
+  CHECK(nodes.sent.size() == 1);
+  catalog.release();
+  CHECK(nodes.world.run_until([&] { return node.engine->counters().ended == 1; }));
+  CHECK(node.observer.count("lineage-entered") == 1);
+}
+
 TEST_CASE("all nodes begin anew under the lineage, and the shards are shared as before") {
   Nodes nodes;
   TestNode& one = nodes.add("a");
@@ -124,6 +188,26 @@ TEST_CASE("whatever the store loses of a saga, participants are sent one request
   }
 }
 
+TEST_CASE("a call that is repeated because the store has lost it has the same callback") {
+  Nodes nodes;
+  engine::Options options;
+  options.callback_base = "https://saga.example";
+  TestNode& node = nodes.add("a", options);
+  nodes.define(
+      node,
+      R"({"dsl":1,"name":"t.later","version":1,"services":{"s":{"baseUrl":"https://s.example"}},"steps":[
+    {"name":"a","action":{"service":"s","http":"PUT /a","body":{"notify":"${self.callbackUrl}"}},
+     "completion":{"callback":true,"timeout":"10m"},"compensation":{"http":"DELETE /a"}}]})");
+  nodes.script = [](const engine::Call&) { return answers(202); };
+  const auto started = nodes.start(node, "t.later");
+  REQUIRE(started.has_value());
+  REQUIRE(nodes.world.run_until([&] { return nodes.sent.size() == 1; }));
+  nodes.database.store.set_back(started->id, engine::Sequence{1});
+  REQUIRE(nodes.world.run_until([&] { return nodes.sent.size() == 2; }));
+  CHECK(nodes.sent[0].request.callback.find("https://saga.example") == 0);
+  CHECK(nodes.sent[0].request == nodes.sent[1].request);
+}
+
 TEST_CASE("a process whose name was taken ends, also if the store went back meanwhile") {
   Nodes nodes;
   TestNode& earlier = nodes.add("a");
@@ -161,6 +245,52 @@ TEST_CASE("sagas that slept while the store was set back are told when they wake
   // The refusal may be of a call that was lost; for the other saga nothing can have been lost.
   CHECK(status_of(nodes.view(node, asleep->id)) == "COMPLETED");
   CHECK(status_of(nodes.view(node, later->id)) == "FAILED");
+}
+
+TEST_CASE("a command that waits for another node is not promised when the store was set back") {
+  Nodes nodes;
+  TestNode& one = nodes.add("a");
+  nodes.define(one, three_steps());
+  const auto started = nodes.start(one, "t.three");
+  REQUIRE(started.has_value());
+  nodes.world.run_for(Duration{100});
+  TestNode& two = nodes.add("b");
+  one.pause(true);
+  std::optional<Result<Done>> reply;
+  const SagaId saga = SagaId::make(Database::start, 1, 2, 0);
+  two.engine->command(saga, engine::Cancel{"somebody", "no"},
+                      [&](const auto& done) { reply = done; });
+  nodes.world.run_for(Duration{100});
+  REQUIRE_FALSE(reply.has_value());
+  nodes.database.store.set_back(SagaId{}, engine::Sequence{0});
+  // Sooner than what is stored is given up.
+  nodes.world.run_for(Duration{5'000});
+  REQUIRE(reply.has_value());
+  CHECK(reply->error().reason == "outcome-unknown");
+}
+
+TEST_CASE("a suspended saga is told that the store was set back before somebody acts on it") {
+  Nodes nodes;
+  TestNode& node = nodes.add("a");
+  nodes.define(node, three_steps());
+  nodes.script = [](const engine::Call& call) {
+    const bool is_refused = call.path == "b" && call.phase == engine::Phase::forward;
+    return answers(!is_refused ? 200 : call.attempt == 1 ? 429 : 422);
+  };
+  const auto started = nodes.start(node, "t.three");
+  REQUIRE(started.has_value());
+  REQUIRE(nodes.world.run_until([&] { return nodes.calls().ends_with("forward /b"); }));
+  nodes.world.run_for(Duration{1});
+  REQUIRE(nodes.command(node, started->id, engine::Suspend{"", "operator", "wait"}));
+  REQUIRE(status_of(nodes.view(node, started->id)) == "SUSPENDED");
+  nodes.database.store.set_back(SagaId{}, engine::Sequence{0});
+  nodes.world.run_for(Duration{5'000});
+  REQUIRE(nodes.command(node, started->id, engine::Retry{"operator", "go on"}));
+  nodes.world.run_for(Duration{600'000});
+  // Somebody may have retried it before, and the 422 be of the same key with another request.
+  CHECK(nodes.calls().find("compensate /b") != std::string::npos);
+  CHECK(count(nodes.log(started->id), "Resumed") == 1);
+  CHECK(status_of(nodes.view(node, started->id)) == "FAILED");
 }
 
 TEST_CASE("a sub-saga that begins after the store was set back may have begun before") {
@@ -226,6 +356,14 @@ TEST_CASE("under a hold no node has shards, and all go on when it is over") {
   // A node that comes meanwhile is up, and waits.
   TestNode& two = nodes.add("b");
   CHECK(two.engine->not_ready_reason().find("on hold") != std::string::npos);
+  const auto refused = nodes.start(one, "t.three");
+  REQUIRE_FALSE(refused.has_value());
+  CHECK(refused.error().reason == "database-on-hold");
+  CHECK(refused.error().message.find("`hold` in backstitch.lineage") != std::string::npos);
+  const auto pending = nodes.command(one, started->id, engine::Cancel{});
+  REQUIRE_FALSE(pending.has_value());
+  CHECK(pending.error().reason == "command-pending");
+  CHECK(pending.error().message.find("on hold") != std::string::npos);
   const auto sent = nodes.sent.size();
   nodes.world.run_for(Duration{60'000});
   CHECK(nodes.sent.size() == sent);

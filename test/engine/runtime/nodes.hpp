@@ -114,6 +114,7 @@ struct Database {
   static constexpr TimePoint start{Duration{1'767'225'600'000}};
   VirtualExecutor executor;
   memory::MemoryStore store;
+  engine::Catalog* catalog = &store;  ///< of the nodes that are added from now on
   int processes = 0;
 };
 
@@ -144,7 +145,7 @@ class TestNode {
                                  .leases = &database.store,
                                  .inbox = &database.store,
                                  .reader = &database.store,
-                                 .catalog = &database.store,
+                                 .catalog = database.catalog,
                                  .random = &random_,
                                  .observer = &observer,
                                  .upkeep = &upkeep,

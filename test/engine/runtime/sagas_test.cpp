@@ -228,6 +228,7 @@ TEST_CASE("a database that is away refuses starts and is named as the reason") {
   const auto refused = nodes.start(node, "t.three");
   REQUIRE_FALSE(refused.has_value());
   CHECK(refused.error().reason == "database-unreachable");
+  CHECK(refused.error().message.starts_with("The database cannot be reached. Nothing was started"));
   CHECK(node.engine->not_ready_reason() == "The database cannot be reached.");
   node.store.is_reachable = true;
   CHECK(node.engine->not_ready_reason().empty());

@@ -75,6 +75,11 @@ class MemoryStore final : public engine::Store,
   /// incarnation. Never, unless this is set.
   void set_sessions(std::function<bool(const std::string& incarnation)> has_sessions);
   void set_hold(bool on_hold);
+  /// All that is stored at a moment. A copy.
+  class Content;
+  std::shared_ptr<const Content> content() const;
+  /// The database is replaced by that copy of itself.
+  void set_back(const Content& content);
   /// The database is replaced by a copy of itself that lacks the events of this saga after `last`.
   void set_back(SagaId saga, engine::Sequence last);
   /// The same, and a definition is lost.

@@ -71,7 +71,7 @@ class PostgresStore final : public engine::Store,
   void remove_expired(std::vector<Shard> shards, std::size_t limit, Duration key_retention,
                       std::function<void(Result<std::size_t>)> done) override;
   bool reachable() const override;
-  std::string unreachable_reason() const override;
+  Error unreachable_reason() const override;
   std::string warning() const override;
   engine::StoreFigures figures() const override;
 

@@ -193,10 +193,12 @@ class Store {
   /// the first. @return how many
   virtual void remove_expired(std::vector<Shard> shards, std::size_t limit, Duration key_retention,
                               std::function<void(Result<std::size_t>)> done) = 0;
-  /// False while the database cannot be reached.
+  /// False while the database cannot be reached, or answers and writes nothing.
   virtual bool reachable() const = 0;
-  /// A sentence for people; only of interest while it is not reachable.
-  virtual std::string unreachable_reason() const { return "The database cannot be reached."; }
+  /// Which of the two, and why; only of interest while it is not reachable.
+  virtual Error unreachable_reason() const {
+    return {ErrorCode::unavailable, "database-unreachable", "The database cannot be reached."};
+  }
   /// A sentence for operators on what the store cannot notice as it is set up; empty: nothing.
   virtual std::string warning() const { return {}; }
   virtual StoreFigures figures() const { return {}; }
