@@ -77,8 +77,8 @@ void adapt(Json& document) {
   });
 }
 
-/// Where a refusal is not believed, because an attempt before it was unknown, a step that cannot
-/// fail is asked for again for days: here for minutes. So is a callback awaited, which the store
+/// Where a refusal is not believed, because an attempt before it was unknown or no rule names it, a
+/// step that cannot fail is asked for again for days: here for minutes. So is a callback awaited, which the store
 /// may forget.
 void shorten(Json& document) {
   each_with(document, "completion", [](Json& step) {
@@ -91,6 +91,9 @@ void shorten(Json& document) {
                        {"delay", "1s"},
                        {"maxDelay", "30s"},
                        {"maxElapsed", "10m"}};
+    else if (step["action"].value("http", "").starts_with("GET") &&
+             step.value("retry", Json::object()).is_object())
+      step["retry"]["maxElapsed"] = "10m";
   });
 }
 
