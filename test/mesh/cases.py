@@ -127,7 +127,7 @@ WRONG_SETTINGS = {
 
 
 def settings(world, front, marked, _):
-    """The settings of this proxy that the guide warns of, one after the other."""
+    """The settings of this proxy that the guide warns of, one after the other. What is suspended then ends without the proxy."""
     outcome = Outcome()
     for name in (*front.WRONG, "transient-503"):
         cells = [sagas.Cell("setting", kind, "never-0", script, fails) for kind, script, fails in WRONG_SETTINGS[name]]
@@ -135,7 +135,9 @@ def settings(world, front, marked, _):
         with front(Setting([world.participant.port], seconds=seconds, retries=name == "retry-hides-unknown", wrong=name)) as proxy:
             world.put_services(proxy.setting.url)
             ids = world.start([cell.start("none", marked) for cell in cells])
-            outcome = world.judged(ids, [name] * len(ids), outcome)
+            world.rest()
+        world.put_services(world.participant.url)
+        outcome = world.judged(ids, [name] * len(ids), outcome)
     return outcome
 
 

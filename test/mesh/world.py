@@ -79,9 +79,10 @@ class World:
             ids += [result["id"] for result in body["results"]]
         return ids
 
-    def is_any(self, *statuses):
-        query = "&".join(f"status={status}" for status in statuses)
-        return bool(self.server.api("GET", f"/v1/sagas?limit=1&{query}")[1]["sagas"])
+    def rest(self):
+        """Returns once every saga has ended or is suspended."""
+        harness.wait_until(lambda: not self.server.api("GET", "/v1/sagas?limit=1&status=RUNNING&status=COMPENSATING")[1]["sagas"], 180,
+                           "every saga to end", 0.1)
 
     def ended(self, ids):
         """The views of the sagas once all have ended or are suspended, and how many had to be resumed.
@@ -89,15 +90,16 @@ class World:
         What is suspended is retried as an operator would do it when the storm is over; what is suspended at the end stays so.
         """
         resumed = set()
+        self.rest()
         for _ in range(RESUMES_MAX):
-            harness.wait_until(lambda: not self.is_any("RUNNING", "COMPENSATING"), 180, "every saga to end", 0.1)
-            self.participant.is_calm = True
             suspended = self.server.api("GET", "/v1/sagas?limit=500&status=SUSPENDED")[1]["sagas"]
+            if not suspended:
+                break
+            self.participant.is_calm = True
             for saga in suspended:
                 resumed.add(saga["id"])
                 self.server.api("POST", f"/v1/sagas/{saga['id']}/retry", {"reason": "the storm is over"})
-            if not suspended:
-                break
+            self.rest()
         self.participant.is_calm = False
         self.participant.settle()
         return [self.server.saga(saga) for saga in ids], len(resumed.intersection(ids))
