@@ -250,15 +250,16 @@ TEST_CASE("sagas that slept while the store was set back are told when they wake
 TEST_CASE("a command that waits for another node is not promised when the store was set back") {
   Nodes nodes;
   TestNode& one = nodes.add("a");
+  TestNode& two = nodes.add("b");
+  const auto held = [](TestNode& node) { return node.engine->counters().shards_held; };
+  REQUIRE(nodes.world.run_until([&] { return held(one) == 128 && held(two) == 128; }));
   nodes.define(one, three_steps());
+  nodes.script = [](const engine::Call&) { return answers(503); };
   const auto started = nodes.start(one, "t.three");
   REQUIRE(started.has_value());
-  nodes.world.run_for(Duration{100});
-  TestNode& two = nodes.add("b");
   one.pause(true);
   std::optional<Result<Done>> reply;
-  const SagaId saga = SagaId::make(Database::start, 1, 2, 0);
-  two.engine->command(saga, engine::Cancel{"somebody", "no"},
+  two.engine->command(started->id, engine::Cancel{"somebody", "no"},
                       [&](const auto& done) { reply = done; });
   nodes.world.run_for(Duration{100});
   REQUIRE_FALSE(reply.has_value());
@@ -280,7 +281,8 @@ TEST_CASE("a suspended saga is told that the store was set back before somebody 
   const auto started = nodes.start(node, "t.three");
   REQUIRE(started.has_value());
   REQUIRE(nodes.world.run_until([&] { return nodes.calls().ends_with("forward /b"); }));
-  nodes.world.run_for(Duration{1});
+  REQUIRE(
+      nodes.world.run_until([&] { return count(nodes.log(started->id), "AttemptFailed") == 1; }));
   REQUIRE(nodes.command(node, started->id, engine::Suspend{"", "operator", "wait"}));
   REQUIRE(status_of(nodes.view(node, started->id)) == "SUSPENDED");
   nodes.database.store.set_back(SagaId{}, engine::Sequence{0});
