@@ -101,14 +101,15 @@ class Places {
   const engine::Program& program_;
 };
 
-/// A retryable action that is refused suspends its saga.
+/// A retryable action that is given up suspends its saga.
 Route route_to_suspension(const engine::Program& program) {
   Route route;
   const dsl::Step* step = first_action(program.definition->steps, [&](const dsl::Step& one) {
     return one.kind == dsl::StepKind::retryable;
   });
   if (step != nullptr)
-    route.refusals.emplace(step->name, Response{422, {}, nullptr, {}});
+    route.refusals.emplace(step->name, engine::TransportError{dsl::Transport::connect, false,
+                                                              "held back by the check", true});
   else
     route.obstacle = "the check knows no way to suspend a saga without a retryable action";
   return route;

@@ -153,13 +153,15 @@ class OwnService(Check):
                          {(s, "--pairs-only") for s in ("pay", "ship", "tell")})
 
     def test_each_way_to_break_the_contract_is_found_and_its_clause_named(self):
+        # How long the check waits for a second copy depends on the attempt timeout. On a busy machine an answer may be late.
+        self.definition = self.file("quick.json", {**DEFINITION, "defaults": {"attemptTimeout": "500ms"}})
         for broken, step, expected, *by_chance in BROKEN:
             with self.subTest(broken, step=step):
                 service = self.service(broken)
                 report = self.check(*self.at(service, step), "--patience", "3s", code=1)
                 found = {promise for at, promise in names(report["broken"]) if at == step}
                 self.assertLessEqual(expected, found, report["broken"])
-                self.assertLessEqual(found, expected.union(*by_chance), report["broken"])
+                self.assertLessEqual(found, expected.union({"in-time"}, *by_chance), report["broken"])
                 for finding in report["broken"]:
                     self.assertTrue(finding["expected"] and finding["came"] and finding["advice"], finding)
                     self.assertRegex(finding["clause"], r"^[1-5]\.\d$")
