@@ -31,6 +31,13 @@ bool is_wanted(const SagaState& state, const CallParticipant& effect) {
   return call.in_flight && call.attempts == effect.attempt && call.request != nullptr;
 }
 
+/// No address of the service accepted a connection, or its name has none.
+bool is_refused(const CallResult& result) {
+  const auto* error = std::get_if<TransportError>(&result);
+  return error != nullptr && !error->sent &&
+         (error->kind == dsl::Transport::connect || error->kind == dsl::Transport::dns);
+}
+
 const RenderedRequest& request_of(const SagaActor& actor, const CallParticipant& effect) {
   return *call_of(actor.state.steps.find(effect.path)->second, effect.phase).request;
 }
@@ -117,6 +124,13 @@ void Reactor::hold(SagaActor& actor, const CallParticipant& effect) {
   held->held = true;
   const auto until = held_until(actor.program, actor.state, effect.path, effect.phase);
   if (until) held->queue->expire_at(held->ticket, executor_.now() + (*until - now()));
+}
+
+/// The call that tries has no more time than those that are held meanwhile.
+void Reactor::end_late(const SagaActor& actor, const CallParticipant& effect, CallResult& refused) {
+  if (!is_wanted(actor.state, effect)) return;
+  const auto until = held_until(actor.program, actor.state, effect.path, effect.phase);
+  if (until && now() >= *until) std::get<TransportError>(refused).is_last = true;
 }
 
 /// It counts as refused, like the call that tried last.
@@ -226,6 +240,7 @@ void Reactor::send(const Actor& actor, const CallParticipant& effect, Called cal
             if (actor->program.expects_callbacks)
               self->node_.callbacks.load()->take_out(*answer, actor->id);
           }
+          if (queue->holds() && is_refused(result)) self->end_late(*actor, effect, result);
           CallEnded ended{effect.path, effect.phase, effect.attempt, std::move(result)};
           ended.sent_at = sent_at;
           self->stimulate(actor, std::move(ended));
@@ -241,16 +256,14 @@ void Reactor::return_slot(const std::shared_ptr<CallQueue>& queue, const CallRes
   const bool timed_out = error != nullptr && error->kind == dsl::Transport::timeout;
   // An attempt that had less than its time says nothing about how busy the service is.
   if (timed_out && !is_cut) queue->on_timeout(timeout, at);
-  const bool is_refused =
-      error != nullptr && !error->sent &&
-      (error->kind == dsl::Transport::connect || error->kind == dsl::Transport::dns);
-  if (is_refused)
+  const bool refused = is_refused(result);
+  if (refused)
     queue->on_refused(at);
   else if (error == nullptr || error->sent)
     queue->on_reached();
   if (error == nullptr)
     queue->on_answer(std::chrono::duration_cast<Duration>(at - began), timeout, at);
-  if (is_refused) watch_held(queue);
+  if (refused) watch_held(queue);
   if (!timed_out || !error->sent) return queue->release();
   executor_.call_after(timeout, [queue] { queue->release(); });
 }
