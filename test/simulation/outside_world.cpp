@@ -268,7 +268,8 @@ void OutsideWorld::send_again(SagaId saga, const engine::Command& what, const st
   const auto answered = [this, saga, key](const Result<Done>& done) {
     if (!done) {
       const bool gone = done.error().code == ErrorCode::not_found;
-      if (!gone && !may_be_tried_again(done.error()))
+      const bool forgotten = gone || database_.has_forgotten_of(key);
+      if (!forgotten && !may_be_tried_again(done.error()))
         scene_.violated("I2: a repeated signal was refused: " + done.error().reason);
       return;
     }
