@@ -60,6 +60,8 @@ class Database {
   bool has_forgotten(SagaId saga) const {
     return forgotten_.contains(saga) && !sagas_.contains(saga);
   }
+  /// A start by SQL, which waits again where the saga was forgotten.
+  bool has_promised(SagaId saga) const { return promised_.contains(saga); }
   const std::set<SagaId>& forgotten() const { return forgotten_; }
   /// The same of the signal or command of that sender.
   bool has_forgotten_of(const std::string& sender) const { return lost_senders_.contains(sender); }

@@ -384,7 +384,8 @@ void OutsideWorld::look_at(SagaId saga) {
     if (!view) return;
     const auto found = database_.sagas().find(saga);
     const std::string status = view->value("status", std::string{});
-    if (database_.has_forgotten(saga)) return;
+    const bool waits = found == database_.sagas().end() && database_.has_promised(saga);
+    if (waits || database_.has_forgotten(saga)) return;
     if (found == database_.sagas().end() || !found->second.has_been(status))
       scene_.violated("I6: a reader sees " + saga.text() + " as " + status +
                       ", which its log never said");
