@@ -84,8 +84,11 @@ void Reactor::begin_from(SagaActor& actor, SagaState logged) {
   actor.stored_wake = true;
 }
 
-void Reactor::loaded(const StoredSaga& stored, bool taken_over) {
-  loading_.erase(stored.id);
+void Reactor::loaded(const StoredSaga& stored, const LoadOrder& order) {
+  const auto asked = loading_.find(stored.id);
+  // Its shard was lost meanwhile: if it has come back, whoever took it over has asked anew.
+  if (asked == loading_.end() || asked->second != order.number) return;
+  loading_.erase(asked);
   if (!epochs_[stored.id.shard()] || actors_.count(stored.id) > 0) return;
   const Result<Actor> actor = revived(stored);
   if (!actor) {
@@ -95,8 +98,8 @@ void Reactor::loaded(const StoredSaga& stored, bool taken_over) {
   }
   repeat_effects(*actor);
   // Who decided the end of a sub-saga may not have lived to tell of it.
-  if (taken_over && !is_active((*actor)->state)) tell_parent((*actor)->state);
-  take_up(*actor, taken_over);
+  if (order.taken_over && !is_active((*actor)->state)) tell_parent((*actor)->state);
+  take_up(*actor, order.taken_over);
   settle(*actor);
 }
 
@@ -129,49 +132,50 @@ void Reactor::load(const std::vector<SagaId>& ids, bool taken_over, std::functio
 
 void Reactor::load_at_once(const std::vector<SagaId>& ids, bool taken_over,
                            std::function<void()> done) {
-  std::vector<SagaId> wanted;
+  auto order = std::make_shared<LoadOrder>();
+  order->number = ++load_orders_;
   for (const auto& id : ids) {
     if (actors_.count(id) == 0 && quarantined_.count(id) == 0 && epochs_[id.shard()] &&
-        loading_.insert(id).second)
-      wanted.push_back(id);
+        loading_.emplace(id, order->number).second)
+      order->asked.push_back(id);
   }
-  if (wanted.empty()) return done();
-  auto asked = wanted;
-  read_logs(std::move(wanted),
-            [self = shared_from_this(), asked = std::move(asked), taken_over,
-             done = std::move(done)](Result<std::vector<StoredSaga>> stored) mutable {
-              auto& executor = self->executor_;
-              executor.post([self = std::move(self), asked = std::move(asked), taken_over,
-                             done = std::move(done), stored = std::move(stored)] {
-                if (stored)
-                  return self->all_loaded(std::make_shared<const std::vector<StoredSaga>>(*stored),
-                                          0, taken_over, asked, done);
-                for (const auto& id : asked) self->loading_.erase(id);
-                if (!taken_over) return done();
-                // Nobody else will look for what a dead node had in memory.
-                self->executor_.call_after(self->node_.options.due_scan_every, [self, asked, done] {
-                  self->load_at_once(asked, true, done);
-                });
-              });
-            });
+  if (order->asked.empty()) return done();
+  order->taken_over = taken_over;
+  order->done = std::move(done);
+  read_logs(order->asked, [self = shared_from_this(),
+                           order](Result<std::vector<StoredSaga>> stored) {
+    auto& executor = self->executor_;
+    executor.post([self, order, stored = std::move(stored)] {
+      if (stored)
+        return self->all_loaded(std::make_shared<const std::vector<StoredSaga>>(*stored), 0, order);
+      self->end_order(*order);
+      if (!order->taken_over) return order->done();
+      // Nobody else will look for what a dead node had in memory.
+      self->executor_.call_after(self->node_.options.due_scan_every, [self, order] {
+        self->load_at_once(order->asked, true, order->done);
+      });
+    });
+  });
+}
+
+void Reactor::end_order(const LoadOrder& order) {
+  std::erase_if(loading_, [&](const auto& one) { return one.second == order.number; });
 }
 
 /// A log may be long, so others get their turn between two.
-void Reactor::all_loaded(std::shared_ptr<const std::vector<StoredSaga>> stored, std::size_t from,
-                         bool taken_over, std::vector<SagaId> asked, std::function<void()> done) {
+void Reactor::all_loaded(const std::shared_ptr<const std::vector<StoredSaga>>& stored,
+                         std::size_t from, const std::shared_ptr<const LoadOrder>& order) {
   const SteadyTime began = executor_.now();
   for (std::size_t i = from; i < stored->size(); ++i) {
     if (executor_.now() - began >= turn_max) {
-      executor_.post([self = shared_from_this(), stored = std::move(stored), i, taken_over,
-                      asked = std::move(asked), done = std::move(done)]() mutable {
-        self->all_loaded(std::move(stored), i, taken_over, std::move(asked), std::move(done));
-      });
+      executor_.post(
+          [self = shared_from_this(), stored, i, order] { self->all_loaded(stored, i, order); });
       return;
     }
-    loaded((*stored)[i], taken_over);
+    loaded((*stored)[i], *order);
   }
-  for (const auto& id : asked) loading_.erase(id);
-  done();
+  end_order(*order);
+  order->done();
 }
 
 /// Takes over what the former owner had in memory, page by page.

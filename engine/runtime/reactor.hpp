@@ -319,9 +319,17 @@ class Reactor : public std::enable_shared_from_this<Reactor> {
   void load(const std::vector<SagaId>& ids, bool taken_over, std::function<void()> done);
   void take_up(const Actor& actor, bool taken_over);
   void load_at_once(const std::vector<SagaId>& ids, bool taken_over, std::function<void()> done);
-  void loaded(const StoredSaga& stored, bool taken_over);
-  void all_loaded(std::shared_ptr<const std::vector<StoredSaga>> stored, std::size_t from,
-                  bool taken_over, std::vector<SagaId> asked, std::function<void()> done);
+  /// Sagas that the store was asked for together.
+  struct LoadOrder {
+    std::uint64_t number = 0;
+    std::vector<SagaId> asked;
+    bool taken_over = false;
+    std::function<void()> done;
+  };
+  void loaded(const StoredSaga& stored, const LoadOrder& order);
+  void end_order(const LoadOrder& order);
+  void all_loaded(const std::shared_ptr<const std::vector<StoredSaga>>& stored, std::size_t from,
+                  const std::shared_ptr<const LoadOrder>& order);
   Result<Actor> revived(const StoredSaga& stored);
   void begin_from(SagaActor& actor, SagaState logged);
   void repeat_effects(const Actor& actor);
@@ -376,7 +384,10 @@ class Reactor : public std::enable_shared_from_this<Reactor> {
   /// threads, and dear to copy.
   std::shared_ptr<const ServiceMap> services_;
   std::optional<std::uint64_t> services_seen_;
-  std::unordered_set<SagaId> loading_;
+  /// On their way from the store, and by which order. One that was begun before the shard was
+  /// lost brings nothing any more, and does not keep others from asking.
+  std::unordered_map<SagaId, std::uint64_t> loading_;
+  std::uint64_t load_orders_ = 0;
   std::unordered_set<SagaId> quarantined_;  ///< not suspended yet, or set aside
   std::map<SagaId, std::map<std::uint64_t, Waiter>> waiters_;
   std::size_t waiter_count_ = 0;

@@ -79,6 +79,7 @@ void Reactor::lose_shards(const std::vector<Shard>& shards) {
     suspects_.reset(shard);
   }
   std::erase_if(child_waits_, [&](const auto& child) { return lost.test(child.first.shard()); });
+  std::erase_if(loading_, [&](const auto& one) { return lost.test(one.first.shard()); });
   std::vector<Actor> gone;
   for (const auto& [id, actor] : actors_) {
     if (lost.test(id.shard())) gone.push_back(actor);
