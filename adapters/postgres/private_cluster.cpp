@@ -291,6 +291,12 @@ struct PrivateCluster::Impl {
     return prepare_database(address, *password);
   }
 
+  Result<Done> check() {
+    if (server > 0 && ::waitpid(server, nullptr, WNOHANG) == 0) return Done{};
+    server = 0;
+    return failed("PostgreSQL has ended in " + directory.path().string());
+  }
+
   /// Waits for `most`; true if the server is gone.
   bool gone_within(std::chrono::seconds most) const {
     const auto until = std::chrono::steady_clock::now() + most;
@@ -326,6 +332,9 @@ PrivateCluster& PrivateCluster::operator=(PrivateCluster&&) noexcept = default;
 PrivateCluster::~PrivateCluster() = default;
 const std::string& PrivateCluster::url() const {
   return impl_->url;
+}
+Result<Done> PrivateCluster::check() {
+  return impl_->check();
 }
 const fs::path& PrivateCluster::password_file() const {
   return impl_->password_file;

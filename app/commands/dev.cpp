@@ -46,22 +46,41 @@ void greet(const Global& global, const DevOptions& options,
   std::fflush(stdout);
 }
 
-int run_dev(const Global& global, DevOptions options) {
-  auto data = options.data.empty() ? default_data() : Result<std::string>(options.data);
-  if (!data) return report(global, data.error());
-  block_signals();
-  const auto cluster =
-      postgres::PrivateCluster::start({.directory = *data, .tcp_port = options.postgres_port});
-  if (!cluster) return report(global, cluster.error());
-  options.serve.server.database = cluster->url();
-  options.serve.server.allow_loopback = true;
-  options.serve.address_hint = "Choose another port with --port PORT.";
-  options.serve.listen = "127.0.0.1:" + std::to_string(options.port);
-  if (const auto migrated = postgres::migrate(options.serve.server.database, false); !migrated) {
-    return report(global, migrated.error());
+/// PostgreSQL of its own, migrated.
+class PrivateDatabase final : public Companion {
+ public:
+  static Result<std::unique_ptr<PrivateDatabase>> start(const std::string& directory,
+                                                        std::uint16_t port) {
+    auto cluster = postgres::PrivateCluster::start({.directory = directory, .tcp_port = port});
+    if (!cluster) return std::move(cluster).error();
+    if (const auto migrated = postgres::migrate(cluster->url(), false); !migrated)
+      return migrated.error();
+    return std::unique_ptr<PrivateDatabase>(new PrivateDatabase(std::move(*cluster)));
   }
-  options.serve.greet = [&] { greet(global, options, *cluster); };
-  return serve(global, options.serve);
+  Result<Done> check() override { return cluster_.check(); }
+  const postgres::PrivateCluster& cluster() const { return cluster_; }
+
+ private:
+  explicit PrivateDatabase(postgres::PrivateCluster cluster) : cluster_(std::move(cluster)) {}
+  postgres::PrivateCluster cluster_;
+};
+
+int run_dev(const Global& global, const DevOptions& options) {
+  const auto data = options.data.empty() ? default_data() : Result<std::string>(options.data);
+  if (!data) return report(global, data.error());
+  ServeOptions serving = options.serve;
+  serving.server.allow_loopback = true;
+  serving.address_hint = "Choose another port with --port PORT.";
+  serving.listen = "127.0.0.1:" + std::to_string(options.port);
+  serving.stops_on_hangup = true;
+  serving.prepare = [&](ServeOptions& completed) -> Result<std::unique_ptr<Companion>> {
+    auto database = PrivateDatabase::start(*data, options.postgres_port);
+    if (!database) return std::move(database).error();
+    completed.server.database = (*database)->cluster().url();
+    completed.greet = [&, own = database->get()] { greet(global, options, own->cluster()); };
+    return std::unique_ptr<Companion>(std::move(*database));
+  };
+  return serve(global, std::move(serving));
 }
 
 }  // namespace

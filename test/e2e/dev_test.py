@@ -161,6 +161,27 @@ class PrivateDatabase(WithFolder):
         with Dev(self.data) as dev:
             self.assertEqual(dev.url, first)
 
+    def test_a_signal_ends_the_start_at_once_and_the_next_one_finds_nothing_half_made(self):
+        data = os.path.join(self.folder, "begun")
+        for begun in ("data.new", "data"):
+            process = subprocess.Popen([harness.PROGRAM, "dev", "--port", str(harness.free_port()), "--data", data],
+                                       stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+            self.addCleanup(harness.stop_process, process)
+            harness.wait_until(lambda: os.path.exists(os.path.join(data, begun)), 60, f"{begun} to be made")
+            process.send_signal(signal.SIGTERM)
+            self.assertEqual(process.wait(40), 0)
+        with Dev(data) as dev:
+            self.assertEqual(psql(dev.url).stdout, "1\n")
+
+    def test_dev_ends_when_its_terminal_is_closed_and_when_its_database_ends(self):
+        with Dev(self.data) as dev:
+            dev.process.send_signal(signal.SIGHUP)
+            self.assertEqual(dev.process.wait(40), 0)
+        with Dev(self.data) as dev:
+            with open(os.path.join(self.data, "data", "postmaster.pid"), encoding="utf-8") as file:
+                os.kill(int(file.readline()), signal.SIGQUIT)
+            self.assertEqual(dev.process.wait(40), 3)
+
     def test_one_directory_serves_one_dev(self):
         with Dev(self.data):
             self.assertIn("Another `backstitch dev` uses", self.refused("--data", self.data))

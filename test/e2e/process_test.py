@@ -1,6 +1,8 @@
-"""What the program does with its process: descriptors, output, core dumps, threads that cannot be made."""
+"""What the program does with its process: descriptors, output, signals, core dumps, threads that cannot
+be made."""
 import os
 import resource
+import signal
 import socket
 import subprocess
 import sys
@@ -20,9 +22,9 @@ class Process(unittest.TestCase):
         cls.enterClassContext(cls.postgres)
         subprocess.run([harness.PROGRAM, "migrate", "--database", cls.postgres.url], check=True, stdout=subprocess.DEVNULL)
 
-    def command(self, *arguments):
+    def command(self, *arguments, database=None, host="127.0.0.1"):
         self.port = harness.free_port()
-        return [harness.PROGRAM, "serve", "--database", self.postgres.url, "--listen", f"127.0.0.1:{self.port}", "--node", "n",
+        return [harness.PROGRAM, "serve", "--database", database or self.postgres.url, "--listen", f"{host}:{self.port}", "--node", "n",
                 "--allow-host", "127.0.0.1", "--reactors", "2", *UNSYNCED_ARGUMENTS, *arguments]
 
     def start(self, *arguments, **how):
@@ -104,6 +106,94 @@ class Process(unittest.TestCase):
             except OSError:
                 return None
         return harness.wait_until(state, 30, "the server to end or to serve") == "serves"
+
+    def test_a_signal_ends_a_start_that_waits(self):
+        """For a database that never answers, for one that is away, and for shards."""
+        silent = socket.create_server(("127.0.0.1", 0))
+        self.addCleanup(silent.close)
+        locked = self.locked_shards()
+        for database, arrived in ((f"postgresql://backstitch@127.0.0.1:{silent.getsockname()[1]}/backstitch", silent.accept),
+                                  (f"postgresql://backstitch@127.0.0.1:{harness.free_port()}/backstitch", None),
+                                  (self.postgres.url, locked)):
+            for sent in (signal.SIGTERM, signal.SIGINT):
+                with self.subTest(database=database, signal=sent):
+                    process = subprocess.Popen(self.command("--database-wait", "1h", database=database), stderr=subprocess.PIPE, text=True)
+                    self.addCleanup(process.stderr.close)
+                    self.addCleanup(harness.stop_process, process)
+                    if arrived:
+                        arrived()
+                    else:
+                        self.assertIn("database-awaited", process.stderr.readline())
+                    process.send_signal(sent)
+                    self.assertEqual(process.wait(20), 0)
+                    self.assertIn("stopped by a signal during the start", process.stderr.read())
+
+    def locked_shards(self):
+        """Another session holds the shards from now on. @return what waits for somebody to wait for it"""
+        session = subprocess.Popen([*self.postgres.psql_command()], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        self.addCleanup(session.stdout.close)
+        self.addCleanup(harness.stop_process, session)
+        self.addCleanup(session.stdin.close)
+        session.stdin.write("begin; lock table backstitch.shard; select 'locked';\n")
+        session.stdin.flush()
+        self.assertEqual(session.stdout.readline(), "locked\n")
+        waits = "select count(*) > 0 from pg_locks where not granted and relation = 'backstitch.shard'::regclass"
+        return lambda: harness.wait_until(lambda: self.postgres.query(waits) == "t", 30, "the server to wait for its shards")
+
+    def test_sighup_and_a_file_size_limit_do_not_end_a_server(self):
+        log = os.path.join(self.postgres.folder, "hangup.log")
+        with open(log, "wb") as out:
+            process = self.start(stderr=out)
+        process.send_signal(signal.SIGHUP)
+        process.send_signal(signal.SIGXFSZ)
+
+        def said():
+            with open(log, encoding="utf-8") as file:
+                return "hangup-ignored" in file.read()
+        harness.wait_until(said, 30, "the server to say that it ignores SIGHUP")
+        self.assertTrue(self.is_ready(process))
+        process.send_signal(signal.SIGTERM)
+        self.assertEqual(process.wait(40), 0)
+
+    def test_a_log_that_nobody_reads_does_not_delay_the_end(self):
+        reading, writing = os.pipe()
+        self.addCleanup(os.close, reading)
+        with open(writing, "wb") as pipe:
+            process = self.start(stderr=pipe)
+            os.set_blocking(writing, False)
+            try:
+                while os.write(writing, b"x" * 4096):
+                    pass
+            except BlockingIOError:
+                pass
+            os.set_blocking(writing, True)
+            process.send_signal(signal.SIGTERM)
+            # 29 seconds would be the bound of every stop, and end with another code.
+            self.assertEqual(process.wait(40), 0)
+
+    def test_a_stop_is_bounded_as_pid_1(self):
+        """The kernel has no default actions there: neither an alarm nor a second signal would end it."""
+        why = subprocess.run(["unshare", "--pid", "--fork", "true"], stderr=subprocess.PIPE, text=True)
+        if why.returncode != 0:
+            self.skipTest("no PID namespace may be made here: " + why.stderr)
+        # Another session's lock keeps the stop from ending.
+        log = os.path.join(self.postgres.folder, "init.log")
+        with open(log, "wb") as out:
+            outer = subprocess.Popen(["unshare", "--pid", "--fork", "--kill-child", *self.command()], stderr=out)
+        self.addCleanup(harness.stop_process, outer, signal.SIGKILL)
+        harness.wait_until(lambda: self.is_ready(outer), 30, "the server to be ready")
+        with open(f"/proc/{outer.pid}/task/{outer.pid}/children", encoding="utf-8") as file:
+            server = int(file.read())
+        self.locked_shards()
+
+        def said(what):
+            with open(log, encoding="utf-8") as file:
+                return what in file.read()
+        os.kill(server, signal.SIGTERM)
+        harness.wait_until(lambda: said('"stopping"'), 30, "the stop to begin")
+        os.kill(server, signal.SIGTERM)
+        self.assertEqual(outer.wait(20), 6)
+        self.assertTrue(said("ended by a second signal"))
 
     def limited(self, soft, hard):
         return lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
