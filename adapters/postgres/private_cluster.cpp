@@ -240,15 +240,23 @@ struct PrivateCluster::Impl {
 
   Result<Done> make_data(const fs::path& binaries) const {
     const fs::path data = directory.path() / "data";
-    if (auto made = directory.make_directory("data", user.owner); !made) return made;
-    std::error_code ignored;
-    const bool exists = fs::exists(data / "PG_VERSION", ignored);
-    if (exists ||
-        run({binaries / "initdb", "-D", data, "-U", cluster_superuser, "--auth-local=peer",
-             "--auth-host=reject", "--encoding=UTF8", "--no-instructions"},
-            user.owner, {log.get(), lock.get()}))
-      return Done{};
-    return failed("initdb failed in " + data.string());
+    const fs::path begun = directory.path() / "data.new";
+    std::error_code error;
+    // Under the lock, so nothing works on it: whoever began it was ended.
+    fs::remove_all(begun, error);
+    if (error) return failure("Cannot remove " + begun.string() + ": " + error.message() + ".");
+    if (fs::exists(data / "PG_VERSION", error))
+      return directory.make_directory("data", user.owner);  // checks its owner
+    if (auto made = directory.make_directory("data.new", user.owner); !made) return made;
+    // The same whatever the locale of the shell is.
+    if (!run({binaries / "initdb", "-D", begun, "-U", cluster_superuser, "--auth-local=peer",
+              "--auth-host=reject", "--encoding=UTF8", "--locale=C.UTF-8", "--lc-messages=C",
+              "--no-instructions"},
+             user.owner, {log.get(), lock.get()}))
+      return failed("initdb failed in " + begun.string());
+    fs::rename(begun, data, error);
+    if (error) return failure("Cannot make " + data.string() + ": " + error.message() + ".");
+    return Done{};
   }
 
   Result<Done> write_access(bool tcp) const {

@@ -5,6 +5,9 @@
 #include <cstdlib>
 #include <filesystem>
 #include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
 
 #include <backstitch/postgres/migrator.hpp>
 #include <backstitch/postgres/private_cluster.hpp>
@@ -65,7 +68,19 @@ class PrivateDatabase final : public Companion {
   postgres::PrivateCluster cluster_;
 };
 
+/// libpq reads them: what the shell says about other databases is not about the private one.
+/// @pre no other thread runs
+void clear_postgres_environment() {
+  std::vector<std::string> names;
+  for (char** entry = environ; *entry != nullptr; ++entry) {
+    const std::string_view variable(*entry);
+    if (variable.starts_with("PG")) names.emplace_back(variable.substr(0, variable.find('=')));
+  }
+  for (const auto& name : names) ::unsetenv(name.c_str());
+}
+
 int run_dev(const Global& global, const DevOptions& options) {
+  clear_postgres_environment();
   const auto data = options.data.empty() ? default_data() : Result<std::string>(options.data);
   if (!data) return report(global, data.error());
   ServeOptions serving = options.serve;
@@ -92,7 +107,8 @@ void add_dev(CLI::App& app, Global& global) {
   command->add_option("--port", options->port, "Port of the server, on loopback")
       ->capture_default_str();
   command->add_option("--data", options->data,
-                      "Directory of the database; default: ~/.local/share/backstitch/dev");
+                      "Directory of the database; default: ~/.local/share/backstitch/dev, for root "
+                      "/var/lib/backstitch/dev");
   command
       ->add_option("--postgres-port", options->postgres_port,
                    "Port of the database on loopback, for programs that cannot use its Unix "
