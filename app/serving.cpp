@@ -1,5 +1,6 @@
 #include "serving.hpp"
 
+#include <arpa/inet.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -7,10 +8,11 @@
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
-#include <optional>
 #include <memory>
+#include <optional>
 #include <thread>
 
+#include <backstitch/base/authority_text.hpp>
 #include <backstitch/rest/server.hpp>
 #include <backstitch/telemetry/log.hpp>
 
@@ -43,6 +45,34 @@ telemetry::LogOptions log_options(const ServeOptions& options) {
           .colour = terminal};
 }
 
+/// IPv4 addresses as IPv6 maps them.
+std::optional<in6_addr> address_of(const std::string& text) {
+  in6_addr address{};
+  if (::inet_pton(AF_INET6, text.c_str(), &address) == 1) return address;
+  if (::inet_pton(AF_INET6, ("::ffff:" + text).c_str(), &address) == 1) return address;
+  return std::nullopt;
+}
+
+/// Whether the host stands for every address of the machine, so that it is none to call.
+bool is_wildcard(const std::string& host) {
+  const auto address = address_of(host);
+  if (!address) return false;
+  const bool is_ipv4_any =
+      IN6_IS_ADDR_V4MAPPED(&*address) && std::all_of(&address->s6_addr[12], &address->s6_addr[16],
+                                                     [](auto byte) { return byte == 0; });
+  return IN6_IS_ADDR_UNSPECIFIED(&*address) || is_ipv4_any;
+}
+
+/// Participants would be told to call themselves.
+void warn_of_wildcard(const ServerConfig& config, engine::Observer& log) {
+  if (!config.callback_url.empty() || !is_wildcard(config.host)) return;
+  log.note(engine::Level::warning, "callback-url-missing",
+           {{"listen", authority_text(config.host, config.port)},
+            {"what",
+             "participants cannot call a wildcard address; state --callback-url before a step has "
+             "`callback: true`"}});
+}
+
 }  // namespace
 
 Result<Done> set_listen(ServerConfig& config, const std::string& listen) {
@@ -57,10 +87,14 @@ Result<Done> set_listen(ServerConfig& config, const std::string& listen) {
   }
   config.host = listen.substr(0, colon);
   if (config.host == "localhost") config.host = "127.0.0.1";
-  if (config.host.size() > 2 && config.host.front() == '[')
+  if (config.host.size() > 2 && config.host.front() == '[' && config.host.back() == ']')
     config.host = config.host.substr(1, config.host.size() - 2);
   config.port = port;
-  return Done{};
+  if (address_of(config.host)) return Done{};
+  return Error{ErrorCode::invalid, "listen-not-an-address",
+               "`" + config.host +
+                   "` is not an IP address; --listen takes one, like 127.0.0.1:7420, [::1]:7420 or "
+                   "0.0.0.0:7420. Names are for --host and --callback-url."};
 }
 
 void add_access_options(CLI::App& command, ServerConfig& config) {
@@ -260,6 +294,7 @@ int run_server(const Global& global, ServeOptions options, telemetry::LogObserve
     return report(global, shared.error());
   note_unused_proxies(log);
   options.server.log_lines_dropped = [&log] { return log.dropped(); };
+  warn_of_wildcard(options.server, log);
   Server server(options.server, log);
   if (const auto connected = connect(server, options.database_wait, log); !connected)
     return report(global, connected.error());
@@ -273,7 +308,7 @@ int run_server(const Global& global, ServeOptions options, telemetry::LogObserve
   options.greet();
   const auto took = std::chrono::duration_cast<Duration>(std::chrono::steady_clock::now() - since);
   log.note(engine::Level::info, "ready",
-           {{"url", "http://" + options.server.host + ":" + std::to_string(*port)},
+           {{"url", "http://" + authority_text(options.server.host, *port)},
             {"version", version},
             {"took", to_text(took)}});
   await_stop(signals, companion.get());

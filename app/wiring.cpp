@@ -11,6 +11,7 @@
 #include <thread>
 
 #include <backstitch/asio/reactor.hpp>
+#include <backstitch/base/authority_text.hpp>
 #include <backstitch/engine/ports/incarnation.hpp>
 #include <backstitch/engine/runtime/engine.hpp>
 #include <backstitch/http/egress.hpp>
@@ -164,7 +165,7 @@ struct Node::Impl {
     engine::Options options;
     options.node = node_name(config, config.port);
     options.incarnation = incarnation;
-    if (config.port != 0) options.address = config.host + ":" + std::to_string(config.port);
+    if (config.port != 0) options.address = authority_text(config.host, config.port);
     options.read_only = config.read_only;
     if (config.shards_max > 0) options.shards_max = config.shards_max;
     if (config.key_retention.count() > 0) options.key_retention = config.key_retention;
@@ -330,8 +331,7 @@ Result<std::uint16_t> Server::start() {
   auto port = impl_->rest->listen();
   if (!port) return port;
   impl_->node.engine().registry().set_callback_base(
-      callback_url.empty() ? "http://" + impl_->options.host + ":" + std::to_string(*port)
-                           : callback_url);
+      callback_url.empty() ? "http://" + authority_text(impl_->options.host, *port) : callback_url);
   if (auto started = impl_->node.start(); !started) return std::move(started).error();
   return port;
 }
