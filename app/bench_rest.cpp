@@ -27,7 +27,7 @@ Place place_of(const std::string& server) {
   const auto scheme = server.find("//");
   const std::string authority = server.substr(scheme == std::string::npos ? 0 : scheme + 2);
   const auto colon = authority.rfind(':');
-  if (colon == std::string::npos) return {authority, "80"};
+  if (colon == std::string::npos || authority.ends_with(']')) return {authority, "80"};
   return {authority.substr(0, colon), authority.substr(colon + 1)};
 }
 
@@ -62,7 +62,10 @@ class PlainConnection {
  private:
   void connect() {
     socket_.emplace(context_);
-    boost::asio::connect(*socket_, tcp::resolver(context_).resolve(place_.host, place_.port));
+    const bool is_literal = place_.host.starts_with('[');
+    const std::string host =
+        is_literal ? place_.host.substr(1, place_.host.size() - 2) : place_.host;
+    boost::asio::connect(*socket_, tcp::resolver(context_).resolve(host, place_.port));
     socket_->set_option(tcp::no_delay(true));
   }
 

@@ -24,6 +24,7 @@ constexpr CodeMeaning meanings[] = {
     {exit_unreachable, "server or database unreachable, or another program answers there"},
     {exit_undecided, "no final answer yet"},
     {exit_broken, "a server that cannot go on: its last line says why"},
+    {exit_forced, "a stop that a second signal cut short, or that took longer than 29 s"},
 };
 
 /// What a command needs besides its own process.
@@ -128,6 +129,7 @@ const char* meaning_for(const CommandHelp& help, const CodeMeaning& code) {
     case exit_undecided:
       return help.undecided;
     case exit_broken:
+    case exit_forced:
       return help.command == std::string_view("serve") || help.command == std::string_view("dev")
                  ? code.meaning
                  : nullptr;

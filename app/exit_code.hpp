@@ -9,5 +9,6 @@ inline constexpr int exit_usage = 2;        ///< the command line cannot be carr
 inline constexpr int exit_unreachable = 3;  ///< server or database
 inline constexpr int exit_undecided = 4;    ///< no final answer yet
 inline constexpr int exit_broken = 5;       ///< a server that could not go on
+inline constexpr int exit_forced = 6;       ///< a stop that was cut short
 
 }  // namespace backstitch::app

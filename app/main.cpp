@@ -7,6 +7,7 @@
 #include "command_help.hpp"
 #include "commands/commands.hpp"
 #include "process.hpp"
+#include "stop_signals.hpp"
 #include "usage.hpp"
 #include "version.hpp"
 
@@ -80,5 +81,8 @@ int main(int argc, char** argv) {
   forbid_core_dumps();
   // A peer that closes early is an error code, not the end of the process.
   std::signal(SIGPIPE, SIG_IGN);
+  // So is a file that has reached its largest size.
+  std::signal(SIGXFSZ, SIG_IGN);
+  end_on_signals_as_init();
   return with_output_written(run(argc, argv));
 }

@@ -1,5 +1,6 @@
 #pragma once
 #include <cstddef>
+#include <string_view>
 
 #include <backstitch/base/result.hpp>
 
@@ -35,5 +36,10 @@ inline constexpr std::size_t client_connections_min = 16;
 /// sagas what those need to go on.
 /// @return unavailable/descriptor-limit-too-low if too few are left
 Result<std::size_t> client_connections(std::size_t descriptor_limit, std::size_t wanted);
+
+/// Says why on standard error, if that takes it, ends the process and unwinds nothing.
+[[noreturn]] void end_at_once(std::string_view what, int exit_code);
+/// An exception that leaves a thread of the server ends the process with its message.
+void end_on_unhandled_exceptions();
 
 }  // namespace backstitch::app

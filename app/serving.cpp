@@ -1,5 +1,6 @@
 #include "serving.hpp"
 
+#include <arpa/inet.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -7,13 +8,17 @@
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
+#include <memory>
 #include <optional>
+#include <thread>
 
+#include <backstitch/base/authority_text.hpp>
 #include <backstitch/rest/server.hpp>
 #include <backstitch/telemetry/log.hpp>
 
 #include "process.hpp"
 #include "server_options.hpp"
+#include "stop_signals.hpp"
 #include "version.hpp"
 
 namespace backstitch::app {
@@ -21,6 +26,9 @@ namespace {
 
 constexpr Duration connect_retry_every{500};
 constexpr std::chrono::seconds awaited_line_every{5};
+constexpr Duration companion_check_every{1'000};
+/// What reads the log may have stopped reading: the end does not wait for it.
+constexpr Duration log_close_max{1'000};
 
 engine::Level level_of(const std::string& name) {
   if (name == "debug") return engine::Level::debug;
@@ -37,6 +45,34 @@ telemetry::LogOptions log_options(const ServeOptions& options) {
           .colour = terminal};
 }
 
+/// IPv4 addresses as IPv6 maps them.
+std::optional<in6_addr> address_of(const std::string& text) {
+  in6_addr address{};
+  if (::inet_pton(AF_INET6, text.c_str(), &address) == 1) return address;
+  if (::inet_pton(AF_INET6, ("::ffff:" + text).c_str(), &address) == 1) return address;
+  return std::nullopt;
+}
+
+/// Whether the host stands for every address of the machine, so that it is none to call.
+bool is_wildcard(const std::string& host) {
+  const auto address = address_of(host);
+  if (!address) return false;
+  const bool is_ipv4_any =
+      IN6_IS_ADDR_V4MAPPED(&*address) && std::all_of(&address->s6_addr[12], &address->s6_addr[16],
+                                                     [](auto byte) { return byte == 0; });
+  return IN6_IS_ADDR_UNSPECIFIED(&*address) || is_ipv4_any;
+}
+
+/// Participants would be told to call themselves.
+void warn_of_wildcard(const ServerConfig& config, engine::Observer& log) {
+  if (!config.callback_url.empty() || !is_wildcard(config.host)) return;
+  log.note(engine::Level::warning, "callback-url-missing",
+           {{"listen", authority_text(config.host, config.port)},
+            {"what",
+             "participants cannot call a wildcard address; state --callback-url before a step has "
+             "`callback: true`"}});
+}
+
 }  // namespace
 
 Result<Done> set_listen(ServerConfig& config, const std::string& listen) {
@@ -51,10 +87,14 @@ Result<Done> set_listen(ServerConfig& config, const std::string& listen) {
   }
   config.host = listen.substr(0, colon);
   if (config.host == "localhost") config.host = "127.0.0.1";
-  if (config.host.size() > 2 && config.host.front() == '[')
+  if (config.host.size() > 2 && config.host.front() == '[' && config.host.back() == ']')
     config.host = config.host.substr(1, config.host.size() - 2);
   config.port = port;
-  return Done{};
+  if (address_of(config.host)) return Done{};
+  return Error{ErrorCode::invalid, "listen-not-an-address",
+               "`" + config.host +
+                   "` is not an IP address; --listen takes one, like 127.0.0.1:7420, [::1]:7420 or "
+                   "0.0.0.0:7420. Names are for --host and --callback-url."};
 }
 
 void add_access_options(CLI::App& command, ServerConfig& config) {
@@ -208,8 +248,7 @@ void note_unused_proxies(engine::Observer& log) {
 }
 
 /// Waits for a database that is away, and says so at once and then every few seconds.
-/// @return nothing if a signal came first
-std::optional<Result<Done>> connect(Server& server, Duration wait, engine::Observer& log) {
+Result<Done> connect(Server& server, Duration wait, engine::Observer& log) {
   using Clock = std::chrono::steady_clock;
   const auto until = Clock::now() + wait;
   auto next_line = Clock::now();
@@ -224,45 +263,73 @@ std::optional<Result<Done>> connect(Server& server, Duration wait, engine::Obser
                {{"why", connected.error().message}, {"left", to_text(left)}});
       next_line = now + awaited_line_every;
     }
-    if (await_signal_for(std::min(connect_retry_every, left))) return std::nullopt;
+    std::this_thread::sleep_for(std::min(connect_retry_every, left));  // poll
   }
 }
 
-}  // namespace
+/// Until the server is told to stop.
+void await_stop(StopSignals& signals, Companion* companion) {
+  while (!signals.wait_for(companion_check_every)) {
+    if (companion == nullptr) continue;
+    if (const auto alive = companion->check(); !alive)
+      end_at_once(alive.error().message, exit_unreachable);
+  }
+}
 
-int serve(const Global& global, ServeOptions options) {
-  if (options.core_dumps) allow_core_dumps();
+StopSignals::Options signal_options(const ServeOptions& options, engine::Observer& log) {
+  if (options.stops_on_hangup) return {};
+  return {.on_hangup = [&log] { log.note(engine::Level::info, "hangup-ignored", {}); }};
+}
+
+int run_server(const Global& global, ServeOptions options, telemetry::LogObserver& log) {
+  StopSignals signals(signal_options(options, log));
   const auto since = std::chrono::steady_clock::now();
-  if (auto listen = set_listen(options.server, options.listen); !listen)
-    return report(global, listen.error());
-  block_signals();
-  end_on_unhandled_exceptions();
-  telemetry::LogObserver log(log_options(options));
+  std::unique_ptr<Companion> companion;
+  if (options.prepare) {
+    auto prepared = options.prepare(options);
+    if (!prepared) return report(global, prepared.error());
+    companion = std::move(*prepared);
+  }
   if (auto shared = share_descriptors(options.server, log); !shared)
     return report(global, shared.error());
   note_unused_proxies(log);
+  options.server.log_lines_dropped = [&log] { return log.dropped(); };
+  warn_of_wildcard(options.server, log);
   Server server(options.server, log);
-  const auto connected = connect(server, options.database_wait, log);
-  if (!connected) return exit_done;
-  if (!*connected) return report(global, connected->error());
+  if (const auto connected = connect(server, options.database_wait, log); !connected)
+    return report(global, connected.error());
   const auto port = server.start();
   if (!port) {
     Error error = port.error();
     if (error.reason == "listen-failed") error.message += " " + options.address_hint;
     return report(global, error);
   }
+  signals.begin_serving();
   options.greet();
   const auto took = std::chrono::duration_cast<Duration>(std::chrono::steady_clock::now() - since);
   log.note(engine::Level::info, "ready",
-           {{"url", "http://" + options.server.host + ":" + std::to_string(*port)},
+           {{"url", "http://" + authority_text(options.server.host, *port)},
             {"version", version},
             {"took", to_text(took)}});
-  await_signal();
+  await_stop(signals, companion.get());
   log.note(engine::Level::info, "stopping", {});
-  bound_stop();
   server.stop();
   log.note(engine::Level::info, "stopped", {});
   return exit_done;
+}
+
+}  // namespace
+
+int serve(const Global& global, ServeOptions options) {
+  if (options.core_dumps) allow_core_dumps();
+  if (auto listen = set_listen(options.server, options.listen); !listen)
+    return report(global, listen.error());
+  StopSignals::block();
+  end_on_unhandled_exceptions();
+  telemetry::LogObserver log(log_options(options));
+  const int code = run_server(global, std::move(options), log);
+  if (!log.close(log_close_max)) end_at_once("the end of the log is lost", code);
+  return code;
 }
 
 }  // namespace backstitch::app

@@ -1,21 +1,17 @@
 #include "wiring.hpp"
 
-#include <pthread.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <array>
 #include <chrono>
 #include <condition_variable>
-#include <csignal>
-#include <cstdlib>
-#include <ctime>
-#include <exception>
 #include <mutex>
 #include <optional>
 #include <thread>
 
 #include <backstitch/asio/reactor.hpp>
+#include <backstitch/base/authority_text.hpp>
 #include <backstitch/engine/ports/incarnation.hpp>
 #include <backstitch/engine/runtime/engine.hpp>
 #include <backstitch/http/egress.hpp>
@@ -28,6 +24,7 @@
 #include <backstitch/system/worker_threads.hpp>
 
 #include "exit_code.hpp"
+#include "process.hpp"
 #include "version.hpp"
 
 namespace backstitch::app {
@@ -168,7 +165,7 @@ struct Node::Impl {
     engine::Options options;
     options.node = node_name(config, config.port);
     options.incarnation = incarnation;
-    if (config.port != 0) options.address = config.host + ":" + std::to_string(config.port);
+    if (config.port != 0) options.address = authority_text(config.host, config.port);
     options.read_only = config.read_only;
     if (config.shards_max > 0) options.shards_max = config.shards_max;
     if (config.key_retention.count() > 0) options.key_retention = config.key_retention;
@@ -288,6 +285,7 @@ struct Server::Impl {
                           .callback_url = config.callback_url,
                           .connections_per_peer_max = config.connections_per_peer_max,
                           .proxies = config.proxies,
+                          .log_lines_dropped = config.log_lines_dropped,
                           .version = version};
     if (config.connections_max > 0) options.connections_max = config.connections_max;
     if (config.header_max > 0) options.header_bytes_max = config.header_max;
@@ -333,8 +331,7 @@ Result<std::uint16_t> Server::start() {
   auto port = impl_->rest->listen();
   if (!port) return port;
   impl_->node.engine().registry().set_callback_base(
-      callback_url.empty() ? "http://" + impl_->options.host + ":" + std::to_string(*port)
-                           : callback_url);
+      callback_url.empty() ? "http://" + authority_text(impl_->options.host, *port) : callback_url);
   if (auto started = impl_->node.start(); !started) return std::move(started).error();
   return port;
 }
@@ -345,63 +342,6 @@ void Server::stop() {
   // Whoever waited has an answer now; it only has to get out.
   if (impl_->rest) impl_->rest->stop(answers_out_max);
   impl_->node.stop();
-}
-
-namespace {
-
-sigset_t stop_signals() {
-  sigset_t set;
-  sigemptyset(&set);
-  sigaddset(&set, SIGINT);
-  sigaddset(&set, SIGTERM);
-  return set;
-}
-
-}  // namespace
-
-[[noreturn]] void end_at_once(const std::string& what, int exit_code) {
-  const std::string line = "backstitch: " + what + "\n";
-  // The log may be written by a thread that does not get to it any more.
-  static_cast<void>(!::write(STDERR_FILENO, line.data(), line.size()));
-  std::_Exit(exit_code);
-}
-
-void end_on_unhandled_exceptions() {
-  std::set_terminate([] {
-    std::string what = "an exception that nothing handles";
-    try {
-      if (std::current_exception()) std::rethrow_exception(std::current_exception());
-    } catch (const std::exception& error) {
-      what = std::string("a bug: ") + error.what();
-    } catch (...) {
-    }
-    end_at_once(what, exit_broken);
-  });
-}
-
-void block_signals() {
-  const sigset_t set = stop_signals();
-  pthread_sigmask(SIG_BLOCK, &set, nullptr);
-}
-
-void await_signal() {
-  const sigset_t set = stop_signals();
-  int signal = 0;
-  sigwait(&set, &signal);
-}
-
-bool await_signal_for(Duration time) {
-  const sigset_t set = stop_signals();
-  const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(time);
-  const timespec left{static_cast<std::time_t>(seconds.count()),
-                      static_cast<long>(std::chrono::nanoseconds(time - seconds).count())};
-  return ::sigtimedwait(&set, nullptr, &left) > 0;
-}
-
-void bound_stop() {
-  const sigset_t set = stop_signals();
-  pthread_sigmask(SIG_UNBLOCK, &set, nullptr);
-  ::alarm(stop_max_s);
 }
 
 }  // namespace backstitch::app

@@ -1,6 +1,7 @@
 #pragma once
 /// The composition root: the only place that knows who builds whom.
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <set>
 #include <string>
@@ -53,6 +54,7 @@ struct ServerConfig {
   bool adopt = false;                        ///< see postgres::Options, also the next two
   bool read_only = false;
   bool require_identity = false;
+  std::function<std::uint64_t()> log_lines_dropped{};  ///< empty: not measured
 };
 
 /// An engine with its store and its reactors, without a listener: what a program that embeds the
@@ -96,19 +98,5 @@ class Server {
   struct Impl;
   std::unique_ptr<Impl> impl_;
 };
-
-/// Says why, ends the process and unwinds nothing.
-[[noreturn]] void end_at_once(const std::string& what, int exit_code);
-/// An exception that leaves a thread of the server ends the process with its message.
-void end_on_unhandled_exceptions();
-
-/// Blocks until SIGINT or SIGTERM. Call block_signals before any thread is made.
-void block_signals();
-void await_signal();
-/// @return whether one of them came within the time
-bool await_signal_for(Duration time);
-/// From here on a second signal ends the program at once, and so does half a minute, should the
-/// database hang beneath it: both are as safe as any kill.
-void bound_stop();
 
 }  // namespace backstitch::app

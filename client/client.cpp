@@ -140,7 +140,14 @@ struct Client::Impl {
     // Backstitch redirects nothing: whoever does is another program, and gets no second request.
     config.set_max_redirects(0);
     try {
-      http = std::make_unique<web::http::client::http_client>(options.server, config);
+      web::uri_builder server{web::uri(options.server)};
+      if (const std::string host = server.host(); host.starts_with('[')) {
+        // cpprestsdk takes an IPv6 address in brackets for a name that has to be looked up; without
+        // them it would leave them out of `Host`, too.
+        host_header = host + (server.port() > 0 ? ":" + std::to_string(server.port()) : "");
+        server.set_host(host.substr(1, host.size() - 2));
+      }
+      http = std::make_unique<web::http::client::http_client>(server.to_uri(), config);
     } catch (const std::exception&) {
       // `http` stays empty: every call says so.
     }
@@ -170,6 +177,7 @@ struct Client::Impl {
     if (call.body != nullptr) request.set_body(*call.body, "application/json");
     if (!call.idempotency_key.empty())
       request.headers().add("Idempotency-Key", call.idempotency_key);
+    if (!host_header.empty()) request.headers().add("Host", host_header);
     if (!options.token.empty()) request.headers().add("Authorization", "Bearer " + options.token);
     try {
       const http_response response = http->request(request).get();
@@ -275,6 +283,7 @@ struct Client::Impl {
   }
 
   Options options;
+  std::string host_header;  ///< empty: what cpprestsdk makes of the URL
   std::unique_ptr<web::http::client::http_client> http;
 };
 

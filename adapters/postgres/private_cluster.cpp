@@ -240,15 +240,23 @@ struct PrivateCluster::Impl {
 
   Result<Done> make_data(const fs::path& binaries) const {
     const fs::path data = directory.path() / "data";
-    if (auto made = directory.make_directory("data", user.owner); !made) return made;
-    std::error_code ignored;
-    const bool exists = fs::exists(data / "PG_VERSION", ignored);
-    if (exists ||
-        run({binaries / "initdb", "-D", data, "-U", cluster_superuser, "--auth-local=peer",
-             "--auth-host=reject", "--encoding=UTF8", "--no-instructions"},
-            user.owner, {log.get(), lock.get()}))
-      return Done{};
-    return failed("initdb failed in " + data.string());
+    const fs::path begun = directory.path() / "data.new";
+    std::error_code error;
+    // Under the lock, so nothing works on it: whoever began it was ended.
+    fs::remove_all(begun, error);
+    if (error) return failure("Cannot remove " + begun.string() + ": " + error.message() + ".");
+    if (fs::exists(data / "PG_VERSION", error))
+      return directory.make_directory("data", user.owner);  // checks its owner
+    if (auto made = directory.make_directory("data.new", user.owner); !made) return made;
+    // The same whatever the locale of the shell is.
+    if (!run({binaries / "initdb", "-D", begun, "-U", cluster_superuser, "--auth-local=peer",
+              "--auth-host=reject", "--encoding=UTF8", "--locale=C.UTF-8", "--lc-messages=C",
+              "--no-instructions"},
+             user.owner, {log.get(), lock.get()}))
+      return failed("initdb failed in " + begun.string());
+    fs::rename(begun, data, error);
+    if (error) return failure("Cannot make " + data.string() + ": " + error.message() + ".");
+    return Done{};
   }
 
   Result<Done> write_access(bool tcp) const {
@@ -291,6 +299,12 @@ struct PrivateCluster::Impl {
     return prepare_database(address, *password);
   }
 
+  Result<Done> check() {
+    if (server > 0 && ::waitpid(server, nullptr, WNOHANG) == 0) return Done{};
+    server = 0;
+    return failed("PostgreSQL has ended in " + directory.path().string());
+  }
+
   /// Waits for `most`; true if the server is gone.
   bool gone_within(std::chrono::seconds most) const {
     const auto until = std::chrono::steady_clock::now() + most;
@@ -326,6 +340,9 @@ PrivateCluster& PrivateCluster::operator=(PrivateCluster&&) noexcept = default;
 PrivateCluster::~PrivateCluster() = default;
 const std::string& PrivateCluster::url() const {
   return impl_->url;
+}
+Result<Done> PrivateCluster::check() {
+  return impl_->check();
 }
 const fs::path& PrivateCluster::password_file() const {
   return impl_->password_file;

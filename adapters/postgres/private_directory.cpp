@@ -65,6 +65,18 @@ Result<Done> make_searchable(const OwnedDescriptor& directory, const struct stat
   return system_refusal("let the database's user into the directory");
 }
 
+/// Those that are missing. @param searchable by all, whatever the umask is
+Result<Done> make_parents(const fs::path& path, bool searchable) {
+  std::error_code error;
+  if (fs::exists(path, error)) return Done{};
+  if (auto made = make_parents(path.parent_path(), searchable); !made) return made;
+  if (::mkdir(path.c_str(), 0755) != 0)
+    return errno == EEXIST ? Result<Done>(Done{}) : system_refusal("make " + path.string());
+  if (searchable && ::chmod(path.c_str(), 0755) != 0)
+    return system_refusal("let the database's user into " + path.string());
+  return Done{};
+}
+
 }  // namespace
 
 OwnedDescriptor::~OwnedDescriptor() {
@@ -75,8 +87,8 @@ Result<PrivateDirectory> PrivateDirectory::open(const fs::path& given, bool sear
   std::error_code error;
   fs::path path = fs::absolute(given).lexically_normal();
   if (!path.has_filename()) path = path.parent_path();
-  fs::create_directories(path.parent_path(), error);
-  if (error) return refusal("Cannot make " + path.string() + ": " + error.message() + ".");
+  if (auto made = make_parents(path.parent_path(), searchable); !made)
+    return std::move(made).error();
   const fs::path parent = fs::canonical(path.parent_path(), error);
   if (error) return refusal("Cannot find " + path.string() + ": " + error.message() + ".");
   path = parent / path.filename();

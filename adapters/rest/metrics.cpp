@@ -192,4 +192,11 @@ std::string metrics_text(const engine::Counters& counters) {
   return text;
 }
 
+std::string log_metrics_text(std::uint64_t dropped) {
+  return Family("log_lines_dropped_total", "counter",
+                "Lines of the log that were dropped because too many waited to be written.")
+      .add(dropped)
+      .text();
+}
+
 }  // namespace backstitch::rest

@@ -9,6 +9,7 @@
 #include <boost/asio/steady_timer.hpp>
 
 #include <backstitch/asio/io_context.hpp>
+#include <backstitch/base/authority_text.hpp>
 
 #include "resources.hpp"
 #include "session.hpp"
@@ -49,8 +50,9 @@ struct Server::Impl : std::enable_shared_from_this<Server::Impl> {
     if (!error) acceptor.listen(boost::asio::socket_base::max_listen_connections, error);
     if (error) {
       return Error{ErrorCode::unavailable, "listen-failed",
-                   "Cannot listen on " + shared->options.host + ":" +
-                       std::to_string(shared->options.port) + ": " + error.message() + "."};
+                   "Cannot listen on " +
+                       authority_text(shared->options.host, shared->options.port) + ": " +
+                       error.message() + "."};
     }
     const std::uint16_t port = acceptor.local_endpoint().port();
     accept();

@@ -61,11 +61,13 @@ void add_system_routes(Router& router, engine::Engine& engine, const Options& op
              });
   router.add(
       "GET", "/metrics", {},
-      [&engine, &refusals, &connections](const Request&, const Captured&, const Respond& respond) {
+      [&engine, &options, &refusals, &connections](const Request&, const Captured&,
+                                                   const Respond& respond) {
         Reply reply;
         reply.content_type = "text/plain; version=0.0.4";
         reply.body =
             metrics_text(engine.counters()) + connections.metrics_text() + refusals.metrics_text();
+        if (options.log_lines_dropped) reply.body += log_metrics_text(options.log_lines_dropped());
         respond(std::move(reply));
       },
       Access::probe);

@@ -1,5 +1,9 @@
 #include <backstitch/telemetry/log.hpp>
 
+#include <future>
+#include <system_error>
+#include <thread>
+
 #include <spdlog/async.h>
 #include <spdlog/sinks/ansicolor_sink.h>
 #include <spdlog/sinks/stdout_sinks.h>
@@ -94,6 +98,25 @@ void LogObserver::note(engine::Level level, std::string_view event,
                                ? json_line(level, event, fields)
                                : text_line(event, fields);
   impl_->logger->log(spdlog_level, "{}", line);
+}
+
+std::uint64_t LogObserver::dropped() const {
+  return impl_->pool->overrun_counter();
+}
+
+bool LogObserver::close(Duration most) {
+  std::promise<void> closing;
+  const auto closed = closing.get_future();
+  // The pool of spdlog writes what is queued when it is destroyed, and cannot be told to give up.
+  try {
+    std::thread([impl = impl_.get(), closing = std::move(closing)]() mutable {
+      impl->pool.reset();
+      closing.set_value();
+    }).detach();
+  } catch (const std::system_error&) {
+    return false;
+  }
+  return closed.wait_for(most) == std::future_status::ready;
 }
 
 }  // namespace backstitch::telemetry

@@ -5,6 +5,9 @@
 #include <cstdlib>
 #include <filesystem>
 #include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
 
 #include <backstitch/postgres/migrator.hpp>
 #include <backstitch/postgres/private_cluster.hpp>
@@ -46,22 +49,53 @@ void greet(const Global& global, const DevOptions& options,
   std::fflush(stdout);
 }
 
-int run_dev(const Global& global, DevOptions options) {
-  auto data = options.data.empty() ? default_data() : Result<std::string>(options.data);
-  if (!data) return report(global, data.error());
-  block_signals();
-  const auto cluster =
-      postgres::PrivateCluster::start({.directory = *data, .tcp_port = options.postgres_port});
-  if (!cluster) return report(global, cluster.error());
-  options.serve.server.database = cluster->url();
-  options.serve.server.allow_loopback = true;
-  options.serve.address_hint = "Choose another port with --port PORT.";
-  options.serve.listen = "127.0.0.1:" + std::to_string(options.port);
-  if (const auto migrated = postgres::migrate(options.serve.server.database, false); !migrated) {
-    return report(global, migrated.error());
+/// PostgreSQL of its own, migrated.
+class PrivateDatabase final : public Companion {
+ public:
+  static Result<std::unique_ptr<PrivateDatabase>> start(const std::string& directory,
+                                                        std::uint16_t port) {
+    auto cluster = postgres::PrivateCluster::start({.directory = directory, .tcp_port = port});
+    if (!cluster) return std::move(cluster).error();
+    if (const auto migrated = postgres::migrate(cluster->url(), false); !migrated)
+      return migrated.error();
+    return std::unique_ptr<PrivateDatabase>(new PrivateDatabase(std::move(*cluster)));
   }
-  options.serve.greet = [&] { greet(global, options, *cluster); };
-  return serve(global, options.serve);
+  Result<Done> check() override { return cluster_.check(); }
+  const postgres::PrivateCluster& cluster() const { return cluster_; }
+
+ private:
+  explicit PrivateDatabase(postgres::PrivateCluster cluster) : cluster_(std::move(cluster)) {}
+  postgres::PrivateCluster cluster_;
+};
+
+/// libpq reads them: what the shell says about other databases is not about the private one.
+/// @pre no other thread runs
+void clear_postgres_environment() {
+  std::vector<std::string> names;
+  for (char** entry = environ; *entry != nullptr; ++entry) {
+    const std::string_view variable(*entry);
+    if (variable.starts_with("PG")) names.emplace_back(variable.substr(0, variable.find('=')));
+  }
+  for (const auto& name : names) ::unsetenv(name.c_str());
+}
+
+int run_dev(const Global& global, const DevOptions& options) {
+  clear_postgres_environment();
+  const auto data = options.data.empty() ? default_data() : Result<std::string>(options.data);
+  if (!data) return report(global, data.error());
+  ServeOptions serving = options.serve;
+  serving.server.allow_loopback = true;
+  serving.address_hint = "Choose another port with --port PORT.";
+  serving.listen = "127.0.0.1:" + std::to_string(options.port);
+  serving.stops_on_hangup = true;
+  serving.prepare = [&](ServeOptions& completed) -> Result<std::unique_ptr<Companion>> {
+    auto database = PrivateDatabase::start(*data, options.postgres_port);
+    if (!database) return std::move(database).error();
+    completed.server.database = (*database)->cluster().url();
+    completed.greet = [&, own = database->get()] { greet(global, options, own->cluster()); };
+    return std::unique_ptr<Companion>(std::move(*database));
+  };
+  return serve(global, std::move(serving));
 }
 
 }  // namespace
@@ -73,7 +107,8 @@ void add_dev(CLI::App& app, Global& global) {
   command->add_option("--port", options->port, "Port of the server, on loopback")
       ->capture_default_str();
   command->add_option("--data", options->data,
-                      "Directory of the database; default: ~/.local/share/backstitch/dev");
+                      "Directory of the database; default: ~/.local/share/backstitch/dev, for root "
+                      "/var/lib/backstitch/dev");
   command
       ->add_option("--postgres-port", options->postgres_port,
                    "Port of the database on loopback, for programs that cannot use its Unix "

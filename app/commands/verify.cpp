@@ -11,6 +11,7 @@
 #include <backstitch/engine/machine/pins.hpp>
 
 #include "../findings.hpp"
+#include "../foreign_text.hpp"
 #include "../interrupt.hpp"
 #include "commands.hpp"
 

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import tempfile
 import unittest
+import unittest.mock
 
 from support import harness
 
@@ -160,6 +161,41 @@ class PrivateDatabase(WithFolder):
             dev.process.kill()
         with Dev(self.data) as dev:
             self.assertEqual(dev.url, first)
+
+    def test_a_signal_ends_the_start_at_once_and_the_next_one_finds_nothing_half_made(self):
+        for begun in ("data.new", "data"):
+            data = os.path.join(self.folder, "begun-" + begun)
+            process = subprocess.Popen([harness.PROGRAM, "dev", "--port", str(harness.free_port()), "--data", data],
+                                       stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+            self.addCleanup(harness.stop_process, process)
+            harness.wait_until(lambda: os.path.exists(os.path.join(data, begun)), 60, f"{begun} to be made")
+            process.send_signal(signal.SIGTERM)
+            self.assertEqual(process.wait(40), 0)
+            with Dev(data) as dev:
+                self.assertEqual(psql(dev.url).stdout, "1\n")
+
+    def test_dev_ends_when_its_terminal_is_closed_and_when_its_database_ends(self):
+        with Dev(self.data) as dev:
+            dev.process.send_signal(signal.SIGHUP)
+            self.assertEqual(dev.process.wait(40), 0)
+        with Dev(self.data) as dev:
+            with open(os.path.join(self.data, "data", "postmaster.pid"), encoding="utf-8") as file:
+                os.kill(int(file.readline()), signal.SIGQUIT)
+            self.assertEqual(dev.process.wait(40), 3)
+
+    def test_the_shell_of_the_user_does_not_matter(self):
+        data = os.path.join(self.folder, "missing", "parents", "dev")
+        strange = {"PGSSLMODE": "verify-full", "PGHOSTADDR": "127.0.0.2", "PGSERVICE": "none", "PGOPTIONS": "-c nothing=1",
+                   "LC_ALL": "", "LC_CTYPE": "UTF-8", "LANG": "ja_JP.eucJP"}
+        before = os.umask(0o077)
+        self.addCleanup(os.umask, before)
+        with unittest.mock.patch.dict(os.environ, strange), Dev(data) as dev:
+            url = dev.url
+        os.umask(before)
+        with Dev(data) as dev:
+            self.assertEqual(dev.url, url)
+            self.assertEqual(psql(dev.url, "select datcollate, datctype, current_setting('lc_messages') from pg_database "
+                                           "where datname = 'backstitch'").stdout, "C.UTF-8|C.UTF-8|C\n")
 
     def test_one_directory_serves_one_dev(self):
         with Dev(self.data):

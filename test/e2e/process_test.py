@@ -1,6 +1,10 @@
-"""What the program does with its process: descriptors, output, core dumps, threads that cannot be made."""
+"""What the program does with its process: descriptors, output, signals, core dumps, threads that cannot
+be made."""
+import json
 import os
+import re
 import resource
+import signal
 import socket
 import subprocess
 import sys
@@ -13,6 +17,14 @@ NOBODY = 65534
 IS_ROOT = os.getuid() == 0
 
 
+def has_ipv6():
+    try:
+        socket.create_server(("::1", 0), family=socket.AF_INET6).close()
+    except OSError:
+        return False
+    return True
+
+
 class Process(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
@@ -20,9 +32,9 @@ class Process(unittest.TestCase):
         cls.enterClassContext(cls.postgres)
         subprocess.run([harness.PROGRAM, "migrate", "--database", cls.postgres.url], check=True, stdout=subprocess.DEVNULL)
 
-    def command(self, *arguments):
+    def command(self, *arguments, database=None, host="127.0.0.1"):
         self.port = harness.free_port()
-        return [harness.PROGRAM, "serve", "--database", self.postgres.url, "--listen", f"127.0.0.1:{self.port}", "--node", "n",
+        return [harness.PROGRAM, "serve", "--database", database or self.postgres.url, "--listen", f"{host}:{self.port}", "--node", "n",
                 "--allow-host", "127.0.0.1", "--reactors", "2", *UNSYNCED_ARGUMENTS, *arguments]
 
     def start(self, *arguments, **how):
@@ -105,6 +117,93 @@ class Process(unittest.TestCase):
                 return None
         return harness.wait_until(state, 30, "the server to end or to serve") == "serves"
 
+    def test_a_signal_ends_a_start_that_waits(self):
+        shards_awaited = self.locked_shards()
+        for sent in (signal.SIGTERM, signal.SIGINT):
+            with self.subTest("a database that never answers", signal=sent):
+                with socket.create_server(("127.0.0.1", 0)) as silent:
+                    def connected():
+                        self.addCleanup(silent.accept()[0].close)  # not before
+                    self.end_start(sent, self.database_at(silent.getsockname()[1]), lambda _: connected())
+            with self.subTest("a database that is away", signal=sent):
+                self.end_start(sent, self.database_at(harness.free_port()),
+                               lambda process: self.assertIn("database-awaited", process.stderr.readline()))
+            with self.subTest("shards", signal=sent):
+                self.end_start(sent, self.postgres.url, lambda _: shards_awaited())
+
+    @staticmethod
+    def database_at(port):
+        return f"postgresql://backstitch@127.0.0.1:{port}/backstitch"
+
+    def end_start(self, sent, database, await_waiting):
+        process = subprocess.Popen(self.command("--database-wait", "1h", database=database), stderr=subprocess.PIPE, text=True)
+        self.addCleanup(process.stderr.close)
+        self.addCleanup(harness.stop_process, process)
+        await_waiting(process)
+        process.send_signal(sent)
+        self.assertEqual(process.wait(20), 0)
+        self.assertIn("stopped by a signal during the start", process.stderr.read())
+
+    def locked_shards(self):
+        """Another session holds the shards from now on. @return what waits for somebody to wait for it"""
+        session = subprocess.Popen([*self.postgres.psql_command()], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        self.addCleanup(session.stdout.close)
+        self.addCleanup(harness.stop_process, session)
+        self.addCleanup(session.stdin.close)
+        session.stdin.write("begin; lock table backstitch.shard; select 'locked';\n")
+        session.stdin.flush()
+        self.assertEqual(session.stdout.readline(), "locked\n")
+        waits = "select count(*) > 0 from pg_locks where not granted and relation = 'backstitch.shard'::regclass"
+        return lambda: harness.wait_until(lambda: self.postgres.query(waits) == "t", 30, "the server to wait for its shards")
+
+    def test_sighup_and_a_file_size_limit_do_not_end_a_server(self):
+        log = os.path.join(self.postgres.folder, "hangup.log")
+        with open(log, "wb") as out:
+            process = self.start(stderr=out)
+        process.send_signal(signal.SIGHUP)
+        process.send_signal(signal.SIGXFSZ)
+        self.wait_until_logged(log, "hangup-ignored")
+        self.assertTrue(self.is_ready(process))
+        process.send_signal(signal.SIGTERM)
+        self.assertEqual(process.wait(40), 0)
+
+    def test_a_log_that_nobody_reads_does_not_delay_the_end(self):
+        reading, writing = os.pipe()
+        self.addCleanup(os.close, reading)
+        with open(writing, "wb") as pipe:
+            process = self.start(stderr=pipe)
+            os.set_blocking(writing, False)
+            try:
+                while os.write(writing, b"x" * 4096):
+                    pass
+            except BlockingIOError:
+                pass
+            os.set_blocking(writing, True)
+            process.send_signal(signal.SIGTERM)
+            # 29 seconds would be the bound of every stop, and end with another code.
+            self.assertEqual(process.wait(40), 0)
+
+    def test_a_stop_is_bounded_as_pid_1(self):
+        """The kernel has no default actions there: neither an alarm nor a second signal would end it."""
+        why = subprocess.run(["unshare", "--pid", "--fork", "true"], stderr=subprocess.PIPE, text=True)
+        if why.returncode != 0:
+            self.skipTest("no PID namespace may be made here: " + why.stderr)
+        # Another session's lock keeps the stop from ending.
+        log = os.path.join(self.postgres.folder, "init.log")
+        with open(log, "wb") as out:
+            outer = subprocess.Popen(["unshare", "--pid", "--fork", "--kill-child", *self.command()], stderr=out)
+        self.addCleanup(harness.stop_process, outer, signal.SIGKILL)
+        harness.wait_until(lambda: self.is_ready(outer), 30, "the server to be ready")
+        with open(f"/proc/{outer.pid}/task/{outer.pid}/children", encoding="utf-8") as file:
+            server = int(file.read())
+        self.locked_shards()
+        os.kill(server, signal.SIGTERM)
+        self.wait_until_logged(log, "stopping")
+        os.kill(server, signal.SIGTERM)
+        self.assertEqual(outer.wait(20), 6)
+        with open(log, encoding="utf-8") as file:
+            self.assertIn("ended by a second signal", file.read())
+
     def limited(self, soft, hard):
         return lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
@@ -145,6 +244,68 @@ class Process(unittest.TestCase):
             self.postgres.query(f"select backstitch.signal('{saga}', 'go', '{{}}')")
         ended = "select count(*) from backstitch.saga where status = 'COMPLETED' and definition = 'process.pay'"
         harness.wait_until(lambda: self.postgres.query(ended) == "6", 20, "the sagas to complete", 0.1)
+
+
+    @unittest.skipUnless(has_ipv6(), "this machine has no IPv6 loopback address")
+    def test_an_ipv6_address_is_in_brackets_in_every_url(self):
+        log = os.path.join(self.postgres.folder, "ipv6.log")
+        with open(log, "wb") as out:
+            process = subprocess.Popen(self.command("--log-format", "json", host="[::1]"), stderr=out)
+        self.addCleanup(harness.stop_process, process)
+        at = f"[::1]:{self.port}"
+
+        def cli(*arguments):
+            return subprocess.run([harness.PROGRAM, *arguments, "--server", f"http://{at}"], capture_output=True, text=True,
+                                  timeout=60)
+
+        def alive():
+            done = cli("nodes", "--json")
+            return done.returncode == 0 and [node["address"] for node in json.loads(done.stdout)["nodes"] if node["alive"]]
+        self.assertEqual(harness.wait_until(alive, 60, "the command line to see the node"), [at])
+        self.wait_until_logged(log, "ready")
+        with open(log, encoding="utf-8") as file:
+            ready = next(note for note in map(json.loads, file) if note["event"] == "ready")
+        self.assertEqual(ready["url"], f"http://{at}")
+        self.assertEqual(self.callback_of_a_call(f"http://{at}"), f"http://{at}/v1/callbacks/")
+
+    @staticmethod
+    def wait_until_logged(log, what):
+        def said():
+            with open(log, encoding="utf-8") as file:
+                return f'"{what}"' in file.read()
+        harness.wait_until(said, 30, f"{what} in the log")
+
+    def callback_of_a_call(self, server):
+        """@return what the `Saga-Callback` of a call begins with"""
+        service = harness.HttpService()
+        service.serve(Accepts)
+        self.addCleanup(service.stop)
+        definition = {"dsl": 1, "name": "process.callback", "version": 1, "services": {"p": {"baseUrl": service.url}},
+                      "steps": [{"name": "pay", "action": {"service": "p", "http": "PUT /pay"}, "compensation": "none",
+                                 "completion": {"callback": True, "timeout": "1h"}}]}
+        for arguments in (("register", "-"), ("start", "process.callback", "--input", "{}")):
+            done = subprocess.run([harness.PROGRAM, *arguments, "--server", server], input=json.dumps(definition),
+                                  capture_output=True, text=True, timeout=60)
+            self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+        harness.wait_until(lambda: Accepts.callbacks, 30, "the call")
+        return re.sub("[^/]*$", "", Accepts.callbacks[0])
+
+    def test_a_wildcard_without_a_callback_url_is_a_warning_at_the_start(self):
+        process = subprocess.Popen(self.command("--log-format", "json", host="0.0.0.0", database=self.nowhere()),
+                                   stderr=subprocess.PIPE, text=True)
+        self.addCleanup(process.stderr.close)
+        self.addCleanup(harness.stop_process, process)
+        self.assertIn("callback-url-missing", process.stderr.readline())
+
+    @staticmethod
+    def nowhere():
+        """A database that is away: nothing listens on the wildcard address then."""
+        return f"postgresql://backstitch@127.0.0.1:{harness.free_port()}/backstitch"
+
+    def test_a_name_to_listen_on_is_refused_with_a_sentence(self):
+        done = subprocess.run(self.command(host="saga.invalid"), capture_output=True, text=True, timeout=60)
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("`saga.invalid` is not an IP address", done.stderr)
 
 
 class Output(unittest.TestCase):
@@ -197,8 +358,11 @@ class Output(unittest.TestCase):
 
 class Accepts(harness.http.server.BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    callbacks = []
 
     def do_PUT(self):
+        if "Saga-Callback" in self.headers:
+            Accepts.callbacks.append(self.headers["Saga-Callback"])
         self.rfile.read(int(self.headers["Content-Length"] or 0))
         self.send_response(200)
         self.send_header("Content-Length", "0")

@@ -31,6 +31,8 @@ class PrivateCluster {
   const std::string& url() const;
   /// For libpq's PGPASSFILE: the password of the role `backstitch` over TCP. Empty without a port.
   const std::filesystem::path& password_file() const;
+  /// @return an error with the server's last words once it has ended by itself
+  Result<Done> check();
 
  private:
   struct Impl;

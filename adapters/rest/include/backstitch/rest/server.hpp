@@ -44,7 +44,8 @@ struct Options {
   /// How long a caller waits for what the engine does, beside its `?wait`: while the database does
   /// not answer, nobody knows what becomes of a start.
   Duration answer_time{30'000};
-  std::string version = "0";  ///< shown by GET /version
+  std::function<std::uint64_t()> log_lines_dropped{};  ///< for GET /metrics; empty: not measured
+  std::string version = "0";                           ///< shown by GET /version
 };
 
 /// The REST API on the engine's reactors. One instance a process.
