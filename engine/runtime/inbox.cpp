@@ -25,10 +25,6 @@ Error key_reused(SagaId existing) {
 }
 
 /// As it was written, for a saga of which nothing is evaluated.
-Start promised_start(const InboxItem& item, const StartRequest& request) {
-  return {item.saga, request.input, request.labels, request.business_key};
-}
-
 }  // namespace
 
 void Reactor::take_items(const std::vector<InboxItem>& items) {
@@ -116,14 +112,16 @@ void Reactor::take(const InboxItem& item) {
 
 /// Of a suspect shard: see strikes.cpp.
 void Reactor::take_carefully(const InboxItem& item) {
-  work_carefully({item.saga,
-                  [self = shared_from_this(), item](Task survived) {
-                    self->when_left_[item.id] = std::move(survived);
-                    // It has waited for its turn.
-                    const bool is_ours = self->epochs_[item.saga.shard()] && self->may_act();
-                    is_ours ? self->work_on(item) : self->give_back(item);
-                  },
-                  [self = shared_from_this(), item] { self->strike_out(item); }, [] {}});
+  work_carefully(
+      {item.saga,
+       [self = shared_from_this(), item](Task survived) {
+         self->when_left_[item.id] = std::move(survived);
+         // It has waited for its turn.
+         const bool is_ours = self->epochs_[item.saga.shard()] && self->may_act();
+         is_ours ? self->work_on(item) : self->give_back(item);
+       },
+       [self = shared_from_this(), item](bool is_first) { self->strike_out(item, is_first, 0); },
+       [] {}});
 }
 
 void Reactor::work_on(const InboxItem& item) {
@@ -193,6 +191,17 @@ void Reactor::take_start(const InboxItem& item) {
   begin_start(item, *start, 0);
 }
 
+/// However often a start is taken up, its steps have the same keys.
+Start Reactor::promised_start(const InboxItem& item, const StartRequest& request,
+                              std::int64_t generation) const {
+  Start start{item.saga, request.input, request.labels, request.business_key};
+  start.accepted_at = item.at;
+  start.identity = {generation, request.idempotency_key.value_or("")};
+  // A server that is gone may have had it taken up already.
+  start.is_set_back = node_.lineage > 1 && item.at < node_.lineage_since.load();
+  return start;
+}
+
 void Reactor::begin_start(const InboxItem& item, const WrittenStart& start,
                           std::int64_t generation) {
   StartRequest chosen = start.request;
@@ -206,11 +215,9 @@ void Reactor::begin_start(const InboxItem& item, const WrittenStart& start,
       refuse_start(item, prepared.error());
     return;
   }
-  Start first{item.saga, prepared->input, chosen.labels, prepared->business_key};
-  first.accepted_at = item.at;
-  first.identity = {generation, chosen.idempotency_key.value_or("")};
-  // A server that is gone may have had it taken up already.
-  first.is_set_back = node_.lineage > 1 && item.at < node_.lineage_since.load();
+  Start first = promised_start(item, chosen, generation);
+  first.input = prepared->input;
+  first.business_key = prepared->business_key;
   auto begun = begin(std::move(first), start.request, *prepared);
   if (!begun) return refuse_start(item, begun.error());
   begun->append.inbox = InboxSettled{item.id, {}};
@@ -254,32 +261,46 @@ void Reactor::refuse_start(const InboxItem& item, const Error& why) {
   // After a bug the next reader would trip as well.
   auto written = read_promised_start(item);
   if (!written || why.code == ErrorCode::internal) return refuse_without_input(item, why);
-  Start start = promised_start(item, written->request);
+  Start start = promised_start(item, written->request, 0);
   start.refusal = failure_of_start(why);
   append_refused(item, *written, std::move(start));
 }
 
-/// Nodes were lost over it, so it is not looked into any more: a start is a suspended saga.
-void Reactor::strike_out(const InboxItem& item) {
+/// Nodes were lost over it, so it is not looked into any more: a start is a suspended saga. Only
+/// its business key is made, without which its steps would have other keys than they may have had;
+/// not again, if that was what brought the last node down.
+void Reactor::strike_out(const InboxItem& item, bool is_first, std::int64_t generation) {
   const Quarantine why = repeatedly_lost();
   const Error error{ErrorCode::internal, why.reason, why.message};
   if (item.kind != "start") return refuse_command(item, error);
   auto written = read_promised_start(item);
   if (!written) return refuse_without_input(item, error);
-  Start start = promised_start(item, written->request);
+  Start start = promised_start(item, written->request, generation);
   start.quarantine = why;
-  append_refused(item, *written, std::move(start));
+  if (is_first && !start.business_key) {
+    StartRequest chosen = written->request;
+    chosen.version = written->version;
+    if (const auto prepared = prepare(chosen)) start.business_key = prepared->business_key;
+  }
+  const auto regenerated = [self = shared_from_this(), item, is_first,
+                            generation](std::int64_t now_known) {
+    if (generation != 0) return self->give_back(item);
+    self->strike_out(item, is_first, now_known);
+  };
+  append_refused(item, *written, std::move(start), regenerated);
 }
 
 /// What can be neither read nor written down is left out; the columns say what the start is of.
 void Reactor::refuse_without_input(const InboxItem& item, const Error& why) {
   counters.inbox_refused.fetch_add(1, std::memory_order_relaxed);
   Start start{item.saga, nullptr, {}, std::nullopt};
+  start.accepted_at = item.at;
   start.refusal = failure_of_unreadable_start(item, why);
   append_refused(item, named_start(item), std::move(start));
 }
 
-void Reactor::append_refused(const InboxItem& item, const WrittenStart& written, Start start) {
+void Reactor::append_refused(const InboxItem& item, const WrittenStart& written, Start start,
+                             const std::function<void(std::int64_t)>& regenerated) {
   const StartRequest& request = written.request;
   const auto program = registry_.program(request.definition, written.version);
   if (!program) {
@@ -290,7 +311,6 @@ void Reactor::append_refused(const InboxItem& item, const WrittenStart& written,
   const bool is_whole = !start.input.is_null();
   const bool is_refused = start.refusal.has_value();
   const Prepared prepared{*program, start.input, json_text(start.input), std::nullopt};
-  start.accepted_at = item.at;
   auto begun = begin(std::move(start), request, prepared);
   // Settled it would never have been, though its caller has its id.
   if (!begun) return fail(item, begun.error());
@@ -299,15 +319,17 @@ void Reactor::append_refused(const InboxItem& item, const WrittenStart& written,
   if (is_refused) append.start->keys.clear();
   if (!is_whole) append.start->asked = {.hash = sha256_hex(item.data)};
   append.inbox = InboxSettled{item.id, {}};
-  append_first(
-      std::move(append), [weak = weak_from_this(), item, is_whole](const AppendResult& result) {
-        const auto self = weak.lock();
-        if (!self) return;
-        if (result.outcome != AppendOutcome::refused || !is_whole)
-          return self->settled(item, result);
-        self->refuse_without_input(
-            item, {ErrorCode::invalid, "content-refused", "The database cannot store this start."});
-      });
+  append_first(std::move(append),
+               [weak = weak_from_this(), item, is_whole, regenerated](const AppendResult& result) {
+                 const auto self = weak.lock();
+                 if (!self) return;
+                 if (result.outcome == AppendOutcome::regenerated && regenerated)
+                   return regenerated(result.generation);
+                 if (result.outcome != AppendOutcome::refused || !is_whole)
+                   return self->settled(item, result);
+                 self->refuse_without_input(item, {ErrorCode::invalid, "content-refused",
+                                                   "The database cannot store this start."});
+               });
 }
 
 }  // namespace backstitch::engine

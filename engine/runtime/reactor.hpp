@@ -285,7 +285,9 @@ class Reactor : public std::enable_shared_from_this<Reactor> {
   void take(const InboxItem& item);
   void take_carefully(const InboxItem& item);
   void work_on(const InboxItem& item);
-  void strike_out(const InboxItem& item);
+  Start promised_start(const InboxItem& item, const StartRequest& request,
+                       std::int64_t generation) const;
+  void strike_out(const InboxItem& item, bool is_first, std::int64_t generation);
   void command_done(const InboxItem& item, const Result<Done>& done);
   void give_back(const InboxItem& item);
   /// The node has done with the item for now.
@@ -297,7 +299,8 @@ class Reactor : public std::enable_shared_from_this<Reactor> {
                    const std::vector<Effect>& effects);
   void refuse_start(const InboxItem& item, const Error& why);
   void refuse_without_input(const InboxItem& item, const Error& why);
-  void append_refused(const InboxItem& item, const WrittenStart& written, Start start);
+  void append_refused(const InboxItem& item, const WrittenStart& written, Start start,
+                      const std::function<void(std::int64_t generation)>& regenerated = {});
   void begin_start(const InboxItem& item, const WrittenStart& start, std::int64_t generation);
   void refuse_command(const InboxItem& item, const Error& why);
   void note_refused(const InboxItem& item, const Error& why);
@@ -345,9 +348,10 @@ class Reactor : public std::enable_shared_from_this<Reactor> {
   struct Careful {
     SagaId saga;
     std::function<void(Task survived)> work;  ///< after a strike was stored; `survived` ends it
-    Task give_up;                             ///< instead, when there are too many strikes
-    Task next;                                ///< after either
-    bool alone = false;                       ///< it has strikes already
+    /// Instead, when there are too many strikes, and whether it is the first time.
+    std::function<void(bool is_first)> give_up;
+    Task next;           ///< after either
+    bool alone = false;  ///< it has strikes already
   };
   static Quarantine repeatedly_lost();
   void work_carefully(Careful careful);

@@ -69,7 +69,7 @@ void Reactor::struck(Careful careful, const Result<std::int64_t>& strikes) {
   };
   if (*strikes < strikes_max) return careful.work(std::move(survived));
   node_.ports.observer->note(Level::error, "saga-struck-out", {{"saga", careful.saga.text()}});
-  careful.give_up();
+  careful.give_up(*strikes == strikes_max);
   survived();
 }
 
@@ -83,7 +83,7 @@ void Reactor::load_carefully(const std::vector<SagaId>& ids, bool taken_over, Ta
              self->when_calm(saga, self->executor_.now() + careful_max, survived);
            });
          },
-         [self = shared_from_this(), saga] { self->quarantine(saga, repeatedly_lost()); },
+         [self = shared_from_this(), saga](bool) { self->quarantine(saga, repeatedly_lost()); },
          [left, done] {
            if (--*left == 0) done();
          }});
