@@ -22,7 +22,8 @@ std::string awaited_participant(const Json& saga) {
   const Json why = saga.value("why", Json());
   if (!why.is_object()) return {};
   const std::string code = text_of(why, "code");
-  if (code == "call-held") return ", waiting for the participant, which refuses every connection";
+  if (code == "call-held")
+    return ", waiting for the participant, to which no connection can be made";
   const auto next = parse_rfc3339(text_of(why, "nextAttemptAt"));
   if (code != "retry-scheduled" || !next) return {};
   const auto now = std::chrono::time_point_cast<Duration>(std::chrono::system_clock::now());

@@ -30,7 +30,7 @@ std::string class_of(OutcomeClass outcome) {
 }
 
 /// What tells who spoke. @return null: nothing of it
-Json spoken_by(const CallResult& result, bool is_sensitive) {
+Json spoken_by(const CallResult& result) {
   static constexpr std::pair<const char*, const char*> kept[] = {{"server", "server"},
                                                                  {"via", "via"},
                                                                  {"retry-after", "retryAfter"},
@@ -42,8 +42,7 @@ Json spoken_by(const CallResult& result, bool is_sensitive) {
     for (const auto& [header, member] : kept)
       if (name == header) out[member] = cut_text(value, answer_header_bytes_max);
   }
-  if (std::string text = is_sensitive ? std::string{} : beginning_of_text(*response); !text.empty())
-    out["text"] = std::move(text);
+  if (std::string text = beginning_of_text(*response); !text.empty()) out["text"] = std::move(text);
   return out.empty() ? Json(nullptr) : out;
 }
 
@@ -93,12 +92,12 @@ Verdict Decider::judge(const Located& at, Question question, const CallResult& r
     meter_.spent += answer_cost * dsl::steps_to_read(response->body);
   AnswerContext context =
       answer_context(program_, *at.step, question, before_answer(state(), at.path));
-  context.is_sensitive = answers_are_sensitive(at.path);
+  context.may_quote = may_quote_answers();
   return judge_answer(context, result, scope);
 }
 
-bool Decider::answers_are_sensitive(const StepPath& path) const {
-  return engine::answers_are_sensitive(definition(), state().sensitive, path);
+bool Decider::may_quote_answers() const {
+  return !has_sensitive_values(definition(), state().sensitive);
 }
 
 Result<RetryPolicy> Decider::policy_of(const Located& at, Phase phase, bool unknown) const {
@@ -136,8 +135,8 @@ void Decider::call_ended(const CallEnded& ended) {
   sent_at_ = ended.sent_at;
   note_attempt(ended.path, {unreadable_body_of(ended.result), ended.sent_at});
   const Verdict verdict = judge(*at, question_of(ended.phase), ended.result, scope);
-  if (verdict.outcome != OutcomeClass::success)
-    noted_->second.answer = spoken_by(ended.result, answers_are_sensitive(ended.path));
+  if (verdict.outcome != OutcomeClass::success && may_quote_answers())
+    noted_->second.answer = spoken_by(ended.result);
   if (verdict.outcome == OutcomeClass::success && ended.phase != Phase::compensate) {
     const dsl::Action& action = action_of(*at);
     const bool own = ended.phase == Phase::probe && action.probe->output;

@@ -284,8 +284,7 @@ void Decider::tick_step(const Located& at) {
 
 void Decider::taken_over(const TakenOver& taken_over) {
   const bool lost_calls = !is_terminal(state().status) && has_call_in_flight(state());
-  const bool is_set_back =
-      !is_terminal(state().status) && taken_over.lineage > state().lineage;
+  const bool is_set_back = !is_terminal(state().status) && taken_over.lineage > state().lineage;
   // A suspended saga goes on some day, and has to know by then.
   if (!is_active(state()) && !lost_calls && !is_set_back) return;
   emit(Resumed{taken_over.node, taken_over.is_struck,

@@ -96,8 +96,8 @@ class Decider {
   bool has_room();
   /// Of the details of a failure that the saga keeps.
   std::size_t details_room() const;
-  /// Nothing of a text that is not JSON may be kept.
-  bool answers_are_sensitive(const StepPath& path) const;
+  /// Whether the beginning of what an answer says may be kept.
+  bool may_quote_answers() const;
   /// The next event of that step ends an attempt of which this is worth a note.
   void note_attempt(const StepPath& path, AttemptNote note) {
     noted_.emplace(path, std::move(note));

@@ -91,14 +91,10 @@ std::shared_ptr<const dsl::TaintMap> taints_of(const dsl::Definition& definition
       dsl::TaintMap::of(definition, dsl::Taint::of_pointers(given)));
 }
 
-bool answers_are_sensitive(const dsl::Definition& definition, const std::vector<std::string>& given,
-                           const StepPath& path) {
+bool has_sensitive_values(const dsl::Definition& definition,
+                          const std::vector<std::string>& given) {
   const auto taints = taints_of(definition, given);
-  if (!taints) return false;
-  const auto found = taints->steps.find(name_in(path));
-  if (found == taints->steps.end()) return false;
-  const dsl::StepTaint& taint = found->second;
-  return taint.output.any() || taint.captured.any() || taint.failure.any() || taint.rules;
+  return taints && taints->any;
 }
 
 std::vector<std::string> sensitive_of_child(const dsl::Definition& parent,

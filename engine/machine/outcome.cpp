@@ -69,7 +69,8 @@ OutcomeClass class_by_table(const AnswerContext& context, int status) {
 }
 
 /// ` (server: envoy)`.
-std::string named_server(const Response& response) {
+std::string named_server(const AnswerContext& context, const Response& response) {
+  if (!context.may_quote) return {};
   const auto found = std::find_if(response.headers.begin(), response.headers.end(),
                                   [](const auto& header) { return header.first == "server"; });
   if (found == response.headers.end() || found->second.empty()) return {};
@@ -78,7 +79,7 @@ std::string named_server(const Response& response) {
 
 /// What an error page says tells more of who wrote it than its status.
 std::string quoted_text(const AnswerContext& context, const Response& response) {
-  if (context.is_sensitive) return {};
+  if (!context.may_quote) return {};
   const std::string text = beginning_of_text(response);
   return text.empty() ? text : ": " + Json(text).dump();
 }
@@ -91,7 +92,7 @@ bool is_marked(const AnswerContext& context) {
 std::string who_said(const AnswerContext& context, const Response& response) {
   const std::string status = std::to_string(response.status);
   if (is_marked(context)) return "the participant answered " + status;
-  return "the answer was " + status + named_server(response);
+  return "the answer was " + status + named_server(context, response);
 }
 
 Verdict judge_by_table(const AnswerContext& context, const CallResult& result) {
@@ -163,7 +164,7 @@ Verdict judge_intermediary(const AnswerContext& context, const Response& respons
   verdict.outcome = waits ? OutcomeClass::pending : OutcomeClass::unknown;
   verdict.code = "ANSWER_FOREIGN";
   verdict.message = "an intermediary answered " + std::to_string(response.status) +
-                    named_server(response) + quoted_text(context, response) +
+                    named_server(context, response) + quoted_text(context, response) +
                     ", not the participant: " + response.foreign;
   verdict.retry_after = retry_after_of(response);
   return verdict;

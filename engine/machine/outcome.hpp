@@ -32,11 +32,11 @@ struct AnswerContext {
   Question question = Question::action;
   dsl::Method method = dsl::Method::post;                ///< of the request that was answered
   dsl::Idempotency idempotency = dsl::Idempotency::key;  ///< of the action's service
-  bool readonly = false;      ///< the step has no effect that a refusal could hide
-  bool completes = false;     ///< the step has a `completion`: 202 means that the answer follows
-  bool sealed = false;        ///< a probe whose "not seen" closes the key
-  bool has_marks = false;     ///< the service says how its own answers are told from others
-  bool is_sensitive = false;  ///< nothing of the answer's text may be quoted
+  bool readonly = false;   ///< the step has no effect that a refusal could hide
+  bool completes = false;  ///< the step has a `completion`: 202 means that the answer follows
+  bool sealed = false;     ///< a probe whose "not seen" closes the key
+  bool has_marks = false;  ///< the service says how its own answers are told from others
+  bool may_quote = true;   ///< the beginning of what the answer says
   Before before = Before::known;
   std::vector<Rules> rules;  ///< the first to be asked first
 };

@@ -55,13 +55,28 @@ auto with_rules(const Program& program, const SagaState& state,
   return ask(decider);
 }
 
-std::optional<TimePoint> held_until(const Decider& decider, const Located& at, Phase phase,
-                                    const CallState& call) {
+/// Whether a call that meets no open port is not tried again anyway.
+bool is_refusal_final(const Program& program, const SagaState& state, const Located& at,
+                      Phase phase, const RetryPolicy& policy) {
+  if (phase != Phase::forward) return false;
+  const TransportError refused{dsl::Transport::connect, false, ""};
+  const AnswerMeaning meaning = meaning_of(program, state, at.path, question_of(phase), refused);
+  const bool is_known = meaning.outcome == dsl::OutcomeClass::transient;
+  if (!is_known && meaning.outcome != dsl::OutcomeClass::unknown) return true;
+  const bool is_excepted =
+      std::find(policy.except.begin(), policy.except.end(), meaning.code) != policy.except.end();
+  return is_excepted || !(is_known ? policy.on_transient : policy.on_unknown);
+}
+
+std::optional<TimePoint> held_until(const Program& program, const SagaState& state,
+                                    const Decider& decider, const Located& at, Phase phase) {
+  const CallState& call = call_of(state.steps.find(at.path)->second, phase);
   const auto policy = decider.policy_of(at, phase, call.unknown_seen);
+  const TimePoint first = call.first_at.value_or(call.sent_at);
+  if (policy && is_refusal_final(program, state, at, phase, *policy)) return first;
   const bool has_end = policy && (policy->elapsed_max || policy->attempts_max);
   if (!has_end) return std::nullopt;
-  return call.first_at.value_or(call.sent_at) +
-         policy->elapsed_max.value_or(longest_waits(*policy));
+  return first + policy->elapsed_max.value_or(longest_waits(*policy));
 }
 
 /// Answers one question about one state. The decider knows the rules and holds the same state.
@@ -204,9 +219,9 @@ class Inquiry {
             .since = call.sent_at};
     if (queued != nullptr && queued->held) {
       why.code = "call-held";
-      why.sentence = capitalised(attempt) + " waits, because " + service +
-                     " refuses every connection; it is sent as soon as one is accepted.";
-      why.until = held_until(decider_, at, phase, call);
+      why.sentence = capitalised(attempt) + " waits, because no connection to " + service +
+                     " can be made; it is sent as soon as one can.";
+      why.until = held_until(program_, state_, decider_, at, phase);
     } else if (queued != nullptr) {
       why.code = "call-queued";
       why.sentence =
@@ -408,7 +423,7 @@ std::optional<TimePoint> held_until(const Program& program, const SagaState& sta
   const auto at = locate(*program.definition, path);
   if (!at) return std::nullopt;
   return with_rules(program, state, {}, [&](const Decider& decider) {
-    return held_until(decider, *at, phase, call_of(state.steps.find(path)->second, phase));
+    return held_until(program, state, decider, *at, phase);
   });
 }
 

@@ -25,7 +25,7 @@ struct CallQueue::Waiting {
   OnTurn on_turn;
   bool queued = true;
   bool told_held = false;
-  std::optional<SteadyTime> expires_at{};
+  std::optional<SteadyTime> held_until{};
   std::list<Ticket>::iterator place{};
 };
 
@@ -104,9 +104,12 @@ CallQueue::Ticket CallQueue::wait(Lane lane, Executor& executor, OnTurn on_turn)
   return ticket;
 }
 
-void CallQueue::expire_at(const Ticket& ticket, SteadyTime time) {
-  const std::lock_guard lock(mutex_);
-  ticket->expires_at = time;
+void CallQueue::hold_until(const Ticket& ticket, SteadyTime time) {
+  {
+    const std::lock_guard lock(mutex_);
+    ticket->held_until = time;
+  }
+  if (ticket->executor->now() >= time) pump();
 }
 
 bool CallQueue::begin_watch() {
@@ -161,7 +164,7 @@ void CallQueue::pump() {
         turns.emplace_back(calls.front(), Turn::slot);
         unlist(*turns.back().first);
       }
-      if (holds()) tell_held(calls, turns);
+      if (holds()) turn_held(calls, turns);
     }
   }
   for (const auto& [ticket, turn] : turns) {
@@ -170,12 +173,13 @@ void CallQueue::pump() {
 }
 
 /// @pre the mutex is held
-void CallQueue::tell_held(const std::list<Ticket>& calls, Turns& turns) {
+void CallQueue::turn_held(const std::list<Ticket>& calls, Turns& turns) {
   for (auto next = calls.begin(); next != calls.end();) {
     const Ticket& ticket = *next++;
     if (!std::exchange(ticket->told_held, true)) turns.emplace_back(ticket, Turn::held);
-    if (!ticket->expires_at || ticket->executor->now() < *ticket->expires_at) continue;
-    turns.emplace_back(ticket, Turn::expired);
+    const bool is_over = ticket->held_until && ticket->executor->now() >= *ticket->held_until;
+    if (!is_over || !take(ticket->lane)) continue;
+    turns.emplace_back(ticket, Turn::slot);
     unlist(*turns.back().first);
   }
 }

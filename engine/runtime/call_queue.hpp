@@ -87,8 +87,8 @@ class CallQueue {
   /// `ending` is for compensations, probes and what comes after the pivot.
   enum class Lane : std::uint8_t { ordinary, ending };
   /// What becomes of a call that waits: it has a slot and leaves the queue; it is held, which it is
-  /// told once; it has been held for as long as it may be, and leaves the queue without a slot.
-  enum class Turn : std::uint8_t { slot, held, expired };
+  /// told once.
+  enum class Turn : std::uint8_t { slot, held };
   using OnTurn = std::function<void(Turn)>;
   struct Waiting;
   using Ticket = std::shared_ptr<Waiting>;
@@ -103,11 +103,10 @@ class CallQueue {
   /// Waits for a slot: `on_turn` is posted to `executor`. First come, first served within a lane.
   /// @return null if the queue is full
   Ticket wait(Lane lane, Executor& executor, OnTurn on_turn);
-  /// How long a call that is held may be.
-  void expire_at(const Ticket& ticket, SteadyTime time);
+  /// How long a call that is held may be: then it goes out, whether or not others are held.
+  void hold_until(const Ticket& ticket, SteadyTime time);
   /// The call will not be made.
-  /// @return false: it has left the queue, and `on_turn` is to return the slot, if it is told of
-  /// one
+  /// @return false: it has left the queue, and `on_turn` is to return the slot
   bool withdraw(const Ticket& ticket);
   /// Returns a slot.
   void release();
@@ -124,7 +123,7 @@ class CallQueue {
   bool holds() const { return gate_.is_closed(); }
   /// @return true: the caller is to call turn_held() in RefusalGate::tried_every
   bool begin_watch();
-  /// Lets a held call try, and ends those that have been held for too long.
+  /// Lets a held call try, and those go that may be held no longer.
   /// @return whether that is to be repeated: see begin_watch()
   bool turn_held();
 
@@ -142,7 +141,7 @@ class CallQueue {
   bool take(Lane lane);
   bool enter(Lane lane, SteadyTime now);
   void unlist(Waiting& call);
-  void tell_held(const std::list<Ticket>& calls, Turns& turns);
+  void turn_held(const std::list<Ticket>& calls, Turns& turns);
   std::uint32_t slots_of(Lane lane) const;
   void pump();
   void grow(Duration latency, Duration attempt_timeout, SteadyTime now);

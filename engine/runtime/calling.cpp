@@ -91,7 +91,6 @@ void Reactor::call(const Actor& actor, const CallParticipant& effect) {
       queue->wait(lane, executor_, [weak = weak_from_this(), actor, effect, queue](Turn turn) {
         const auto self = weak.lock();
         if (turn == Turn::held) return self ? self->hold(*actor, effect) : void();
-        if (turn == Turn::expired) return self ? self->end_held(actor, effect) : void();
         if (!self || !self->leave_queue(actor, effect, queue)) queue->release();
       });
   if (!ticket) {
@@ -116,14 +115,15 @@ void Reactor::turn_held_later(const std::shared_ptr<CallQueue>& queue) {
   });
 }
 
-/// A held call uses no attempts, but its time runs.
+/// A held call uses no attempts, but its time runs: at the end of it the call goes out, as the
+/// last.
 void Reactor::hold(SagaActor& actor, const CallParticipant& effect) {
   const auto held = std::find_if(actor.queued.begin(), actor.queued.end(),
                                  [&](const auto& call) { return call.effect == effect; });
   if (held == actor.queued.end() || !is_wanted(actor.state, effect)) return;
   held->held = true;
   const auto until = held_until(actor.program, actor.state, effect.path, effect.phase);
-  if (until) held->queue->expire_at(held->ticket, executor_.now() + (*until - now()));
+  if (until) held->queue->hold_until(held->ticket, executor_.now() + (*until - now()));
 }
 
 /// The call that tries has no more time than those that are held meanwhile.
@@ -131,18 +131,6 @@ void Reactor::end_late(const SagaActor& actor, const CallParticipant& effect, Ca
   if (!is_wanted(actor.state, effect)) return;
   const auto until = held_until(actor.program, actor.state, effect.path, effect.phase);
   if (until && now() >= *until) std::get<TransportError>(refused).is_last = true;
-}
-
-/// It counts as refused, like the call that tried last.
-void Reactor::end_held(const Actor& actor, const CallParticipant& effect) {
-  const auto erased =
-      std::erase_if(actor->queued, [&](const auto& call) { return call.effect == effect; });
-  if (erased == 0) return;
-  stimulate(actor, CallEnded{effect.path, effect.phase, effect.attempt,
-                             TransportError{dsl::Transport::connect, false,
-                                            "every connection to the service was refused for as "
-                                            "long as the call could wait",
-                                            true}});
 }
 
 void Reactor::tell_unsent(const Actor& actor, const CallParticipant& effect, NotSent why) {

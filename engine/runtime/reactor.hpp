@@ -267,7 +267,6 @@ class Reactor : public std::enable_shared_from_this<Reactor> {
   void turn_held_later(const std::shared_ptr<CallQueue>& queue);
   void hold(SagaActor& actor, const CallParticipant& effect);
   void end_late(const SagaActor& actor, const CallParticipant& effect, CallResult& refused);
-  void end_held(const Actor& actor, const CallParticipant& effect);
   bool leave_queue(const Actor& actor, const CallParticipant& effect,
                    const std::shared_ptr<CallQueue>& queue);
   void send(const Actor& actor, const CallParticipant& effect, Called called,

@@ -372,14 +372,33 @@ TEST_CASE(
   CHECK(scene.refused <= 75);
 }
 
-TEST_CASE("a call is held for as long as its retries would take, then it counts as refused") {
+TEST_CASE(
+    "a call is held for as long as its retries would take, then it goes out for the last time") {
   constexpr std::size_t sagas = 500;
   Absent scene(undoable("a"), sagas, Duration{3'600'000});
   CHECK_FALSE(scene.all_end(1, Duration{60'000}));
-  // A call that was refused at last waits once more.
   REQUIRE(scene.all_end(sagas, Duration{80'000}));
   CHECK(scene.served == 0);
-  CHECK(scene.refused <= 150);
+  CHECK(scene.refused >= sagas);
+  CHECK(scene.refused <= sagas + 150);
+}
+
+TEST_CASE("a call that is not tried again is not held, and no saga fails for others' refusals") {
+  for (const char* retry :
+       {R"({"maxAttempts":1})", R"({"on":["unknown"]})", R"({"except":["TRANSPORT_CONNECT"]})"}) {
+    CAPTURE(retry);
+    constexpr std::size_t sagas = 30;
+    Absent scene(undoable("a", std::string(R"(,"retry":)") + retry), sagas, Duration{3'000});
+    REQUIRE(scene.all_end(sagas, Duration{2'000}));
+    CHECK(scene.refused == sagas);
+    scene.nodes.world.run_for(Duration{3'000});
+    engine::StartRequest request;
+    request.definition = "t.q";
+    for (std::size_t i = 0; i < sagas; ++i)
+      scene.node.engine->start(0, request, [](const auto&) {});
+    REQUIRE(scene.all_end(2 * sagas, Duration{3'000}));
+    CHECK(scene.served == sagas);
+  }
 }
 
 TEST_CASE("what has to be done waits for a service that is away for an hour") {

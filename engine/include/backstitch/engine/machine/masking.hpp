@@ -59,10 +59,9 @@ class Masking {
   std::shared_ptr<const TextSearch> search_;  ///< null: there is no text to search for
 };
 
-/// Whether what the participants of this step answer may hold sensitive values of their own: its
-/// output is marked, or its rules read what is.
-bool answers_are_sensitive(const dsl::Definition& definition, const std::vector<std::string>& given,
-                           const StepPath& path);
+/// Whether anything in the saga is sensitive. What is cut before it is searched could show a part
+/// of it: of such a saga no beginning of an answer is kept.
+bool has_sensitive_values(const dsl::Definition& definition, const std::vector<std::string>& given);
 /// What may be known of the definition alone, and beside it of what the parent has marked.
 /// @return null: nothing is sensitive
 std::shared_ptr<const dsl::TaintMap> taints_of(const dsl::Definition& definition,

@@ -55,8 +55,9 @@ struct Situation {
   std::vector<PossibleCommand> actions;
 };
 
-/// Until when a call may be held before it counts as refused: its first attempt plus `maxElapsed`,
-/// else the longest waits of its policy. @return unset: without end
+/// Until when a call may be held before it goes out for the last time: its first attempt plus
+/// `maxElapsed`, else the longest waits of its policy; its first attempt, if it is not tried again
+/// after a refused connection. @return unset: without end
 std::optional<TimePoint> held_until(const Program& program, const SagaState& state,
                                     const StepPath& path, Phase phase);
 
