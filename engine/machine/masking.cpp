@@ -93,8 +93,7 @@ std::shared_ptr<const dsl::TaintMap> taints_of(const dsl::Definition& definition
 
 bool has_sensitive_values(const dsl::Definition& definition,
                           const std::vector<std::string>& given) {
-  const auto taints = taints_of(definition, given);
-  return taints && taints->any;
+  return !given.empty() || (definition.taints && definition.taints->any);
 }
 
 std::vector<std::string> sensitive_of_child(const dsl::Definition& parent,
