@@ -16,40 +16,35 @@ bool are_enough(const std::vector<Finding>& findings, Severity severity) {
              [&](const Finding& finding) { return finding.severity == severity; })) > findings_max;
 }
 
-void add(const Check& check, Severity severity, Finding finding) {
-  if (check.unread.hides(finding.code, finding.pointer)) return;
+void add(const Check& check, Severity severity, std::string code, std::string pointer,
+         std::string message, std::string hint) {
+  if (check.unread.hides(code, pointer)) return;
   if (are_enough(check.findings, severity)) return;
-  finding.severity = severity;
-  add_finding(check.findings, std::move(finding));
+  add_finding(check.findings, {.code = std::move(code),
+                               .severity = severity,
+                               .pointer = std::move(pointer),
+                               .message = std::move(message),
+                               .hint = std::move(hint)});
 }
 
 }  // namespace
 
 void Check::error(std::string code, std::string pointer, std::string message,
                   std::string hint) const {
-  add(*this, Severity::error,
-      {.code = std::move(code),
-       .pointer = std::move(pointer),
-       .message = std::move(message),
-       .hint = std::move(hint)});
+  add(*this, Severity::error, std::move(code), std::move(pointer), std::move(message),
+      std::move(hint));
 }
 
 void Check::warning(std::string code, std::string pointer, std::string message,
                     std::string hint) const {
-  add(*this, Severity::warning,
-      {.code = std::move(code),
-       .pointer = std::move(pointer),
-       .message = std::move(message),
-       .hint = std::move(hint)});
+  add(*this, Severity::warning, std::move(code), std::move(pointer), std::move(message),
+      std::move(hint));
 }
 
 void Check::info(std::string code, std::string pointer, std::string message,
                  std::string hint) const {
-  add(*this, Severity::info,
-      {.code = std::move(code),
-       .pointer = std::move(pointer),
-       .message = std::move(message),
-       .hint = std::move(hint)});
+  add(*this, Severity::info, std::move(code), std::move(pointer), std::move(message),
+      std::move(hint));
 }
 
 bool Check::is_full() const {
