@@ -32,9 +32,10 @@ void open_standard_descriptors() {
 
 namespace {
 
-bool is_reader_gone() {
-  pollfd output{STDOUT_FILENO, POLLOUT, 0};
-  return ::poll(&output, 1, 0) > 0 && (output.revents & POLLERR) != 0;
+/// Whether a descriptor that is written to is in that state, as poll() names it, at this moment.
+bool is_now(int descriptor, short state) {
+  pollfd output{descriptor, POLLOUT, 0};
+  return ::poll(&output, 1, 0) > 0 && (output.revents & state) != 0;
 }
 
 }  // namespace
@@ -42,7 +43,8 @@ bool is_reader_gone() {
 int with_output_written(int exit_code) {
   const bool is_flushed = std::fflush(stdout) == 0;
   if (is_flushed && std::ferror(stdout) == 0) return exit_code;
-  if (!is_reader_gone()) {
+  const bool is_reader_gone = is_now(STDOUT_FILENO, POLLERR);
+  if (!is_reader_gone) {
     print(stderr,
           "%s Standard output could not be written, or not all of it; is the disk full? "
           "[output-lost]\n",
@@ -77,11 +79,6 @@ void end_without_a_line(int) {
   ::_exit(forced_exit_code);
 }
 
-bool takes_a_line(int descriptor) {
-  pollfd output{descriptor, POLLOUT, 0};
-  return ::poll(&output, 1, 0) > 0 && (output.revents & POLLOUT) != 0;
-}
-
 void write_last_line(std::string_view what) {
   std::array<char, 1'024> line{};
   const int size = std::snprintf(line.data(), line.size(), "backstitch: %.*s\n",
@@ -99,7 +96,7 @@ void end_at_once(std::string_view what, int exit_code) {
   forced_exit_code = exit_code;
   std::signal(SIGALRM, end_without_a_line);
   ::alarm(last_line_max_s);
-  if (takes_a_line(STDERR_FILENO)) write_last_line(what);
+  if (is_now(STDERR_FILENO, POLLOUT)) write_last_line(what);
   ::_exit(exit_code);
 }
 
