@@ -1,10 +1,21 @@
 #include <algorithm>
+#include <tuple>
+#include <utility>
 
 #include <backstitch/memory/store.hpp>
 
 namespace backstitch::memory {
 
 using namespace engine;
+
+namespace {
+
+template <class... T>
+std::tuple<T...> copy_of(const std::tuple<const T&...>& all) {
+  return all;
+}
+
+}  // namespace
 
 void MemoryStore::renew(LeaseRequest request, std::function<void(Result<LeaseAnswer>)> done) {
   LeaseAnswer leases;
@@ -135,45 +146,26 @@ void MemoryStore::begin_lineage() {
   tell_of_free_shards();
 }
 
+template <class Self>
+auto MemoryStore::stored(Self& self) {
+  return std::tie(self.sagas_, self.keys_, self.shards_, self.nodes_, self.strikes_, self.inbox_,
+                  self.inbox_failures_, self.answers_, self.inbox_last_, self.revision_,
+                  self.definitions_, self.services_, self.audited_);
+}
+
 class MemoryStore::Content {
  public:
-  decltype(MemoryStore::sagas_) sagas;
-  decltype(MemoryStore::keys_) keys;
-  decltype(MemoryStore::shards_) shards;
-  decltype(MemoryStore::nodes_) nodes;
-  decltype(MemoryStore::strikes_) strikes;
-  decltype(MemoryStore::inbox_) inbox;
-  decltype(MemoryStore::inbox_failures_) inbox_failures;
-  decltype(MemoryStore::answers_) answers;
-  std::int64_t inbox_last = 0;
-  std::int64_t revision = 0;
-  decltype(MemoryStore::definitions_) definitions;
-  decltype(MemoryStore::services_) services;
-  decltype(MemoryStore::audited_) audited;
+  decltype(copy_of(stored(std::declval<const MemoryStore&>()))) all;
 };
 
 std::shared_ptr<const MemoryStore::Content> MemoryStore::content() const {
   const std::lock_guard lock(mutex_);
-  return std::make_shared<const Content>(Content{sagas_, keys_, shards_, nodes_, strikes_, inbox_,
-                                                 inbox_failures_, answers_, inbox_last_, revision_,
-                                                 definitions_, services_, audited_});
+  return std::make_shared<const Content>(Content{copy_of(stored(*this))});
 }
 
 void MemoryStore::set_back(const Content& content) {
   const std::lock_guard lock(mutex_);
-  sagas_ = content.sagas;
-  keys_ = content.keys;
-  shards_ = content.shards;
-  nodes_ = content.nodes;
-  strikes_ = content.strikes;
-  inbox_ = content.inbox;
-  inbox_failures_ = content.inbox_failures;
-  answers_ = content.answers;
-  inbox_last_ = content.inbox_last;
-  revision_ = content.revision;
-  definitions_ = content.definitions;
-  services_ = content.services;
-  audited_ = content.audited;
+  stored(*this) = content.all;
   begin_lineage();
 }
 

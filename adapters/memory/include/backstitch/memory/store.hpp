@@ -169,6 +169,9 @@ class MemoryStore final : public engine::Store,
   std::size_t fair_share(const std::string& node) const;
   void tell_of_free_shards();
   void begin_lineage();
+  /// References to all that is stored.
+  template <class Self>
+  static auto stored(Self& self);
 
   engine::Executor& executor_;
   const TimePoint start_;
