@@ -7,6 +7,7 @@
 #include <nlohmann/json.hpp>
 
 #include <backstitch/base/ascii.hpp>
+#include <backstitch/base/authority_text.hpp>
 #include <backstitch/base/invariant.hpp>
 #include <backstitch/dsl/header_field.hpp>
 #include <backstitch/engine/machine/answer_body.hpp>
@@ -278,9 +279,7 @@ Result<Done> write_request(Exchange& exchange, const Target& target, const engin
 }
 
 std::string write_connect(const Url& target, const std::string& proxy_authorization) {
-  const bool is_v6 = target.host.find(':') != std::string::npos;
-  const std::string place =
-      (is_v6 ? "[" + target.host + "]" : target.host) + ":" + std::to_string(target.port);
+  const std::string place = authority_text(target.host, target.port);
   RequestHead head(0);
   head.add_line("CONNECT", {}, place);
   head.add("Host", place);
