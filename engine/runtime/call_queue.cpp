@@ -152,8 +152,7 @@ void CallQueue::abandon() {
   ending_waiting_.store(0);
 }
 
-/// Gives free slots to those that wait, the ending lane first; who is held is told, and when it
-/// ends.
+/// Gives free slots to those that wait, the ending lane first.
 void CallQueue::pump() {
   Turns turns;
   {
@@ -164,7 +163,7 @@ void CallQueue::pump() {
         turns.emplace_back(calls.front(), Turn::slot);
         unlist(*turns.back().first);
       }
-      if (holds()) turn_held(calls, turns);
+      if (holds()) look_at_held(calls, turns);
     }
   }
   for (const auto& [ticket, turn] : turns) {
@@ -172,8 +171,9 @@ void CallQueue::pump() {
   }
 }
 
+/// Those that are held are told, and go once they have waited for long enough.
 /// @pre the mutex is held
-void CallQueue::turn_held(const std::list<Ticket>& calls, Turns& turns) {
+void CallQueue::look_at_held(const std::list<Ticket>& calls, Turns& turns) {
   for (auto next = calls.begin(); next != calls.end();) {
     const Ticket& ticket = *next++;
     if (!std::exchange(ticket->told_held, true)) turns.emplace_back(ticket, Turn::held);

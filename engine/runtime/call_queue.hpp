@@ -9,7 +9,8 @@
 /// timeouts. A quarter of the slots, at least one, is kept for calls that let sagas end.
 ///
 /// While every connection to the service is refused, one call a second finds out whether it is
-/// back, and the others are held: they wait without using their attempts up.
+/// back, and the others are held: they wait without using their attempts up, each for as long as it
+/// may.
 ///
 /// Threads: any. A call takes and returns its slot without a lock while nobody waits and fewer than
 /// half of the slots are taken. Bounds: `in_flight_max` slots, `queue_max` waiting calls; in memory
@@ -141,7 +142,7 @@ class CallQueue {
   bool take(Lane lane);
   bool enter(Lane lane, SteadyTime now);
   void unlist(Waiting& call);
-  void turn_held(const std::list<Ticket>& calls, Turns& turns);
+  void look_at_held(const std::list<Ticket>& calls, Turns& turns);
   std::uint32_t slots_of(Lane lane) const;
   void pump();
   void grow(Duration latency, Duration attempt_timeout, SteadyTime now);

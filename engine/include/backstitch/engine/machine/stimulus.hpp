@@ -29,7 +29,7 @@ struct TransportError {
   dsl::Transport kind = dsl::Transport::connect;
   bool sent = false;  ///< the participant may have read at least one byte of the request
   std::string message;
-  bool is_last = false;  ///< the call was held until its time was over: it is not tried again
+  bool is_last = false;  ///< the end of the call's time: it is not tried again
 };
 /// Something of the node's own, or of its operator's, that a call cannot be sent without.
 enum class Lack : std::uint8_t {
